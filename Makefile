@@ -1,0 +1,51 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Both install into .venv first.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+# mediapipe and OpenCV load these; desktop systems have them, bare servers and containers do not.
+LIBRARIES := libGL.so.1 libEGL.so.1 libGLESv2.so.2 libgthread-2.0.so.0
+PACKAGES := libgl1 libegl1 libgles2 libglib2.0-0
+
+export PYTHONNOUSERSITE := 1
+
+.PHONY: demo test test-fast lint install system-libraries clean
+
+demo: install
+	$(BIN)/python -m launch.demo --workdir=demo
+
+test: install lint
+	$(BIN)/python -m pytest -q -n 2
+
+test-fast: install
+	$(BIN)/python -m pytest -q -n 2 -m "not slow"
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+install: system-libraries $(INSTALLED)
+
+$(INSTALLED): setup.py constraints.txt
+	@$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("Python 3.11 to 3.13 is needed, $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'
+	@$(PYTHON) -m venv $(VENV) || { echo "cannot make a virtual environment: on Debian and Ubuntu, install python3-venv" >&2; exit 1; }
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[simulation,test]'
+	$(BIN)/python -m attavvad_jax.media.face_model
+	@touch $@
+
+# Installs what is missing where the distribution is Debian (or made from it) and we may; else names it.
+system-libraries:
+	@for library in $(LIBRARIES); do \
+	  $(PYTHON) -c "import ctypes; ctypes.CDLL('$$library')" 2>/dev/null || missing="$$missing $$library"; \
+	done; \
+	[ -z "$$missing" ] && exit 0; \
+	echo "missing system libraries:$$missing"; \
+	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then as=; \
+	elif command -v apt-get >/dev/null && command -v sudo >/dev/null && sudo -n true 2>/dev/null; then as=sudo; \
+	else echo "install them with your system's package manager (Debian and Ubuntu: apt-get install $(PACKAGES))" >&2; exit 1; fi; \
+	$$as apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$as apt-get install -qq -y --no-install-recommends $(PACKAGES) >/dev/null
+
+clean:
+	rm -rf $(VENV) build *.egg-info

@@ -1,0 +1,51 @@
+"""Installs attavvad_jax: audio-visual voice activity detection in musical videos."""
+
+from pathlib import Path
+import re
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "attavvad_jax" / "__init__.py").read_text(encoding="utf-8"))
+
+setup(
+  name="attavvad_jax",
+  version=VERSION[1],
+  description="Audio-visual voice activity detection in musical videos, in JAX",
+  long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+  long_description_content_type="text/markdown",
+  license="Apache-2.0",
+  license_files=["LICENSE"],
+  python_requires=">=3.11,<3.14",
+  packages=find_packages(include=["attavvad_jax", "attavvad_jax.*"]),
+  package_data={"attavvad_jax": ["py.typed"]},
+  entry_points={"console_scripts": ["attavvad = attavvad_jax.cli:main"]},
+  install_requires=[
+    "absl-py>=2.1,<3",
+    "av>=14,<19",
+    "flax>=0.10.2,<0.13",
+    "grain>=0.2.9,<0.3",
+    "importlib_resources>=6",  # tensorflow-datasets needs it and does not say so
+    "jax>=0.6,<0.12",
+    "mediapipe>=1.0,<2",
+    "ml_collections>=1.0,<2",
+    "numpy>=2.0,<3",
+    "optax>=0.2.4,<0.3",
+    "orbax-checkpoint>=0.11.10,<0.13",
+    "sed_eval>=0.2.1,<0.3",
+    "tensorboardX>=2.6,<3",
+    "tensorflow-datasets>=4.9.7,<5",
+    "tqdm>=4.66,<5",
+  ],
+  extras_require={
+    "benchmark": ["librosa>=0.11,<0.12", "psutil>=5.9"],
+    "test": ["hypothesis>=6.100", "librosa>=0.11,<0.12", "mypy>=1.10", "pytest>=8", "pytest-xdist>=3.6", "ruff>=0.6"],
+  },
+  classifiers=[
+    "Programming Language :: Python :: 3.11",
+    "Programming Language :: Python :: 3.12",
+    "Programming Language :: Python :: 3.13",
+    "Topic :: Multimedia :: Sound/Audio :: Analysis",
+    "Topic :: Scientific/Engineering :: Artificial Intelligence",
+  ],
+)
