@@ -1,0 +1,198 @@
+"""The four events, the timeline of a recording, and the ways between timelines, block labels and scores.
+
+Axes: B blocks, E events.
+"""
+
+from collections.abc import Iterable, Iterator
+import dataclasses
+import math
+
+import numpy as np
+
+from attavvad_jax.clock import Clock
+
+# Order of the paper (Section 2.1); the label map of every data set and checkpoint.
+EVENTS = ("silence", "speech", "singing", "others")
+VOCAL_EVENTS = ("speech", "singing")
+# What is not marked in a label file is the sound of something else than the performer.
+BACKGROUND = "others"
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Event:
+  """One event of a timeline: seconds, a label of `EVENTS`, and the mean score of its blocks where there is one."""
+
+  onset_s: float
+  offset_s: float
+  label: str
+  score: float | None = None
+
+  def __post_init__(self):
+    if self.label not in EVENTS:
+      raise ValueError(f"unknown event {self.label!r}; expected one of {', '.join(EVENTS)}")
+    if not (math.isfinite(self.onset_s) and math.isfinite(self.offset_s)):
+      raise ValueError(f"event {self.label}: onset {self.onset_s} and offset {self.offset_s} must be finite seconds")
+    if self.onset_s < 0 or self.offset_s < self.onset_s:
+      raise ValueError(
+        f"event {self.label}: onset {self.onset_s} s, offset {self.offset_s} s; expected 0 <= onset <= offset"
+      )
+
+  @property
+  def duration_s(self) -> float:
+    return self.offset_s - self.onset_s
+
+
+@dataclasses.dataclass(frozen=True)
+class Timeline:
+  """What happens in one recording: events in order of onset, and its duration in seconds.
+
+  Events may leave gaps, which count as others, and may overlap.
+  """
+
+  events: tuple[Event, ...]
+  duration_s: float
+
+  def __init__(self, events: Iterable[Event], duration_s: float):
+    object.__setattr__(self, "events", tuple(sorted(events, key=lambda e: (e.onset_s, e.offset_s, e.label))))
+    object.__setattr__(self, "duration_s", float(duration_s))
+
+  def __iter__(self) -> Iterator[Event]:
+    return iter(self.events)
+
+  def __len__(self) -> int:
+    return len(self.events)
+
+  def total_s(self, label: str) -> float:
+    """Seconds that one label covers, overlaps counted once per event."""
+    return sum(event.duration_s for event in self.events if event.label == label)
+
+
+def overlap_s(timeline: Timeline, clock: Clock, num_blocks: int) -> np.ndarray:
+  """Seconds by which each event overlaps each block. [B,E] float64; what is unmarked counts as others."""
+  overlap = np.zeros((num_blocks, len(EVENTS)))
+  marked = np.zeros(num_blocks)
+  starts = np.array([clock.start_s(i) for i in range(num_blocks + 1)])
+  covered_to = 0.0
+  for event in timeline.events:
+    first = min(clock.block_at(event.onset_s), num_blocks)
+    last = min(clock.block_at(event.offset_s) + 1, num_blocks)
+    span = slice(first, last)
+    low, high = starts[first:last], starts[first + 1 : last + 1]
+    overlap[span, EVENTS.index(event.label)] += np.clip(
+      np.minimum(high, event.offset_s) - np.maximum(low, event.onset_s), 0.0, None
+    )
+    # Overlapping events must not hide a gap elsewhere: count each marked second once.
+    marked[span] += np.clip(
+      np.minimum(high, event.offset_s) - np.maximum(low, max(event.onset_s, covered_to)), 0.0, None
+    )
+    covered_to = max(covered_to, event.offset_s)
+  inside = np.clip(np.minimum(starts[1:], timeline.duration_s) - starts[:-1], 0.0, None)
+  overlap[:, EVENTS.index(BACKGROUND)] += np.clip(inside - marked, 0.0, None)
+  return overlap
+
+
+def block_labels(timeline: Timeline, clock: Clock, num_blocks: int | None = None) -> np.ndarray:
+  """The event that fills most of each block. [B] int32, indices into `EVENTS`.
+
+  Where two events fill the same part, the earlier of `EVENTS` but silence wins: a voice is never hidden by a tie.
+  """
+  if num_blocks is None:
+    num_blocks = clock.num_blocks(timeline.duration_s)
+  overlap = overlap_s(timeline, clock, num_blocks)
+  # Overlaps are sums of float64 seconds: round to a microsecond so that an exact tie is seen as one.
+  order = [EVENTS.index(name) for name in ("speech", "singing", "others", "silence")]
+  return np.asarray(order, np.int32)[np.argmax(np.round(overlap[:, order], 6), axis=1)]
+
+
+def is_vocalising(labels: np.ndarray) -> np.ndarray:
+  """Target of the visual branch: true where the block label is speech or singing (Section 2.2). Same shape, bool."""
+  return np.isin(labels, [EVENTS.index(name) for name in VOCAL_EVENTS])
+
+
+def labels_to_timeline(
+  labels: np.ndarray, clock: Clock, duration_s: float, scores: np.ndarray | None = None
+) -> Timeline:
+  """Runs of equal block labels as events; with scores [B,E] each event carries its blocks' mean."""
+  events = []
+  for first, last in _runs(labels):
+    label = int(labels[first])
+    score = None if scores is None else float(np.mean(scores[first:last, label]))
+    offset_s = min(clock.start_s(last), duration_s)
+    if offset_s > clock.start_s(first):
+      events.append(Event(clock.start_s(first), offset_s, EVENTS[label], score))
+  return Timeline(events, duration_s)
+
+
+@dataclasses.dataclass(frozen=True)
+class Smoothing:
+  """How scores become a timeline.
+
+  Attributes:
+    mean_blocks: width of the centred moving average over block scores, odd; 1 leaves them alone.
+    min_duration_s: a run shorter than this is given to the longer of its neighbours.
+  """
+
+  mean_blocks: int = 3
+  min_duration_s: float = 0.5
+
+  def __post_init__(self):
+    if self.mean_blocks < 1 or self.mean_blocks % 2 == 0:
+      raise ValueError(f"smoothing: mean_blocks is {self.mean_blocks}; expected an odd number of 1 or more")
+    if self.min_duration_s < 0:
+      raise ValueError(f"smoothing: min_duration_s is {self.min_duration_s}; expected 0 or more")
+
+
+def scores_to_timeline(
+  scores: np.ndarray, clock: Clock, duration_s: float, smoothing: Smoothing | None = None
+) -> Timeline:
+  """The most likely event of each block, smoothed, as a timeline.
+
+  Args:
+    scores: [B,E] probabilities, one column for each of `EVENTS`.
+    clock: the clock of the blocks.
+    duration_s: length of the recording; the last event ends there.
+    smoothing: moving average and minimum duration; the defaults where None.
+
+  Raises:
+    ValueError: scores are not [B,E] or not finite.
+  """
+  scores = np.asarray(scores, np.float64)
+  if scores.ndim != 2 or scores.shape[1] != len(EVENTS):
+    raise ValueError(f"scores have shape {scores.shape}; expected [blocks, {len(EVENTS)}]")
+  if not np.isfinite(scores).all():
+    raise ValueError(f"scores of {int((~np.isfinite(scores)).any(axis=1).sum())} blocks are not finite")
+  smoothing = smoothing or Smoothing()
+  labels = np.argmax(_moving_average(scores, smoothing.mean_blocks), axis=1)
+  labels = _absorb_short_runs(labels, smoothing.min_duration_s * clock.block_rate_hz)
+  return labels_to_timeline(labels, clock, duration_s, scores)
+
+
+def _moving_average(scores: np.ndarray, width: int) -> np.ndarray:
+  """Centred mean over `width` blocks; at both ends over the blocks that exist. [B,E] -> [B,E]."""
+  half = width // 2
+  total = np.concatenate([np.zeros_like(scores[:1]), np.cumsum(scores, axis=0)])
+  index = np.arange(len(scores))
+  low, high = np.maximum(index - half, 0), np.minimum(index + half + 1, len(scores))
+  return (total[high] - total[low]) / (high - low)[:, None]
+
+
+def _runs(labels: np.ndarray) -> list[tuple[int, int]]:
+  """[first, last) of every run of equal labels."""
+  if len(labels) == 0:
+    return []
+  edges = np.flatnonzero(np.diff(labels)) + 1
+  return list(zip([0, *edges.tolist()], [*edges.tolist(), len(labels)], strict=True))
+
+
+def _absorb_short_runs(labels: np.ndarray, min_blocks: float) -> np.ndarray:
+  """Gives each run shorter than `min_blocks` to its longer neighbour, the shortest first. [B] -> [B]."""
+  labels = labels.copy()
+  while True:
+    runs = _runs(labels)
+    lengths = [last - first for first, last in runs]
+    if len(runs) < 2 or min(lengths) >= min_blocks - 1e-9:
+      return labels
+    short = int(np.argmin(lengths))
+    neighbours = [i for i in (short - 1, short + 1) if 0 <= i < len(runs)]
+    heir = max(neighbours, key=lambda i: lengths[i])
+    labels[slice(*runs[short])] = labels[runs[heir][0]]
