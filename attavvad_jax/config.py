@@ -1,0 +1,67 @@
+"""From a config of plain values to the objects it describes; the keys are those of `configs/att_avvad.py`."""
+
+from collections.abc import Mapping
+import dataclasses
+from typing import Any, TypeVar
+
+from flax import linen as nn
+
+from attavvad_jax.clock import Clock
+from attavvad_jax.datasets.records import DataSpec
+from attavvad_jax.events import Smoothing
+from attavvad_jax.media import Crop
+from attavvad_jax.models import build
+
+KEYS = (
+  "seed",
+  "data",
+  "clock",
+  "crop",
+  "model",
+  "batch_size",
+  "num_epochs",
+  "learning_rate",
+  "loss_weights",
+  "checkpoint_every_steps",
+  "log_every_steps",
+  "smoothing",
+)
+
+T = TypeVar("T")
+
+
+def check_keys(config: Mapping[str, Any]) -> None:
+  """Refuses a config with keys that nothing reads or without keys that something needs.
+
+  Raises:
+    ValueError: names them.
+  """
+  unknown, missing = sorted(set(config) - set(KEYS)), sorted(set(KEYS) - set(config))
+  if unknown:
+    raise ValueError(f"config: unknown key {', '.join(unknown)}; expected {', '.join(KEYS)}")
+  if missing:
+    raise ValueError(f"config: missing key {', '.join(missing)}; configs/att_avvad.py has them all")
+
+
+def data_spec(config: Mapping[str, Any]) -> DataSpec:
+  """Clock and crop."""
+  return DataSpec(_fill(Clock, config["clock"], "clock"), _fill(Crop, config["crop"], "crop"))
+
+
+def smoothing(config: Mapping[str, Any]) -> Smoothing:
+  """How scores become a timeline."""
+  return _fill(Smoothing, config["smoothing"], "smoothing")
+
+
+def model(config: Mapping[str, Any]) -> nn.Module:
+  """The network that `config.model` names, with its fields."""
+  fields = dict(config["model"])
+  return build(fields.pop("name"), **fields)
+
+
+def _fill(cls: type[T], values: Mapping[str, Any], where: str) -> T:
+  names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+  unknown = sorted(set(values) - set(names))
+  if unknown:
+    raise ValueError(f"config.{where}: unknown key {', '.join(unknown)}; expected {', '.join(names)}")
+  return cls(**values)

@@ -1,0 +1,32 @@
+"""ATT-AVVAD in the paper's configuration: face images of 450 x 300, 15 x 64 log-mel, 3 blocks a second.
+
+  python -m launch.prepare --config=configs/att_avvad.py --input=VIDEOS --output=data/mine
+  python -m launch.train --config=configs/att_avvad.py --config.data=data/mine --workdir=runs/att_avvad
+
+Where run: not run yet on the paper's data, which is private. Score: not measured.
+"""
+
+import ml_collections
+
+
+def get_config() -> ml_collections.ConfigDict:
+  config = ml_collections.ConfigDict()
+  config.seed = 1024
+  # Folder of the prepared data set.
+  config.data = ml_collections.config_dict.placeholder(str)
+  config.clock = dict(sample_rate_hz=16_000, block_rate_hz=3.0, images_per_block=3, window_ms=44.0)
+  # Size of the face image, and how much of the face box's height and width is added around it.
+  config.crop = dict(height_px=450, width_px=300, margin=0.3)
+  # A name of attavvad_jax.models.MODELS, and the fields of that model that depart from its defaults.
+  config.model = dict(name="att_avvad", dropout_rate=0.2, dtype="float32")
+  config.batch_size = 64
+  config.num_epochs = 100
+  config.learning_rate = 1e-3
+  # Eq. 2: lambda_1..4, lambda_5 and lambda_6..9 (Table 1).
+  config.loss_weights = dict(audio=1.0, visual=1.0, audio_visual=1.0)
+  # Validation and a checkpoint come together.
+  config.checkpoint_every_steps = 500
+  config.log_every_steps = 20
+  # How block scores become a timeline.
+  config.smoothing = dict(mean_blocks=3, min_duration_s=0.5)
+  return config

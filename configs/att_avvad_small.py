@@ -1,0 +1,19 @@
+"""ATT-AVVAD with face images of 112 x 112: the default for CPUs.
+
+  python -m launch.prepare --config=configs/att_avvad_small.py --input=VIDEOS --output=data/mine
+  python -m launch.train --config=configs/att_avvad_small.py --config.data=data/mine --workdir=runs/small
+
+Where run, how long, score: see `make demo` in the README, which trains a shorter version of it.
+"""
+
+import ml_collections
+
+from configs import att_avvad
+
+
+def get_config() -> ml_collections.ConfigDict:
+  config = att_avvad.get_config()
+  config.crop.height_px = 112
+  config.crop.width_px = 112
+  config.batch_size = 32
+  return config

@@ -1,0 +1,1 @@
+"""Thin launchers: each parses its flags and calls one function of the package."""

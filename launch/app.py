@@ -1,0 +1,34 @@
+"""What the launchers share: absl flags, and errors as one line with exit code 2."""
+
+from collections.abc import Callable, Sequence
+import sys
+
+from absl import app, flags
+
+from attavvad_jax.cli import guard
+
+
+def run(main: Callable[[], object]) -> None:
+  """Parses the flags, calls `main` and exits."""
+  app.run(lambda argv: guard(lambda: _call(main, argv)), flags_parser=_parse)
+
+
+def _call(main: Callable[[], object], argv: Sequence[str]) -> None:
+  if len(argv) > 1:
+    raise ValueError(f"{argv[1]!r} is not understood; options are given as --name=value, see --helpshort")
+  main()
+
+
+def _parse(argv: Sequence[str]) -> list[str]:
+  """Flags to values. A misspelt flag, config key or config file is bad input like any other."""
+  try:
+    return flags.FLAGS(list(argv))
+  except (AttributeError, KeyError) as error:
+    message = f"the config has no key {error.args[0] if error.args else error}; the file given by --config lists them"
+  except (flags.Error, TypeError, ValueError, OSError) as error:
+    message = str(error)
+  sys.exit(guard(lambda: _fail(message)))
+
+
+def _fail(message: str) -> None:
+  raise ValueError(message)

@@ -1,0 +1,23 @@
+"""Event- and segment-based scores of a checkpoint on a split of prepared data.
+
+python -m launch.evaluate --checkpoint=runs/small --data=data --split=test --protocol=paper
+"""
+
+from absl import flags
+
+from launch import app
+
+_CHECKPOINT = flags.DEFINE_string("checkpoint", None, "What training wrote.", required=True)
+_DATA = flags.DEFINE_string("data", None, "Prepared data set.", required=True)
+_SPLIT = flags.DEFINE_string("split", "test", "Split to evaluate on.")
+_PROTOCOL = flags.DEFINE_string("protocol", "paper", "Name of an evaluation protocol.")
+
+
+def main():
+  from attavvad_jax.evaluation.run import evaluate_checkpoint
+
+  print(evaluate_checkpoint(_CHECKPOINT.value, _DATA.value, _SPLIT.value, _PROTOCOL.value))
+
+
+if __name__ == "__main__":
+  app.run(main)

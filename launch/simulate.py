@@ -1,0 +1,26 @@
+"""Writes a folder of simulated performances: mp4 videos, label files and a manifest.
+
+python -m launch.simulate --output=videos --train_minutes=20 --seed=1
+"""
+
+from absl import flags
+
+from launch import app
+
+_OUTPUT = flags.DEFINE_string("output", None, "Folder for the videos.", required=True)
+_MINUTES = {
+  "train": flags.DEFINE_float("train_minutes", 20.0, "Minutes of the split train."),
+  "validation": flags.DEFINE_float("validation_minutes", 3.0, "Minutes of the split validation."),
+  "test": flags.DEFINE_float("test_minutes", 5.0, "Minutes of the split test."),
+}
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of everything that is drawn.")
+
+
+def main():
+  from attavvad_jax.simulation import write_folder
+
+  write_folder(_OUTPUT.value, minutes={split: flag.value for split, flag in _MINUTES.items()}, seed=_SEED.value)
+
+
+if __name__ == "__main__":
+  app.run(main)
