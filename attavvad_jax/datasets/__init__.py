@@ -1,0 +1,1 @@
+"""Prepared data sets: TFDS builders that write them and the grain loader that reads them."""

@@ -1,0 +1,117 @@
+"""From a prepared data set to batches: grain pipelines with a global shuffle, deterministic by seed.
+
+Batches keep small integers (int16 sound, uint8 images); they are converted on the device.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import grain
+import numpy as np
+
+from attavvad_jax.datasets.records import DataSpec, text, to_example, to_timeline
+from attavvad_jax.events import EVENTS, Timeline
+
+Batch = dict[str, np.ndarray]
+
+
+class PreparedData:
+  """A data set on disk: its spec and its splits.
+
+  Raises:
+    ValueError: nothing prepared at the path, another label map, or a split that does not exist.
+  """
+
+  def __init__(self, path: str | Path):
+    import tensorflow_datasets as tfds
+
+    self.path = _find_version_dir(Path(path))
+    self._builder = tfds.builder_from_directory(str(self.path))
+    self.spec = DataSpec.from_dict(self._builder.info.metadata)
+    if self.spec.events != EVENTS:
+      raise ValueError(f"{self.path}: labels are {self.spec.events}; expected {EVENTS}")
+
+  @property
+  def splits(self) -> list[str]:
+    return list(self._builder.info.splits)
+
+  def source(self, split: str) -> Sequence[dict[str, Any]]:
+    """The records of a split, at random access."""
+    if split not in self.splits:
+      raise ValueError(f"{self.path}: no split {split!r}; it has {', '.join(self.splits)}")
+    return self._builder.as_data_source(split)
+
+  def recordings(self, split: str) -> dict[str, list[int]]:
+    """The positions of each recording's blocks in `source(split)`, in order of time."""
+    source = self.source(split)
+    found: dict[str, list[tuple[int, int]]] = {}
+    for position in range(len(source)):
+      record = source[position]
+      found.setdefault(text(record["recording"]), []).append((int(record["block"]), position))
+    return {name: [position for _, position in sorted(blocks)] for name, blocks in sorted(found.items())}
+
+  def timeline(self, split: str, positions: Sequence[int]) -> Timeline:
+    """The reference timeline of the recording whose blocks lie at these positions."""
+    source = self.source(split)
+    return to_timeline(source[position] for position in positions)
+
+
+def training_batches(data: PreparedData, split: str, batch_size: int, seed: int) -> grain.DatasetIterator:
+  """Endless batches in a new global order each epoch; the iterator's state can be saved and set.
+
+  Args:
+    data: the prepared data set.
+    split: usually "train".
+    batch_size: blocks a batch.
+    seed: of the order.
+
+  Returns:
+    An iterator of batches: waveform int16 [B,S], images uint8 [B,N,H,W], image_mask bool [B,N], label int32 [B],
+    block_mask bool [B].
+
+  Raises:
+    ValueError: the split holds fewer blocks than a batch.
+  """
+  source = data.source(split)
+  if len(source) < batch_size:
+    raise ValueError(
+      f"{data.path}: split {split!r} holds {len(source)} blocks, less than a batch of {batch_size}; lower "
+      "config.batch_size or prepare more video"
+    )
+  spec = data.spec
+  dataset = grain.MapDataset.source(source).seed(seed).shuffle().repeat()
+  dataset = dataset.map(lambda record: to_example(record, spec)).batch(batch_size)
+  options = grain.ReadOptions(num_threads=2, prefetch_buffer_size=8)
+  return iter(dataset.to_iter_dataset(options))
+
+
+def batches_in_order(examples: Iterator[Batch] | Sequence[Batch], batch_size: int) -> Iterator[Batch]:
+  """Batches of a fixed size from examples in order; the last is padded with block_mask false, nothing is dropped."""
+  pending: list[Batch] = []
+  for example in examples:
+    pending.append(example)
+    if len(pending) == batch_size:
+      yield _stack(pending)
+      pending = []
+  if pending:
+    padding = {key: np.zeros_like(value) for key, value in pending[0].items()}
+    yield _stack(pending + [padding] * (batch_size - len(pending)))
+
+
+def _stack(examples: Sequence[Batch]) -> Batch:
+  return {key: np.stack([example[key] for example in examples]) for key in examples[0]}
+
+
+def _find_version_dir(path: Path) -> Path:
+  """The folder with dataset_info.json: the path itself, or the only one below it."""
+  if (path / "dataset_info.json").is_file():
+    return path
+  found = sorted(info.parent for info in path.glob("**/dataset_info.json") if "incomplete." not in str(info))
+  if len(found) == 1:
+    return found[0]
+  if not found:
+    raise ValueError(
+      f"{path}: no prepared data set; make one with: python -m launch.prepare --input=VIDEOS --output={path}"
+    )
+  raise ValueError(f"{path}: {len(found)} data sets; name one of them: {', '.join(str(p) for p in found)}")

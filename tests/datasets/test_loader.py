@@ -1,0 +1,94 @@
+import json
+
+import grain
+import numpy as np
+from prepared import NUM_BLOCKS, SPEC, drawn_blocks
+import pytest
+
+from attavvad_jax.datasets.loader import PreparedData, batches_in_order, training_batches
+from attavvad_jax.datasets.records import to_example
+from attavvad_jax.events import EVENTS, Event
+
+
+def _take(iterator, count):
+  return [next(iterator) for _ in range(count)]
+
+
+def test_spec_travels_with_the_data(prepared):
+  assert prepared.spec == SPEC
+  assert prepared.splits == ["train", "validation", "test"]
+
+
+def test_blocks_read_back_are_those_written(prepared):
+  source = prepared.source("train")
+  positions = prepared.recordings("train")["train2"]
+  assert len(positions) == NUM_BLOCKS
+  for block, position in zip(drawn_blocks("train2"), positions, strict=True):
+    example = to_example(source[position], prepared.spec)
+    np.testing.assert_array_equal(example["waveform"], block.waveform)
+    assert np.abs(example["images"].astype(int) - block.images).max() <= 20
+    assert example["label"] == block.index // 6
+
+
+def test_reference_timeline_is_the_label_file(prepared):
+  timeline = prepared.timeline("test", prepared.recordings("test")["test0"])
+  assert timeline.events == tuple(Event(2.0 * i, 2.0 * i + 2, event) for i, event in enumerate(EVENTS))
+
+
+def test_each_epoch_holds_every_block_once_in_a_new_order(prepared):
+  batches = _take(training_batches(prepared, "train", 8, seed=3), 24)
+  sums = np.concatenate([batch["waveform"].astype(np.int64).sum(axis=1) for batch in batches])
+  first, second = sums[:96], sums[96:]
+  assert sorted(first) == sorted(second)
+  assert len(set(first)) == 96
+  assert (first != second).any()
+
+
+def test_order_follows_the_seed(prepared):
+  labels = [_take(training_batches(prepared, "train", 8, seed), 3) for seed in (3, 3, 4)]
+  same = [np.array_equal(a["waveform"], b["waveform"]) for a, b in zip(labels[0], labels[1], strict=True)]
+  other = [np.array_equal(a["waveform"], b["waveform"]) for a, b in zip(labels[0], labels[2], strict=True)]
+  assert all(same)
+  assert not any(other)
+
+
+def test_saved_position_continues_with_the_same_batches(prepared):
+  iterator = training_batches(prepared, "train", 8, seed=3)
+  _take(iterator, 5)
+  state = json.loads(json.dumps(iterator.get_state()))
+  expected = _take(iterator, 10)
+  fresh = training_batches(prepared, "train", 8, seed=3)
+  fresh.set_state(state)
+  for a, b in zip(expected, _take(fresh, 10), strict=True):
+    np.testing.assert_array_equal(a["waveform"], b["waveform"])
+  assert isinstance(fresh, grain.DatasetIterator)
+
+
+def test_last_batch_is_padded_and_nothing_is_dropped():
+  examples = [{"x": np.float32(i), "block_mask": np.True_} for i in range(7)]
+  batches = list(batches_in_order(examples, 4))
+  assert [batch["x"].tolist() for batch in batches] == [[0, 1, 2, 3], [4, 5, 6, 0]]
+  assert batches[1]["block_mask"].tolist() == [True, True, True, False]
+
+
+def test_unknown_split_lists_the_splits(prepared):
+  with pytest.raises(ValueError, match="no split 'dev'; it has train, validation, test"):
+    prepared.source("dev")
+
+
+def test_batch_larger_than_the_split_is_refused(prepared):
+  with pytest.raises(ValueError, match="holds 48 blocks, less than a batch of 64"):
+    training_batches(prepared, "test", 64, seed=0)
+
+
+def test_nothing_prepared_says_how_to(tmp_path):
+  with pytest.raises(ValueError, match=r"no prepared data set; make one with: python -m launch.prepare"):
+    PreparedData(tmp_path)
+
+
+def test_several_data_sets_must_be_named(tmp_path):
+  for name in ("a", "b"):
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "dataset_info.json").touch()
+  with pytest.raises(ValueError, match="2 data sets; name one of them"):
+    PreparedData(tmp_path)

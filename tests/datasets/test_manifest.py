@@ -1,0 +1,61 @@
+import pytest
+
+from attavvad_jax.datasets.manifest import MANIFEST, SPLITS, Item, read_folder, write_manifest
+
+
+def _touch(folder, *names):
+  for name in names:
+    (folder / name).touch()
+
+
+def test_manifest_round_trip(tmp_path):
+  items = [
+    Item(tmp_path / "a.mp4", tmp_path / "a.tsv", "a", "train"),
+    Item(tmp_path / "é.mp4", tmp_path / "é.tsv", "é", "test"),
+  ]
+  write_manifest(tmp_path / MANIFEST, items)
+  assert read_folder(tmp_path) == items
+
+
+def test_without_manifest_clips_of_a_recording_stay_together(tmp_path):
+  for song in range(12):
+    _touch(tmp_path, *(f"song{song}x_{clip}.{suffix}" for clip in range(3) for suffix in ("mp4", "tsv")))
+  items = read_folder(tmp_path, seed=1)
+  assert len(items) == 36
+  splits = {}
+  for item in items:
+    splits.setdefault(item.recording, set()).add(item.split)
+  assert len(splits) == 12
+  assert all(len(found) == 1 for found in splits.values())
+  assert set.union(*splits.values()) == set(SPLITS)
+  assert read_folder(tmp_path, seed=1) == items
+  assert any(read_folder(tmp_path, seed=seed) != items for seed in range(2, 5))
+
+
+def test_video_without_labels_is_not_offered(tmp_path):
+  _touch(tmp_path, "a.mp4", "a.tsv", "b.mp4")
+  assert [item.video.name for item in read_folder(tmp_path)] == ["a.mp4"]
+
+
+@pytest.mark.parametrize(
+  ("text", "message"),
+  [
+    ("video\tsplit\n", r"manifest.tsv:1: header is"),
+    ("video\tlabels\trecording\tsplit\na.mp4\ta.tsv\ta\n", r"manifest.tsv:2: 3 columns"),
+    ("video\tlabels\trecording\tsplit\na.mp4\ta.tsv\ta\tdev\n", r"manifest.tsv:2: split 'dev'; expected one of train"),
+    (
+      "video\tlabels\trecording\tsplit\na.mp4\ta.tsv\ta\ttrain\nb.mp4\tb.tsv\ta\ttest\n",
+      r"manifest.tsv:3: recording 'a' is in test here and in train above",
+    ),
+    ("video\tlabels\trecording\tsplit\n", r"no video with a label file"),
+  ],
+)
+def test_unusable_manifest_is_named_by_line(tmp_path, text, message):
+  (tmp_path / MANIFEST).write_text(text, encoding="utf-8")
+  with pytest.raises(ValueError, match=message):
+    read_folder(tmp_path)
+
+
+def test_not_a_folder(tmp_path):
+  with pytest.raises(ValueError, match="not a folder"):
+    read_folder(tmp_path / "none")
