@@ -1,0 +1,26 @@
+"""From a batch of blocks to what the networks take: the one road that training, evaluation and detection share."""
+
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from attavvad_jax.clock import Clock
+from attavvad_jax.features.images import normalise_images
+from attavvad_jax.features.log_mel import log_mel, scale_log_mel
+
+
+def network_inputs(batch: Mapping[str, jax.Array | np.ndarray], clock: Clock) -> tuple[jax.Array, jax.Array, jax.Array]:
+  """Log-mel and normalised images of a batch, on the device.
+
+  Args:
+    batch: waveform int16 [B,S], images uint8 [B,N,H,W], image_mask bool [B,N]; other entries are left alone.
+    clock: the clock of the blocks.
+
+  Returns:
+    Scaled log-mel float32 [B,T,F], images float32 [B,N,H,W] in [0, 1], image_mask bool [B,N].
+  """
+  mask = jnp.asarray(batch["image_mask"])
+  sound = scale_log_mel(log_mel(jnp.asarray(batch["waveform"]), clock))
+  return sound, normalise_images(jnp.asarray(batch["images"]), mask), mask

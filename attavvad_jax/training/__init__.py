@@ -1,0 +1,1 @@
+"""Training: state, pure step, checkpoints, logs and the loop that joins them."""

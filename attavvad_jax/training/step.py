@@ -1,0 +1,92 @@
+"""The training state and the pure step that advances it. Compilation and placement happen outside.
+
+Axes: B blocks.
+"""
+
+from collections.abc import Mapping
+import functools
+from typing import Any
+
+from flax import linen as nn
+from flax import struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from attavvad_jax.clock import Clock
+from attavvad_jax.features.front_end import network_inputs
+from attavvad_jax.loss_weights import LossWeights
+from attavvad_jax.losses import Terms, binary_cross_entropies, total_loss
+
+Batch = Mapping[str, jax.Array]
+
+
+@struct.dataclass
+class TrainState:
+  """All that a step changes. `step` counts finished steps, int32 []."""
+
+  step: jax.Array
+  params: Any
+  batch_stats: Any
+  optimiser: optax.OptState
+
+  @property
+  def variables(self) -> dict[str, Any]:
+    return {"params": self.params, "batch_stats": self.batch_stats}
+
+
+def create_state(
+  model: nn.Module, optimiser: optax.GradientTransformation, batch: Batch, clock: Clock, seed: int
+) -> TrainState:
+  """A fresh `TrainState` for batches shaped like `batch`."""
+  shapes = jax.eval_shape(functools.partial(network_inputs, clock=clock), batch)
+  # Draws the parameters without running the network, as one program.
+  initialise = jax.jit(lambda key: model.lazy_init(key, *shapes, train=False))
+  variables = initialise(jax.random.key(seed))
+  params, batch_stats = variables["params"], variables.get("batch_stats", {})
+  return TrainState(jnp.zeros((), jnp.int32), params, batch_stats, optimiser.init(params))
+
+
+def train_step(
+  state: TrainState,
+  batch: Batch,
+  *,
+  model: nn.Module,
+  optimiser: optax.GradientTransformation,
+  loss_weights: LossWeights,
+  clock: Clock,
+  seed: int,
+) -> tuple[TrainState, Terms, jax.Array]:
+  """One step of gradient descent on Eq. 2.
+
+  Args:
+    state: the state before.
+    batch: as `datasets.loader.training_batches` gives it, [B, ...].
+    model: a network of the registry.
+    optimiser: an optax transformation.
+    loss_weights: the nine weights as a function of the step.
+    clock: the clock of the blocks.
+    seed: of dropout; folded with the step, so that a resumed run draws what an uninterrupted one would.
+
+  Returns:
+    The state after, the nine losses as sums and counts, and the weighted total, float32 [].
+  """
+  weights = loss_weights(state.step)
+
+  def loss(params):
+    outputs, updates = model.apply(
+      {"params": params, "batch_stats": state.batch_stats},
+      *network_inputs(batch, clock),
+      train=True,
+      mutable=["batch_stats"],
+      rngs={"dropout": jax.random.fold_in(jax.random.key(seed), state.step)},
+    )
+    terms = binary_cross_entropies(outputs, batch["label"], batch["image_mask"], batch["block_mask"])
+    return total_loss(terms, weights), (terms, updates)
+
+  (total, (terms, updates)), gradients = jax.value_and_grad(loss, has_aux=True)(state.params)
+  changes, optimiser_state = optimiser.update(gradients, state.optimiser, state.params)
+  new_state = TrainState(
+    state.step + 1, optax.apply_updates(state.params, changes), updates.get("batch_stats", {}), optimiser_state
+  )
+  return new_state, terms, total

@@ -1,0 +1,92 @@
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from attavvad_jax.datasets.loader import training_batches
+from attavvad_jax.training.checkpoints import Checkpoints, find_checkpoint, read_meta, restore_variables
+from attavvad_jax.training.step import TrainState
+
+
+def _state(step, width=3, seed=0):
+  params = {"dense": {"kernel": jax.random.normal(jax.random.key(seed), (2, width)), "bias": jnp.zeros(width)}}
+  return TrainState(
+    jnp.asarray(step, jnp.int32), params, {"norm": {"mean": jnp.ones(width)}}, optax.adam(1e-3).init(params)
+  )
+
+
+@pytest.fixture
+def saved(tmp_path, prepared):
+  """A run with `best` at step 3 and `last` at step 5, after five batches."""
+  checkpoints = Checkpoints(tmp_path)
+  batches = training_batches(prepared, "train", 8, seed=1)
+  for step in range(1, 6):
+    next(batches)
+    if step in (3, 5):
+      checkpoints.save("best" if step == 3 else "last", _state(step, seed=step), batches, {"step": step})
+  checkpoints.close()
+  return tmp_path, next(batches)
+
+
+def test_restored_state_and_data_position_are_those_saved(saved, prepared):
+  workdir, expected_batch = saved
+  checkpoints = Checkpoints(workdir)
+  batches = training_batches(prepared, "train", 8, seed=1)
+  state = checkpoints.restore_last(_state(0), batches)
+  jax.tree.map(np.testing.assert_array_equal, state, _state(5, seed=5))
+  np.testing.assert_array_equal(next(batches)["waveform"], expected_batch["waveform"])
+  checkpoints.close()
+
+
+def test_a_workdir_stands_for_its_best_checkpoint(saved):
+  workdir, _ = saved
+  assert read_meta(find_checkpoint(workdir)) == {"step": 3}
+  assert read_meta(find_checkpoint(workdir / "checkpoints" / "last")) == {"step": 5}
+  assert find_checkpoint(workdir / "checkpoints" / "best" / "3").name == "3"
+
+
+def test_variables_alone_are_enough_for_inference(saved):
+  workdir, _ = saved
+  restored = restore_variables(find_checkpoint(workdir), jax.eval_shape(lambda: _state(0).variables))
+  jax.tree.map(np.testing.assert_array_equal, restored, _state(3, seed=3).variables)
+
+
+def test_another_configuration_is_listed_leaf_by_leaf(saved):
+  workdir, _ = saved
+  other = jax.eval_shape(lambda: _state(0, width=4).variables)
+  other["params"]["head"] = other["params"]["dense"].pop("bias")
+  with pytest.raises(ValueError, match="another configuration") as error:
+    restore_variables(find_checkpoint(workdir), other)
+  message = str(error.value)
+  assert "missing: params/head" in message
+  assert "extra: params/dense/bias" in message
+  assert "params/dense/kernel (2, 3) (expected (2, 4))" in message
+
+
+def test_a_save_that_was_cut_short_is_cleared_away(saved):
+  """Orbax writes aside and renames: what it left aside is no checkpoint."""
+  workdir, _ = saved
+  debris = workdir / "checkpoints" / "last" / "9.orbax-checkpoint-tmp"
+  (debris / "variables").mkdir(parents=True)
+  checkpoints = Checkpoints(workdir)
+  assert checkpoints.latest_step() == 5
+  assert not debris.exists()
+  checkpoints.close()
+
+
+def test_no_checkpoint_says_what_one_is(tmp_path):
+  with pytest.raises(ValueError, match="no such checkpoint; a checkpoint is the folder that training writes"):
+    find_checkpoint(tmp_path / "none")
+  with pytest.raises(ValueError, match="holds no checkpoint"):
+    find_checkpoint(tmp_path)
+
+
+def test_unreadable_metadata_is_not_a_traceback(saved):
+  workdir, _ = saved
+  folder = find_checkpoint(workdir)
+  (folder / "meta" / "metadata").write_text(json.dumps({})[:1], encoding="utf-8")
+  with pytest.raises(ValueError, match="not a checkpoint of this package"):
+    read_meta(folder)

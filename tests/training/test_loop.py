@@ -1,0 +1,96 @@
+import json
+
+import jax
+import numpy as np
+import pytest
+from tiny import tiny_config
+
+from attavvad_jax.training import loop
+from attavvad_jax.training.checkpoints import find_checkpoint, read_meta
+from attavvad_jax.training.logs import RunLog
+
+pytestmark = pytest.mark.slow
+
+
+def _arrays(workdir):
+  """Every array of the run's last checkpoint."""
+  import orbax.checkpoint as ocp
+
+  folder = find_checkpoint(workdir / "checkpoints" / "last")
+  with ocp.StandardCheckpointer() as checkpointer:
+    return [checkpointer.restore(folder / item) for item in ("variables", "optimiser")]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, prepared_path):
+  """A run of two epochs, 12 steps, that nothing interrupted."""
+  workdir = tmp_path_factory.mktemp("run")
+  loop.train(tiny_config(prepared_path), workdir)
+  return workdir
+
+
+def test_interrupted_run_ends_bit_for_bit_like_an_uninterrupted_one(tmp_path, prepared_path, finished, monkeypatch):
+  write = RunLog.write
+
+  def interrupt(self, step, split, figures):
+    write(self, step, split, figures)
+    if step == 8:  # three steps after the last checkpoint
+      raise KeyboardInterrupt
+
+  monkeypatch.setattr(RunLog, "write", interrupt)
+  with pytest.raises(KeyboardInterrupt):
+    loop.train(tiny_config(prepared_path), tmp_path)
+  assert find_checkpoint(tmp_path / "checkpoints" / "last").name == "5"
+  monkeypatch.undo()
+  loop.train(tiny_config(prepared_path), tmp_path)
+  jax.tree.map(np.testing.assert_array_equal, _arrays(tmp_path), _arrays(finished))
+
+
+def test_log_has_the_nine_losses_and_their_weighted_sum(finished):
+  lines = [json.loads(line) for line in (finished / "log.jsonl").read_text().splitlines()]
+  train = [line for line in lines if line["split"] == "train"]
+  assert [line["step"] for line in train] == [2, 4, 5, 6, 8, 10, 12]
+  nine = [name for name in train[0] if name not in ("step", "split", "total", "blocks_per_s")]
+  assert len(nine) == 9
+  for line in train:
+    np.testing.assert_allclose(sum(line[name] for name in nine), line["total"], rtol=1e-5)
+
+
+def test_checkpoint_holds_config_spec_and_validation(finished, prepared_path):
+  meta = read_meta(find_checkpoint(finished))
+  assert meta["config"] == json.loads(json.dumps(tiny_config(prepared_path).to_dict()))
+  assert meta["spec"]["clock"]["block_rate_hz"] == 3.0
+  assert meta["spec"]["events"] == ["silence", "speech", "singing", "others"]
+  assert set(meta["validation"]) >= {"f", "error_rate", "audio_visual_f", "audio_f"}
+
+
+def test_another_configuration_in_the_workdir_is_refused(finished, prepared_path):
+  with pytest.raises(ValueError, match="holds a run with other values of model, learning_rate"):
+    loop.train(
+      tiny_config(prepared_path, learning_rate=0.1, model=dict(name="att_avvad", filters=8, dtype="float32")), finished
+    )
+
+
+def test_loss_that_is_not_finite_stops_the_run_and_names_the_step(tmp_path, prepared_path, monkeypatch):
+  ones = loop.per_group()
+
+  def poisoned(**groups):
+    return lambda step: jax.tree.map(lambda weight: jax.numpy.where(step == 6, jax.numpy.nan, weight), ones(step))
+
+  monkeypatch.setattr(loop, "per_group", poisoned)
+  with pytest.raises(ValueError, match="not finite at step 7"):
+    loop.train(tiny_config(prepared_path), tmp_path)
+  assert find_checkpoint(tmp_path / "checkpoints" / "last").name == "5"
+
+
+def test_data_prepared_with_another_crop_are_refused(tmp_path, prepared_path):
+  config = tiny_config(prepared_path)
+  config.crop.height_px = 48
+  with pytest.raises(ValueError, match=r"prepared with .*height_px=32.* the config asks for .*height_px=48"):
+    loop.train(config, tmp_path / "run")
+  assert not (tmp_path / "run").exists()
+
+
+def test_unknown_config_key_is_refused(tmp_path, prepared_path):
+  with pytest.raises(ValueError, match="config: unknown key batchsize; expected seed, data"):
+    loop.train({**tiny_config(prepared_path), "batchsize": 3}, tmp_path)

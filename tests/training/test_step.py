@@ -1,0 +1,80 @@
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from prepared import SPEC
+import pytest
+from tiny import tiny_config
+
+from attavvad_jax import config as config_lib
+from attavvad_jax.loss_weights import per_group
+from attavvad_jax.training.step import create_state, train_step
+
+
+@pytest.fixture(scope="module")
+def setting():
+  """A tiny model, a batch of eight blocks that an open mouth explains, and the compiled step."""
+  rng = np.random.default_rng(0)
+  label = np.arange(8) % 4
+  images = rng.integers(90, 110, (8, 3, 32, 32))
+  images[(label == 1) | (label == 2), :, 20:28, 10:22] = 0
+  batch = {
+    "waveform": np.int16(
+      rng.normal(0, 1, (8, SPEC.clock.block_samples)) * np.array([10, 500, 3000, 9000])[label, None]
+    ),
+    "images": images.astype(np.uint8),
+    "image_mask": np.ones((8, 3), bool),
+    "label": label.astype(np.int32),
+    "block_mask": np.ones(8, bool),
+  }
+  model = config_lib.model(tiny_config(""))
+  optimiser = optax.adam(1e-2)
+  state = create_state(model, optimiser, batch, SPEC.clock, seed=0)
+  step = jax.jit(
+    functools.partial(
+      train_step,
+      model=model,
+      optimiser=optimiser,
+      loss_weights=per_group(audio=1.0, visual=1.0, audio_visual=1.0),
+      clock=SPEC.clock,
+      seed=0,
+    )
+  )
+  return state, batch, step
+
+
+def test_one_batch_can_be_learned_by_heart(setting):
+  state, batch, step = setting
+  totals = []
+  for _ in range(60):
+    state, _, total = step(state, batch)
+    totals.append(float(total))
+  assert totals[-1] < 0.35 * totals[0]
+  assert int(state.step) == 60
+
+
+def test_step_is_a_pure_function(setting):
+  state, batch, step = setting
+  first, second = step(state, batch), step(state, batch)
+  jax.tree.map(np.testing.assert_array_equal, first, second)
+
+
+def test_dropout_differs_from_step_to_step(setting):
+  state, batch, step = setting
+  totals = [float(step(state.replace(step=jnp.asarray(i, jnp.int32)), batch)[2]) for i in range(3)]
+  assert len(set(totals)) == 3
+
+
+def test_padding_is_not_counted_and_has_no_gradient(setting):
+  """The padding's label, which nothing but the loss reads, changes nothing; a real block's does."""
+  state, batch, step = setting
+  mask = np.arange(8) < 6
+  relabelled = np.where(mask, batch["label"], (batch["label"] + 1) % 4).astype(np.int32)
+  a = step(state, {**batch, "block_mask": mask})
+  b = step(state, {**batch, "block_mask": mask, "label": relabelled})
+  jax.tree.map(np.testing.assert_array_equal, a, b)
+  assert float(a[1].counts["audio_speech"]) == 6
+  c = step(state, {**batch, "label": relabelled})
+  assert float(c[2]) != float(a[2])
