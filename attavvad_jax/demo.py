@@ -1,0 +1,69 @@
+"""The whole road once, as `make demo` walks it: simulate, prepare, train, evaluate, detect."""
+
+from collections.abc import Mapping
+from pathlib import Path
+import time
+from typing import Any
+
+from attavvad_jax import config as config_lib
+from attavvad_jax.datasets.loader import PreparedData
+from attavvad_jax.datasets.manifest import read_folder
+from attavvad_jax.datasets.prepare import prepare_folder
+from attavvad_jax.detection.run import detect_file
+from attavvad_jax.evaluation.run import evaluate_checkpoint
+from attavvad_jax.simulation import write_folder
+from attavvad_jax.training.loop import train
+
+# Of the demo's minutes: enough held out that a score means something.
+_SHARES = {"train": 0.72, "validation": 0.08, "test": 0.20}
+
+
+def run_demo(config: Mapping[str, Any], workdir: str | Path, minutes: float) -> None:
+  """Runs every stage that is not finished yet, and prints what came of it.
+
+  Args:
+    config: as `training.loop.train` takes it; its `data` is filled in.
+    workdir: receives videos/, data/, run/ and detection/.
+    minutes: of simulated video, all splits together.
+
+  Raises:
+    ValueError: a stage found something it cannot use.
+  """
+  workdir = Path(workdir)
+  started_s = time.monotonic()
+  spec = config_lib.data_spec(config)
+
+  _headline("1/5 simulating performances")
+  videos = workdir / "videos"
+  write_folder(videos, minutes={split: share * minutes for split, share in _SHARES.items()}, seed=config["seed"])
+
+  _headline("2/5 preparing them: decoding, faces, blocks")
+  data = workdir / "data"
+  if not any(data.glob("video_folder/*/*/dataset_info.json")):
+    print(prepare_folder(videos, data, spec))
+  path = PreparedData(data).path
+
+  _headline("3/5 training")
+  config = {**config, "data": str(path)}
+  train(config, workdir / "run")
+
+  _headline("4/5 evaluating on held-out recordings: other voices, faces and tunes")
+  table = evaluate_checkpoint(workdir / "run", path, "test", "paper")
+
+  _headline("5/5 detecting on one of them")
+  video = next(item.video for item in read_folder(videos) if item.split == "test")
+  detect_file(video, workdir / "run", workdir / "detection", annotate=True)
+
+  _headline(f"done in {(time.monotonic() - started_s) / 60:.1f} minutes")
+  print(table)
+  print(f"""
+The annotated video: {workdir / "detection" / f"{video.stem}.annotated.mp4"}
+What to try next:
+  attavvad detect YOUR_VIDEO --checkpoint {workdir / "run"} --annotate
+  python -m launch.prepare --input=YOUR_VIDEOS_WITH_LABELS --output=data
+  tensorboard --logdir {workdir / "run"}
+This network has seen {minutes:.0f} minutes of simulation and nothing else: expect little of it on real footage.""")
+
+
+def _headline(text: str) -> None:
+  print(f"\n== {text}", flush=True)

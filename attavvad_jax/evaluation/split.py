@@ -1,0 +1,46 @@
+"""Scores of a detector on a split of a prepared data set: blocks to timelines to event metrics."""
+
+from collections.abc import Mapping
+
+from attavvad_jax.datasets.loader import PreparedData, batches_in_order
+from attavvad_jax.datasets.records import to_example
+from attavvad_jax.detection.predict import BlockScores, Predict, score_batches, take
+from attavvad_jax.evaluation.metrics import Scores, evaluate
+from attavvad_jax.evaluation.protocols import Protocol
+from attavvad_jax.events import Smoothing, Timeline, scores_to_timeline
+
+# What is scored: the fused decision, and the audio branch alone beside it.
+OUTPUTS = ("audio_visual", "audio")
+
+
+def score_recordings(
+  predict_batch: Predict, data: PreparedData, split: str, batch_size: int
+) -> dict[str, tuple[Timeline, BlockScores]]:
+  """The reference timeline and the block scores of every recording of a split."""
+  source = data.source(split)
+  recordings = data.recordings(split)
+  positions = [position for blocks in recordings.values() for position in blocks]
+  # Batches run across recordings, so that one padded batch at the end is all that is lost.
+  examples = (to_example(source[position], data.spec) for position in positions)
+  scores = score_batches(predict_batch, batches_in_order(examples, batch_size))
+  result, start = {}, 0
+  for name, blocks in recordings.items():
+    result[name] = (data.timeline(split, blocks), take(scores, slice(start, start + len(blocks))))
+    start += len(blocks)
+  return result
+
+
+def evaluate_outputs(
+  recordings: Mapping[str, tuple[Timeline, BlockScores]], data: PreparedData, smoothing: Smoothing, protocol: Protocol
+) -> dict[str, Scores]:
+  """Event- and segment-based metrics of each of `OUTPUTS` that the model gives."""
+  result = {}
+  for output in OUTPUTS:
+    if any(getattr(scores, output) is None for _, scores in recordings.values()):
+      continue
+    pairs = [
+      (reference, scores_to_timeline(getattr(scores, output), data.spec.clock, reference.duration_s, smoothing))
+      for reference, scores in recordings.values()
+    ]
+    result[output] = evaluate(pairs, protocol)
+  return result

@@ -1,0 +1,114 @@
+"""Bad input gets one clear line and exit code 2, leaves nothing behind and prints no traceback."""
+
+import json
+import os
+
+import pytest
+
+from attavvad_jax import cli
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+  """Metadata of a checkpoint: what is read before the video is."""
+  step = tmp_path / "run" / "checkpoints" / "best" / "3"
+  (step / "meta").mkdir(parents=True)
+  (step / "variables").mkdir()
+  spec = {
+    "clock": {"sample_rate_hz": 16_000, "block_rate_hz": 3.0, "images_per_block": 3, "window_ms": 44.0},
+    "crop": {"height_px": 32, "width_px": 32, "margin": 0.2},
+    "events": ["silence", "speech", "singing", "others"],
+  }
+  config = {"model": {"name": "att_avvad"}, "smoothing": {"mean_blocks": 3, "min_duration_s": 0.5}}
+  (step / "meta" / "metadata").write_text(json.dumps({"config": config, "spec": spec, "step": 3}))
+  return tmp_path / "run"
+
+
+def _fails(capsys, *argv):
+  """The single line that a failing command prints."""
+  assert cli.main(list(argv)) == 2
+  captured = capsys.readouterr()
+  lines = captured.err.strip().splitlines()
+  assert len(lines) == 1, captured.err
+  assert lines[0].startswith("attavvad: ")
+  assert captured.out == ""
+  return lines[0]
+
+
+def _detect(capsys, tmp_path, checkpoint, video):
+  output = tmp_path / "out"
+  line = _fails(capsys, "detect", str(video), "--checkpoint", str(checkpoint), "--output", str(output))
+  assert not output.exists()
+  return line
+
+
+def test_missing_file(capsys, tmp_path, checkpoint):
+  assert "none.mp4" in _detect(capsys, tmp_path, checkpoint, tmp_path / "none.mp4")
+
+
+def test_folder(capsys, tmp_path, checkpoint):
+  assert str(tmp_path) in _detect(capsys, tmp_path, checkpoint, tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"dear diary\n"], ids=["empty", "text"])
+def test_no_video_at_all(capsys, tmp_path, checkpoint, content):
+  (tmp_path / "a.mp4").write_bytes(content)
+  assert "a.mp4" in _detect(capsys, tmp_path, checkpoint, tmp_path / "a.mp4")
+
+
+def test_mp4_cut_off_before_its_index(capsys, tmp_path, checkpoint):
+  import numpy as np
+
+  from attavvad_jax.media import VideoWriter
+
+  with VideoWriter(tmp_path / "whole.mp4", 64, 64, 25, 16_000) as writer:
+    for _ in range(25):
+      writer.write_frame(np.zeros((64, 64, 3), np.uint8))
+    writer.write_samples(np.zeros(16_000, np.float32))
+  whole = (tmp_path / "whole.mp4").read_bytes()
+  (tmp_path / "cut.mp4").write_bytes(whole[: whole.index(b"moov") - 4])
+  assert "cut.mp4" in _detect(capsys, tmp_path, checkpoint, tmp_path / "cut.mp4")
+
+
+def test_video_without_sound(capsys, tmp_path, checkpoint):
+  import av
+  import numpy as np
+
+  with av.open(tmp_path / "mute.mp4", "w") as container:
+    stream = container.add_stream("libx264", rate=25)
+    stream.width = stream.height = 64
+    for _ in range(10):
+      container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8))))
+    container.mux(stream.encode())
+  assert "no sound" in _detect(capsys, tmp_path, checkpoint, tmp_path / "mute.mp4")
+
+
+def test_no_checkpoint(capsys, tmp_path):
+  assert "no such checkpoint" in _detect(capsys, tmp_path, tmp_path / "none", tmp_path / "a.mp4")
+
+
+def test_output_that_is_a_file(capsys, tmp_path, checkpoint):
+  (tmp_path / "taken").touch()
+  line = _fails(capsys, "detect", "a.mp4", "--checkpoint", str(checkpoint), "--output", str(tmp_path / "taken"))
+  assert "is not a folder" in line
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_output_that_cannot_be_written(capsys, tmp_path, checkpoint):
+  (tmp_path / "locked").mkdir(mode=0o500)
+  line = _fails(capsys, "detect", "a.mp4", "--checkpoint", str(checkpoint), "--output", str(tmp_path / "locked"))
+  assert "cannot write to" in line
+
+
+def test_traceback_on_request(tmp_path, monkeypatch):
+  monkeypatch.setenv("ATTAVVAD_TRACEBACK", "1")
+  with pytest.raises(ValueError, match="no such checkpoint"):
+    cli.main(["detect", "a.mp4", "--checkpoint", str(tmp_path / "none")])
+
+
+@pytest.mark.parametrize("box", ["1,2,3", "a,b,c,d", "0,0,2,1"])
+def test_unusable_box_is_explained(capsys, box):
+  with pytest.raises(SystemExit) as error:
+    cli.main(["detect", "a.mp4", "--checkpoint", "x", f"--box={box}"])
+  assert error.value.code == 2
+  assert "expected" in capsys.readouterr().err
