@@ -1,0 +1,1 @@
+"""Front end: pure functions from waveforms and images to what the network reads."""

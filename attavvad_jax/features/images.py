@@ -1,0 +1,21 @@
+"""Face images as the network reads them."""
+
+import jax
+import jax.numpy as jnp
+
+
+def normalise_images(images: jax.Array, mask: jax.Array) -> jax.Array:
+  """Scales each image from its own minimum and maximum to [0, 1] (released parameters). Jittable.
+
+  Args:
+    images: [B,N,H,W] uint8, grey.
+    mask: [B,N] bool, False where there is no image.
+
+  Returns:
+    [B,N,H,W] float32; zeros where masked and where an image is flat.
+  """
+  low = images.min(axis=(-2, -1), keepdims=True)
+  high = images.max(axis=(-2, -1), keepdims=True)
+  # Subtracted as integers and divided by a reciprocal: the image is read once and written once.
+  scale = jnp.where(mask[..., None, None], 1.0 / jnp.maximum(high - low, 1), 0.0)
+  return (images - low).astype(jnp.float32) * scale

@@ -1,0 +1,159 @@
+"""Log-mel spectrogram in JAX, equal to librosa's to 1e-3 dB and several times as fast.
+
+Axes: S samples, T audio frames, F mel bands.
+"""
+
+import functools
+import math
+
+import jax
+from jax import lax
+import jax.numpy as jnp
+import numpy as np
+
+from attavvad_jax.clock import Clock
+
+# librosa.power_to_db's floor: digital silence is -100 dB.
+_MIN_POWER = 1e-10
+# Frames worked on at once: about 4 MB of them, which stay in a CPU's cache. All at once is 1.5 times slower.
+_CHUNK_FRAMES = 1024
+# Largest pre-emphasis: closer to 1, undoing it would cost more precision than it gains.
+_MAX_PREDICTION = 0.95
+
+
+def log_mel(waveform: jax.Array, clock: Clock, num_bands: int = 64) -> jax.Array:
+  """Log-mel spectrogram of the frames that fit into the waveform. Jittable.
+
+  Frames of `clock.window_samples` under a periodic Hamming window, 50 % overlap, not centred; FFT of the next power
+  of two; Slaney's mel filters; 10 log10 of the power, not below -100 dB, relative to 1 (Section 3.1).
+
+  Args:
+    waveform: [..., S] float32 in [-1, 1], or int16.
+    clock: sample rate and window.
+    num_bands: mel bands (F).
+
+  Returns:
+    [..., T, F] float32, dB. T = 1 + (S - window) // hop, so a block's S gives the clock's frames_per_block.
+
+  Raises:
+    ValueError: the waveform is shorter than one window, or of another type.
+  """
+  if waveform.dtype not in (jnp.float32, jnp.int16):
+    raise ValueError(f"log_mel: waveform is {waveform.dtype}; expected float32 in [-1, 1] or int16")
+  window, hop = clock.window_samples, clock.hop_samples
+  *lead, num_samples = waveform.shape
+  if num_samples < window:
+    raise ValueError(f"log_mel: waveform has {num_samples} samples; expected at least one window of {window}")
+
+  num_frames = 1 + (num_samples - window) // hop
+  num_chunks = math.ceil(num_frames / _CHUNK_FRAMES)
+  chunk_frames = math.ceil(num_frames / num_chunks)
+  chunk_samples = (chunk_frames - 1) * hop + window
+  rows = waveform.reshape(math.prod(lead), num_samples)
+  # So that the last chunk is a whole one; `max` because samples after the last frame may already be enough.
+  missing = (num_chunks * chunk_frames - 1) * hop + window - num_samples
+  rows = jnp.pad(rows, ((0, 0), (0, max(0, missing))))
+
+  def chunk(index: jax.Array) -> jax.Array:
+    start = (index // num_chunks, index % num_chunks * (chunk_frames * hop))
+    samples = lax.dynamic_slice(rows, start, (1, chunk_samples))[0]
+    return _chunk_log_mel(samples, clock, num_bands)
+
+  # Long recordings go chunk by chunk, short blocks as many at once as make up a chunk.
+  at_once = min(len(rows) * num_chunks, max(1, _CHUNK_FRAMES // chunk_frames))
+  chunks = lax.map(chunk, jnp.arange(len(rows) * num_chunks), batch_size=at_once)
+  return chunks.reshape(*lead, num_chunks * chunk_frames, num_bands)[..., :num_frames, :]
+
+
+def scale_log_mel(log_mel_db: jax.Array) -> jax.Array:
+  """Log-mel in dB to about [-1, 1] for the network: the floor of -100 dB becomes -1, a loud band of 20 dB becomes 1.
+
+  Fixed, not learned from data, so that training, streaming and every data set see the same numbers. A full-scale sine
+  reaches about 30 dB in its band; music mastered to full scale, about 20.
+  """
+  return (log_mel_db + 40.0) / 60.0
+
+
+def _chunk_log_mel(samples: jax.Array, clock: Clock, num_bands: int) -> jax.Array:
+  """One chunk's frames, together small enough for the cache. [S] -> [T,F] dB.
+
+  A float32 FFT spreads a rounding noise of about -140 dB of the frame's energy over all bands, which costs 2e-3 dB in
+  a band 80 dB below the loudest (librosa transforms in float64). So each frame is flattened by a predictor of one tap,
+  y[n] = x[n] - a x[n-1], and its power spectrum divided by |1 - a exp(-jw)|^2: exact for any a, as the FFT is longer
+  than the window.
+  """
+  window, hop = clock.window_samples, clock.hop_samples
+  if samples.dtype == jnp.int16:
+    samples = samples.astype(jnp.float32) / 32768.0
+  fft_size = _fft_size(window)
+  # No gradient: the result does not depend on it.
+  tap = lax.stop_gradient(_prediction(samples, hop))[:, None]
+  frames = jnp.pad(_frames(samples, window, hop) * _hamming(window), ((0, 0), (1, 1)))
+  spectrum = jnp.fft.rfft(frames[:, 1:] - tap * frames[:, :-1], fft_size)
+  # |1 - a exp(-jw)|^2 as a sum of terms that are never negative, so that nothing cancels.
+  half = np.pi * np.arange(fft_size // 2 + 1) / fft_size
+  gain = (1.0 - jnp.abs(tap)) ** 2
+  gain += jnp.maximum(tap, 0.0) * np.float32(4 * np.sin(half) ** 2)
+  gain += jnp.maximum(-tap, 0.0) * np.float32(4 * np.cos(half) ** 2)
+  power = (spectrum.real**2 + spectrum.imag**2) / gain
+  filters = mel_filters(clock.sample_rate_hz, fft_size, num_bands)
+  # Highest: an accelerator's reduced-precision products cost 0.1 dB.
+  mel = jnp.matmul(power, filters.T, precision=lax.Precision.HIGHEST)
+  return 10.0 * jnp.log10(jnp.maximum(mel, _MIN_POWER))
+
+
+def _fft_size(window: int) -> int:
+  """Next power of two; where that is the window itself twice it, so that one sample more fits."""
+  return 1 << window.bit_length()
+
+
+def _frames(samples: jax.Array, window: int, hop: int) -> jax.Array:
+  """Overlapping frames by reshaping, several times faster than a gather. [S] -> [T, window]."""
+  num_frames = 1 + (len(samples) - window) // hop
+  num_parts = math.ceil(window / hop)
+  samples = jnp.pad(samples, (0, num_parts * hop - window))
+  parts = [samples[i * hop : (i + num_frames) * hop].reshape(num_frames, hop) for i in range(num_parts)]
+  return jnp.concatenate(parts, axis=1)[:, :window]
+
+
+def _prediction(samples: jax.Array, hop: int) -> jax.Array:
+  """How well each frame's samples predict the next: autocorrelation at lag 1 over that at lag 0. [S] -> [T]."""
+  halves = samples[: len(samples) // hop * hop].reshape(-1, hop)
+  # Sums as products with ones: XLA's row sums are not vectorised on a CPU.
+  energy = (halves * halves) @ jnp.ones(hop)
+  lagged = (halves[:, 1:] * halves[:, :-1]) @ jnp.ones(hop - 1)
+  energy, lagged = energy[1:] + energy[:-1], lagged[1:] + lagged[:-1]
+  return jnp.clip(lagged / jnp.maximum(energy, 1e-20), -_MAX_PREDICTION, _MAX_PREDICTION)
+
+
+def _hamming(window: int) -> np.ndarray:
+  """Periodic Hamming window. [window] float32."""
+  return (0.54 - 0.46 * np.cos(2 * np.pi * np.arange(window) / window)).astype(np.float32)
+
+
+@functools.cache
+def mel_filters(sample_rate_hz: int, fft_size: int, num_bands: int) -> np.ndarray:
+  """Triangular filters of Slaney's mel scale from 0 Hz to half the sample rate, each of area 1. [F, fft_size / 2 + 1].
+
+  librosa.filters.mel's default (Slaney, Auditory Toolbox, 1998), as float32.
+  """
+  edges = _mel_to_hz(np.linspace(0.0, _hz_to_mel(sample_rate_hz / 2), num_bands + 2))
+  bins = np.arange(fft_size // 2 + 1) * sample_rate_hz / fft_size
+  low, middle, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+  triangles = np.minimum((bins - low) / (middle - low), (high - bins) / (high - middle))
+  return (np.maximum(triangles, 0.0) * 2.0 / (high - low)).astype(np.float32)
+
+
+# Slaney's scale: linear, 200/3 Hz a mel, up to 1 kHz; logarithmic above, 27 mel for a factor of 6.4.
+_HZ_PER_MEL = 200.0 / 3.0
+_LOG_FROM_MEL = 1000.0 / _HZ_PER_MEL
+_LOG_STEP = math.log(6.4) / 27.0
+
+
+def _hz_to_mel(hz: float) -> float:
+  return hz / _HZ_PER_MEL if hz < 1000.0 else _LOG_FROM_MEL + math.log(hz / 1000.0) / _LOG_STEP
+
+
+def _mel_to_hz(mel: np.ndarray) -> np.ndarray:
+  logarithmic = 1000.0 * np.exp(_LOG_STEP * (np.maximum(mel, _LOG_FROM_MEL) - _LOG_FROM_MEL))
+  return np.where(mel < _LOG_FROM_MEL, mel * _HZ_PER_MEL, logarithmic)

@@ -1,0 +1,166 @@
+"""ATT-AVVAD, the paper's network (Section 2, Figure 1).
+
+Axes: B blocks, T audio frames, F mel bands, N images, H, W height and width, E events, D embedding.
+"""
+
+from flax import linen as nn
+import jax
+import jax.numpy as jnp
+
+from attavvad_jax.models.layers import BatchedGru, Dtype, EventDense, GluBlock, NormActivation, gate
+from attavvad_jax.models.outputs import Outputs
+
+Sizes = tuple[tuple[int, int], ...]
+
+
+class AudioBranch(nn.Module):
+  """Log-mel to each event's core vector and logit (Section 2.1). [B,T,F] -> [B,E,D], [B,E].
+
+  Parameters from the released code: 15x64x1 -> 15x4x32 -> 15x128 through four GLU blocks, then for each event two
+  GRUs of which one gates the other's last state, and a fully connected layer with a sigmoid.
+  """
+
+  num_events: int = 4
+  embedding_dim: int = 128
+  filters: int = 32
+  kernel_sizes: Sizes = ((3, 7), (3, 7), (3, 5), (3, 5))
+  gru_units: int = 64
+  dropout_rate: float = 0.2
+  axis_name: str | None = None
+  dtype: Dtype = jnp.float32
+
+  @nn.compact
+  def __call__(self, log_mel: jax.Array, *, train: bool) -> tuple[jax.Array, jax.Array]:
+    x = log_mel.astype(self.dtype)[..., None]
+    for i, kernel_size in enumerate(self.kernel_sizes):
+      block = GluBlock(self.filters, kernel_size, (3, 3), (1, 2), self.axis_name, self.dtype, name=f"block_{i}")
+      x = block(x, train=train)
+    x = x.reshape(*x.shape[:2], -1)  # [B,T,bands x filters]
+
+    x = BatchedGru(2 * self.num_events, self.gru_units, self.dtype, name="gru")(x)
+    # An event's two GRUs side by side are what `gate` splits: [B,E,2 x units].
+    x = x.reshape(len(x), self.num_events, 2 * self.gru_units)
+    x = NormActivation(gate, 2, self.axis_name, self.dtype, name="gru_norm")(x, train=train)
+    x = nn.Dropout(self.dropout_rate)(x, deterministic=not train)
+    x = EventDense(self.embedding_dim, self.dtype, name="embedding")(x)
+    x = NormActivation(nn.sigmoid, 2, self.axis_name, self.dtype, name="embedding_norm")(x, train=train)
+    return x, EventDense(1, jnp.float32, name="logits")(x)[..., 0]
+
+
+class VisualBranch(nn.Module):
+  """Images to the vocalisation vector and its logit (Section 2.2). [B,N,H,W], [B,N] -> [B,D], [B].
+
+  The images are the channels of the first convolution. A masked image is zeros whatever it holds; a block without any
+  image has the vector 0.
+
+  Differences: the paper does not say what happens where no face is found.
+  """
+
+  embedding_dim: int = 128
+  filters: int = 32
+  kernel_sizes: Sizes = ((5, 13), (5, 13), (3, 11), (3, 7))
+  strided_kernel_sizes: Sizes = ((5, 5), (5, 5), (3, 3), (3, 3))
+  strides: Sizes = ((3, 3), (3, 3), (2, 2), (2, 2))
+  dropout_rate: float = 0.2
+  axis_name: str | None = None
+  dtype: Dtype = jnp.float32
+
+  @nn.compact
+  def __call__(self, images: jax.Array, image_mask: jax.Array, *, train: bool) -> tuple[jax.Array, jax.Array]:
+    x = jnp.where(image_mask[:, :, None, None], images, 0.0).astype(self.dtype)
+    x = x.transpose(0, 2, 3, 1)  # [B,H,W,N]
+    sizes = zip(self.kernel_sizes, self.strided_kernel_sizes, self.strides, strict=True)
+    for i, size in enumerate(sizes):
+      x = GluBlock(self.filters, *size, self.axis_name, self.dtype, name=f"block_{i}")(x, train=train)
+
+    x = nn.Dropout(self.dropout_rate)(x.reshape(len(x), -1), deterministic=not train)
+    x = nn.Dense(self.embedding_dim, dtype=self.dtype, name="embedding")(x)
+    x = NormActivation(nn.sigmoid, 1, self.axis_name, self.dtype, name="embedding_norm")(x, train=train)
+    x = jnp.where(image_mask.any(axis=1, keepdims=True), x, 0.0)
+    return x, nn.Dense(1, dtype=jnp.float32, name="logit")(x)[..., 0]
+
+
+def semantic_attention(events: jax.Array, visual: jax.Array) -> jax.Array:
+  """Softmax(Q^T K / sqrt(d_k)) over the events, Eq. 1. events [B,E,D], visual [B,D] -> [B,E] float32.
+
+  Differences: the released code leaves out 1 / sqrt(d_k), and reshapes the four concatenated vectors to [D,E], which
+  mixes the events, where the paper stacks them as columns.
+  """
+  events, visual = events.astype(jnp.float32), visual.astype(jnp.float32)
+  scores = jnp.einsum("bed,bd->be", events, visual) / jnp.sqrt(visual.shape[-1])
+  return jax.nn.softmax(scores, axis=-1)
+
+
+class AttAvvad(nn.Module):
+  """The audio branch, the visual branch and their fusion by attention (Section 2, Figure 1).
+
+  Call: log_mel [B,T,F] as `features.scale_log_mel` leaves it, images [B,N,H,W] float in [0, 1], image_mask [B,N] bool;
+  `train` takes batch statistics and drops out (needs the `dropout` random key). Returns `Outputs`. Where a block has no
+  image, attention is uniform and nothing of the visual branch reaches the result.
+
+  Attributes:
+    num_events: E, the paper's four.
+    embedding_dim: D of the core vectors.
+    filters: of every convolution.
+    gru_units: of each of the 2 E GRUs.
+    audio_kernel_sizes: time x frequency, of the gated convolutions.
+    visual_kernel_sizes: height x width, of the gated convolutions.
+    visual_strided_kernel_sizes: of the convolutions that follow them.
+    visual_strides: of the same.
+    dropout_rate: before the fully connected layer that makes a core vector, in both branches.
+    axis_name: mapped axis for global batch statistics; see `NormActivation`.
+    dtype: of the computation, float32 or bfloat16. Parameters, statistics, softmax and logits are float32.
+
+  Differences: the paper names dropout (Section 3.1) but neither place nor rate.
+  """
+
+  num_events: int = 4
+  embedding_dim: int = 128
+  filters: int = 32
+  gru_units: int = 64
+  audio_kernel_sizes: Sizes = AudioBranch.kernel_sizes
+  visual_kernel_sizes: Sizes = VisualBranch.kernel_sizes
+  visual_strided_kernel_sizes: Sizes = VisualBranch.strided_kernel_sizes
+  visual_strides: Sizes = VisualBranch.strides
+  dropout_rate: float = 0.2
+  axis_name: str | None = None
+  dtype: Dtype = jnp.float32
+
+  @nn.compact
+  def __call__(self, log_mel: jax.Array, images: jax.Array, image_mask: jax.Array, *, train: bool) -> Outputs:
+    events, audio_logits = AudioBranch(
+      num_events=self.num_events,
+      embedding_dim=self.embedding_dim,
+      filters=self.filters,
+      kernel_sizes=self.audio_kernel_sizes,
+      gru_units=self.gru_units,
+      dropout_rate=self.dropout_rate,
+      axis_name=self.axis_name,
+      dtype=self.dtype,
+      name="audio",
+    )(log_mel, train=train)
+    visual, visual_logit = VisualBranch(
+      embedding_dim=self.embedding_dim,
+      filters=self.filters,
+      kernel_sizes=self.visual_kernel_sizes,
+      strided_kernel_sizes=self.visual_strided_kernel_sizes,
+      strides=self.visual_strides,
+      dropout_rate=self.dropout_rate,
+      axis_name=self.axis_name,
+      dtype=self.dtype,
+      name="visual",
+    )(images, image_mask, train=train)
+
+    attention = semantic_attention(events, visual)
+    fused = events * attention[..., None].astype(self.dtype)
+    x = EventDense(self.embedding_dim, self.dtype, name="fusion")(fused)
+    x = NormActivation(nn.relu, 2, self.axis_name, self.dtype, name="fusion_norm")(x, train=train)
+    return Outputs(
+      audio_logits=audio_logits,
+      visual_logit=visual_logit,
+      audio_visual_logits=EventDense(1, jnp.float32, name="logits")(x)[..., 0],
+      audio_embeddings=events,
+      visual_embedding=visual,
+      attention=attention,
+      fused_embeddings=fused,
+    )

@@ -1,0 +1,27 @@
+"""What every model returns. Axes: B blocks, E events, D embedding."""
+
+from flax import struct
+import jax
+
+
+@struct.dataclass
+class Outputs:
+  """Named outputs of a model; a branch that a model lacks is None. Logits are float32, before the sigmoid.
+
+  Attributes:
+    audio_logits: [B,E], the audio branch's events (Section 2.1).
+    visual_logit: [B], the performer vocalises (Section 2.2).
+    audio_visual_logits: [B,E], the events after fusion (Section 2.3).
+    audio_embeddings: [B,E,D], the core representation vectors q_i.
+    visual_embedding: [B,D], the vocalisation vector K; zeros where a block has no image.
+    attention: [B,E] float32, Eq. 1; sums to 1 over E.
+    fused_embeddings: [B,E,D], q_i times its attention: the audio-visual event vectors.
+  """
+
+  audio_logits: jax.Array | None = None
+  visual_logit: jax.Array | None = None
+  audio_visual_logits: jax.Array | None = None
+  audio_embeddings: jax.Array | None = None
+  visual_embedding: jax.Array | None = None
+  attention: jax.Array | None = None
+  fused_embeddings: jax.Array | None = None

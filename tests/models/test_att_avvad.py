@@ -1,0 +1,216 @@
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from attavvad_jax.benchmarks.separate_form import SeparateForm, separate_variables
+from attavvad_jax.models import build
+from attavvad_jax.models.att_avvad import AttAvvad, semantic_attention
+
+RNG = np.random.default_rng(0)
+SMALL = AttAvvad(
+  embedding_dim=6,
+  filters=4,
+  gru_units=3,
+  audio_kernel_sizes=((3, 7), (3, 5)),
+  visual_kernel_sizes=((5, 13), (3, 7)),
+  visual_strided_kernel_sizes=((5, 5), (3, 3)),
+  visual_strides=((3, 3), (2, 2)),
+)
+
+# One block a branch, for what is compiled with gradients.
+TINY = SMALL.clone(
+  audio_kernel_sizes=((3, 5),),
+  visual_kernel_sizes=((3, 7),),
+  visual_strided_kernel_sizes=((5, 5),),
+  visual_strides=((3, 3),),
+  dropout_rate=0.0,
+)
+
+
+def _inputs(num_blocks=4):
+  log_mel = RNG.normal(size=(num_blocks, 5, 12)).astype(np.float32)
+  images = RNG.random((num_blocks, 3, 14, 10)).astype(np.float32)
+  mask = np.ones((num_blocks, 3), bool)
+  mask[0] = False  # no image at all
+  mask[1, 1] = False
+  return log_mel, images, mask
+
+
+@pytest.fixture(scope="module")
+def inputs():
+  return _inputs()
+
+
+def _variables(model, inputs):
+  """Away from zeros and ones, so that no layer is an identity, and large enough for every input to be felt."""
+  shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), *inputs, train=False))
+
+  def noise(leaf):
+    deviation = 2.0 * np.prod(leaf.shape[:-1]) ** -0.5 if len(leaf.shape) > 1 else 0.5
+    return (deviation * RNG.normal(size=leaf.shape)).astype(np.float32)
+
+  return {
+    "params": jax.tree.map(noise, shapes["params"]),
+    "batch_stats": jax.tree.map(lambda leaf: 0.5 + np.abs(noise(leaf)), shapes["batch_stats"]),
+  }
+
+
+@pytest.fixture(scope="module")
+def variables(inputs):
+  return _variables(SMALL, inputs)
+
+
+@functools.partial(jax.jit, static_argnames=("model", "train"))
+def _apply(model, variables, *inputs, train, seed=0):
+  rngs = {"dropout": jax.random.key(seed)}
+  return model.apply(variables, *inputs, train=train, mutable=["batch_stats"], rngs=rngs)
+
+
+def _glu_block(area, channels, strided_area, filters=32):
+  norm = 4  # scale, bias, mean, variance
+  gated = 2 * filters * (area * channels + 1 + norm)
+  return gated + filters * (strided_area * filters + 1 + norm)
+
+
+@pytest.mark.parametrize(
+  ("height", "width", "flat", "expected"),
+  # SAME strides 3, 3, 2, 2: 450 -> 150 -> 50 -> 25 -> 13, 300 -> 100 -> 34 -> 17 -> 9, 112 -> 38 -> 13 -> 7 -> 4.
+  [(450, 300, 13 * 9 * 32, 1_356_809), (112, 112, 4 * 4 * 32, 943_113)],
+)
+def test_parameter_count_by_hand(height, width, flat, expected):
+  audio = _glu_block(3 * 7, 1, 9) + _glu_block(3 * 7, 32, 9) + 2 * _glu_block(3 * 5, 32, 9)
+  gru = 3 * 64 * (128 + 64 + 2)  # each gate: input, recurrent, two biases; 64 / 2**4 bands x 32 filters come in
+  head = 2 * gru + 2 * 64 * 4 + 128 * (64 + 1 + 4) + (128 + 1)
+  visual = _glu_block(5 * 13, 3, 25) + _glu_block(5 * 13, 32, 25) + _glu_block(3 * 11, 32, 9) + _glu_block(3 * 7, 32, 9)
+  visual += 128 * (flat + 1 + 4) + (128 + 1)
+  fusion = 128 * (128 + 1 + 4) + (128 + 1)
+  assert audio + 4 * head + visual + 4 * fusion == expected
+
+  model = AttAvvad()
+  shapes = (jnp.zeros((1, 15, 64)), jnp.zeros((1, 3, height, width)), jnp.ones((1, 3), bool))
+  tree = jax.eval_shape(lambda key: model.init(key, *shapes, train=False), jax.random.key(0))
+  assert sum(leaf.size for leaf in jax.tree.leaves(tree)) == expected
+
+
+def test_attention_on_a_worked_example():
+  # d_k = 4, so the scores are halved: q.K = 4, 2, 0, 0 -> exp(2), exp(1), 1, 1 over their sum 12.10734.
+  visual = np.array([[1.0, 1.0, 1.0, 1.0]])
+  events = np.array([[[1, 1, 1, 1], [2, 0, 0, 0], [1, -1, 0, 0], [0, 0, 0, 0]]], np.float32)
+  expected = [[0.610296, 0.224515, 0.082595, 0.082595]]
+  np.testing.assert_allclose(semantic_attention(events, visual), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("train", [False, True])
+def test_equals_the_separate_form(inputs, variables, train):
+  config = SMALL.clone(dropout_rate=0.0)
+  separate = separate_variables(config, variables)
+  actual, state = _apply(config, variables, *inputs, train=train)
+  expected, expected_state = _apply(SeparateForm(config), separate, *inputs, train=train)
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5, rtol=1e-5), actual, expected)
+  state = separate_variables(config, {**variables, **state})["batch_stats"]
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), state, dict(expected_state["batch_stats"]))
+
+
+def test_named_outputs(inputs, variables):
+  outputs, _ = _apply(SMALL, variables, *inputs, train=False)
+  shapes = {name: value.shape for name, value in vars(outputs).items()}
+  assert shapes == {
+    "audio_logits": (4, 4),
+    "visual_logit": (4,),
+    "audio_visual_logits": (4, 4),
+    "audio_embeddings": (4, 4, 6),
+    "visual_embedding": (4, 6),
+    "attention": (4, 4),
+    "fused_embeddings": (4, 4, 6),
+  }
+  np.testing.assert_allclose(outputs.fused_embeddings, outputs.audio_embeddings * outputs.attention[..., None])
+
+
+@pytest.mark.parametrize("train", [False, True])
+def test_a_masked_image_changes_nothing(inputs, variables, train):
+  model = SMALL.clone(dropout_rate=0.0)
+  log_mel, images, mask = inputs
+  others = np.where(mask[..., None, None], images, np.float32(np.nan))
+  expected = _apply(model, variables, log_mel, images, mask, train=train)
+  actual = _apply(model, variables, log_mel, others, mask, train=train)
+  jax.tree.map(np.testing.assert_array_equal, actual, expected)
+
+
+def test_an_image_that_is_not_masked_changes_the_fusion(inputs, variables):
+  log_mel, images, mask = inputs
+  before, after = (_apply(SMALL, variables, log_mel, x, mask, train=False)[0] for x in (images, images[:, :, ::-1]))
+  assert (np.abs(before.audio_visual_logits - after.audio_visual_logits)[1:].max(axis=1) > 1e-6).all()
+
+
+def test_images_do_not_reach_the_audio_branch(inputs, variables):
+  log_mel, images, mask = inputs
+  before, _ = _apply(SMALL, variables, log_mel, images, mask, train=False)
+  after, _ = _apply(SMALL, variables, log_mel, 1 - images, ~mask, train=False)
+  np.testing.assert_array_equal(before.audio_logits, after.audio_logits)
+  np.testing.assert_array_equal(before.audio_embeddings, after.audio_embeddings)
+
+
+def test_a_block_without_images_has_uniform_attention(inputs, variables):
+  outputs, _ = _apply(SMALL, variables, *inputs, train=False)
+  np.testing.assert_array_equal(outputs.visual_embedding[0], 0)
+  np.testing.assert_array_equal(outputs.attention[0], 0.25)
+
+
+def test_visual_parameters_get_no_gradient_from_blocks_without_images(inputs):
+  log_mel, images, mask = inputs
+  variables = _variables(TINY, inputs)
+
+  def loss(params):
+    changed = {**variables, "params": params}
+    return TINY.apply(changed, log_mel, images, np.zeros_like(mask), train=False).audio_visual_logits.sum()
+
+  gradient = jax.jit(jax.grad(loss))(variables["params"])
+  jax.tree.map(lambda g: np.testing.assert_array_equal(g, 0), gradient["visual"])
+  assert max(float(jnp.abs(g).max()) for g in jax.tree.leaves(gradient["audio"])) > 0
+
+
+def test_evaluation_leaves_statistics_and_needs_no_randomness(inputs, variables):
+  outputs, state = _apply(SMALL, variables, *inputs, train=False)
+  jax.tree.map(np.testing.assert_array_equal, state["batch_stats"], variables["batch_stats"])
+  rows = np.array([2, 2, 0, 0])
+  other_batch, _ = _apply(SMALL, variables, *(x[rows] for x in inputs), train=False)
+  np.testing.assert_allclose(outputs.audio_visual_logits[rows], other_batch.audio_visual_logits, atol=1e-5)
+
+
+def test_training_drops_out_by_the_key(inputs, variables):
+  (first, state), (again, _), (other, _) = (_apply(SMALL, variables, *inputs, train=True, seed=i) for i in (0, 0, 1))
+  np.testing.assert_array_equal(first.audio_visual_logits, again.audio_visual_logits)
+  assert np.abs(first.audio_visual_logits - other.audio_visual_logits).max() > 1e-4
+  changed = jax.tree.map(lambda a, b: bool((a != b).any()), state["batch_stats"], variables["batch_stats"])
+  assert all(jax.tree.leaves(changed))
+
+
+def test_bfloat16_is_finite_and_close(inputs):
+  variables = _variables(TINY, inputs)
+
+  def loss(params, model):
+    outputs, _ = model.apply({**variables, "params": params}, *inputs, train=True, mutable=["batch_stats"])
+    logits = (outputs.audio_logits, outputs.visual_logit, outputs.audio_visual_logits)
+    return sum(jnp.sum(x**2) for x in logits), outputs
+
+  model = TINY.clone(dtype=jnp.bfloat16)
+  step = jax.jit(jax.value_and_grad(loss, has_aux=True), static_argnums=1)
+  (value, outputs), gradient = step(variables["params"], model)
+  assert np.isfinite(value)
+  assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
+  assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(gradient))
+  assert outputs.audio_embeddings.dtype == jnp.bfloat16
+  assert {x.dtype for x in (outputs.audio_logits, outputs.attention)} == {np.dtype("float32")}
+  expected, _ = _apply(TINY, variables, *inputs, train=True)
+  np.testing.assert_allclose(np.float32(outputs.audio_embeddings), expected.audio_embeddings, atol=0.05)
+
+
+def test_registry_names_what_it_has():
+  assert build("att_avvad", filters=8) == AttAvvad(filters=8)
+  with pytest.raises(ValueError, match="'att_avad'; expected one of att_avvad"):
+    build("att_avad")
+  with pytest.raises(ValueError, match=r"no field filter;.* filters"):
+    build("att_avvad", filter=8)

@@ -1,0 +1,128 @@
+from flax import linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from attavvad_jax.models import layers
+
+RNG = np.random.default_rng(0)
+
+
+def _normal(*shape):
+  return RNG.normal(size=shape).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+  ("size", "kernel", "strides"),
+  [((112, 9), (5, 5), (3, 3)), ((7, 4), (3, 3), (2, 2)), ((15, 64), (3, 3), (1, 2)), ((10, 11), (3, 7), (3, 2))],
+)
+def test_strided_conv_has_the_gradients_of_autodiff(size, kernel, strides):
+  x, kernel = _normal(2, *size, 3), _normal(*kernel, 3, 4)
+
+  def autodiff_conv(x, kernel):
+    return jax.lax.conv_general_dilated(x, kernel, strides, "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+  expected, expected_vjp = jax.vjp(autodiff_conv, x, kernel)
+  actual, actual_vjp = jax.vjp(lambda x, kernel: layers.strided_conv(x, kernel, strides), x, kernel)
+  np.testing.assert_allclose(actual, expected, atol=1e-5)
+  cotangent = _normal(*expected.shape)
+  for a, b in zip(actual_vjp(cotangent), expected_vjp(cotangent), strict=True):
+    np.testing.assert_allclose(a, b, atol=1e-4, rtol=1e-5)
+
+
+class _FlaxNormGate(nn.Module):
+  """The same by flax's BatchNorm and autodiff."""
+
+  @nn.compact
+  def __call__(self, x, *, train):
+    x = nn.BatchNorm(not train, momentum=layers.BATCH_NORM_MOMENTUM, epsilon=layers.BATCH_NORM_EPSILON, name="n")(x)
+    linear, gates = jnp.split(x, 2, axis=-1)
+    return linear * nn.sigmoid(gates)
+
+
+@pytest.mark.parametrize("train", [False, True])
+def test_norm_activation_equals_flax(train):
+  x = 3 * _normal(4, 5, 6) + 1
+  params = {"scale": 1 + _normal(6), "bias": _normal(6)}
+  stats = {"mean": _normal(6), "var": 1 + RNG.random(6).astype(np.float32)}
+  ours, flax = layers.NormActivation(layers.gate), _FlaxNormGate()
+
+  def apply(module, x, params, stats):
+    return module.apply({"params": params, "batch_stats": stats}, x, train=train, mutable=["batch_stats"])
+
+  actual, actual_vjp, ours_state = jax.vjp(lambda x, p: apply(ours, x, p, stats), x, params, has_aux=True)
+  expected, expected_vjp, flax_state = jax.vjp(
+    lambda x, p: apply(flax, x, {"n": p}, {"n": stats}), x, params, has_aux=True
+  )
+  np.testing.assert_allclose(actual, expected, atol=1e-5)
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), ours_state["batch_stats"], flax_state["batch_stats"]["n"]
+  )
+  cotangent = _normal(*expected.shape)
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5), actual_vjp(cotangent), expected_vjp(cotangent))
+
+
+def test_norm_activation_over_a_mapped_axis_sees_the_global_batch():
+  x = _normal(8, 6)
+  alone, mapped = layers.NormActivation(nn.relu), layers.NormActivation(nn.relu, axis_name="devices")
+  variables = alone.init(jax.random.key(0), x, train=False)
+
+  def loss(module, x):
+    y, state = module.apply(variables, x, train=True, mutable=["batch_stats"])
+    return jnp.sum(jnp.sin(y)), (y, state)
+
+  def mapped_loss(parts):
+    total, aux = jax.vmap(lambda x: loss(mapped, x), axis_name="devices")(parts)
+    return total.sum(), aux
+
+  gradient, (y, state) = jax.grad(mapped_loss, has_aux=True)(x.reshape(4, 2, 6))
+  expected_gradient, (expected, expected_state) = jax.grad(lambda x: loss(alone, x), has_aux=True)(x)
+  np.testing.assert_allclose(y.reshape(8, 6), expected, atol=1e-5)
+  np.testing.assert_allclose(gradient.reshape(8, 6), expected_gradient, atol=1e-5)
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a[0], b, atol=1e-6), state, expected_state)
+
+
+def test_batch_variance_is_not_negative_for_a_constant_channel():
+  module = layers.NormActivation(nn.relu)
+  x = jnp.full((64, 1), 1000.1)
+  y, state = module.apply(module.init(jax.random.key(0), x, train=False), x, train=True, mutable=["batch_stats"])
+  assert np.isfinite(y).all()
+  assert (state["batch_stats"]["var"] >= 0).all()
+
+
+def test_gru_equals_flax_cell():
+  x = _normal(2, 4, 3)
+  gru = layers.BatchedGru(num_grus=2, units=5)
+  params = jax.tree.map(lambda a: jnp.asarray(_normal(*a.shape)), gru.init(jax.random.key(0), x)["params"])
+  actual = gru.apply({"params": params}, x)
+  for g in range(2):
+    kernel, bias, recurrent, recurrent_bias = (
+      np.split(np.asarray(params[name][g]), 3, axis=-1)
+      for name in ("input_kernel", "input_bias", "recurrent_kernel", "recurrent_bias")
+    )
+    cell = {f"i{name}": {"kernel": kernel[i], "bias": bias[i] + recurrent_bias[i]} for i, name in enumerate("rz")}
+    cell |= {f"h{name}": {"kernel": recurrent[i]} for i, name in enumerate("rz")}
+    cell |= {"in": {"kernel": kernel[2], "bias": bias[2]}, "hn": {"kernel": recurrent[2], "bias": recurrent_bias[2]}}
+    state = jnp.zeros((2, 5))
+    for t in range(4):
+      state, _ = nn.GRUCell(5).apply({"params": cell}, state, x[:, t])
+    np.testing.assert_allclose(actual[:, g], state, atol=1e-6)
+
+
+def test_recurrent_kernels_start_orthogonal():
+  gru = layers.BatchedGru(num_grus=2, units=4)
+  kernel = gru.init(jax.random.key(0), jnp.zeros((1, 2, 3)))["params"]["recurrent_kernel"]
+  for matrix in np.asarray(kernel).reshape(2, 4, 3, 4).transpose(0, 2, 1, 3).reshape(-1, 4, 4):
+    np.testing.assert_allclose(matrix @ matrix.T, np.eye(4), atol=1e-5)
+
+
+def test_event_dense_is_a_layer_for_each_event():
+  x = _normal(2, 3, 4)
+  module = layers.EventDense(5)
+  variables = module.init(jax.random.key(0), x)
+  params = {"kernel": _normal(3, 4, 5), "bias": _normal(3, 5)}
+  assert jax.tree.map(jnp.shape, variables["params"]) == jax.tree.map(jnp.shape, params)
+  y = module.apply({"params": params}, x)
+  for e in range(3):
+    np.testing.assert_allclose(y[:, e], x[:, e] @ params["kernel"][e] + params["bias"][e], atol=1e-5)
