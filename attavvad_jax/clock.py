@@ -41,9 +41,11 @@ class Clock:
     for name in ("sample_rate_hz", "images_per_block"):
       if int(getattr(self, name)) != getattr(self, name):
         raise ValueError(f"clock: {name} is {getattr(self, name)!r}; expected a whole number")
+    if self.hop_samples < 1:
+      raise ValueError(f"clock: window_ms is {self.window_ms}, under 2 samples at {self.sample_rate_hz} Hz; raise it")
     if self.frames_per_block < 1:
       raise ValueError(
-        f"clock: a block of {self.block_s:.4f} s is shorter than half a window of {self.window_ms} ms; "
+        f"clock: a block of {self.block_s:.4f} s is shorter than a quarter of a window of {self.window_ms} ms; "
         "lower block_rate_hz or window_ms"
       )
 

@@ -18,7 +18,7 @@ VOCAL_EVENTS = ("speech", "singing")
 BACKGROUND = "others"
 
 
-@dataclasses.dataclass(frozen=True, order=True)
+@dataclasses.dataclass(frozen=True)
 class Event:
   """One event of a timeline: seconds, a label of `EVENTS`, and the mean score of its blocks where there is one."""
 
@@ -95,13 +95,16 @@ def block_labels(timeline: Timeline, clock: Clock, num_blocks: int | None = None
   """The event that fills most of each block. [B] int32, indices into `EVENTS`.
 
   Where two events fill the same part, the earlier of `EVENTS` but silence wins: a voice is never hidden by a tie.
+  Blocks after the end of the timeline are others.
   """
   if num_blocks is None:
     num_blocks = clock.num_blocks(timeline.duration_s)
-  overlap = overlap_s(timeline, clock, num_blocks)
   # Overlaps are sums of float64 seconds: round to a microsecond so that an exact tie is seen as one.
+  overlap = np.round(overlap_s(timeline, clock, num_blocks), 6)
+  # Blocks after the end hold nothing, and nothing is no voice.
+  overlap[~overlap.any(axis=1), EVENTS.index(BACKGROUND)] = 1.0
   order = [EVENTS.index(name) for name in ("speech", "singing", "others", "silence")]
-  return np.asarray(order, np.int32)[np.argmax(np.round(overlap[:, order], 6), axis=1)]
+  return np.asarray(order, np.int32)[np.argmax(overlap[:, order], axis=1)]
 
 
 def is_vocalising(labels: np.ndarray) -> np.ndarray:
@@ -169,11 +172,13 @@ def scores_to_timeline(
 
 def _moving_average(scores: np.ndarray, width: int) -> np.ndarray:
   """Centred mean over `width` blocks; at both ends over the blocks that exist. [B,E] -> [B,E]."""
-  half = width // 2
-  total = np.concatenate([np.zeros_like(scores[:1]), np.cumsum(scores, axis=0)])
-  index = np.arange(len(scores))
-  low, high = np.maximum(index - half, 0), np.minimum(index + half + 1, len(scores))
-  return (total[high] - total[low]) / (high - low)[:, None]
+  if len(scores) == 0:
+    return scores
+  # Not by a running sum: its rounding would depend on all that came before, and break ties by it.
+  margin = (width // 2, width // 2)
+  windows = np.lib.stride_tricks.sliding_window_view(np.pad(scores, [margin, (0, 0)]), width, axis=0)
+  counts = np.lib.stride_tricks.sliding_window_view(np.pad(np.ones(len(scores)), margin), width)
+  return windows.sum(axis=-1) / counts.sum(axis=-1)[:, None]
 
 
 def _runs(labels: np.ndarray) -> list[tuple[int, int]]:
@@ -186,13 +191,16 @@ def _runs(labels: np.ndarray) -> list[tuple[int, int]]:
 
 def _absorb_short_runs(labels: np.ndarray, min_blocks: float) -> np.ndarray:
   """Gives each run shorter than `min_blocks` to its longer neighbour, the shortest first. [B] -> [B]."""
-  labels = labels.copy()
-  while True:
-    runs = _runs(labels)
-    lengths = [last - first for first, last in runs]
-    if len(runs) < 2 or min(lengths) >= min_blocks - 1e-9:
-      return labels
+  runs = _runs(labels)
+  values = np.array([labels[first] for first, _ in runs], labels.dtype)
+  lengths = np.array([last - first for first, last in runs], int)
+  while len(lengths) > 1:
     short = int(np.argmin(lengths))
-    neighbours = [i for i in (short - 1, short + 1) if 0 <= i < len(runs)]
-    heir = max(neighbours, key=lambda i: lengths[i])
-    labels[slice(*runs[short])] = labels[runs[heir][0]]
+    if lengths[short] >= min_blocks - 1e-9:
+      break
+    neighbours = [i for i in (short - 1, short + 1) if 0 <= i < len(lengths)]
+    values[short] = values[max(neighbours, key=lambda i: lengths[i])]
+    # Runs that have become equal are one.
+    starts = np.flatnonzero(np.diff(values, prepend=-1))
+    values, lengths = values[starts], np.add.reduceat(lengths, starts)
+  return np.repeat(values, lengths)
