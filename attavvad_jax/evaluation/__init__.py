@@ -1,0 +1,19 @@
+"""Event- and segment-based metrics of timelines, by a named protocol, and their tables."""
+
+from attavvad_jax.evaluation.metrics import Counts, Scores, count, evaluate, fill_gaps
+from attavvad_jax.evaluation.protocols import PAPER, PROTOCOLS, SED_EVAL_DEFAULT, Protocol
+from attavvad_jax.evaluation.table import markdown_table, text_table
+
+__all__ = [
+  "PAPER",
+  "PROTOCOLS",
+  "SED_EVAL_DEFAULT",
+  "Counts",
+  "Protocol",
+  "Scores",
+  "count",
+  "evaluate",
+  "fill_gaps",
+  "markdown_table",
+  "text_table",
+]

@@ -1,0 +1,65 @@
+"""Scores as tables: plain text for the terminal, Markdown for pages. The protocol is printed above every figure."""
+
+from collections.abc import Mapping
+import math
+
+from attavvad_jax.evaluation.metrics import Counts, Scores
+
+
+def text_table(scores: Scores) -> str:
+  """Two plain text tables, event- and segment-based, with the number and length of the recordings above them."""
+  return "\n\n".join([_summary(scores), *("\n".join([title, *_align(rows)]) for title, rows in _tables(scores))])
+
+
+def markdown_table(scores: Scores) -> str:
+  """The same in Markdown."""
+  parts = [_summary(scores)]
+  for title, rows in _tables(scores):
+    header, *body = (f"| {' | '.join(row)} |" for row in rows)
+    rule = "|".join(["", " --- ", *([" ---: "] * (len(rows[0]) - 1)), ""])
+    parts += [f"**{title}**", "\n".join([header, rule, *body])]
+  return "\n\n".join(parts)
+
+
+def _summary(scores: Scores) -> str:
+  minutes, seconds = divmod(round(scores.duration_s), 60)
+  recordings = f"{scores.recordings} recording{'' if scores.recordings == 1 else 's'}"
+  return f"{recordings}, {minutes} min {seconds} s; what is unmarked counts as others; –: nothing to count"
+
+
+def _tables(scores: Scores) -> list[tuple[str, list[tuple[str, ...]]]]:
+  """Title and rows, header first, of the two tables."""
+  protocol = scores.protocol
+  return [
+    (protocol.event_name, _rows(scores.event_based, "events")),
+    (protocol.segment_name, _rows(scores.segment_based, "segments")),
+  ]
+
+
+def _rows(table: Mapping[str, Counts], unit: str) -> list[tuple[str, ...]]:
+  rows: list[tuple[str, ...]] = [("event", "ER", "P %", "R %", "F %", f"reference {unit}", "reference s")]
+  for name, counts in table.items():
+    rows.append(
+      (
+        name,
+        _figure(counts.error_rate, 2),
+        _figure(100 * counts.precision, 1),
+        _figure(100 * counts.recall, 1),
+        _figure(100 * counts.f_score, 1),
+        str(counts.reference),
+        f"{counts.reference_s:.1f}",
+      )
+    )
+  return rows
+
+
+def _figure(value: float, digits: int) -> str:
+  return "–" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def _align(rows: list[tuple[str, ...]]) -> list[str]:
+  widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+  lines = []
+  for name, *figures in rows:
+    lines.append("  ".join([name.ljust(widths[0]), *(f.rjust(w) for f, w in zip(figures, widths[1:], strict=True))]))
+  return lines

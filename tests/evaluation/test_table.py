@@ -1,0 +1,52 @@
+import pytest
+
+from attavvad_jax.evaluation import PAPER, SED_EVAL_DEFAULT, Protocol, evaluate, markdown_table, text_table
+from attavvad_jax.events import Event, Timeline
+
+REFERENCE = Timeline([Event(1, 3, "speech"), Event(5, 9, "singing")], 70)
+ESTIMATE = Timeline([Event(1.4, 3, "speech"), Event(6, 9, "singing")], 70)
+
+
+@pytest.fixture(scope="module")
+def scores():
+  return evaluate([(REFERENCE, ESTIMATE)], PAPER)
+
+
+def test_protocols_have_a_name_of_one_line():
+  assert PAPER.event_name == "event-based, onset only, collar 0.5 s"
+  assert PAPER.segment_name == "segment-based, segments of 1 s"
+  assert SED_EVAL_DEFAULT.event_name == "event-based, onset and offset, collar 0.2 s or 50% of the event"
+
+
+@pytest.mark.parametrize("setting", [{"collar_s": 0.0}, {"length_fraction": 1.5}, {"segment_s": -1.0}])
+def test_protocol_that_cannot_be_is_refused(setting):
+  good = {"offsets_count": True, "collar_s": 0.2, "length_fraction": 0.5, "segment_s": 1.0}
+  with pytest.raises(ValueError, match=next(iter(setting))):
+    Protocol(**{**good, **setting})
+
+
+@pytest.mark.parametrize("table", [text_table, markdown_table])
+def test_protocol_recordings_and_duration_are_printed(scores, table):
+  text = table(scores)
+  assert "1 recording, 1 min 10 s" in text
+  assert PAPER.event_name in text
+  assert PAPER.segment_name in text
+
+
+def test_figures_and_support_of_each_event(scores):
+  rows = [line.split() for line in text_table(scores).splitlines()]
+  assert ["speech", "0.00", "100.0", "100.0", "100.0", "1", "2.0"] in rows
+  assert ["singing", "2.00", "0.0", "0.0", "0.0", "1", "4.0"] in rows
+  assert ["silence", "–", "–", "–", "–", "0", "0.0"] in rows
+
+
+def test_text_columns_line_up(scores):
+  _, events, segments = text_table(scores).split("\n\n")
+  for table in (events, segments):
+    assert len({len(line) for line in table.splitlines()[1:]}) == 1
+
+
+def test_markdown_rows_have_the_columns_of_the_header(scores):
+  rows = [line for line in markdown_table(scores).splitlines() if line.startswith("|")]
+  assert {row.count("|") for row in rows} == {8}
+  assert "| speech | 0.00 | 100.0 | 100.0 | 100.0 | 1 | 2.0 |" in rows
