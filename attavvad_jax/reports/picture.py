@@ -1,0 +1,120 @@
+"""A timeline as a picture: frames of the video, lanes of events, and the curves of the scores.
+
+Axes: B blocks, E events, H, W picture.
+"""
+
+from collections.abc import Sequence
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from attavvad_jax.clock import Clock
+from attavvad_jax.events import EVENTS, Timeline
+from attavvad_jax.reports.palette import EVENT_COLOURS
+from attavvad_jax.reports.text import format_time
+
+_WIDTH_IN = 10.0
+_LANE_IN = 0.32
+_CURVES_IN = 1.5
+_FRAMES_IN = 1.4
+_DPI = 150
+
+
+def write_picture(
+  path: str | os.PathLike[str],
+  estimate: Timeline,
+  *,
+  reference: Timeline | None = None,
+  scores: np.ndarray | None = None,
+  clock: Clock | None = None,
+  frames: Sequence[tuple[float, np.ndarray]] = (),
+) -> None:
+  """Draws a timeline as PNG; a file that is already there is replaced once the new one is whole.
+
+  Args:
+    path: the PNG file to write.
+    estimate: the timeline; its duration is the length of the time axis.
+    reference: what was marked by hand or known from a simulation, drawn above it.
+    scores: [B,E] in 0..1, drawn as curves under the lanes.
+    clock: the clock of the scores; the default one where None.
+    frames: (seconds, uint8 RGB [H,W,3]) to show in a row at the top, in this order.
+
+  Raises:
+    ValueError: the timeline has no length, or the scores have another shape.
+    OSError: the folder is missing or cannot be written to.
+  """
+  # Without pyplot: no windows, and nothing is left behind in the process.
+  from matplotlib.figure import Figure
+  from matplotlib.patches import Patch
+  from matplotlib.ticker import MaxNLocator
+
+  if estimate.duration_s <= 0:
+    raise ValueError(f"timeline lasts {estimate.duration_s} s; expected more than 0 to draw it")
+  if scores is not None and (scores.ndim != 2 or scores.shape[1] != len(EVENTS)):
+    raise ValueError(f"scores have shape {scores.shape}; expected [blocks, {len(EVENTS)}]")
+  lanes = [("reference", reference)] if reference is not None else []
+  lanes.append(("estimate" if reference is not None else "", estimate))
+
+  heights = [_LANE_IN * len(lanes)] + [_CURVES_IN] * (scores is not None)
+  height_in = sum(heights) + 0.9
+  figure = Figure(figsize=(_WIDTH_IN, height_in + _FRAMES_IN * bool(frames)), dpi=_DPI, layout="constrained")
+  chart: Any = figure
+  if frames:
+    parts: Any = figure.subfigures(2, 1, height_ratios=[_FRAMES_IN, height_in])
+    _draw_frames(parts[0], frames)
+    chart = parts[1]
+  # One time axis for all, so that a curve stands under its events.
+  axes = chart.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
+  _draw_lanes(axes[0], lanes)
+  if scores is not None:
+    _draw_curves(axes[1], scores, clock or Clock())
+  axes[-1].set_xlim(0, estimate.duration_s)
+  axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+  axes[-1].xaxis.set_major_formatter(lambda time_s, _: format_time(time_s)[:-2])
+  axes[-1].set_xlabel("time")
+  for axis in axes:
+    axis.spines[["top", "right"]].set_visible(False)
+  handles = [Patch(color=_colour(label), label=label) for label in EVENTS]
+  chart.legend(handles=handles, loc="outside lower center", ncols=len(EVENTS), frameon=False)
+  _save(figure, Path(path))
+
+
+def _draw_frames(part: Any, frames: Sequence[tuple[float, np.ndarray]]) -> None:
+  for axis, (time_s, rgb) in zip(np.atleast_1d(part.subplots(1, len(frames))), frames, strict=True):
+    axis.imshow(rgb)
+    axis.set_title(format_time(time_s), fontsize="small")
+    axis.set_axis_off()
+
+
+def _draw_lanes(axis: Any, lanes: Sequence[tuple[str, Timeline]]) -> None:
+  """One lane under the other, the first on top."""
+  for i, (_, timeline) in enumerate(lanes):
+    for label in EVENTS:
+      spans = [(event.onset_s, event.duration_s) for event in timeline if event.label == label]
+      axis.broken_barh(spans, (i - 0.4, 0.8), facecolor=_colour(label))
+  axis.set_yticks(range(len(lanes)), [name for name, _ in lanes])
+  axis.set_ylim(len(lanes) - 0.5, -0.5)
+  axis.tick_params(left=False)
+
+
+def _draw_curves(axis: Any, scores: np.ndarray, clock: Clock) -> None:
+  starts_s = [clock.start_s(i) for i in range(len(scores) + 1)]
+  for label, curve in zip(EVENTS, scores.T, strict=True):
+    axis.stairs(curve, starts_s, baseline=None, color=_colour(label), linewidth=1.5)
+  axis.set_ylim(-0.02, 1.02)
+  axis.set_ylabel("score")
+
+
+def _colour(label: str) -> str:
+  return "#{:02x}{:02x}{:02x}".format(*EVENT_COLOURS[label])
+
+
+def _save(figure: Any, path: Path) -> None:
+  temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+  try:
+    figure.savefig(temporary, format="png")
+    temporary.replace(path)
+  finally:
+    temporary.unlink(missing_ok=True)
