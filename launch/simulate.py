@@ -3,6 +3,8 @@
 python -m launch.simulate --output=videos --train_minutes=20 --seed=1
 """
 
+import os
+
 from absl import flags
 
 from launch import app
@@ -14,12 +16,14 @@ _MINUTES = {
   "test": flags.DEFINE_float("test_minutes", 5.0, "Minutes of the split test."),
 }
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of everything that is drawn.")
+_WORKERS = flags.DEFINE_integer("workers", os.cpu_count(), "Processes that render side by side.")
 
 
 def main():
   from attavvad_jax.simulation import write_folder
 
-  write_folder(_OUTPUT.value, minutes={split: flag.value for split, flag in _MINUTES.items()}, seed=_SEED.value)
+  minutes = {split: flag.value for split, flag in _MINUTES.items()}
+  print(f"wrote {write_folder(_OUTPUT.value, minutes=minutes, seed=_SEED.value, workers=_WORKERS.value)}")
 
 
 if __name__ == "__main__":

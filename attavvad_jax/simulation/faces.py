@@ -1,0 +1,300 @@
+"""Rendered heads whose mouth, eyes and pose follow a frame state.
+
+`portraits` paints a head once. Per frame only mouth and eyes are drawn on it, the head is turned (a cylinder for yaw
+and pitch, an affine map for roll and place) and laid over a fixed backdrop.
+
+Axes: H, W pixels of the frame; h, w pixels of the head's canvas. Colours are RGB.
+"""
+
+from collections.abc import Sequence
+import dataclasses
+import functools
+
+import cv2
+import numpy as np
+
+from attavvad_jax.simulation.portraits import (
+  CANVAS_TOP,
+  EYE_U,
+  EYE_V,
+  MOUTH_V,
+  Camera,
+  Face,
+  paint_backdrop,
+  paint_glasses,
+  paint_head,
+)
+
+Colour = Sequence[float]
+_SHIFT = 4  # fractional bits of OpenCV's drawing functions
+
+
+@dataclasses.dataclass(frozen=True)
+class FaceState:
+  """What a face does in one frame.
+
+  Attributes:
+    openness: mouth, 0 shut to 1 wide open.
+    width: mouth, -1 rounded to 1 spread.
+    blink: 0 eyes open to 1 shut.
+    gaze_x: where the eyes look, -1 to 1, right of the picture positive.
+    gaze_y: the same downwards.
+    yaw_deg: head turned, right of the picture positive.
+    pitch_deg: head lowered positive.
+    roll_deg: head tilted, clockwise positive.
+    shift_x: the head's place besides the camera's, in head heights.
+    shift_y: the same downwards.
+  """
+
+  openness: float = 0.0
+  width: float = 0.0
+  blink: float = 0.0
+  gaze_x: float = 0.0
+  gaze_y: float = 0.0
+  yaw_deg: float = 0.0
+  pitch_deg: float = 0.0
+  roll_deg: float = 0.0
+  shift_x: float = 0.0
+  shift_y: float = 0.0
+
+
+def render(face: Face, camera: Camera, state: FaceState, width_px: int = 480, height_px: int = 360) -> np.ndarray:
+  """One frame. -> uint8 [H,W,3] RGB. The static parts of the last faces are kept."""
+  return _painter(face, camera, width_px, height_px).paint(state)
+
+
+def face_box(
+  camera: Camera, state: FaceState, width_px: int = 480, height_px: int = 360
+) -> tuple[float, float, float, float]:
+  """Where the face is, forehead to chin and cheek to cheek: x, y, width, height in pixels."""
+  head = camera.head_height * height_px
+  x = camera.centre_x * width_px + state.shift_x * head
+  y = camera.centre_y * height_px + (state.shift_y + 0.15) * head
+  return x - 0.36 * head, y - 0.36 * head, 0.72 * head, 0.72 * head
+
+
+@functools.lru_cache(maxsize=4)
+def _painter(face: Face, camera: Camera, width_px: int, height_px: int) -> "_Painter":
+  return _Painter(face, camera, width_px, height_px)
+
+
+class _Painter:
+  """The static parts of one face in front of one camera, and what draws a frame from them."""
+
+  def __init__(self, face: Face, camera: Camera, width_px: int, height_px: int):
+    self.face, self.camera = face, camera
+    self.size = (width_px, height_px)
+    # Canvas and frame have one scale: half a head and half a face in pixels.
+    self.half = camera.head_height * height_px / 2
+    self.half_w = self.half * face.aspect * 1.06
+    self.gain = camera.brightness * np.array([1 + camera.warmth, 1.0, 1 - camera.warmth], np.float32)
+    backdrop = paint_backdrop(face, camera, width_px, height_px, self.half, self.half_w)
+    self.backdrop = np.clip(backdrop * self.gain, 0, 255).astype(np.uint8)
+    head = paint_head(face, camera.light, self.half, self.half_w)
+    head[..., :3] *= self.gain
+    head[..., 3] *= 255
+    self.canvas = np.clip(head, 0, 255).astype(np.uint8)
+    self.height, self.width = self.canvas.shape[:2]
+    self.origin = (self.width / 2, -CANVAS_TOP * self.half)
+    self.glasses = paint_glasses(face, self.half, self.half_w)
+    if self.glasses is not None:
+      rows = np.flatnonzero(self.glasses.any(axis=1))
+      self.glasses_rows = slice(rows[0], rows[-1] + 1)
+      self.glasses = self.glasses[self.glasses_rows, :, None] * 0.92
+
+  def paint(self, state: FaceState) -> np.ndarray:
+    canvas = self.canvas.copy()
+    for side in (-1, 1):
+      self._eye(canvas, side, state)
+    self._mouth(canvas, state)
+    if self.glasses is not None:
+      part = canvas[self.glasses_rows, :, :3]
+      part[:] = part + (24.0 - part) * self.glasses
+    return self._place(self._turn(canvas, state), state)
+
+  def _place(self, head: np.ndarray, state: FaceState) -> np.ndarray:
+    """Lays the head over the backdrop. [h,w,4] -> [H,W,3]."""
+    width_px, height_px = self.size
+    cos, sin = np.cos(np.deg2rad(state.roll_deg)), np.sin(np.deg2rad(state.roll_deg))
+    x = self.camera.centre_x * width_px + state.shift_x * 2 * self.half
+    y = self.camera.centre_y * height_px + state.shift_y * 2 * self.half
+    # The head tilts about the neck.
+    pivot = np.array([self.origin[0], self.origin[1] + 0.9 * self.half])
+    linear = np.array([[cos, -sin], [sin, cos]])
+    offset = np.array([x, y + 0.9 * self.half]) - linear @ pivot
+    corners = linear @ np.array([[0, self.width, 0, self.width], [0, 0, self.height, self.height]]) + offset[:, None]
+    x0, y0 = np.clip(np.floor(corners.min(1)).astype(int), 0, [width_px - 1, height_px - 1])
+    x1, y1 = np.clip(np.ceil(corners.max(1)).astype(int), 1, [width_px, height_px])
+    frame = self.backdrop.copy()
+    if x1 <= x0 or y1 <= y0:
+      return frame
+    matrix = np.column_stack([linear, offset - [x0, y0]])
+    over = cv2.warpAffine(head, matrix, (int(x1 - x0), int(y1 - y0)), flags=cv2.INTER_LINEAR)
+    under = frame[y0:y1, x0:x1]
+    keep = cv2.cvtColor(255 - over[..., 3], cv2.COLOR_GRAY2RGB)
+    frame[y0:y1, x0:x1] = cv2.add(cv2.multiply(under, keep, scale=1 / 255), over[..., :3])
+    return frame
+
+  def _turn(self, canvas: np.ndarray, state: FaceState) -> np.ndarray:
+    """Yaw and pitch as turns of a cylinder, and the jaw that drops with the mouth. [h,w,4] -> [h,w,4]."""
+    ox, oy = self.origin
+    columns = _cylinder(np.arange(self.width) - ox, 1.12 * self.half_w, state.yaw_deg) + ox
+    rows = np.arange(self.height) - oy
+    rows = _cylinder(rows, 1.5 * self.half, state.pitch_deg) / self.half
+    # Below the mouth the face grows longer: where a chin is drawn at v, the canvas's chin is taken.
+    drop = 0.10 * state.openness
+    rows = np.interp(rows, [-9, MOUTH_V, 1 + drop, 9], [-9, MOUTH_V, 1, 9 - drop])
+    rows = rows * self.half + oy
+    map_x = np.broadcast_to(columns.astype(np.float32), (self.height, self.width))
+    map_y = np.broadcast_to(rows.astype(np.float32)[:, None], (self.height, self.width))
+    return cv2.remap(canvas, np.ascontiguousarray(map_x), np.ascontiguousarray(map_y), cv2.INTER_LINEAR)
+
+  def _point(self, u: float, v: float) -> tuple[float, float]:
+    return u * self.half_w + self.origin[0], v * self.half + self.origin[1]
+
+  def _eye(self, canvas: np.ndarray, side: int, state: FaceState) -> None:
+    """Eyeball, iris and lids of one eye, drawn in place."""
+    face = self.face
+    cx, cy = self._point(side * EYE_U * face.eye_gap, EYE_V)
+    a = 0.185 * face.eye_size * self.half_w
+    open_ = max(0.0, 1 - state.blink)
+    b = 0.068 * face.eye_size * self.half
+    t = np.linspace(-1, 1, 13)
+    bow = 1 - t**2
+    tilt = -0.10 * b * t * side
+    up = -(bow**0.8) * b * (1.15 * open_ - 0.35 * (1 - open_)) + tilt
+    low = bow * b * 0.75 + tilt
+    x0, x1 = int(cx - 1.5 * a), int(cx + 1.5 * a) + 2
+    y0, y1 = int(cy - 2.6 * b), int(cy + 2.4 * b) + 2
+    part = canvas[y0:y1, x0:x1, :3]
+    cx, cy = cx - x0, cy - y0
+    xs = t * a + cx
+    if open_ > 0.08:
+      ball = np.empty_like(part)
+      ball[:] = self._lit((226, 220, 214))
+      r = 0.098 * face.eye_size * self.half_w * 0.92
+      ix, iy = cx + state.gaze_x * 0.42 * a, cy - 0.12 * b + state.gaze_y * 0.4 * b
+      _disc(ball, ix, iy, r, self._lit(np.array(face.iris) * 0.55))
+      _disc(ball, ix, iy, r * 0.84, self._lit(face.iris))
+      _disc(ball, ix, iy, r * 0.45, (12, 10, 10))
+      _disc(ball, ix - 0.35 * r, iy - 0.4 * r, max(0.22 * r, 0.6), (245, 245, 245))
+      # The upper lid shades the ball.
+      rim = np.concatenate([np.column_stack([xs, up + cy]), np.column_stack([xs, up + cy + 0.45 * b])[::-1]])
+      _blend(ball, rim, (60, 40, 36), 0.35)
+      mask = _mask(
+        part.shape[:2], np.concatenate([np.column_stack([xs, up + cy]), np.column_stack([xs, low + cy])[::-1]])
+      )
+      _mix(part, ball, mask)
+    lash = np.column_stack([xs, up + cy])
+    thick = np.column_stack([xs, up + cy - (0.16 + 0.14 * bow) * b])[::-1]
+    _blend(part, np.concatenate([lash, thick]), self._lit(np.array(face.skin) * 0.16), 0.9)
+    under = np.column_stack([xs, low + cy])
+    rim = np.concatenate([under, np.column_stack([xs, low + cy + 0.14 * b])[::-1]])
+    _blend(part, rim, self._lit(np.array(face.skin) * 0.45), 0.6)
+
+  def _mouth(self, canvas: np.ndarray, state: FaceState) -> None:
+    """Lips, teeth, tongue and the dark between them, drawn in place."""
+    face = self.face
+    cx, cy = self._point(0.0, MOUTH_V)
+    openness = float(np.clip(state.openness, 0, 1))
+    spread = float(np.clip(state.width, -1, 1))
+    a = 0.36 * face.mouth_width * self.half_w * (1 + 0.18 * spread - 0.10 * openness)
+    gap = 0.25 * self.half * openness
+    lip_up = 0.058 * face.lip_weight * self.half * (1 - 0.15 * spread)
+    lip_low = 0.075 * face.lip_weight * self.half * (1 - 0.15 * spread)
+    t = np.linspace(-1, 1, 21)
+    bow = np.sqrt(np.clip(1 - t**2, 0, 1))
+    soft = (1 - t**2) ** 0.7
+    corner = 0.012 * self.half * (t**2) * (1 - 2 * max(spread, 0))
+    upper_inner = -0.30 * gap * bow + corner
+    lower_inner = 0.70 * gap * bow + corner
+    cupid = 1 - 0.22 * np.exp(-((t / 0.12) ** 2)) + 0.10 * np.exp(-(((np.abs(t) - 0.24) / 0.14) ** 2))
+    upper_outer = upper_inner - lip_up * soft * cupid
+    lower_outer = lower_inner + lip_low * soft
+    x0, x1 = int(cx - 1.35 * a) - 2, int(cx + 1.35 * a) + 3
+    y0, y1 = int(cy - 0.14 * self.half - gap * 0.4) - 2, int(cy + 0.16 * self.half + gap) + 3
+    part = canvas[y0:y1, x0:x1, :3]
+    cx, cy = cx - x0, cy - y0
+    xs = t * a + cx
+
+    def band(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
+      return np.concatenate([np.column_stack([xs, top + cy]), np.column_stack([xs, bottom + cy])[::-1]])
+
+    lips = np.array(face.lips, float)
+    # Shade under the lower lip, then both lips: the upper one looks down and is darker, the lower one catches light.
+    _blend(part, band(lower_outer, lower_outer + 0.05 * self.half * soft), self._lit(np.array(face.skin) * 0.6), 0.35)
+    _blend(part, band(upper_outer, upper_inner + 1), self._lit(lips * 0.80), 0.95)
+    _blend(part, band(lower_inner - 1, lower_outer), self._lit(lips * 0.98), 0.95)
+    _blend(
+      part,
+      band(lower_inner + 0.25 * lip_low * soft, lower_inner + 0.6 * lip_low * soft),
+      self._lit(np.minimum(lips * 1.12 + 16, 255)),
+      0.35,
+    )
+    if gap > 1.0:
+      hole = np.empty_like(part)
+      hole[:] = self._lit((38, 12, 12))
+      _ellipse(hole, cx, cy + 0.72 * gap, 0.62 * a, 0.36 * gap, self._lit((142, 62, 62)))
+      teeth = 0.26 * min(gap, 0.10 * self.half) + 0.10 * gap
+      _blend(
+        hole,
+        np.array(
+          [
+            [cx - 0.72 * a, 0],
+            [cx + 0.72 * a, 0],
+            [cx + 0.66 * a, cy - 0.30 * gap + teeth],
+            [cx - 0.66 * a, cy - 0.30 * gap + teeth],
+          ]
+        ),
+        self._lit((224, 216, 204)),
+        0.95,
+      )
+      _mix(part, hole, _mask(part.shape[:2], band(upper_inner, lower_inner)))
+    else:
+      line = 0.5 + 0.012 * self.half
+      _blend(
+        part, band(upper_inner * 0 + corner - line * soft, corner + gap + line * soft), self._lit(lips * 0.36), 0.85
+      )
+
+  def _lit(self, colour: Colour | np.ndarray) -> tuple[float, ...]:
+    return tuple(float(c) for c in np.clip(np.array(colour) * self.gain, 0, 255))
+
+
+def _cylinder(x: np.ndarray, radius: float, angle_deg: float) -> np.ndarray:
+  """Where on the front view of a cylinder lies what is seen at `x` once it has turned by an angle."""
+  s = np.clip(x / radius, -1, 1)
+  turned = radius * np.sin(np.arcsin(s) - np.deg2rad(angle_deg))
+  return np.where(np.abs(x) < radius, turned, x)
+
+
+def _fixed(points: np.ndarray) -> np.ndarray:
+  return np.round(points * (1 << _SHIFT)).astype(np.int32)
+
+
+def _mask(shape: tuple[int, int], polygon: np.ndarray) -> np.ndarray:
+  """Antialiased coverage of a polygon. [n,2] -> uint8 [h,w]."""
+  mask = np.zeros(shape, np.uint8)
+  cv2.fillPoly(mask, [_fixed(polygon)], 255, cv2.LINE_AA, _SHIFT)
+  return mask
+
+
+def _mix(under: np.ndarray, over: np.ndarray, mask: np.ndarray) -> None:
+  """Lays `over` on `under` where the mask says so, in place."""
+  alpha = mask.astype(np.float32)[..., None] * (1 / 255)
+  under[:] = under + (over.astype(np.float32) - under) * alpha + 0.5
+
+
+def _blend(image: np.ndarray, polygon: np.ndarray, colour: Colour, opacity: float) -> None:
+  """Paints a polygon in one colour, in place."""
+  alpha = _mask(image.shape[:2], polygon).astype(np.float32)[..., None] * (opacity / 255)
+  image[:] = image + (np.asarray(colour, np.float32) - image) * alpha + 0.5
+
+
+def _disc(image: np.ndarray, x: float, y: float, radius: float, colour: Colour) -> None:
+  _ellipse(image, x, y, radius, radius, colour)
+
+
+def _ellipse(image: np.ndarray, x: float, y: float, rx: float, ry: float, colour: Colour) -> None:
+  scale = 1 << _SHIFT
+  centre = (round(x * scale), round(y * scale))
+  cv2.ellipse(image, centre, (round(rx * scale), round(ry * scale)), 0, 0, 360, colour, -1, cv2.LINE_AA, _SHIFT)

@@ -1,0 +1,75 @@
+"""Monotone speech from eSpeak NG, the raw material of every voice.
+
+The wheel `espeakng-loader` (extra `simulation`) carries the library and its data for the usual systems; it is driven
+through ctypes. Only the variant klatt6 is used (NV Speech Player, a cascade of formants): all others carry the state
+of their oscillators and filters from one utterance to the next, so that a text's samples depend on what was spoken
+before it. Persons get their timbre from `voices`, not from here.
+"""
+
+import ctypes
+import functools
+import math
+from typing import Any
+
+import numpy as np
+from scipy import signal
+
+from attavvad_jax.simulation.vocoder import SAMPLE_RATE_HZ
+
+LANGUAGES = ("en", "de", "es", "fr", "it", "nl", "pl", "pt", "sv", "tr")
+_VARIANT = "klatt6"
+MONOTONE_HZ = 89.0  # what pitch 50 with range 0 sounds like
+
+# speak_lib.h
+_AUDIO_OUTPUT_SYNCHRONOUS = 2
+_RATE, _PITCH, _RANGE = 1, 3, 4
+_CHARACTERS, _UTF8 = 1, 1
+_Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
+
+
+def synthesise(text: str, language: str, words_per_minute: int) -> np.ndarray:
+  """Speaks a text at a constant pitch. -> float32 [n] at 16 kHz, within ±1; the same samples at every call.
+
+  Raises:
+    ValueError: espeakng-loader is not installed, or it does not know the voice.
+  """
+  library, source_hz, chunks, _ = _library()
+  chunks.clear()
+  library.espeak_ng_SetRandSeed(ctypes.c_long(1))
+  name = f"{language}+{_VARIANT}"
+  if library.espeak_SetVoiceByName(name.encode()) != 0:
+    raise ValueError(f"eSpeak NG has no voice {name!r}")
+  for parameter, value in ((_RATE, words_per_minute), (_PITCH, 50), (_RANGE, 0)):
+    library.espeak_SetParameter(parameter, value, 0)
+  data = text.encode() + b"\0"
+  if library.espeak_Synth(data, ctypes.c_size_t(len(data)), 0, _CHARACTERS, 0, _UTF8, None, None) != 0:
+    raise ValueError(f"eSpeak NG could not speak {text[:40]!r} as {name}")
+  samples = np.concatenate(chunks) if chunks else np.zeros(1, np.int16)
+  divisor = math.gcd(SAMPLE_RATE_HZ, source_hz)
+  wave = signal.resample_poly(samples.astype(np.float32), SAMPLE_RATE_HZ // divisor, source_hz // divisor)
+  return (wave / 32768).astype(np.float32)
+
+
+@functools.cache
+def _library() -> tuple[ctypes.CDLL, int, list[np.ndarray], Any]:
+  """The loaded library, its sample rate, and the list that its callback fills; the callback, to keep it alive."""
+  try:
+    import espeakng_loader
+  except ImportError as error:
+    raise ValueError(
+      "simulated voices need the speech synthesiser eSpeak NG; install it with: pip install 'attavvad-jax[simulation]'"
+    ) from error
+  library = ctypes.CDLL(espeakng_loader.get_library_path())
+  chunks: list[np.ndarray] = []
+
+  def collect(samples, count, _events):
+    if samples and count > 0:
+      chunks.append(np.ctypeslib.as_array(samples, shape=(count,)).copy())
+    return 0
+
+  rate_hz = library.espeak_Initialize(_AUDIO_OUTPUT_SYNCHRONOUS, 0, espeakng_loader.get_data_path().encode(), 0)
+  if rate_hz <= 0:
+    raise ValueError(f"eSpeak NG did not start (code {rate_hz}); reinstall espeakng-loader")
+  callback = _Callback(collect)
+  library.espeak_SetSynthCallback(callback)
+  return library, rate_hz, chunks, callback

@@ -1,0 +1,271 @@
+"""People's voices: speech and singing of one person from one vocal tract, each with the mouth that goes with it.
+
+Both start from the same monotone pseudo-words of the synthesiser. Speech gets an intonation; singing gets a melody,
+and its vowels are held for as long as the notes last. Formants, tilt and breath belong to the person, so timbre tells
+who it is but neither what they do nor whether the camera shows them.
+
+The mouth follows the sound: open with the level between 300 and 3,800 Hz (hums and closures are shut), wider for high
+first formants (a) than for low ones (i, u), spread for high second formants (i, e), rounded for low ones (o, u).
+
+Axes: n samples at 16 kHz, T frames of 5 ms.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from attavvad_jax.simulation import synthesiser, vocoder
+from attavvad_jax.simulation.vocoder import FRAME_RATE_HZ, HOP, SAMPLE_RATE_HZ
+
+SEXES = ("female", "male")
+_LEVEL = 0.1  # RMS of every utterance
+_ONSETS = ("", "b", "d", "f", "g", "k", "l", "m", "n", "p", "r", "s", "t", "v", "pl", "tr", "st")
+_NUCLEI = ("a", "a", "e", "i", "o", "u")
+_CODAS = ("", "", "", "n", "l", "s", "r")
+
+
+@dataclasses.dataclass(frozen=True)
+class Voice:
+  """One person's voice.
+
+  Attributes:
+    sex: female or male.
+    f0_hz: pitch of speech.
+    formant_scale: formants over the synthesiser's, above 1 for a shorter vocal tract.
+    words_per_minute: rate of speech.
+    breathiness: noise in voiced sound, 0..1.
+    tilt_db_per_octave: colour, negative for dark.
+    liveliness: intonation of speech in semitones.
+    vibrato_hz: rate of vibrato.
+    vibrato_semitones: its depth.
+    language: whose sounds the words are read with.
+  """
+
+  sex: str
+  f0_hz: float
+  formant_scale: float
+  words_per_minute: int
+  breathiness: float
+  tilt_db_per_octave: float
+  liveliness: float
+  vibrato_hz: float
+  vibrato_semitones: float
+  language: str
+
+  @classmethod
+  def draw(cls, rng: np.random.Generator, sex: str) -> "Voice":
+    """A random voice of a sex."""
+    female = sex == "female"
+    return cls(
+      sex=sex,
+      f0_hz=float(np.exp(rng.normal(np.log(205.0 if female else 118.0), 0.12))),
+      formant_scale=rng.uniform(1.08, 1.24) if female else rng.uniform(0.90, 1.06),
+      words_per_minute=int(rng.integers(135, 200)),
+      breathiness=rng.uniform(0.02, 0.35),
+      tilt_db_per_octave=rng.uniform(-2.5, 2.0),
+      liveliness=rng.uniform(1.5, 4.0),
+      vibrato_hz=rng.uniform(4.8, 6.4),
+      vibrato_semitones=rng.uniform(0.2, 0.8),
+      language=str(rng.choice(synthesiser.LANGUAGES)),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Note:
+  """One note of a melody: seconds from its start, seconds, MIDI number (60 is middle C)."""
+
+  onset_s: float
+  duration_s: float
+  midi: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Utterance:
+  """Sound and mouth of a stretch of voice.
+
+  Attributes:
+    waveform: float32 [n].
+    openness: mouth, 0 shut to 1 wide open, every 5 ms. float32 [T], T = ceil(n / 80).
+    width: mouth, -1 rounded to 1 spread. float32 [T].
+  """
+
+  waveform: np.ndarray
+  openness: np.ndarray
+  width: np.ndarray
+
+
+def speak(voice: Voice, duration_s: float, rng: np.random.Generator) -> Utterance:
+  """Speech without pauses that fills a duration."""
+  frames, openness, width = _words(voice, duration_s, rng)
+  count = _num_frames(duration_s)
+  # Speech that lies too low for a pause in the middle of an event goes on a little slower or faster instead.
+  positions = np.linspace(0, min(count, len(openness)) - 1, count)
+  f0_hz = voice.f0_hz * 2 ** (_intonation(count, voice.liveliness, rng) / 12)
+  return _voiced(voice, frames.at(positions), f0_hz, _at(openness, positions), _at(width, positions), duration_s, rng)
+
+
+def sing(voice: Voice, melody: tuple[Note, ...], duration_s: float, rng: np.random.Generator) -> Utterance:
+  """A melody on pseudo-words, one syllable a note, legato; it fills the duration, the last note is held."""
+  frames, openness, width = _words(voice, 0.5 * len(melody) + 2.0, rng)
+  count = _num_frames(duration_s)
+  positions = _hold_vowels(openness, melody, count, rng)
+  f0_hz = _melody_hz(voice, melody, count, rng)
+  # A singing mouth opens wider than a speaking one.
+  opened = np.clip(1.25 * _at(openness, positions), 0, 1)
+  return _voiced(voice, _evened(frames.at(positions)), f0_hz, opened, _at(width, positions), duration_s, rng)
+
+
+def comfortable_midi(voice: Voice) -> int:
+  """The note around which a voice sings best: a fourth above its speech."""
+  return round(69 + 12 * np.log2(voice.f0_hz / 440)) + 5
+
+
+def _words(voice: Voice, duration_s: float, rng: np.random.Generator) -> tuple[vocoder.Frames, np.ndarray, np.ndarray]:
+  """Monotone words, at least so long, without pauses, in the person's timbre; and the mouth [T], [T]."""
+  text = " ".join(_word(rng) for _ in range(int(duration_s * voice.words_per_minute / 60 * 1.5) + 5))
+  wave = synthesiser.synthesise(text, voice.language, voice.words_per_minute)
+  frames = vocoder.analyse(wave, synthesiser.MONOTONE_HZ)
+  level = _band_db(frames.log_envelope, 100, 7000)
+  loud = np.flatnonzero(level > np.percentile(level, 95) - 35)
+  # Stops stay, pauses go: of each gap only the first 60 ms are kept.
+  gap = np.diff(loud, append=loud[-1] + 1)
+  keep = np.concatenate([np.arange(i, i + min(g, 12)) for i, g in zip(loud, gap, strict=True)])
+  frames = vocoder.Frames(frames.log_envelope[keep], frames.voicing[keep])
+  openness, width = _mouth(frames.log_envelope)
+  return frames.shifted(voice.formant_scale, voice.tilt_db_per_octave), openness, width
+
+
+def _word(rng: np.random.Generator) -> str:
+  syllables = (
+    str(rng.choice(_ONSETS)) + str(rng.choice(_NUCLEI)) + str(rng.choice(_CODAS)) for _ in range(rng.integers(2, 5))
+  )
+  return "".join(syllables)
+
+
+def _band_db(log_envelope: np.ndarray, low_hz: float, high_hz: float) -> np.ndarray:
+  """Level in a band. [T,K] -> [T] dB."""
+  power = np.exp(2 * log_envelope[:, round(low_hz / vocoder.BIN_HZ) : round(high_hz / vocoder.BIN_HZ)])
+  return 10 * np.log10(power.sum(axis=1) + 1e-9)
+
+
+def _mouth(log_envelope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """Openness and width of the mouth that makes this sound. [T,K] -> [T], [T]."""
+  level = _band_db(log_envelope, 300, 3800)
+  loud = np.clip((level - np.percentile(level, 90) + 26) / 22, 0, 1)
+  first = _band_db(log_envelope, 550, 1100) - _band_db(log_envelope, 150, 450)
+  vowel = np.clip((first + 14) / 20, 0, 1)
+  second = _band_db(log_envelope, 1700, 3200) - _band_db(log_envelope, 600, 1500)
+  # Lips are slow: they take some 60 ms from one shape to the next.
+  openness = _smooth(loud * (0.42 + 0.58 * vowel), 13)
+  spread = np.clip((second + 12) / 12, -1, 1)
+  # An open a has a low second formant too, but the lips are not round.
+  width = _smooth(np.where(spread < 0, spread * (1 - vowel), spread) * loud, 25)
+  return openness.astype(np.float32), width.astype(np.float32)
+
+
+def _smooth(x: np.ndarray, width: int) -> np.ndarray:
+  window = np.hanning(width + 2)[1:-1]
+  return np.convolve(np.pad(x, width // 2, mode="edge"), window / window.sum(), "valid")
+
+
+def _num_frames(duration_s: float) -> int:
+  return max(2, int(np.ceil(round(duration_s * SAMPLE_RATE_HZ) / HOP)))
+
+
+def _at(track: np.ndarray, positions: np.ndarray) -> np.ndarray:
+  return np.interp(positions, np.arange(len(track)), track).astype(np.float32)
+
+
+def _intonation(count: int, semitones: float, rng: np.random.Generator) -> np.ndarray:
+  """Falling phrases of one to three seconds with accents. -> semitones [T]."""
+  contour = np.zeros(count)
+  start = 0
+  while start < count:
+    length = int(rng.uniform(1.0, 3.0) * FRAME_RATE_HZ)
+    part = contour[start : start + length]
+    part += semitones * (0.7 - 1.6 * np.arange(len(part)) / length)
+    start += length
+  knots = np.arange(0, count + 40, 40)
+  accents = np.interp(np.arange(count), knots, rng.normal(0, 0.5 * semitones, len(knots)))
+  return _smooth(contour + accents, 25)[:count]
+
+
+def _hold_vowels(openness: np.ndarray, melody: tuple[Note, ...], count: int, rng: np.random.Generator) -> np.ndarray:
+  """Which frame of the words sounds when, so that each note holds a vowel. -> fractional frames [T]."""
+  peaks = _syllables(openness)
+  bounds = [int(a + np.argmin(openness[a:b])) for a, b in zip([0, *peaks], [*peaks, len(openness)], strict=False)]
+  positions = np.zeros(count)
+  for number, note in enumerate(melody):
+    first = min(round(note.onset_s * FRAME_RATE_HZ), count)
+    last = count if number == len(melody) - 1 else min(round((note.onset_s + note.duration_s) * FRAME_RATE_HZ), count)
+    length = last - first
+    if length <= 0:
+      break
+    syllable = number % len(peaks)
+    peak = peaks[syllable]
+    attack = min(peak - bounds[syllable], 20, length // 3)
+    end = bounds[syllable + 1] if syllable + 1 < len(bounds) else len(openness) - 1
+    release = min(end - peak, 14, length // 3)
+    held = length - attack - release
+    drift = 1.5 * np.sin(np.linspace(0, rng.uniform(2, 5) * np.pi, held))
+    positions[first:last] = np.concatenate([peak - attack + np.arange(attack), peak + drift, peak + np.arange(release)])
+  return np.clip(positions, 0, len(openness) - 1)
+
+
+def _evened(frames: vocoder.Frames) -> vocoder.Frames:
+  """The loudness of held vowels brought closer together, as singers do."""
+  level = _smooth(_band_db(frames.log_envelope, 100, 7000), 41)[: len(frames.voicing)]
+  gain_db = 0.6 * (np.percentile(level, 90) - level)
+  return dataclasses.replace(
+    frames, log_envelope=frames.log_envelope + (gain_db * np.log(10) / 20).astype(np.float32)[:, None]
+  )
+
+
+def _syllables(openness: np.ndarray) -> list[int]:
+  """Frames of the vowels: the most open ones, at least 110 ms apart."""
+  order = np.argsort(-openness, kind="stable")
+  taken = np.zeros(len(openness) + 44, bool)
+  peaks = []
+  for frame in order:
+    if openness[frame] < 0.35:
+      break
+    if not taken[frame + 22]:
+      peaks.append(int(frame))
+      taken[frame : frame + 44] = True
+  return sorted(peaks) or [int(order[0])]
+
+
+def _melody_hz(voice: Voice, melody: tuple[Note, ...], count: int, rng: np.random.Generator) -> np.ndarray:
+  """Pitch of a sung melody: glides between notes, vibrato that sets in late. -> Hz [T]."""
+  semitones = np.full(count, float(melody[-1].midi))
+  depth = np.zeros(count)
+  for note in melody:
+    first = round(note.onset_s * FRAME_RATE_HZ)
+    last = round((note.onset_s + note.duration_s) * FRAME_RATE_HZ)
+    semitones[first:last] = note.midi
+    held = np.arange(len(depth[first:])) / FRAME_RATE_HZ
+    depth[first:] = np.clip((held - 0.2) / 0.3, 0, 1)
+  semitones = _smooth(semitones, 21)[:count]
+  phase = 2 * np.pi * np.cumsum(voice.vibrato_hz * (1 + 0.05 * rng.standard_normal(count))) / FRAME_RATE_HZ
+  semitones = semitones + voice.vibrato_semitones * depth * np.sin(phase)
+  return 440 * 2 ** ((semitones - 69) / 12)
+
+
+def _voiced(
+  voice: Voice,
+  frames: vocoder.Frames,
+  f0_hz: np.ndarray,
+  openness: np.ndarray,
+  width: np.ndarray,
+  duration_s: float,
+  rng: np.random.Generator,
+) -> Utterance:
+  """Sound of the frames, cut to the duration, faded at both ends and brought to one level."""
+  wave = vocoder.synthesise(frames, f0_hz, voice.breathiness, rng)[: round(duration_s * SAMPLE_RATE_HZ)]
+  fade = min(len(wave) // 4, SAMPLE_RATE_HZ // 50)
+  ramp = np.linspace(0, 1, fade, dtype=np.float32)
+  wave[:fade] *= ramp
+  wave[len(wave) - fade :] *= ramp[::-1]
+  wave *= _LEVEL / (np.sqrt(np.mean(wave**2)) + 1e-9)
+  shut = np.clip(np.minimum(np.arange(len(openness)), np.arange(len(openness))[::-1]) / 10, 0, 1)
+  return Utterance(wave, (openness * shut).astype(np.float32), width)

@@ -1,0 +1,123 @@
+import sys
+
+import numpy as np
+import pytest
+from scipy import signal
+
+from attavvad_jax.simulation import synthesiser, vocoder
+from attavvad_jax.simulation.voices import Note, Voice, comfortable_midi, sing, speak
+
+RATE_HZ = 16_000
+
+
+def voice(number, sex="male"):
+  return Voice.draw(np.random.default_rng([8, number]), sex)
+
+
+def scale(person, note_s=0.8, count=5):
+  return tuple(
+    Note(i * note_s, note_s, comfortable_midi(person) + step) for i, step in enumerate((0, 2, 4, 5, 7)[:count])
+  )
+
+
+def pitch_hz(wave, low_hz, high_hz):
+  """The strongest period of a short stretch."""
+  wave = wave * np.hanning(len(wave))
+  lags = signal.correlate(wave, wave, "full")[len(wave) - 1 :]
+  window = signal.correlate(np.hanning(len(wave)), np.hanning(len(wave)), "full")[len(wave) - 1 :]
+  first, last = int(RATE_HZ / high_hz), int(RATE_HZ / low_hz)
+  return RATE_HZ / (first + np.argmax(lags[first:last] / window[first:last]))
+
+
+def envelope(wave):
+  """Loudness every 5 ms: what the mouth ought to follow."""
+  power = np.pad(wave**2, (0, -len(wave) % 80)).reshape(-1, 80).mean(axis=1)
+  return np.convolve(np.sqrt(power), np.hanning(13) / np.hanning(13).sum(), "same")
+
+
+@pytest.mark.parametrize("act", [speak, lambda v, s, rng: sing(v, scale(v), s, rng)], ids=["speak", "sing"])
+def test_fills_its_duration_to_the_sample(act):
+  made = act(voice(0), 2.3456, np.random.default_rng(0))
+  assert made.waveform.shape == (round(2.3456 * RATE_HZ),)
+  assert made.openness.shape == made.width.shape == (-(-len(made.waveform) // 80),)
+  assert np.isfinite(made.waveform).all()
+  assert ((made.openness >= 0) & (made.openness <= 1)).all()
+  loud = envelope(made.waveform)
+  assert (loud > 0.02 * loud.max())[:30].any()
+  assert (loud > 0.02 * loud.max())[-30:].any()
+
+
+def test_same_seed_gives_same_samples_whatever_was_spoken_between():
+  first = speak(voice(1), 2.0, np.random.default_rng(3))
+  speak(voice(2, "female"), 1.0, np.random.default_rng(4))
+  again = speak(voice(1), 2.0, np.random.default_rng(3))
+  np.testing.assert_array_equal(first.waveform, again.waveform)
+  np.testing.assert_array_equal(first.openness, again.openness)
+  assert not np.array_equal(first.waveform, speak(voice(1), 2.0, np.random.default_rng(5)).waveform)
+
+
+@pytest.mark.parametrize(("number", "sex"), [(0, "female"), (1, "male"), (2, "male")])
+def test_speech_has_the_pitch_of_the_voice(number, sex):
+  person = voice(number, sex)
+  wave = speak(person, 5.0, np.random.default_rng(0)).waveform
+  starts = [i for i in range(0, len(wave) - 800, 800) if wave[i : i + 800].std() > wave.std()]
+  pitches = [pitch_hz(wave[i : i + 800], person.f0_hz / 1.6, person.f0_hz * 1.6) for i in starts]
+  assert np.median(pitches) == pytest.approx(person.f0_hz, rel=0.15)
+
+
+@pytest.mark.parametrize("sex", ["female", "male"])
+def test_singing_has_the_pitch_of_the_melody(sex):
+  person = voice(3, sex)
+  wave = sing(person, scale(person), 4.0, np.random.default_rng(0)).waveform
+  for note in scale(person):
+    hz = 440 * 2 ** ((note.midi - 69) / 12)
+    middle = round((note.onset_s + 0.4) * RATE_HZ)
+    assert pitch_hz(wave[middle - 1200 : middle + 1200], hz / 1.3, hz * 1.3) == pytest.approx(hz, rel=0.05)
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_mouth_follows_the_sound_without_delay(number):
+  made = speak(voice(number, ("female", "male")[number % 2]), 8.0, np.random.default_rng(number))
+  loud = np.log(envelope(made.waveform) + 1e-3)
+  lags = range(-30, 31)
+  agreement = [np.corrcoef(np.roll(made.openness, lag)[40:-40], loud[40:-40])[0, 1] for lag in lags]
+  assert max(agreement) > 0.6
+  assert abs(lags[int(np.argmax(agreement))]) <= 6  # 30 ms, less than one image
+
+
+def test_speech_moves_the_mouth_faster_than_singing():
+  person = voice(5)
+  spoken = speak(person, 6.0, np.random.default_rng(0)).openness
+  melody = scale(person, note_s=1.2)
+  sung = sing(person, melody, 6.0, np.random.default_rng(0)).openness
+
+  def openings_per_second(track):
+    return np.count_nonzero(np.diff((track > 0.3).astype(int)) == 1) / 6
+
+  assert 2 <= openings_per_second(spoken) <= 7
+  assert openings_per_second(sung) < 0.6 * openings_per_second(spoken)
+  assert sung.mean() > spoken.mean()
+
+
+def test_missing_synthesiser_is_named_with_its_remedy(monkeypatch):
+  monkeypatch.setitem(sys.modules, "espeakng_loader", None)
+  synthesiser._library.cache_clear()
+  with pytest.raises(ValueError, match=r"eSpeak NG.*pip install 'attavvad-jax\[simulation\]'"):
+    synthesiser.synthesise("a", "en", 150)
+
+
+def test_vocoder_keeps_the_spectrum_of_a_vowel():
+  """A buzz through two resonances comes back with its energy where it was, at another pitch."""
+  buzz = (np.arange(RATE_HZ) % 180 == 0).astype(float)
+  for hz in (700, 1200):
+    buzz = signal.lfilter([1], [1, -2 * 0.97 * np.cos(2 * np.pi * hz / RATE_HZ), 0.97**2], buzz)
+  buzz = buzz / buzz.std() * 0.1
+  frames = vocoder.analyse(buzz, RATE_HZ / 180)
+  again = vocoder.synthesise(frames, np.full(len(frames.voicing), 140.0), 0.0, np.random.default_rng(0))
+
+  def bands_db(wave):
+    hz, power = signal.welch(wave[2000:-2000], RATE_HZ, nperseg=2048)
+    return 10 * np.log10([power[(hz >= low) & (hz < low + 400)].sum() for low in range(200, 3000, 400)])
+
+  np.testing.assert_allclose(bands_db(again), bands_db(buzz), atol=4.0)
+  assert frames.voicing[20:-20].min() > 0.9
