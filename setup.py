@@ -27,6 +27,7 @@ setup(
     "grain>=0.2.9,<0.3",
     "importlib_resources>=6",  # tensorflow-datasets needs it and does not say so
     "jax>=0.6,<0.12",
+    "matplotlib>=3.8",
     "mediapipe>=1.0,<2",
     "ml_collections>=1.0,<2",
     "numpy>=2.0,<3",
@@ -38,6 +39,7 @@ setup(
     "tqdm>=4.66,<5",
   ],
   extras_require={
+    "simulation": ["espeakng-loader>=0.2.4,<0.3", "scipy>=1.14"],
     "benchmark": ["librosa>=0.11,<0.12", "psutil>=5.9"],
     "test": ["hypothesis>=6.100", "librosa>=0.11,<0.12", "mypy>=1.10", "pytest>=8", "pytest-xdist>=3.6", "ruff>=0.6"],
   },

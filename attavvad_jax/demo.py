@@ -1,6 +1,7 @@
 """The whole road once, as `make demo` walks it: simulate, prepare, train, evaluate, detect."""
 
 from collections.abc import Mapping
+import os
 from pathlib import Path
 import time
 from typing import Any
@@ -35,7 +36,8 @@ def run_demo(config: Mapping[str, Any], workdir: str | Path, minutes: float) -> 
 
   _headline("1/5 simulating performances")
   videos = workdir / "videos"
-  write_folder(videos, minutes={split: share * minutes for split, share in _SHARES.items()}, seed=config["seed"])
+  minutes_of = {split: share * minutes for split, share in _SHARES.items()}
+  write_folder(videos, minutes=minutes_of, seed=config["seed"], workers=os.cpu_count() or 1)
 
   _headline("2/5 preparing them: decoding, faces, blocks")
   data = workdir / "data"

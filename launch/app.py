@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 import sys
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from attavvad_jax.cli import guard
 
@@ -21,6 +21,7 @@ def _call(main: Callable[[], object], argv: Sequence[str]) -> None:
 
 def _parse(argv: Sequence[str]) -> list[str]:
   """Flags to values. A misspelt flag, config key or config file is bad input like any other."""
+  flags.FLAGS.set_default("verbosity", logging.WARNING)  # TFDS reports every file at INFO
   try:
     return flags.FLAGS(list(argv))
   except (AttributeError, KeyError) as error:

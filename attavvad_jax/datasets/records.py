@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from attavvad_jax.clock import Clock
-from attavvad_jax.events import EVENTS, Event, Timeline, block_labels
+from attavvad_jax.events import BACKGROUND, EVENTS, Event, Timeline, block_labels
 from attavvad_jax.media.blocks import Block, Crop
 
 # JPEG at this quality keeps lips sharp in about 5 kB an image of 112 x 112.
@@ -58,7 +58,8 @@ def to_records(blocks: Iterable[Block], timeline: Timeline, recording: str, cloc
       "waveform": block.waveform,
       "images": np.array([_to_jpeg(image) if seen else b"" for image, seen in _pairs(block)], object),
       "image_mask": block.image_mask,
-      "label": EVENTS[labels[block.index]],
+      # A file may turn out longer than it says.
+      "label": EVENTS[labels[block.index]] if block.index < len(labels) else BACKGROUND,
       "events": np.array(
         [
           (max(event.onset_s, start_s), min(event.offset_s, end_s), EVENTS.index(event.label))

@@ -1,0 +1,235 @@
+"""The suites: front end, model, media and the whole of `attavvad detect`.
+
+Every function below that returns a run is called in a child process and imports what it times.
+"""
+
+from collections.abc import Callable
+import functools
+import json
+from pathlib import Path
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+from attavvad_jax.benchmarks.harness import Case, Run, alternate, report
+from attavvad_jax.clock import Clock
+
+_SMALL = (112, 112)
+_PAPER = (450, 300)
+
+
+def frontend(runs: int) -> str:
+  """Log-mel of an hour of sound at 16 kHz, beside librosa."""
+  seconds = 3600
+  work = (seconds / 60, "minutes")
+  cases = [Case("attavvad_jax", _log_mel, (seconds,), work), Case("librosa", _librosa, (seconds,), work)]
+  return report("frontend", alternate(cases, runs), "attavvad_jax")
+
+
+def model(runs: int) -> str:
+  """Inference and train step: the batched form, the separate form, and the batched form with XLA's own convolutions."""
+  parts = []
+  stock = {"XLA_FLAGS": None}
+  for name, size, kind, batch in [
+    ("small, inference", _SMALL, "inference", 1),
+    ("small, inference", _SMALL, "inference", 64),
+    ("small, train step", _SMALL, "train", 32),
+    ("paper, inference", _PAPER, "inference", 1),
+    ("paper, train step", _PAPER, "train", 8),
+  ]:
+    cases = [
+      Case("batched", _network, ("batched", kind, size, batch), (batch, "blocks")),
+      Case("separate", _network, ("separate", kind, size, batch), (batch, "blocks")),
+      Case("batched, stock XLA", _network, ("batched", kind, size, batch), (batch, "blocks"), stock),
+    ]
+    parts.append(report(f"model: {name}, batch {batch}", alternate(cases, runs), "batched"))
+  return "\n\n".join(parts)
+
+
+def media(runs: int) -> str:
+  """A 30 s clip of 960x544: decoding alone, and decoding with faces and crops."""
+  with tempfile.TemporaryDirectory() as folder:
+    video = _simulated_clip(Path(folder))
+    work = (30.0, "seconds")
+    cases = [Case("decode", _decode, (video,), work), Case("decode, faces, crops", _blocks, (video,), work)]
+    return report("media", alternate(cases, runs), "decode")
+
+
+def detect(runs: int) -> str:
+  """The command on a 30 s clip of 960x544, start-up included: with programs compiled before, and without."""
+  with tempfile.TemporaryDirectory() as folder:
+    video = _simulated_clip(Path(folder))
+    checkpoint = str(_untrained_checkpoint(Path(folder)))
+    work = (30.0, "seconds")
+    cases = [
+      Case("attavvad detect", _command, (video, checkpoint, True), work),
+      Case("attavvad detect, first time", _command, (video, checkpoint, False), work),
+    ]
+    return report("detect", alternate(cases, runs), "attavvad detect")
+
+
+SUITES: dict[str, Callable[[int], str]] = {"frontend": frontend, "model": model, "detect": detect, "media": media}
+
+
+def run_suite(name: str, runs: int) -> str:
+  """One JSON object a line, and a table, of the suite of that name.
+
+  Args:
+    name: a key of `SUITES`.
+    runs: how often each case is timed, after a first call that is timed apart.
+
+  Raises:
+    ValueError: an unknown suite, or less than one run.
+  """
+  if name not in SUITES:
+    raise ValueError(f"unknown suite {name!r}; expected one of {', '.join(SUITES)}")
+  if runs < 1:
+    raise ValueError(f"runs is {runs}; expected 1 or more")
+  return SUITES[name](runs)
+
+
+def _sound(seconds: int) -> np.ndarray:
+  return np.random.default_rng(0).normal(0, 0.1, seconds * 16_000).astype(np.float32)
+
+
+def _log_mel(seconds: int) -> Run:
+  import jax
+
+  from attavvad_jax.features.log_mel import log_mel
+
+  sound = jax.numpy.asarray(_sound(seconds))
+  compiled = jax.jit(functools.partial(log_mel, clock=Clock()))
+  return lambda: jax.block_until_ready(compiled(sound))
+
+
+def _librosa(seconds: int) -> Run:
+  import librosa
+
+  sound, clock = _sound(seconds), Clock()
+
+  def run() -> None:
+    power = librosa.feature.melspectrogram(
+      y=sound,
+      sr=clock.sample_rate_hz,
+      n_fft=1024,
+      win_length=clock.window_samples,
+      hop_length=clock.hop_samples,
+      window="hamming",
+      center=False,
+      n_mels=64,
+    )
+    librosa.power_to_db(power, top_db=None)
+
+  return run
+
+
+def _network(form: str, kind: str, size: tuple[int, int], batch_size: int) -> Run:
+  """One forward pass, or one train step with Adam, of a form of the network."""
+  import jax
+  import optax
+
+  from attavvad_jax.benchmarks.separate_form import SeparateForm, separate_variables
+  from attavvad_jax.detection.predict import predict
+  from attavvad_jax.loss_weights import per_group
+  from attavvad_jax.models import build
+  from attavvad_jax.training.step import TrainState, create_state, train_step
+
+  clock, rng = Clock(), np.random.default_rng(0)
+  batch = {
+    "waveform": rng.integers(-3000, 3000, (batch_size, clock.block_samples)).astype(np.int16),
+    "images": rng.integers(0, 255, (batch_size, clock.images_per_block, *size)).astype(np.uint8),
+    "image_mask": np.ones((batch_size, clock.images_per_block), bool),
+    "label": (np.arange(batch_size) % 4).astype(np.int32),
+    "block_mask": np.ones(batch_size, bool),
+  }
+  batch = {key: jax.numpy.asarray(value) for key, value in batch.items()}
+  network, optimiser = build("att_avvad", dropout_rate=0.0), optax.adam(1e-3)
+  state = create_state(network, optimiser, batch, clock, seed=0)
+  if form == "separate":
+    variables = separate_variables(network, state.variables)
+    network = SeparateForm(network)
+    state = TrainState(state.step, variables["params"], variables["batch_stats"], optimiser.init(variables["params"]))
+  if kind == "inference":
+    infer = jax.jit(functools.partial(predict, model=network, clock=clock))
+    return lambda: jax.block_until_ready(infer(state.variables, batch))
+  step = jax.jit(
+    functools.partial(train_step, model=network, optimiser=optimiser, loss_weights=per_group(), clock=clock, seed=0)
+  )
+  return lambda: jax.block_until_ready(step(state, batch))
+
+
+def _simulated_clip(folder: Path) -> str:
+  from attavvad_jax.simulation import write_folder
+
+  write_folder(folder / "videos", minutes={"test": 0.5}, size=(960, 544), seed=3)
+  return str(next((folder / "videos").glob("**/*.mp4")))
+
+
+def _decode(video: str) -> Run:
+  """Every picture and every sample, as they come."""
+  import av
+
+  def run() -> None:
+    with av.open(video) as container:
+      container.streams.video[0].thread_type = "AUTO"
+      for _ in container.decode(container.streams.video[0], container.streams.audio[0]):
+        pass
+
+  return run
+
+
+def _blocks(video: str) -> Run:
+  from attavvad_jax.media import Crop, FaceDetector, read_blocks
+
+  detect_faces = FaceDetector().__enter__()  # open until the process ends, as when many files are prepared
+
+  def run() -> None:
+    for _ in read_blocks(video, Clock(), Crop(*_SMALL), detect=detect_faces):
+      pass
+
+  return run
+
+
+def _untrained_checkpoint(folder: Path) -> Path:
+  """The small configuration with parameters as drawn: what it computes does not depend on what it has learned."""
+  import jax
+  import optax
+  import orbax.checkpoint as ocp
+
+  from attavvad_jax.datasets.records import DataSpec
+  from attavvad_jax.media import Crop
+  from attavvad_jax.models import build
+  from attavvad_jax.training.step import create_state
+
+  spec = DataSpec(Clock(), Crop(*_SMALL))
+  batch = {
+    "waveform": np.zeros((1, spec.clock.block_samples), np.int16),
+    "images": np.zeros((1, spec.clock.images_per_block, *_SMALL), np.uint8),
+    "image_mask": np.ones((1, spec.clock.images_per_block), bool),
+  }
+  state = create_state(build("att_avvad"), optax.adam(1e-3), batch, spec.clock, seed=0)
+  path = folder / "checkpoint" / "0"
+  with ocp.StandardCheckpointer() as checkpointer:
+    checkpointer.save(path / "variables", jax.tree.map(np.asarray, state.variables))
+  config = {"model": {"name": "att_avvad"}, "smoothing": {"mean_blocks": 3, "min_duration_s": 0.5}}
+  (path / "meta").mkdir()
+  (path / "meta" / "metadata").write_text(json.dumps({"config": config, "spec": spec.to_dict(), "step": 0}))
+  return path
+
+
+def _command(video: str, checkpoint: str, compiled_before: bool) -> Run:
+  """The console command as its own process, so that importing and starting count."""
+  output = tempfile.mkdtemp()
+  command = [sys.executable, "-c", "import sys; from attavvad_jax.cli import main; sys.exit(main())"]
+  command += ["detect", video, "--checkpoint", checkpoint, "--output", output]
+
+  def run() -> None:
+    with tempfile.TemporaryDirectory() as empty:
+      import os
+
+      cache = {} if compiled_before else {"JAX_COMPILATION_CACHE_DIR": empty}
+      subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, **cache})
+
+  return run
