@@ -12,7 +12,8 @@ from configs import att_avvad_small
 
 def get_config() -> ml_collections.ConfigDict:
   config = att_avvad_small.get_config()
-  config.num_epochs = 6
-  config.checkpoint_every_steps = 100
+  config.batch_size = 16
+  config.num_epochs = 4
+  config.checkpoint_every_steps = 60
   config.log_every_steps = 10
   return config

@@ -21,11 +21,13 @@ def _call(main: Callable[[], object], argv: Sequence[str]) -> None:
 
 def _parse(argv: Sequence[str]) -> list[str]:
   """Flags to values. A misspelt flag, config key or config file is bad input like any other."""
-  flags.FLAGS.set_default("verbosity", logging.WARNING)  # TFDS reports every file at INFO
   try:
-    return flags.FLAGS(list(argv))
-  except (AttributeError, KeyError) as error:
-    message = f"the config has no key {error.args[0] if error.args else error}; the file given by --config lists them"
+    rest = flags.FLAGS(list(argv))
+    if flags.FLAGS["verbosity"].using_default_value:
+      logging.set_verbosity(logging.WARNING)  # TFDS and Orbax report every file at INFO
+    return rest
+  except AttributeError as error:  # of ml_collections, around the KeyError that says what was meant
+    message = f"the config has no key {getattr(error.args[0], 'args', error.args)[0]}"
   except (flags.Error, TypeError, ValueError, OSError) as error:
     message = str(error)
   sys.exit(guard(lambda: _fail(message)))

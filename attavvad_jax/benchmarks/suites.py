@@ -127,29 +127,32 @@ def _librosa(seconds: int) -> Run:
 
 def _network(form: str, kind: str, size: tuple[int, int], batch_size: int) -> Run:
   """One forward pass, or one train step with Adam, of a form of the network."""
+  from flax import linen as nn
   import jax
   import optax
 
   from attavvad_jax.benchmarks.separate_form import SeparateForm, separate_variables
   from attavvad_jax.detection.predict import predict
   from attavvad_jax.loss_weights import per_group
-  from attavvad_jax.models import build
+  from attavvad_jax.models import AttAvvad
   from attavvad_jax.training.step import TrainState, create_state, train_step
 
   clock, rng = Clock(), np.random.default_rng(0)
-  batch = {
+  arrays = {
     "waveform": rng.integers(-3000, 3000, (batch_size, clock.block_samples)).astype(np.int16),
     "images": rng.integers(0, 255, (batch_size, clock.images_per_block, *size)).astype(np.uint8),
     "image_mask": np.ones((batch_size, clock.images_per_block), bool),
     "label": (np.arange(batch_size) % 4).astype(np.int32),
     "block_mask": np.ones(batch_size, bool),
   }
-  batch = {key: jax.numpy.asarray(value) for key, value in batch.items()}
-  network, optimiser = build("att_avvad", dropout_rate=0.0), optax.adam(1e-3)
+  batch = {key: jax.numpy.asarray(value) for key, value in arrays.items()}
+  network: nn.Module = AttAvvad(dropout_rate=0.0)
+  optimiser = optax.adam(1e-3)
   state = create_state(network, optimiser, batch, clock, seed=0)
   if form == "separate":
-    variables = separate_variables(network, state.variables)
-    network = SeparateForm(network)
+    config = AttAvvad(dropout_rate=0.0)
+    variables = separate_variables(config, state.variables)
+    network = SeparateForm(config)
     state = TrainState(state.step, variables["params"], variables["batch_stats"], optimiser.init(variables["params"]))
   if kind == "inference":
     infer = jax.jit(functools.partial(predict, model=network, clock=clock))
@@ -204,7 +207,7 @@ def _untrained_checkpoint(folder: Path) -> Path:
   from attavvad_jax.training.step import create_state
 
   spec = DataSpec(Clock(), Crop(*_SMALL))
-  batch = {
+  batch: dict[str, np.ndarray] = {
     "waveform": np.zeros((1, spec.clock.block_samples), np.int16),
     "images": np.zeros((1, spec.clock.images_per_block, *_SMALL), np.uint8),
     "image_mask": np.ones((1, spec.clock.images_per_block), bool),

@@ -113,8 +113,7 @@ def restore_variables(path: str | Path, abstract: Any) -> Any:
   _check_fit(path, abstract)
   device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
   placed = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), abstract)
-  with ocp.StandardCheckpointer() as checkpointer:
-    return checkpointer.restore(path / "variables", placed)
+  return ocp.StandardCheckpointHandler().restore(path / "variables", args=ocp.args.StandardRestore(placed))
 
 
 def _read_meta(path: Path) -> dict[str, Any]:
@@ -128,8 +127,7 @@ def _read_meta(path: Path) -> dict[str, Any]:
 
 def _check_fit(path: Path, abstract: Any) -> None:
   """Compares the tree on disk with the one that is expected, before anything is read."""
-  with ocp.StandardCheckpointer() as checkpointer:
-    stored = checkpointer.metadata(path / "variables").item_metadata
+  stored = ocp.StandardCheckpointHandler().metadata(path / "variables")
   have, want = _shapes(getattr(stored, "tree", stored)), _shapes(abstract)
   missing = sorted(want.keys() - have.keys())
   extra = sorted(have.keys() - want.keys())

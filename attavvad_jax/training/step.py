@@ -11,6 +11,7 @@ from flax import linen as nn
 from flax import struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from attavvad_jax.clock import Clock
@@ -18,7 +19,7 @@ from attavvad_jax.features.front_end import network_inputs
 from attavvad_jax.loss_weights import LossWeights
 from attavvad_jax.losses import Terms, binary_cross_entropies, total_loss
 
-Batch = Mapping[str, jax.Array]
+Batch = Mapping[str, jax.Array | np.ndarray]
 
 
 @struct.dataclass
@@ -81,7 +82,8 @@ def train_step(
       mutable=["batch_stats"],
       rngs={"dropout": jax.random.fold_in(jax.random.key(seed), state.step)},
     )
-    terms = binary_cross_entropies(outputs, batch["label"], batch["image_mask"], batch["block_mask"])
+    label, image_mask, block_mask = (jnp.asarray(batch[key]) for key in ("label", "image_mask", "block_mask"))
+    terms = binary_cross_entropies(outputs, label, image_mask, block_mask)
     return total_loss(terms, weights), (terms, updates)
 
   (total, (terms, updates)), gradients = jax.value_and_grad(loss, has_aux=True)(state.params)

@@ -1,0 +1,50 @@
+"""Every shipped config: loaded, shrunk, stepped, saved and restored."""
+
+import importlib
+from pathlib import Path
+
+import numpy as np
+from prepared import SPEC
+import pytest
+
+from attavvad_jax import config as config_lib
+from attavvad_jax.detection.detector import Detector
+from attavvad_jax.training import loop
+
+CONFIGS = sorted(path.stem for path in (Path(__file__).parents[2] / "configs").glob("*.py") if path.stem != "__init__")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CONFIGS)
+def test_shipped_config_trains_and_detects(name, tmp_path, prepared_path):
+  config = importlib.import_module(f"configs.{name}").get_config()
+  config.data = str(prepared_path)
+  config.crop.update(dict(height_px=SPEC.crop.height_px, width_px=SPEC.crop.width_px, margin=SPEC.crop.margin))
+  config.model.update(dict(filters=4, embedding_dim=8, gru_units=4))
+  config.update(dict(batch_size=16, num_epochs=1, checkpoint_every_steps=6, log_every_steps=6))
+  detector = Detector(loop.train(config, tmp_path))
+  assert detector.meta["step"] == 6
+  batch = {
+    "waveform": np.zeros((2, SPEC.clock.block_samples), np.int16),
+    "images": np.zeros((2, 3, 32, 32), np.uint8),
+    "image_mask": np.zeros((2, 3), bool),
+  }
+  scores = np.asarray(detector.predict(batch).audio_visual)
+  assert scores.shape == (2, 4)
+  assert ((scores >= 0) & (scores <= 1)).all()
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_shipped_config_declares_what_the_package_reads(name):
+  config = importlib.import_module(f"configs.{name}").get_config()
+  config_lib.check_keys(config)
+  assert config_lib.data_spec(config).clock.frames_per_block == 15
+  assert config_lib.model(config) is not None
+
+
+@pytest.mark.parametrize(
+  ("name", "size"), [("att_avvad", (450, 300)), ("att_avvad_small", (112, 112)), ("demo", (112, 112))]
+)
+def test_image_sizes_are_those_of_the_paper_and_the_small_configuration(name, size):
+  crop = config_lib.data_spec(importlib.import_module(f"configs.{name}").get_config()).crop
+  assert (crop.height_px, crop.width_px) == size

@@ -1,0 +1,58 @@
+"""Launchers as a user meets them: a process, its exit code and what it prints."""
+
+from pathlib import Path
+import subprocess
+import sys
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LAUNCHERS = sorted(path.stem for path in (ROOT / "launch").glob("*.py") if path.stem not in ("__init__", "app"))
+
+
+def _run(launcher, *flags):
+  command = [sys.executable, "-m", f"launch.{launcher}", *flags]
+  return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+  ("launcher", "flags", "message"),
+  [
+    (
+      "train",
+      ["--config=configs/att_avvad.py", "--config.batchsize=3", "--workdir=x"],
+      "config has no key 'batchsize'",
+    ),
+    ("train", ["--config=configs/none.py", "--workdir=x"], "configs/none.py"),
+    ("train", ["--config=configs/att_avvad.py", "--workdir=x"], "config.data is not set"),
+    ("train", ["--config=configs/att_avvad.py", "--workdir=x", "--config.data=none"], "no prepared data set"),
+    ("train", ["--config=configs/att_avvad.py"], "workdir"),
+    ("train", ["--config=configs/att_avvad.py", "--workdr=x"], "workdr"),
+    ("prepare", ["--input=none", "--output=x"], "none: not a folder"),
+    ("evaluate", ["--checkpoint=none", "--data=x"], "no such checkpoint"),
+    (
+      "evaluate",
+      ["--checkpoint=none", "--data=x", "--protocol=mine"],
+      "unknown protocol 'mine'; expected one of paper",
+    ),
+    ("simulate", ["--output=x", "--train_minutes=-1"], "expected 0 or more"),
+    ("benchmark", ["--suite=none"], "--suite"),
+    ("detect", ["clip.mp4", "--video=a.mp4", "--checkpoint=none"], "options are given as --name=value"),
+  ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(tmp_path, launcher, flags, message):
+  flags = [flag.replace("=x", f"={tmp_path / 'x'}") for flag in flags]
+  result = _run(launcher, *flags)
+  assert result.returncode == 2, result.stderr
+  lines = [line for line in result.stderr.splitlines() if line.strip()]
+  assert len(lines) == 1, result.stderr
+  assert lines[0].startswith("attavvad: ")
+  assert message in lines[0]
+  assert result.stdout == ""
+  assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_launcher_is_thin(launcher):
+  source = (ROOT / "launch" / f"{launcher}.py").read_text(encoding="utf-8")
+  assert len(source.splitlines()) < 60
