@@ -1,0 +1,21 @@
+"""Recordings in and out: decoding, faces, blocks, encoding."""
+
+from attavvad_jax.media.blocks import Block, Report, read_blocks
+from attavvad_jax.media.decode import MediaInfo, probe, read_pictures, read_sound
+from attavvad_jax.media.encode import VideoWriter
+from attavvad_jax.media.errors import MediaError
+from attavvad_jax.media.faces import Crop, FaceDetector
+
+__all__ = [
+  "Block",
+  "Crop",
+  "FaceDetector",
+  "MediaError",
+  "MediaInfo",
+  "Report",
+  "VideoWriter",
+  "probe",
+  "read_blocks",
+  "read_pictures",
+  "read_sound",
+]

@@ -1,0 +1,365 @@
+"""Reads any file that FFmpeg reads: sound as a stream of samples, pictures at asked times.
+
+Time zero of a recording is the moment at which the first of its streams starts: the earlier of the first sound and the
+first picture that decode. All times here are seconds after it, taken from presentation time stamps and never from
+counting frames. Axes: n samples, H, W picture as displayed (rotated and with square pixels).
+"""
+
+from collections.abc import Iterable, Iterator
+import dataclasses
+from fractions import Fraction
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import av
+from av.video.reformatter import VideoReformatter
+import numpy as np
+
+from attavvad_jax.media.errors import MediaError
+
+# Pictures are made no larger than this: faces down to 30 px are found in them, and conversion stays cheap.
+LONG_SIDE_PX = 960
+
+# A picture stands in for at most this long before the first frame and after the end of the last one.
+HOLD_S = 0.5
+
+# Time stamps in milliseconds jitter by one; the shortest packet that can be lost is 20 ms long.
+_GAP = Fraction(1, 100)
+# Gaps and missing ends that are worth a word.
+_NOTABLE_S = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class MediaInfo:
+  """What is in a file.
+
+  Attributes:
+    start: time stamp of time zero in seconds, subtracted from all others.
+    duration_s: declared end of the sound, else of the file, after time zero; None where the file does not say.
+    sample_rate_hz: of the sound as stored; None without sound.
+    width_px: of the pictures as displayed, before `LONG_SIDE_PX`; None without pictures.
+    height_px: likewise.
+    frames_per_second: mean rate of the pictures; None without pictures or where the file does not say.
+    pixel_aspect: width of a stored pixel divided by its height.
+  """
+
+  start: Fraction
+  duration_s: float | None
+  sample_rate_hz: int | None
+  width_px: int | None
+  height_px: int | None
+  frames_per_second: float | None
+  pixel_aspect: Fraction
+
+  @property
+  def has_sound(self) -> bool:
+    return self.sample_rate_hz is not None
+
+  @property
+  def has_pictures(self) -> bool:
+    return self.width_px is not None
+
+
+def probe(path: str | os.PathLike[str]) -> MediaInfo:
+  """Opens a file and decodes the first sound and the first picture; a stream that gives none counts as absent.
+
+  Raises:
+    OSError: the file is missing, a folder or not readable.
+    MediaError: FFmpeg cannot read it, or nothing in it decodes.
+  """
+  with _open(path) as container:
+    sound, video = _stream(container, "audio"), _stream(container, "video")
+    declared = _declared_end(sound)
+    if declared is None and container.duration is not None:
+      declared = Fraction(container.duration + (container.start_time or 0), av.time_base)
+    rate = float(video.average_rate) if video is not None and video.average_rate else None
+    aspect = Fraction(video.sample_aspect_ratio or 1) if video is not None else Fraction(1)
+  first_sound = next(_frames(path, "audio", []), None)
+  first_picture = next(_frames(path, "video", []), None)
+  starts = [_time(frame) for frame in (first_sound, first_picture) if frame is not None]
+  if not starts:
+    raise MediaError(f"{path}: neither sound nor pictures in it can be decoded; expected a video with sound")
+  start = min(starts)
+  width, height = (None, None) if first_picture is None else _displayed_size(first_picture, aspect)
+  return MediaInfo(
+    start=start,
+    duration_s=None if declared is None else float(declared - start),
+    sample_rate_hz=None if first_sound is None else first_sound.sample_rate,
+    width_px=width,
+    height_px=height,
+    frames_per_second=None if first_picture is None else rate,
+    pixel_aspect=aspect,
+  )
+
+
+def read_sound(
+  path: str | os.PathLike[str], sample_rate_hz: int, *, info: MediaInfo | None = None, warnings: list[str] | None = None
+) -> Iterator[np.ndarray]:
+  """The sound in mono from time zero to its end, in pieces.
+
+  Sample ``j`` of the joined pieces is heard at j / sample_rate_hz; where the file has no sound in between, or starts
+  late, there are zeros. Memory does not grow with the length.
+
+  Args:
+    path: the file.
+    sample_rate_hz: rate to resample to.
+    info: what `probe` gave for the file, to spare a second look.
+    warnings: gets one line for each thing that is damaged or odd.
+
+  Returns:
+    An iterator of int16 [n].
+
+  Raises:
+    OSError, MediaError: as `probe`, and MediaError where there is no sound.
+  """
+  info = info or probe(path)
+  if not info.has_sound:
+    raise MediaError(f"{path}: no sound in this file; expected a video with sound")
+  warnings = [] if warnings is None else warnings
+  with _open(path) as container:
+    declared = _declared_end(_stream(container, "audio"))
+  limit = None if declared is None else round((declared - info.start) * sample_rate_hz)
+  return _trim_padding(_samples(path, sample_rate_hz, info.start, warnings), limit, sample_rate_hz, warnings)
+
+
+def read_pictures(
+  path: str | os.PathLike[str],
+  times_s: Iterable[float],
+  *,
+  info: MediaInfo | None = None,
+  warnings: list[str] | None = None,
+) -> Iterator[np.ndarray | None]:
+  """The picture that is on screen at each time: of the last frame whose time stamp is not later.
+
+  Only the frames that are asked for are converted, scaled so that the longer side is at most `LONG_SIDE_PX`. Times
+  before the first frame get the first, times after the last get the last, for `HOLD_S`; beyond that there is none.
+
+  Args:
+    path: the file.
+    times_s: seconds after time zero, ascending; taken one at a time, so they may depend on what was read.
+    info: what `probe` gave for the file, to spare a second look.
+    warnings: gets one line for each thing that is damaged.
+
+  Returns:
+    An iterator with one entry for each time: uint8 RGB [H,W,3], or None. The same array may come twice.
+
+  Raises:
+    OSError, MediaError: as `probe`.
+  """
+  info = info or probe(path)
+  return _pictures(path, times_s, info, [] if warnings is None else warnings)
+
+
+def _open(path: str | os.PathLike[str]) -> av.container.InputContainer:
+  """Opens a file for reading, or says in one line why not."""
+  file = Path(path)
+  if file.is_dir():
+    raise IsADirectoryError(f"{path} is a folder; expected a video file")
+  if not file.exists():
+    raise FileNotFoundError(f"{path}: no such file")
+  with file.open("rb") as stream:
+    head = stream.read(12)
+  if not head and file.is_file():
+    raise MediaError(f"{path}: the file is empty; expected a video with sound")
+  try:
+    # The prefix keeps FFmpeg from taking a colon in the name for a protocol.
+    return av.open(f"file:{file}")
+  except av.FFmpegError as error:
+    if head[4:8] == b"ftyp":
+      raise MediaError(f"{path}: mp4 file without its index (moov): cut off while it was written or copied") from error
+    raise MediaError(f"{path}: not a video or sound file that FFmpeg can read ({error.strerror})") from error
+
+
+def _stream(container: av.container.InputContainer, kind: Literal["audio", "video"]) -> Any:
+  """The stream that a player would choose, or None; a cover picture is not a video."""
+  best = container.streams.best(kind)
+  if best is None or best.disposition & av.stream.Disposition.attached_pic:
+    return None
+  return best
+
+
+def _declared_end(stream: Any) -> Fraction | None:
+  """Time stamp in seconds at which a stream ends, as the file says."""
+  if stream is None or stream.duration is None or stream.time_base is None:
+    return None
+  return (stream.duration + (stream.start_time or 0)) * stream.time_base
+
+
+def _time(frame: Any) -> Fraction:
+  """Presentation time stamp of a decoded frame in seconds."""
+  return frame.pts * frame.time_base
+
+
+def _frames(path: str | os.PathLike[str], kind: Literal["audio", "video"], warnings: list[str]) -> Iterator[Any]:
+  """Decoded frames of the best stream, `audio` or `video`, that have a time stamp; damaged packets are passed over."""
+  damaged = False
+  with _open(path) as container:
+    stream = _stream(container, kind)
+    if stream is None:
+      return
+    for other in container.streams:
+      if other.index != stream.index:
+        other.discard = av.stream.Discard.all
+    stream.codec_context.thread_type = "AUTO"
+    packets = container.demux(stream)
+    time_s = 0.0
+    while True:
+      try:
+        packet = next(packets, None)
+        frames: list[Any] = [] if packet is None else packet.decode()
+      except av.FFmpegError as error:
+        if not damaged:
+          name = "sound" if kind == "audio" else "pictures"
+          warnings.append(f"{name} damaged after {time_s:.2f} s ({error.strerror}): what decodes is used")
+        damaged = True
+        continue
+      if packet is None:
+        return
+      for frame in frames:
+        if frame.pts is not None:
+          time_s = float(_time(frame))
+          yield frame
+
+
+def _samples(path: str | os.PathLike[str], rate_hz: int, start: Fraction, warnings: list[str]) -> Iterator[np.ndarray]:
+  """Resampled sound from time zero on. Runs without a gap go through one resampler each, which adds no delay."""
+  written = 0  # samples given out so far
+  expected = Fraction(0)  # time at which the next frame of this run starts
+  run: _Run | None = None
+  for frame in _frames(path, "audio", warnings):
+    time = _time(frame) - start
+    if run is None or not run.takes(frame) or abs(time - expected) > _GAP:
+      if run is not None:
+        for piece in run.push(None):
+          written += len(piece)
+          yield piece
+      if run is not None and abs(time - expected) > _NOTABLE_S:
+        what = "is filled with silence" if time > expected else "is left out where it overlaps"
+        warnings.append(f"sound jumps from {float(expected):.2f} s to {float(time):.2f} s: the gap {what}")
+      first = round(time * rate_hz)
+      for silence in _silence(first - written, rate_hz):
+        written += len(silence)
+        yield silence
+      run = _Run(frame, rate_hz, skip=written - first)
+      expected = time
+    for piece in run.push(frame):
+      written += len(piece)
+      yield piece
+    expected += Fraction(frame.samples, frame.sample_rate)
+  if run is not None:
+    yield from run.push(None)
+
+
+class _Run:
+  """Frames that follow each other without a gap, on their way through one resampler."""
+
+  def __init__(self, frame: av.AudioFrame, rate_hz: int, skip: int):
+    self._key = self._format(frame)
+    # To s16: swresample then keeps a mix of channels from growing louder than they are.
+    self._resampler = av.AudioResampler("s16", "mono", rate_hz)
+    self._skip = skip
+
+  @staticmethod
+  def _format(frame: av.AudioFrame) -> tuple[str, str, int]:
+    return frame.format.name, frame.layout.name, frame.sample_rate
+
+  def takes(self, frame: av.AudioFrame) -> bool:
+    return self._format(frame) == self._key
+
+  def push(self, frame: av.AudioFrame | None) -> Iterator[np.ndarray]:
+    for out in self._resampler.resample(frame):
+      if out is None:  # flushing a resampler that had nothing to do
+        continue
+      samples = out.to_ndarray().reshape(-1)
+      dropped = min(self._skip, len(samples))
+      self._skip -= dropped
+      if dropped < len(samples):
+        yield samples[dropped:]
+
+
+def _silence(count: int, rate_hz: int) -> Iterator[np.ndarray]:
+  """That many zeros in pieces of at most a second."""
+  for first in range(0, count, rate_hz):
+    yield np.zeros(min(rate_hz, count - first), np.int16)
+
+
+def _trim_padding(
+  pieces: Iterator[np.ndarray], limit: int | None, rate_hz: int, warnings: list[str]
+) -> Iterator[np.ndarray]:
+  """Cuts off what an encoder added to fill its last packet: the little that goes beyond the declared end.
+
+  Much more than a packet beyond it means that the declaration is wrong; then everything is kept.
+  """
+  position = 0
+  held: list[np.ndarray] = []
+  for piece in pieces:
+    position += len(piece)
+    if limit is None or position <= limit:
+      yield piece
+      continue
+    held.append(piece)
+    if position - limit > _NOTABLE_S * rate_hz:
+      yield from held
+      held, limit = [], None
+  if limit is None:
+    return
+  if held:
+    tail = np.concatenate(held)
+    yield tail[: len(tail) - (position - limit)]
+  elif limit - position > _NOTABLE_S * rate_hz:
+    warnings.append(f"sound ends at {position / rate_hz:.2f} s, {limit / rate_hz:.2f} s were declared: damaged end")
+
+
+def _pictures(
+  path: str | os.PathLike[str], times_s: Iterable[float], info: MediaInfo, warnings: list[str]
+) -> Iterator[np.ndarray | None]:
+  frames = _frames(path, "video", warnings)
+  reformatter = VideoReformatter()  # one for all frames: setting it up costs more than a conversion
+  current: Any = None
+  upcoming = next(frames, None)
+  upcoming_s = 0.0 if upcoming is None else float(_time(upcoming) - info.start)
+  end_s = -np.inf  # end of the current frame
+  picture = None
+  for time_s in times_s:
+    # The time stamps are rounded to their time base: a frame may be due by a hair.
+    while upcoming is not None and (current is None or upcoming_s <= time_s + 1e-6):
+      if current is None and upcoming_s > time_s + HOLD_S:
+        break
+      current, current_s, picture = upcoming, upcoming_s, None
+      upcoming = next(frames, None)
+      if upcoming is not None:
+        upcoming_s = float(_time(upcoming) - info.start)
+        end_s = upcoming_s
+      else:
+        length = current.duration * current.time_base if current.duration else 0
+        end_s = current_s + float(length)
+    if current is None or (upcoming is None and time_s >= end_s + HOLD_S):
+      yield None
+      continue
+    if picture is None:
+      picture = _to_rgb(current, info.pixel_aspect, reformatter)
+    yield picture
+
+
+def _to_rgb(frame: av.VideoFrame, pixel_aspect: Fraction, reformatter: VideoReformatter) -> np.ndarray:
+  """A frame as it is displayed, upright, the longer side at most `LONG_SIDE_PX`. uint8 RGB [H,W,3]."""
+  width, height = _displayed_size(frame, pixel_aspect)
+  scale = min(1.0, LONG_SIDE_PX / max(width, height))
+  width, height = max(1, round(width * scale)), max(1, round(height * scale))
+  turns = _quarter_turns(frame)
+  if turns % 2:
+    width, height = height, width
+  rgb = reformatter.reformat(frame, width=width, height=height, format="rgb24").to_ndarray()
+  return np.ascontiguousarray(np.rot90(rgb, turns)) if turns else rgb
+
+
+def _quarter_turns(frame: av.VideoFrame) -> int:
+  """Quarter turns against the clock that set the picture upright."""
+  return round(frame.rotation / 90) % 4
+
+
+def _displayed_size(frame: av.VideoFrame, pixel_aspect: Fraction) -> tuple[int, int]:
+  """Width and height of a frame with square pixels, upright."""
+  width, height = round(frame.width * pixel_aspect), frame.height
+  return (height, width) if _quarter_turns(frame) % 2 else (width, height)

@@ -1,0 +1,454 @@
+"""Finds faces, follows the performer's from image to image, and cuts it out.
+
+Boxes are x, y, width, height as fractions of the displayed picture. Axes: K faces of one picture, H, W picture or crop.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+import contextlib
+import dataclasses
+import math
+import os
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import cv2
+import numpy as np
+
+from attavvad_jax.media.errors import MediaError
+
+# RGB uint8 [H,W,3] -> float [K,5]: box and score of each face.
+Detect = Callable[[np.ndarray], np.ndarray]
+
+# How far the choice of the performer looks ahead, and how fast old sightings are forgotten.
+LOOKAHEAD_S = 10.0
+_MEMORY_S = 30.0
+# Boxes are interpolated over gaps up to the first; a face that comes back to its place within the second is the same.
+_MAX_GAP_S = 1.0
+_RESUME_S = 5.0
+# Another face takes over only if it scores this much more: two singers side by side must not take turns.
+_TAKEOVER = 1.5
+
+_MIN_IOU = 0.2
+# For a head that moved further than its box: distance in face sizes, and ratio of the sizes.
+_MAX_JUMP = 1.0
+_MAX_GROWTH = 1.6
+
+# Correlation of two pictures' thumbnails below which there was a cut.
+_CUT_CORRELATION = 0.5
+# Pictures that may wait for the detector; each is as large as the picture.
+_MAX_UNDER_WAY = 4
+_THUMBNAIL = (32, 32)
+
+SYSTEM_LIBRARIES = "libgl1 libegl1 libgles2 libglib2.0-0"
+
+
+@dataclasses.dataclass(frozen=True)
+class Crop:
+  """How a face box becomes an image.
+
+  Attributes:
+    height_px: height of the image (H).
+    width_px: width of the image (W).
+    margin: what is added on each side of the box, as a fraction of the box; the image's aspect ratio adds more.
+  """
+
+  height_px: int = 112
+  width_px: int = 112
+  margin: float = 0.2
+
+  def __post_init__(self):
+    if self.height_px < 1 or self.width_px < 1:
+      raise ValueError(f"crop: size is {self.height_px}x{self.width_px}; expected at least 1x1 pixels")
+    if not 0 <= self.margin < 10:
+      raise ValueError(f"crop: margin is {self.margin}; expected a fraction of the face box, 0 or more")
+
+
+class FaceDetector:
+  """mediapipe's face detector as a function; use it in a `with` statement.
+
+  A picture without a face is looked at again in overlapping square tiles, which finds faces down to 30 px.
+
+  Args:
+    model_path: the model file; where None, `face_model.resolve` finds it.
+    threshold: score below which a face is not one.
+
+  Raises:
+    MediaError: the model cannot be fetched, or mediapipe misses libraries of the system.
+  """
+
+  def __init__(self, model_path: str | os.PathLike[str] | None = None, threshold: float = 0.6):
+    self._model_path = model_path
+    self._threshold = threshold
+    self._detector: Any = None
+
+  def __enter__(self) -> Self:
+    from attavvad_jax.media import face_model
+
+    path = face_model.resolve(self._model_path)
+    with _silent_stderr():
+      try:
+        import mediapipe
+        from mediapipe.tasks.python import BaseOptions, vision
+
+        options = vision.FaceDetectorOptions(
+          base_options=BaseOptions(model_asset_path=str(path)), min_detection_confidence=self._threshold
+        )
+        self._image, self._format = mediapipe.Image, mediapipe.ImageFormat.SRGB
+        self._detector = vision.FaceDetector.create_from_options(options)
+        self._detect_whole(np.zeros((64, 64, 3), np.uint8))  # the first call prints what it starts
+      except (ImportError, OSError) as error:
+        raise MediaError(
+          f"mediapipe cannot start ({error}); on Debian and its kin: apt-get install {SYSTEM_LIBRARIES}"
+        ) from error
+    return self
+
+  def __exit__(
+    self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+  ) -> None:
+    with _silent_stderr():
+      self._detector.close()
+
+  def __call__(self, rgb: np.ndarray) -> np.ndarray:
+    """Faces in a picture, uint8 RGB [H,W,3] -> float64 [K,5]: x, y, width, height, score."""
+    faces = self._detect_whole(rgb)
+    if len(faces):
+      return faces
+    height, width = rgb.shape[:2]
+    found = []
+    for x, y, side in _tiles(width, height):
+      faces = self._detect_whole(np.ascontiguousarray(rgb[y : y + side, x : x + side]))
+      scale = np.array([side / width, side / height, side / width, side / height, 1.0])
+      found.append(faces * scale + np.array([x / width, y / height, 0.0, 0.0, 0.0]))
+    return _without_duplicates(np.concatenate(found))
+
+  def _detect_whole(self, rgb: np.ndarray) -> np.ndarray:
+    height, width = rgb.shape[:2]
+    found = self._detector.detect(self._image(image_format=self._format, data=rgb)).detections
+    rows = [
+      (box.origin_x / width, box.origin_y / height, box.width / width, box.height / height, face.categories[0].score)
+      for face in found
+      for box in [face.bounding_box]
+    ]
+    return np.array(rows, np.float64).reshape(-1, 5)
+
+
+@contextlib.contextmanager
+def _silent_stderr() -> Iterator[None]:
+  """Sends what libraries print below Python's level to nowhere."""
+  saved = os.dup(2)
+  nowhere = os.open(os.devnull, os.O_WRONLY)
+  try:
+    os.dup2(nowhere, 2)
+    yield
+  finally:
+    os.dup2(saved, 2)
+    os.close(saved)
+    os.close(nowhere)
+
+
+def _tiles(width: int, height: int) -> list[tuple[int, int, int]]:
+  """x, y, side of overlapping squares: three along a wide or tall picture, four in one that is nearly square."""
+  short, long = min(width, height), max(width, height)
+  if long < 1.3 * short:
+    side = math.ceil(0.6 * short)
+    columns, rows = [0, width - side], [0, height - side]
+  else:
+    side = short
+    columns, rows = ([round(part * (extent - side) / 2) for part in range(3)] for extent in (width, height))
+    columns, rows = (columns, [0]) if width > height else ([0], rows)
+  return [(x, y, side) for y in rows for x in columns]
+
+
+def _without_duplicates(faces: np.ndarray) -> np.ndarray:
+  """Of boxes that overlap, the one with the best score. [K,5] -> [K',5]."""
+  kept: list[np.ndarray] = []
+  for face in faces[np.argsort(-faces[:, 4], kind="stable")]:
+    if all(_iou(face, other) < 0.3 for other in kept):
+      kept.append(face)
+  return np.array(kept).reshape(-1, 5)
+
+
+def _iou(a: np.ndarray, b: np.ndarray) -> float:
+  """Overlap of two boxes divided by their union."""
+  width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
+  height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
+  if width <= 0 or height <= 0:
+    return 0.0
+  return width * height / (a[2] * a[3] + b[2] * b[3] - width * height)
+
+
+class TrackedImage(NamedTuple):
+  """One picture in grey, uint8 [H,W], or None where there is none; the performer's face box [4], or None."""
+
+  grey: np.ndarray | None
+  box: np.ndarray | None
+
+
+def follow_performer(
+  pictures: Iterable[np.ndarray | None],
+  detect: Detect,
+  images_per_second: float,
+  detect_every: int,
+  lookahead_s: float = LOOKAHEAD_S,
+) -> Iterator[TrackedImage]:
+  """Follows the performer's face through evenly spaced pictures, in one pass.
+
+  Each `detect_every`-th picture, and the first after a cut, goes to the detector. Faces that stay near their place
+  form a track; a track ends at a cut. A track's score is the sum over its sightings of size times nearness to the
+  centre, old sightings counting less. The performer of an image is the track with the highest score among those that
+  span it, where sightings up to `lookahead_s` later count too: a face that is seen for a moment scores little, one
+  that stays scores much from its first image on. The performer changes only when their track ends or another scores
+  half as much again. Between two sightings at most a second apart the box is interpolated; elsewhere an image belongs
+  to the nearest picture that was looked at in the same shot. If no face was there, the image has none.
+
+  What is held: the grey pictures of `lookahead_s`, and the tracks that reach into them.
+
+  Args:
+    pictures: uint8 RGB [H,W,3], or None where there is no picture; such a hole ends a shot.
+    detect: faces of one picture, as `FaceDetector`.
+    images_per_second: rate of the pictures.
+    detect_every: pictures from one detection to the next, at least 1.
+    lookahead_s: seconds by which the output lags behind the input.
+
+  Returns:
+    An iterator with one `TrackedImage` for each picture, in order.
+  """
+  waiting: deque[np.ndarray | None] = deque()
+  # Detections under way, in a thread of their own while this one decodes. The image, not the detector's speed, says
+  # when one is waited for, so that the result does not depend on the machine.
+  under_way: deque[tuple[int, Future[np.ndarray], bool]] = deque()
+  tracker = _Tracker(images_per_second)
+  ahead = round(lookahead_s * images_per_second)
+  lag = max(0, min(_MAX_UNDER_WAY, ahead // detect_every - 2) * detect_every)
+  next_out = 0
+  next_detection = 0
+  previous: np.ndarray | None = None
+
+  def finish(last: int) -> None:
+    """Takes the faces of all images up to `last`."""
+    while under_way and under_way[0][0] <= last:
+      image, faces, cut = under_way.popleft()
+      tracker.add(image, np.asarray(faces.result()), cut)
+
+  with ThreadPoolExecutor(1) as worker:
+    for index, rgb in enumerate(pictures):
+      grey = thumbnail = None
+      if rgb is not None:
+        grey = to_grey(rgb)
+        thumbnail = cv2.resize(grey, _THUMBNAIL, interpolation=cv2.INTER_AREA)
+        cut = previous is None or is_cut(previous, thumbnail)
+        if cut or index >= next_detection:
+          under_way.append((index, worker.submit(detect, rgb), cut))
+          next_detection = index + detect_every
+      finish(index - lag)
+      previous = thumbnail
+      waiting.append(grey)
+      if len(waiting) > ahead:
+        yield _tracked(waiting.popleft(), tracker, next_out)
+        next_out += 1
+    finish(next_out + len(waiting))
+    while waiting:
+      yield _tracked(waiting.popleft(), tracker, next_out)
+      next_out += 1
+
+
+def _tracked(grey: np.ndarray | None, tracker: "_Tracker", index: int) -> TrackedImage:
+  return TrackedImage(grey, None if grey is None else tracker.box(index))
+
+
+def is_cut(before: np.ndarray, after: np.ndarray) -> bool:
+  """Whether two thumbnails, uint8 [h,w], show different scenes: their correlation is low. A change of light is none."""
+  a, b = (image - image.mean() for image in (before.astype(np.float64), after.astype(np.float64)))
+  flat = (a.std() < 1, b.std() < 1)
+  if any(flat):
+    return not all(flat)
+  return bool((a * b).mean() / (a.std() * b.std()) < _CUT_CORRELATION)
+
+
+class _Track:
+  """Sightings of one face within one shot."""
+
+  def __init__(self, shot: int):
+    self.shot = shot
+    self.indices: list[int] = []
+    self.boxes: list[np.ndarray] = []
+    self.first = -1
+    self._score = 0.0
+
+  @property
+  def last(self) -> int:
+    return self.indices[-1]
+
+  def see(self, index: int, box: np.ndarray, memory: float) -> None:
+    self._score = self.score(index, memory) + _prominence(box)
+    if not self.indices:
+      self.first = index
+    self.indices.append(index)
+    self.boxes.append(box)
+
+  def score(self, now: int, memory: float) -> float:
+    """Score of all sightings as remembered at image `now`."""
+    return self._score * math.exp((self.last - now) / memory) if self.indices else 0.0
+
+  def box(self, index: int, nearest: int, max_gap: float) -> np.ndarray | None:
+    """Box at an image whose nearest picture with detection is `nearest`; None where the face was not seen."""
+    after = bisect_left(self.indices, index)
+    if after < len(self.indices) and self.indices[after] == index:
+      return self._smooth(after, max_gap)
+    if 0 < after < len(self.indices) and self.indices[after] - self.indices[after - 1] <= max_gap:
+      low, high = self.indices[after - 1 : after + 1]
+      part = (index - low) / (high - low)
+      return (1 - part) * self._smooth(after - 1, max_gap) + part * self._smooth(after, max_gap)
+    for k in (after - 1, after):
+      if 0 <= k < len(self.indices) and self.indices[k] == nearest:
+        return self._smooth(k, max_gap)
+    return None
+
+  def _smooth(self, k: int, max_gap: float) -> np.ndarray:
+    """Mean of a sighting, twice, and its neighbours in time: a box that trembles makes lips tremble."""
+    if not 0 < k < len(self.indices) - 1:
+      return self.boxes[k]
+    if max(np.diff(self.indices[k - 1 : k + 2])) > max_gap:
+      return self.boxes[k]
+    before, box, after = self.boxes[k - 1 : k + 2]
+    # Of corners or of centre and size alike: the mean is linear.
+    return (before + 2 * box + after) / 4
+
+  def forget_before(self, index: int) -> None:
+    """Drops sightings that no later image needs: all but the last two before `index`."""
+    unneeded = max(0, bisect_left(self.indices, index) - 2)
+    del self.indices[:unneeded], self.boxes[:unneeded]
+
+
+def _prominence(box: np.ndarray) -> float:
+  """Size of a face times its nearness to the centre of the picture."""
+  from_centre = math.hypot(box[0] + box[2] / 2 - 0.5, box[1] + box[3] / 2 - 0.5)
+  return math.sqrt(box[2] * box[3]) * math.exp(-((from_centre / 0.5) ** 2))
+
+
+class _Tracker:
+  """Joins detections to tracks and chooses the performer; images must be asked for in ascending order."""
+
+  def __init__(self, images_per_second: float):
+    self._memory = _MEMORY_S * images_per_second
+    # At least one image, or nothing could ever be interpolated.
+    self._max_gap = max(_MAX_GAP_S * images_per_second, 1.0)
+    self._resume = max(_RESUME_S * images_per_second, 1.0)
+    self._tracks: list[_Track] = []
+    self._looked: list[int] = []  # images that the detector saw
+    self._shots: list[int] = []  # first image of each shot
+    self._performer: _Track = _Track(-1)
+
+  def add(self, index: int, faces: np.ndarray, cut: bool) -> None:
+    """Takes the faces [K,5] of image `index`; `cut` tells that a shot begins with it."""
+    if cut:
+      self._shots.append(index)
+    self._looked.append(index)
+    shot = self._shots[-1]
+    tracks = [t for t in self._tracks if t.shot == shot and index - t.last <= self._resume]
+    for face, track in _associate(faces, tracks, index, self._max_gap):
+      if track is None:
+        track = _Track(shot)
+        self._tracks.append(track)
+      track.see(index, face[:4], self._memory)
+
+  def box(self, index: int) -> np.ndarray | None:
+    """The performer's box at an image, or None."""
+    shot, nearest = self._nearest(index)
+    spanning = [
+      t for t in self._tracks if t.shot == shot and (t.first <= index <= t.last or nearest in (t.first, t.last))
+    ]
+    self._forget(index)
+    if not spanning:
+      return None
+    now = self._looked[-1]
+    best = max(spanning, key=lambda t: t.score(now, self._memory))
+    incumbent = self._performer
+    if incumbent in spanning and best.score(now, self._memory) <= _TAKEOVER * incumbent.score(now, self._memory):
+      best = incumbent
+    self._performer = best
+    return best.box(index, nearest, self._max_gap)
+
+  def _nearest(self, index: int) -> tuple[int, int]:
+    """First image of the shot that holds an image, and the picture nearest to it that was looked at in that shot."""
+    k = bisect_right(self._shots, index) - 1
+    shot = self._shots[k]
+    end = self._shots[k + 1] if k + 1 < len(self._shots) else math.inf
+    after = bisect_left(self._looked, index)
+    near = [i for i in self._looked[max(0, after - 1) : after + 1] if shot <= i < end]
+    return shot, min(near, key=lambda i: abs(i - index))
+
+  def _forget(self, index: int) -> None:
+    """Drops what later images do not need."""
+    oldest = index - self._resume
+    self._tracks = [t for t in self._tracks if t.last >= oldest]
+    del self._looked[: max(0, bisect_left(self._looked, index) - 2)]
+    del self._shots[: max(0, bisect_right(self._shots, index) - 1)]
+    for track in self._tracks:
+      track.forget_before(index)
+
+
+def _associate(
+  faces: np.ndarray, tracks: list[_Track], index: int, max_gap: float
+) -> list[tuple[np.ndarray, _Track | None]]:
+  """Pairs each face with the track that it continues, or None: first by overlap, then by nearness and size."""
+  pairs: dict[int, _Track] = {}
+
+  def take(scored: list[tuple[float, int, _Track]]) -> None:
+    for _, k, track in sorted(scored, key=lambda s: -s[0]):
+      if k not in pairs and track not in pairs.values():
+        pairs[k] = track
+
+  overlaps = [(_iou(face, track.boxes[-1]), k, track) for k, face in enumerate(faces) for track in tracks]
+  take([pair for pair in overlaps if pair[0] >= _MIN_IOU])
+  recent = [track for track in tracks if index - track.last <= max_gap]
+  jumps = [(-_jump(face, track.boxes[-1]), k, track) for k, face in enumerate(faces) for track in recent]
+  take([pair for pair in jumps if -pair[0] <= _MAX_JUMP])
+  return [(face, pairs.get(k)) for k, face in enumerate(faces)]
+
+
+def _jump(a: np.ndarray, b: np.ndarray) -> float:
+  """Distance of two boxes' centres in box sizes; infinite where the sizes do not fit one head."""
+  growth = math.sqrt(a[2] * a[3] / (b[2] * b[3]))
+  if not 1 / _MAX_GROWTH <= growth <= _MAX_GROWTH:
+    return math.inf
+  dx, dy = a[0] + a[2] / 2 - b[0] - b[2] / 2, a[1] + a[3] / 2 - b[1] - b[3] / 2
+  return math.hypot(2 * dx / (a[2] + b[2]), 2 * dy / (a[3] + b[3]))
+
+
+def to_grey(rgb: np.ndarray) -> np.ndarray:
+  """The one way from colour to grey, for training and detection alike. uint8 [H,W,3] -> [H,W]."""
+  return cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+
+
+def crop_face(grey: np.ndarray, box: np.ndarray, crop: Crop) -> np.ndarray:
+  """Cuts a face out of a grey picture.
+
+  The box grows by the margin on each side and then, about its centre, to the image's aspect ratio. What lies outside
+  the picture repeats its edge.
+
+  Args:
+    grey: uint8 [h,w].
+    box: [4], x, y, width, height as fractions of the picture.
+    crop: size and margin.
+
+  Returns:
+    uint8 [H,W].
+  """
+  height, width = grey.shape
+  box_width, box_height = box[2] * width * (1 + 2 * crop.margin), box[3] * height * (1 + 2 * crop.margin)
+  aspect = crop.width_px / crop.height_px
+  cut_height = max(box_height, box_width / aspect)
+  rows = _span((box[1] + box[3] / 2) * height, cut_height)
+  columns = _span((box[0] + box[2] / 2) * width, cut_height * aspect)
+  face = grey.take(rows, axis=0, mode="clip").take(columns, axis=1, mode="clip")
+  return cv2.resize(face, (crop.width_px, crop.height_px), interpolation=cv2.INTER_AREA)
+
+
+def _span(centre: float, length: float) -> np.ndarray:
+  """Indices of the pixels of a span; at least one."""
+  count = max(1, round(length))
+  return np.arange(count) + round(centre - count / 2)
