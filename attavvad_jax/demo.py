@@ -7,11 +7,16 @@ import time
 from typing import Any
 
 from attavvad_jax import config as config_lib
+from attavvad_jax.annotations import read as read_annotation
+from attavvad_jax.clock import Clock
 from attavvad_jax.datasets.loader import PreparedData
-from attavvad_jax.datasets.manifest import read_folder
+from attavvad_jax.datasets.manifest import Item, read_folder
 from attavvad_jax.datasets.prepare import prepare_folder
+from attavvad_jax.detection.detector import Detection
 from attavvad_jax.detection.run import detect_file
 from attavvad_jax.evaluation.run import evaluate_checkpoint
+from attavvad_jax.media import read_pictures
+from attavvad_jax.reports.picture import write_picture
 from attavvad_jax.simulation import write_folder
 from attavvad_jax.training.loop import train
 
@@ -53,18 +58,31 @@ def run_demo(config: Mapping[str, Any], workdir: str | Path, minutes: float) -> 
   table = evaluate_checkpoint(workdir / "run", path, "test", "paper")
 
   _headline("5/5 detecting on one of them")
-  video = next(item.video for item in read_folder(videos) if item.split == "test")
-  detect_file(video, workdir / "run", workdir / "detection", annotate=True)
+  item = next(item for item in read_folder(videos) if item.split == "test")
+  annotated, picture = (workdir / "detection" / f"{item.video.stem}{suffix}" for suffix in (".annotated.mp4", ".png"))
+  detection = detect_file(item.video, workdir / "run", workdir / "detection", annotate=True)
+  _draw(picture, item, detection, annotated, spec.clock)
 
   _headline(f"done in {(time.monotonic() - started_s) / 60:.1f} minutes")
   print(table)
   print(f"""
-The annotated video: {workdir / "detection" / f"{video.stem}.annotated.mp4"}
+The annotated video: {annotated}
+Its timeline beside the truth: {picture}
 What to try next:
   attavvad detect YOUR_VIDEO --checkpoint {workdir / "run"} --annotate
   python -m launch.prepare --input=YOUR_VIDEOS_WITH_LABELS --output=data
   tensorboard --logdir {workdir / "run"}
 This network has seen {minutes:.0f} minutes of simulation and nothing else: expect little of it on real footage.""")
+
+
+def _draw(path: Path, item: Item, detection: Detection, annotated: Path, clock: Clock) -> None:
+  """The timeline beside the labels, with pictures of the annotated video from the middle of the longest events."""
+  reference = read_annotation(item.labels, detection.report.duration_s)
+  longest = sorted(detection.timeline, key=lambda event: -event.duration_s)[:5]
+  times_s = sorted((event.onset_s + event.offset_s) / 2 for event in longest)
+  pictures = zip(times_s, read_pictures(annotated, times_s), strict=True)
+  frames = [(time_s, rgb) for time_s, rgb in pictures if rgb is not None]
+  write_picture(path, detection.timeline, reference=reference, scores=detection.decision, clock=clock, frames=frames)
 
 
 def _headline(text: str) -> None:
