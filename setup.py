@@ -40,7 +40,7 @@ setup(
   ],
   extras_require={
     "simulation": ["espeakng-loader>=0.2.4,<0.3", "scipy>=1.14"],
-    "benchmark": ["librosa>=0.11,<0.12", "psutil>=5.9"],
+    "benchmark": ["librosa>=0.11,<0.12"],
     "test": ["hypothesis>=6.100", "librosa>=0.11,<0.12", "mypy>=1.10", "pytest>=8", "pytest-xdist>=3.6", "ruff>=0.6"],
   },
   classifiers=[

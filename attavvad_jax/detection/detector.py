@@ -9,12 +9,13 @@ from typing import Any
 
 import jax
 import numpy as np
+from tqdm import tqdm
 
 from attavvad_jax import config as config_lib
 from attavvad_jax.datasets.records import DataSpec
 from attavvad_jax.detection.predict import BlockScores, Predict, predict, take
 from attavvad_jax.events import EVENTS, Smoothing, Timeline, scores_to_timeline
-from attavvad_jax.media import Block, Report, read_blocks
+from attavvad_jax.media import Block, Report, probe, read_blocks
 from attavvad_jax.training.checkpoints import find_checkpoint, read_meta, restore_variables
 
 # Blocks scored at once: enough to keep two cores busy, little enough that a short clip wastes no time on padding.
@@ -82,7 +83,15 @@ class Detector:
       ValueError: the file cannot be used; says why.
     """
     report = Report()
-    blocks = read_blocks(video, self.spec.clock, self.spec.crop, box=box, report=report)
+    declared_s = probe(video).duration_s
+    blocks = tqdm(
+      read_blocks(video, self.spec.clock, self.spec.crop, box=box, report=report),
+      desc="detecting",
+      unit="block",
+      total=self.spec.clock.num_blocks(declared_s) if declared_s else None,
+      disable=None,  # only where somebody watches
+      leave=False,
+    )
     boxes: list[np.ndarray] = []
     scores = self._score(self._batches(blocks, boxes))
     timeline = scores_to_timeline(_decision(scores), self.spec.clock, report.duration_s, self.smoothing)
