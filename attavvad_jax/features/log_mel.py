@@ -17,8 +17,9 @@ from attavvad_jax.clock import Clock
 _MIN_POWER = 1e-10
 # Frames worked on at once: about 4 MB of them, which stay in a CPU's cache. All at once is 1.5 times slower.
 _CHUNK_FRAMES = 1024
-# Largest pre-emphasis: closer to 1, undoing it would cost more precision than it gains.
-_MAX_PREDICTION = 0.95
+# White noise that the predictor reckons with, as a part of the frame's energy: 20 dB below it. With less, undoing the
+# prediction would cost more precision than it gains.
+_PREDICTION_NOISE = 0.01
 
 
 def log_mel(waveform: jax.Array, clock: Clock, num_bands: int = 64) -> jax.Array:
@@ -78,23 +79,21 @@ def _chunk_log_mel(samples: jax.Array, clock: Clock, num_bands: int) -> jax.Arra
   """One chunk's frames, together small enough for the cache. [S] -> [T,F] dB.
 
   A float32 FFT spreads a rounding noise of about -140 dB of the frame's energy over all bands, which costs 2e-3 dB in
-  a band 80 dB below the loudest (librosa transforms in float64). So each frame is flattened by a predictor of one tap,
-  y[n] = x[n] - a x[n-1], and its power spectrum divided by |1 - a exp(-jw)|^2: exact for any a, as the FFT is longer
-  than the window.
+  a band 80 dB below the loudest (librosa transforms in float64). So each frame is flattened by linear prediction,
+  y[n] = x[n] - a x[n-1] - b x[n-2], and its power spectrum divided by |1 - a exp(-jw) - b exp(-2jw)|^2: exact for any
+  a and b, as the FFT is longer than the window.
   """
   window, hop = clock.window_samples, clock.hop_samples
   if samples.dtype == jnp.int16:
     samples = samples.astype(jnp.float32) / 32768.0
   fft_size = _fft_size(window)
   # No gradient: the result does not depend on it.
-  tap = lax.stop_gradient(_prediction(samples, hop))[:, None]
-  frames = jnp.pad(_frames(samples, window, hop) * _hamming(window), ((0, 0), (1, 1)))
-  spectrum = jnp.fft.rfft(frames[:, 1:] - tap * frames[:, :-1], fft_size)
-  # |1 - a exp(-jw)|^2 as a sum of terms that are never negative, so that nothing cancels.
-  half = np.pi * np.arange(fft_size // 2 + 1) / fft_size
-  gain = (1.0 - jnp.abs(tap)) ** 2
-  gain += jnp.maximum(tap, 0.0) * np.float32(4 * np.sin(half) ** 2)
-  gain += jnp.maximum(-tap, 0.0) * np.float32(4 * np.cos(half) ** 2)
+  a, b = (tap[:, None] for tap in lax.stop_gradient(_predictor(samples, hop)))
+  frames = jnp.pad(_frames(samples, window, hop) * _hamming(window), ((0, 0), (2, fft_size - window)))
+  spectrum = jnp.fft.rfft(frames[:, 2:] - a * frames[:, 1:-1] - b * frames[:, :-2])
+  # |1 - a exp(-jw) - b exp(-2jw)|^2, turned by exp(jw): two squares, so that nothing cancels.
+  w = 2 * np.pi * np.arange(fft_size // 2 + 1) / fft_size
+  gain = ((1.0 - b) * np.cos(w).astype(np.float32) - a) ** 2 + ((1.0 + b) * np.sin(w).astype(np.float32)) ** 2
   power = (spectrum.real**2 + spectrum.imag**2) / gain
   filters = mel_filters(clock.sample_rate_hz, fft_size, num_bands)
   # Highest: an accelerator's reduced-precision products cost 0.1 dB.
@@ -103,8 +102,8 @@ def _chunk_log_mel(samples: jax.Array, clock: Clock, num_bands: int) -> jax.Arra
 
 
 def _fft_size(window: int) -> int:
-  """Next power of two; where that is the window itself twice it, so that one sample more fits."""
-  return 1 << window.bit_length()
+  """Next power of two that holds the window and the two samples by which prediction makes it longer."""
+  return 1 << (window + 1).bit_length()
 
 
 def _frames(samples: jax.Array, window: int, hop: int) -> jax.Array:
@@ -116,14 +115,20 @@ def _frames(samples: jax.Array, window: int, hop: int) -> jax.Array:
   return jnp.concatenate(parts, axis=1)[:, :window]
 
 
-def _prediction(samples: jax.Array, hop: int) -> jax.Array:
-  """How well each frame's samples predict the next: autocorrelation at lag 1 over that at lag 0. [S] -> [T]."""
+def _predictor(samples: jax.Array, hop: int) -> tuple[jax.Array, jax.Array]:
+  """Taps a and b that best predict each frame's samples from the two before. [S] -> [T], [T].
+
+  From the autocorrelation within each half of the frame (Yule and Walker's equations).
+  """
   halves = samples[: len(samples) // hop * hop].reshape(-1, hop)
   # Sums as products with ones: XLA's row sums are not vectorised on a CPU.
-  energy = (halves * halves) @ jnp.ones(hop)
-  lagged = (halves[:, 1:] * halves[:, :-1]) @ jnp.ones(hop - 1)
-  energy, lagged = energy[1:] + energy[:-1], lagged[1:] + lagged[:-1]
-  return jnp.clip(lagged / jnp.maximum(energy, 1e-20), -_MAX_PREDICTION, _MAX_PREDICTION)
+  r0, r1, r2 = ((halves[:, lag:] * halves[:, : hop - lag]) @ jnp.ones(hop - lag) for lag in range(3))
+  r0, r1, r2 = (r[1:] + r[:-1] for r in (r0, r1, r2))
+  # Relative to the energy, so that nothing underflows; digital silence is left alone.
+  r1, r2 = r1 / jnp.maximum(r0, 1e-20), r2 / jnp.maximum(r0, 1e-20)
+  energy = 1.0 + _PREDICTION_NOISE
+  determinant = energy**2 - r1**2
+  return r1 * (energy - r2) / determinant, (energy * r2 - r1**2) / determinant
 
 
 def _hamming(window: int) -> np.ndarray:

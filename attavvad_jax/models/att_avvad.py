@@ -7,7 +7,7 @@ from flax import linen as nn
 import jax
 import jax.numpy as jnp
 
-from attavvad_jax.models.layers import BatchedGru, Dtype, EventDense, GluBlock, NormActivation, gate
+from attavvad_jax.models.layers import KERNEL_INIT, BatchedGru, Dtype, EventDense, GluBlock, NormActivation, gate
 from attavvad_jax.models.outputs import Outputs
 
 Sizes = tuple[tuple[int, int], ...]
@@ -74,10 +74,10 @@ class VisualBranch(nn.Module):
       x = GluBlock(self.filters, *size, self.axis_name, self.dtype, name=f"block_{i}")(x, train=train)
 
     x = nn.Dropout(self.dropout_rate)(x.reshape(len(x), -1), deterministic=not train)
-    x = nn.Dense(self.embedding_dim, dtype=self.dtype, name="embedding")(x)
+    x = nn.Dense(self.embedding_dim, dtype=self.dtype, kernel_init=KERNEL_INIT, name="embedding")(x)
     x = NormActivation(nn.sigmoid, 1, self.axis_name, self.dtype, name="embedding_norm")(x, train=train)
     x = jnp.where(image_mask.any(axis=1, keepdims=True), x, 0.0)
-    return x, nn.Dense(1, dtype=jnp.float32, name="logit")(x)[..., 0]
+    return x, nn.Dense(1, dtype=jnp.float32, kernel_init=KERNEL_INIT, name="logit")(x)[..., 0]
 
 
 def semantic_attention(events: jax.Array, visual: jax.Array) -> jax.Array:

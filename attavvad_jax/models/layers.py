@@ -6,6 +6,7 @@ U units of a GRU, I and O inputs and outputs. Parameters are float32; `dtype` is
 
 from collections.abc import Callable
 import functools
+import math
 from typing import Any
 
 from flax import linen as nn
@@ -20,6 +21,10 @@ Activation = Callable[[jax.Array], jax.Array]
 BATCH_NORM_MOMENTUM = 0.9
 BATCH_NORM_EPSILON = 1e-5
 
+# The released network starts from Keras's defaults: these, orthogonal recurrent kernels, and biases of 0.
+KERNEL_INIT = nn.initializers.glorot_uniform()
+BATCHED_KERNEL_INIT = nn.initializers.glorot_uniform(batch_axis=(0,))
+
 
 def gate(x: jax.Array) -> jax.Array:
   """Gated linear unit: the first half of the channels times the sigmoid of the second. [..., 2C] -> [..., C]."""
@@ -31,7 +36,7 @@ class NormActivation(nn.Module):
   """Batch normalisation over the leading axes, then an activation. [B, ..., C] -> [B, ..., C'].
 
   Only the input is kept for the backward pass, and the normalised values are computed again: at the first visual layer
-  that is 2 times as fast and saves most of the memory.
+  that is 2 times as fast and saves most of the memory. Sums over a batch, here and in the gradients, are `_sum`.
 
   Attributes:
     activation: what follows the normalisation, e.g. `gate` or `nn.relu`.
@@ -70,11 +75,10 @@ def _batch_statistics(x: jax.Array, feature_axes: int, axis_name: str | None) ->
 
   In two passes: the mean of squares less the squared mean loses the small variance of what a sigmoid made.
   """
-  x = x.astype(jnp.float32)
-  axes = tuple(range(x.ndim - feature_axes))
+  count = math.prod(x.shape[: x.ndim - feature_axes])
   global_mean = (lambda value: value) if axis_name is None else functools.partial(lax.pmean, axis_name=axis_name)
-  mean = global_mean(jnp.mean(x, axes))
-  return mean, global_mean(jnp.mean((x - mean) ** 2, axes))
+  mean = global_mean(_sum(x, feature_axes) / count)
+  return mean, global_mean(_sum((x - _spread(mean, x.shape)) ** 2, feature_axes) / count)
 
 
 def _normalise(
@@ -87,33 +91,62 @@ def _normalise(
   dtype: Dtype,
 ) -> jax.Array:
   factor = scale * lax.rsqrt(var + BATCH_NORM_EPSILON)
-  return activation(x * factor + (bias - mean * factor)).astype(dtype)
+  centred = x - _spread(mean, x.shape)
+  return activation(centred * _spread(factor, x.shape) + _spread(bias, x.shape)).astype(dtype)
 
 
-class StridedConv(nn.Module):
-  """Convolution with SAME padding whose stride may be above 1. [B,H,W,C] -> [B,ceil(H/s),ceil(W/s),O].
+def _sum(x: jax.Array, feature_axes: int) -> jax.Array:
+  """Sum over all but the last axes, float32. [B, ..., C] -> [C].
 
-  The gradient of the input is that of the same convolution over a space-to-depth input, 3 times as fast on a CPU as
-  the dilated convolution that autodiff makes.
+  Over the blocks first, which XLA vectorises on a CPU, and over the rest as a product with ones: 5 to 15 times as fast
+  as one sum over both, which it does not. (Sums of sums it would make one again.)
   """
+  rows = x.astype(jnp.float32).sum(axis=0).reshape(-1, *x.shape[x.ndim - feature_axes :])
+  return jnp.tensordot(jnp.ones(len(rows)), rows, 1, precision=lax.Precision.HIGHEST)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _spread(values: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+  """Broadcast whose gradient is `_sum`. [C] -> [B, ..., C]."""
+  return jnp.broadcast_to(values, shape)
+
+
+def _spread_forward(values, shape):
+  return _spread(values, shape), values.ndim
+
+
+def _spread_backward(shape, feature_axes, gradient):
+  return (_sum(gradient, feature_axes).astype(gradient.dtype),)
+
+
+_spread.defvjp(_spread_forward, _spread_backward)
+
+
+class Conv(nn.Module):
+  """Convolution with SAME padding. [B,H,W,C] -> [B,ceil(H/s),ceil(W/s),O]. Its gradients are made for CPUs."""
 
   features: int
   kernel_size: tuple[int, int]
-  strides: tuple[int, int]
+  strides: tuple[int, int] = (1, 1)
   dtype: Dtype = jnp.float32
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     shape = (*self.kernel_size, x.shape[-1], self.features)
-    kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
+    kernel = self.param("kernel", KERNEL_INIT, shape)
     bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
     x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
-    return strided_conv(x, kernel, self.strides) + bias
+    x = _conv(x, kernel, self.strides, "SAME") if self.strides == (1, 1) else strided_conv(x, kernel, self.strides)
+    return x + _spread(bias, x.shape)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def strided_conv(x: jax.Array, kernel: jax.Array, strides: tuple[int, int]) -> jax.Array:
-  """Convolution, SAME padding. x [B,H,W,C], kernel [h,w,C,O] -> [B,ceil(H/s),ceil(W/s),O]."""
+  """Convolution, SAME padding. x [B,H,W,C], kernel [h,w,C,O] -> [B,ceil(H/s),ceil(W/s),O].
+
+  The gradient of x is that of the same convolution over a space-to-depth input, 3 times as fast on a CPU as the dilated
+  convolution that autodiff makes.
+  """
   return _conv(x, kernel, strides, "SAME")
 
 
@@ -172,9 +205,9 @@ class GluBlock(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-    x = nn.Conv(2 * self.filters, self.kernel_size, dtype=self.dtype, name="gated_conv")(x)
+    x = Conv(2 * self.filters, self.kernel_size, dtype=self.dtype, name="gated_conv")(x)
     x = NormActivation(gate, axis_name=self.axis_name, dtype=self.dtype, name="gated_norm")(x, train=train)
-    x = StridedConv(self.filters, self.strided_kernel_size, self.strides, dtype=self.dtype, name="strided_conv")(x)
+    x = Conv(self.filters, self.strided_kernel_size, self.strides, self.dtype, name="strided_conv")(x)
     return NormActivation(nn.relu, axis_name=self.axis_name, dtype=self.dtype, name="strided_norm")(x, train=train)
 
 
@@ -192,9 +225,9 @@ class BatchedGru(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     shape = (self.num_grus, x.shape[-1], 3 * self.units)
-    kernel = self.param("input_kernel", nn.initializers.lecun_normal(batch_axis=(0,)), shape)
+    kernel = self.param("input_kernel", BATCHED_KERNEL_INIT, shape)
     bias = self.param("input_bias", nn.initializers.zeros_init(), (self.num_grus, 3 * self.units))
-    recurrent_kernel = self.param("recurrent_kernel", self._orthogonal, (self.num_grus, self.units, 3 * self.units))
+    recurrent_kernel = self.param("recurrent_kernel", _orthogonal, (self.num_grus, self.units, 3 * self.units))
     recurrent_bias = self.param("recurrent_bias", nn.initializers.zeros_init(), (self.num_grus, 3 * self.units))
     x, kernel, bias, recurrent_kernel, recurrent_bias = nn.dtypes.promote_dtype(
       x, kernel, bias, recurrent_kernel, recurrent_bias, dtype=self.dtype
@@ -213,18 +246,11 @@ class BatchedGru(nn.Module):
     state, _ = lax.scan(step, jnp.zeros((self.num_grus, len(x), self.units), x.dtype), inputs)
     return state.swapaxes(0, 1)
 
-  @staticmethod
-  def _orthogonal(key: jax.Array, shape: tuple[int, int, int]) -> jax.Array:
-    """Each gate of each GRU orthogonal by itself, as GRUCell has it."""
-    gates, (num_grus, units, _) = 3, shape
-    matrices = nn.initializers.orthogonal(column_axis=-1)
-    keys = jax.random.split(key, num_grus * gates)
-    return (
-      jax.vmap(lambda k: matrices(k, (units, units)))(keys)
-      .reshape(num_grus, gates, units, units)
-      .transpose(0, 2, 1, 3)
-      .reshape(shape)
-    )
+
+def _orthogonal(key: jax.Array, shape: tuple[int, int, int]) -> jax.Array:
+  """For each GRU, rows of all gates together that are orthonormal, as Keras has it. [G,U,3U]."""
+  keys = jax.random.split(key, shape[0])
+  return jax.vmap(lambda key: nn.initializers.orthogonal()(key, shape[1:]))(keys)
 
 
 class EventDense(nn.Module):
@@ -237,7 +263,7 @@ class EventDense(nn.Module):
   def __call__(self, x: jax.Array) -> jax.Array:
     num_events, inputs = x.shape[1:]
     shape = (num_events, inputs, self.features)
-    kernel = self.param("kernel", nn.initializers.lecun_normal(batch_axis=(0,)), shape)
+    kernel = self.param("kernel", BATCHED_KERNEL_INIT, shape)
     bias = self.param("bias", nn.initializers.zeros_init(), (num_events, self.features))
     x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
     return jnp.einsum("bei,eio->beo", x, kernel) + bias

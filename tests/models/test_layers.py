@@ -15,16 +15,26 @@ def _normal(*shape):
 
 @pytest.mark.parametrize(
   ("size", "kernel", "strides"),
-  [((112, 9), (5, 5), (3, 3)), ((7, 4), (3, 3), (2, 2)), ((15, 64), (3, 3), (1, 2)), ((10, 11), (3, 7), (3, 2))],
+  [
+    ((112, 9), (5, 5), (3, 3)),
+    ((7, 4), (3, 3), (2, 2)),
+    ((15, 64), (3, 3), (1, 2)),
+    ((10, 11), (3, 7), (3, 2)),
+    ((9, 8), (3, 5), (1, 1)),
+  ],
 )
-def test_strided_conv_has_the_gradients_of_autodiff(size, kernel, strides):
-  x, kernel = _normal(2, *size, 3), _normal(*kernel, 3, 4)
+def test_conv_has_the_gradients_of_autodiff(size, kernel, strides):
+  x, kernel, bias = _normal(2, *size, 3), _normal(*kernel, 3, 4), _normal(4)
+  module = layers.Conv(4, kernel.shape[:2], strides)
 
-  def autodiff_conv(x, kernel):
-    return jax.lax.conv_general_dilated(x, kernel, strides, "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+  def autodiff_conv(x, kernel, bias):
+    return jax.lax.conv_general_dilated(x, kernel, strides, "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")) + bias
 
-  expected, expected_vjp = jax.vjp(autodiff_conv, x, kernel)
-  actual, actual_vjp = jax.vjp(lambda x, kernel: layers.strided_conv(x, kernel, strides), x, kernel)
+  def conv(x, kernel, bias):
+    return module.apply({"params": {"kernel": kernel, "bias": bias}}, x)
+
+  expected, expected_vjp = jax.vjp(autodiff_conv, x, kernel, bias)
+  actual, actual_vjp = jax.vjp(conv, x, kernel, bias)
   np.testing.assert_allclose(actual, expected, atol=1e-5)
   cotangent = _normal(*expected.shape)
   for a, b in zip(actual_vjp(cotangent), expected_vjp(cotangent), strict=True):
@@ -110,11 +120,17 @@ def test_gru_equals_flax_cell():
     np.testing.assert_allclose(actual[:, g], state, atol=1e-6)
 
 
-def test_recurrent_kernels_start_orthogonal():
+def test_parameters_start_as_keras_has_them():
   gru = layers.BatchedGru(num_grus=2, units=4)
-  kernel = gru.init(jax.random.key(0), jnp.zeros((1, 2, 3)))["params"]["recurrent_kernel"]
-  for matrix in np.asarray(kernel).reshape(2, 4, 3, 4).transpose(0, 2, 1, 3).reshape(-1, 4, 4):
+  params = gru.init(jax.random.key(0), jnp.zeros((1, 2, 30)))["params"]
+  for matrix in params["recurrent_kernel"]:
     np.testing.assert_allclose(matrix @ matrix.T, np.eye(4), atol=1e-5)
+  # Uniform in +-sqrt(6 / (inputs + outputs)), so nearly that large at most.
+  largest = np.abs(params["input_kernel"]).max(axis=(1, 2)) / np.sqrt(6 / (30 + 3 * 4))
+  assert (largest > 0.97).all()
+  assert (largest <= 1).all()
+  assert not params["input_bias"].any()
+  assert not params["recurrent_bias"].any()
 
 
 def test_event_dense_is_a_layer_for_each_event():
