@@ -9,6 +9,7 @@ import warnings
 from attavvad_jax.annotations import json_events, tsv
 from attavvad_jax.annotations.base import AnnotationError, AnnotationWarning, Format, to_timeline
 from attavvad_jax.events import Timeline
+from attavvad_jax.files import write_text
 
 # Content is tried in this order.
 FORMATS: dict[str, Format] = {
@@ -67,13 +68,7 @@ def write(
   render = (_format_by_suffix(path, "render") if format is None else _format_by_name(format)).render
   if render is None:
     raise ValueError(f"format {format!r} can be read but not written; expected one of {_names('render')}")
-  text = render(timeline, metadata or {})
-  temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-  try:
-    temporary.write_text(text, encoding="utf-8", newline="\n")
-    temporary.replace(path)
-  finally:
-    temporary.unlink(missing_ok=True)
+  write_text(path, render(timeline, metadata or {}))
 
 
 def _decode(path: Path) -> str:

@@ -7,6 +7,8 @@ import hashlib
 from pathlib import Path
 import re
 
+from attavvad_jax.files import write_text
+
 SPLITS = ("train", "validation", "test")
 MANIFEST = "manifest.tsv"
 COLUMNS = ("video", "labels", "recording", "split")
@@ -54,9 +56,7 @@ def write_manifest(path: Path, items: Sequence[Item]) -> None:
   for item in items:
     video, labels = (str(p.relative_to(path.parent)) for p in (item.video, item.labels))
     lines.append("\t".join((video, labels, item.recording, item.split)))
-  temporary = path.with_name(path.name + ".part")
-  temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-  temporary.rename(path)
+  write_text(path, "\n".join(lines) + "\n")
 
 
 def _read_manifest(path: Path) -> list[Item]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from attavvad_jax.clock import Clock
 from attavvad_jax.events import BACKGROUND, EVENTS, Timeline
+from attavvad_jax.files import replacing
 from attavvad_jax.reports.palette import EVENT_COLOURS
 
 # Sound that an mp4 holds as it is and that players expect there; any other becomes AAC.
@@ -70,13 +71,12 @@ def write_annotated_video(
     raise FileNotFoundError(f"{target.parent} is not a folder; make it before writing {target.name}")
 
   draw = _Painter(timeline, scores, boxes, clock)
-  part = target.with_name(f".{target.name}.{os.getpid()}.part")
-  try:
-    with av.open(f"file:{source}") as reader, av.open(str(part), "w", format="mp4") as writer:
-      _copy(reader, writer, info.start, draw)
-    part.replace(target)
-  finally:
-    part.unlink(missing_ok=True)
+  with (
+    replacing(target) as part,
+    av.open(f"file:{source}") as reader,
+    av.open(str(part), "w", format="mp4") as writer,
+  ):
+    _copy(reader, writer, info.start, draw)
 
 
 class _Painter:

@@ -12,6 +12,7 @@ import numpy as np
 
 from attavvad_jax.clock import Clock
 from attavvad_jax.events import EVENTS, Timeline
+from attavvad_jax.files import replacing
 from attavvad_jax.reports.palette import EVENT_COLOURS
 from attavvad_jax.reports.text import format_time
 
@@ -112,9 +113,5 @@ def _colour(label: str) -> str:
 
 
 def _save(figure: Any, path: Path) -> None:
-  temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-  try:
-    figure.savefig(temporary, format="png")
-    temporary.replace(path)
-  finally:
-    temporary.unlink(missing_ok=True)
+  with replacing(path) as part:
+    figure.savefig(part, format="png")

@@ -15,6 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from attavvad_jax.events import Timeline
+from attavvad_jax.files import write_text
 from attavvad_jax.simulation.scenes import SPLITS, draw_scene, render_audio, render_frame
 from attavvad_jax.simulation.vocoder import SAMPLE_RATE_HZ
 
@@ -167,7 +168,7 @@ def _claim(folder: Path, settings: dict) -> None:
     return
   if any((folder / "videos").iterdir()):
     raise ValueError(f"{folder} holds videos but no {SETTINGS}; choose another folder")
-  _replace(path, text)
+  write_text(path, text)
 
 
 def _write_labels(path: Path, timeline: Timeline) -> None:
@@ -178,11 +179,4 @@ def _write_labels(path: Path, timeline: Timeline) -> None:
 def _write_table(path: Path, header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
   text = io.StringIO()
   csv.writer(text, delimiter="\t", lineterminator="\n").writerows([header, *rows])
-  _replace(path, text.getvalue())
-
-
-def _replace(path: Path, text: str) -> None:
-  """Writes a file so that it is there whole or not at all."""
-  part = path.with_name(f".{path.name}.{os.getpid()}.part")
-  part.write_text(text, encoding="utf-8")
-  part.replace(path)
+  write_text(path, text.getvalue())

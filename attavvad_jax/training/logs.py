@@ -6,6 +6,8 @@ from pathlib import Path
 
 from tensorboardX import SummaryWriter
 
+from attavvad_jax.files import write_text
+
 
 class RunLog:
   """Appends figures to `<workdir>/log.jsonl` and `<workdir>/tensorboard`.
@@ -17,9 +19,7 @@ class RunLog:
     self._path = workdir / "log.jsonl"
     if self._path.exists():
       kept = [line for line in self._path.read_text(encoding="utf-8").splitlines() if _step_of(line) <= step]
-      temporary = self._path.with_name(self._path.name + ".part")
-      temporary.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
-      temporary.replace(self._path)
+      write_text(self._path, "".join(line + "\n" for line in kept))
     self._file = self._path.open("a", encoding="utf-8")
     self._board = SummaryWriter(str(workdir / "tensorboard"), purge_step=step + 1)
 

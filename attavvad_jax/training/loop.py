@@ -19,6 +19,7 @@ from attavvad_jax.datasets.loader import PreparedData, training_batches
 from attavvad_jax.detection.predict import Predict, predict
 from attavvad_jax.evaluation.protocols import PAPER
 from attavvad_jax.evaluation.split import OUTPUTS, evaluate_outputs, score_recordings
+from attavvad_jax.files import write_text
 from attavvad_jax.loss_weights import per_group
 from attavvad_jax.losses import Terms, mean_terms
 from attavvad_jax.training.checkpoints import Checkpoints
@@ -180,9 +181,7 @@ def _claim_workdir(workdir: Path, config: dict[str, Any]) -> None:
         f"{workdir}: holds a run with other values of {', '.join(different)}; use another --workdir or remove it"
       )
   workdir.mkdir(parents=True, exist_ok=True)
-  temporary = path.with_name(path.name + ".part")
-  temporary.write_text(json.dumps({"config": config, "versions": _versions()}, indent=2) + "\n", encoding="utf-8")
-  temporary.replace(path)
+  write_text(path, json.dumps({"config": config, "versions": _versions()}, indent=2) + "\n")
 
 
 def _meta(config: dict[str, Any], data: PreparedData, step: int, validation: dict[str, float]) -> dict[str, Any]:

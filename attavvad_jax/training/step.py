@@ -41,8 +41,9 @@ def create_state(
 ) -> TrainState:
   """A fresh `TrainState` for batches shaped like `batch`."""
   shapes = jax.eval_shape(functools.partial(network_inputs, clock=clock), batch)
-  # Draws the parameters without running the network, as one program.
-  initialise = jax.jit(lambda key: model.lazy_init(key, *shapes, train=False))
+  # Draws the parameters without running the network, as one program: run once, so compiled without optimisation.
+  options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
+  initialise = jax.jit(lambda key: model.lazy_init(key, *shapes, train=False), compiler_options=options)
   variables = initialise(jax.random.key(seed))
   params, batch_stats = variables["params"], variables.get("batch_stats", {})
   return TrainState(jnp.zeros((), jnp.int32), params, batch_stats, optimiser.init(params))
