@@ -34,6 +34,7 @@ setup(
     "optax>=0.2.4,<0.3",
     "orbax-checkpoint>=0.11.10,<0.13",
     "sed_eval>=0.2.1,<0.3",
+    "setuptools>=70,<81",  # sed_eval imports pkg_resources, which later releases do not have
     "tensorboardX>=2.6,<3",
     "tensorflow-datasets>=4.9.7,<5",
     "tqdm>=4.66,<5",

@@ -202,8 +202,8 @@ def _to_items(timeline: Timeline) -> list[dict[str, float | str]]:
 
 @functools.cache
 def _sed_eval() -> ModuleType:
-  """Imports sed_eval; it and dcase_util have escapes that newer Pythons warn of when they compile them."""
+  """Imports sed_eval; it and dcase_util have escapes and imports (pkg_resources) that newer Pythons warn of."""
   with warnings.catch_warnings():
-    for category in (DeprecationWarning, SyntaxWarning):
+    for category in (DeprecationWarning, SyntaxWarning, UserWarning):
       warnings.simplefilter("ignore", category)
     return importlib.import_module("sed_eval")
