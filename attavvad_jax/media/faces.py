@@ -5,7 +5,7 @@ Boxes are x, y, width, height as fractions of the displayed picture. Axes: K fac
 
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 import contextlib
 import dataclasses
@@ -83,6 +83,7 @@ class FaceDetector:
     self._model_path = model_path
     self._threshold = threshold
     self._detector: Any = None
+    self._sizes_seen: set[tuple[int, int]] = set()
 
   def __enter__(self) -> Self:
     from attavvad_jax.media import face_model
@@ -98,11 +99,16 @@ class FaceDetector:
         )
         self._image, self._format = mediapipe.Image, mediapipe.ImageFormat.SRGB
         self._detector = vision.FaceDetector.create_from_options(options)
-        self._detect_whole(np.zeros((64, 64, 3), np.uint8))  # the first call prints what it starts
+        # One line of theirs is printed once a process, when their memory happens to lie badly: several sizes bring it
+        # out here, nearly always.
+        for side in (64, 192, 480, 720):
+          self._detect_whole(np.zeros((side, side, 3), np.uint8))
       except (ImportError, OSError) as error:
         raise MediaError(
           f"mediapipe cannot start ({error}); on Debian and its kin: apt-get install {SYSTEM_LIBRARIES}"
         ) from error
+      except (ValueError, RuntimeError) as error:
+        raise MediaError(f"{path}: mediapipe cannot use this face model ({str(error).splitlines()[0]})") from error
     return self
 
   def __exit__(
@@ -126,7 +132,11 @@ class FaceDetector:
 
   def _detect_whole(self, rgb: np.ndarray) -> np.ndarray:
     height, width = rgb.shape[:2]
-    found = self._detector.detect(self._image(image_format=self._format, data=rgb)).detections
+    # The same may happen at each new size. Not at every call: other threads may want stderr.
+    silence = contextlib.nullcontext() if (height, width) in self._sizes_seen else _silent_stderr()
+    self._sizes_seen.add((height, width))
+    with silence:
+      found = self._detector.detect(self._image(image_format=self._format, data=rgb)).detections
     rows = [
       (box.origin_x / width, box.origin_y / height, box.width / width, box.height / height, face.categories[0].score)
       for face in found
@@ -193,7 +203,7 @@ def follow_performer(
   images_per_second: float,
   detect_every: int,
   lookahead_s: float = LOOKAHEAD_S,
-) -> Iterator[TrackedImage]:
+) -> Generator[TrackedImage, None, None]:
   """Follows the performer's face through evenly spaced pictures, in one pass.
 
   Each `detect_every`-th picture, and the first after a cut, goes to the detector. Faces that stay near their place
@@ -214,7 +224,7 @@ def follow_performer(
     lookahead_s: seconds by which the output lags behind the input.
 
   Returns:
-    An iterator with one `TrackedImage` for each picture, in order.
+    A generator with one `TrackedImage` for each picture, in order. Once it is closed, the detector is at rest.
   """
   waiting: deque[np.ndarray | None] = deque()
   # Detections under way, in a thread of their own while this one decodes. The image, not the detector's speed, says

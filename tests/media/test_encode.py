@@ -1,5 +1,6 @@
 """The writer's file, read back by PyAV alone."""
 
+from collections import deque
 from fractions import Fraction
 import hashlib
 
@@ -75,9 +76,13 @@ def test_float_and_int16_samples_sound_the_same(tmp_path):
 
 def test_exception_leaves_the_folder_as_it_was(tmp_path):
   (tmp_path / "a.mp4").write_bytes(b"old")
-  with pytest.raises(KeyError, match="stop"), VideoWriter(tmp_path / "a.mp4", *SIZE, 25, 16000) as writer:
-    writer.write_frame(grey(0))
+
+  def frames_then_failure():
+    yield grey(0)
     raise KeyError("stop")
+
+  with pytest.raises(KeyError, match="stop"), VideoWriter(tmp_path / "a.mp4", *SIZE, 25, 16000) as writer:
+    deque(map(writer.write_frame, frames_then_failure()))
   assert [p.name for p in tmp_path.iterdir()] == ["a.mp4"]
   assert (tmp_path / "a.mp4").read_bytes() == b"old"
 

@@ -1,0 +1,81 @@
+"""Small media files with known contents, written by PyAV alone."""
+
+from fractions import Fraction
+
+import av
+import numpy as np
+
+SIZE = (64, 48)
+_SOUND_CODECS = {".mp4": "aac", ".ts": "aac"}
+
+
+def grey(level, size=SIZE):
+  return np.full((size[1], size[0], 3), level, np.uint8)
+
+
+def flash_and_click(rate, seconds=2.0, at_s=1.0, sample_rate_hz=16000):
+  """Dark pictures with a bright one, silence with a click, both at the first picture from `at_s` on."""
+  count = round(seconds * rate)
+  times = [Fraction(i) / Fraction(rate) for i in range(count)]
+  flash = next(i for i, time in enumerate(times) if time >= at_s)
+  pictures = [grey(230 if i == flash else 20) for i in range(count)]
+  return pictures, times, click(seconds, float(times[flash]), sample_rate_hz)
+
+
+def click(seconds, at_s, sample_rate_hz=16000):
+  sound = np.zeros(round(seconds * sample_rate_hz), np.int16)
+  sound[round(at_s * sample_rate_hz)] = 30000
+  return sound
+
+
+def write_media(
+  path,
+  pictures=(),
+  times_s=(),
+  sound=None,
+  *,
+  sample_rate_hz=16000,
+  sound_start_s=0,
+  sound_codec=None,
+  video_codec="libx264",
+  aspect=None,
+  turns=0,
+  options=None,
+):
+  """Writes pictures uint8 [H,W,3] at their times and a sound int16 [n] or [n,2]; either may be missing."""
+  with av.open(str(path), "w", options=options or {}) as container:
+    video = audio = None
+    if len(pictures):
+      video = container.add_stream(video_codec, rate=25)
+      video.height, video.width = pictures[0].shape[:2]
+      video.pix_fmt = "yuv420p"
+      video.codec_context.time_base = Fraction(1, 90000)
+      video.codec_context.thread_count = 1
+      video.codec_context.options = {"preset": "ultrafast", "g": "10"} if video_codec == "libx264" else {}
+      if aspect is not None:
+        video.codec_context.sample_aspect_ratio = aspect
+      if turns:
+        video.set_display_rotation(90 * turns)
+    if sound is not None:
+      layout = "mono" if sound.ndim == 1 else "stereo"
+      codec = sound_codec or _SOUND_CODECS.get(path.suffix, "pcm_s16le")
+      audio = container.add_stream(codec, rate=sample_rate_hz, layout=layout)
+    # Encoded in the order of time, as a file from a camera is.
+    parts = [(Fraction(time), 0, picture) for time, picture in zip(times_s, pictures, strict=True)]
+    for first in range(0, 0 if sound is None else len(sound), 1024):
+      start = Fraction(sound_start_s) + Fraction(first, sample_rate_hz)
+      parts.append((start, 1, sound[first : first + 1024]))
+    for time, kind, part in sorted(parts, key=lambda p: p[:2]):
+      if kind == 0:
+        frame = av.VideoFrame.from_ndarray(part, format="rgb24")
+        frame.pts, frame.time_base = round(time * 90000), Fraction(1, 90000)
+        container.mux(video.encode(frame))
+      else:
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(part).reshape(1, -1), format="s16", layout=layout)
+        frame.sample_rate = sample_rate_hz
+        frame.pts, frame.time_base = round(time * sample_rate_hz), Fraction(1, sample_rate_hz)
+        container.mux(audio.encode(frame))
+    for stream in (video, audio):
+      if stream is not None:
+        container.mux(stream.encode(None))
+  return path

@@ -1,0 +1,391 @@
+"""Files with known contents, written by PyAV alone and read by ours."""
+
+from fractions import Fraction
+
+import av
+from media_files import SIZE, click, flash_and_click, grey, write_media
+import numpy as np
+import pytest
+
+from attavvad_jax.media.decode import HOLD_S, LONG_SIDE_PX, probe, read_pictures, read_sound
+from attavvad_jax.media.encode import VideoWriter
+from attavvad_jax.media.errors import MediaError
+
+NTSC = Fraction(30000, 1001)
+
+
+def read_all_sound(path, rate_hz=16000, warnings=None):
+  return np.concatenate(list(read_sound(path, rate_hz, warnings=warnings)))
+
+
+def levels(path, times_s, warnings=None):
+  """Mean brightness of the picture at each time, NaN where there is none."""
+  pictures = read_pictures(path, times_s, warnings=warnings)
+  return np.array([np.nan if picture is None else picture.mean() for picture in pictures])
+
+
+def middles(times_s, last_s):
+  """Times between the starts of the pictures."""
+  edges = np.array([*map(float, times_s), last_s])
+  return (edges[:-1] + edges[1:]) / 2
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mkv", ".mp4"])
+@pytest.mark.parametrize("rate", [8, 25, NTSC, 60])
+def test_flash_and_click_are_found_at_their_time(tmp_path, suffix, rate):
+  pictures, times, sound = flash_and_click(rate)
+  path = write_media(tmp_path / f"a{suffix}", pictures, times, sound)
+  bright = levels(path, middles(times, 2.0)) > 128
+  expected = [picture[0, 0, 0] > 128 for picture in pictures]
+  np.testing.assert_array_equal(bright, expected)
+  heard = np.abs(read_all_sound(path).astype(int))
+  if suffix == ".mp4":  # AAC spreads a click
+    assert abs(int(np.argmax(heard)) - int(np.argmax(sound))) <= 2
+  else:
+    np.testing.assert_array_equal(heard, sound)
+
+
+def test_flash_lasts_from_its_time_stamp_to_the_next(tmp_path):
+  pictures, times, sound = flash_and_click(25)
+  path = write_media(tmp_path / "a.mov", pictures, times, sound)
+  eps = 1e-4
+  np.testing.assert_array_equal(
+    levels(path, [1 - eps, 1.0, 1 + eps, 1.04 - eps, 1.04]) > 128, [False, True, True, True, False]
+  )
+
+
+def test_time_that_falls_short_by_rounding_gets_the_picture_that_is_due(tmp_path):
+  pictures, times, sound = flash_and_click(25)
+  path = write_media(tmp_path / "a.mov", pictures, times, sound)
+  assert levels(path, [np.nextafter(1.0, 0)])[0] > 128
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mkv"])
+def test_variable_frame_rate_goes_by_time_stamps(tmp_path, suffix):
+  times = np.cumsum(np.random.default_rng(0).integers(10, 200, 30)) / 1000
+  times -= times[0]
+  pictures = [grey(20 + 8 * (i % 25)) for i in range(30)]
+  path = write_media(tmp_path / f"a{suffix}", pictures, times, click(3.5, 1.0))
+  got = levels(path, middles(times, times[-1] + 0.1))
+  np.testing.assert_allclose(got, [picture.mean() for picture in pictures], atol=3)
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mkv", ".mp4"])
+@pytest.mark.parametrize("both_s", [0, 3])
+def test_sound_that_starts_late_is_preceded_by_silence(tmp_path, suffix, both_s):
+  pictures, times, sound = flash_and_click(25)
+  late = write_media(
+    tmp_path / f"a{suffix}", pictures, [t + both_s for t in times], sound[8000:], sound_start_s=both_s + 0.5
+  )
+  heard = np.abs(read_all_sound(late).astype(int))
+  assert abs(int(np.argmax(heard)) - 16000) <= (2 if suffix == ".mp4" else 0)
+  assert not heard[:7000].any()
+  assert len(heard) == pytest.approx(32000, abs=1)
+  assert np.argmax(levels(late, middles(times, 2.0))) == 25
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mkv", ".mp4"])
+def test_pictures_that_start_late_are_held_backwards_for_a_while(tmp_path, suffix):
+  pictures, times, sound = flash_and_click(25)
+  pictures[0] = grey(120)
+  path = write_media(tmp_path / f"a{suffix}", pictures, [t + 1 for t in times], sound)
+  got = levels(path, [0.0, 1 - HOLD_S - 0.02, 1 - HOLD_S + 0.02, 0.98, 1.02, 1.06, 2.02])
+  np.testing.assert_allclose(got, [np.nan, np.nan, 120, 120, 120, 20, 230], atol=4)
+  assert abs(int(np.argmax(np.abs(read_all_sound(path).astype(int)))) - 16000) <= 2
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mkv", ".mp4"])
+def test_pictures_that_end_early_are_held_and_then_absent(tmp_path, suffix):
+  pictures, times, sound = flash_and_click(25, seconds=4.0)
+  path = write_media(tmp_path / f"a{suffix}", pictures[:25], times[:25], sound)
+  got = levels(path, [0.99, 1 + HOLD_S - 0.05, 1 + HOLD_S + 0.05, 3.0])
+  np.testing.assert_allclose(got, [20, 20, np.nan, np.nan], atol=4)
+  assert len(read_all_sound(path)) == pytest.approx(64000, abs=1)
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mp4"])
+def test_sound_that_ends_early_ends_early(tmp_path, suffix):
+  pictures, times, sound = flash_and_click(25)
+  path = write_media(tmp_path / f"a{suffix}", pictures, times, sound[:20000])
+  warnings = []
+  assert len(read_all_sound(path, warnings=warnings)) == pytest.approx(20000, abs=1)
+  assert warnings == []
+
+
+@pytest.mark.parametrize("rate_hz", [16000, 22050, 44100, 48000])
+def test_resampled_stereo_sine_keeps_its_phase_and_length(tmp_path, rate_hz):
+  seconds, hz = 2.0, 440.0
+  sine = np.round(10000 * np.sin(2 * np.pi * hz * np.arange(round(seconds * rate_hz)) / rate_hz)).astype(np.int16)
+  path = write_media(tmp_path / "a.mkv", sound=np.stack([sine, sine // 2], 1), sample_rate_hz=rate_hz)
+  got = read_all_sound(path)
+  assert len(got) == pytest.approx(32000, abs=1)
+  expected = 7500 * np.sin(2 * np.pi * hz * np.arange(len(got)) / 16000)
+  inner = slice(160, -160)  # the resampler sees silence beyond the ends
+  # A shift by one sample would be an error of 1,290.
+  assert np.abs(got - expected)[inner].max() < 15
+
+
+def test_gap_in_the_sound_is_silence_and_is_told(tmp_path):
+  sound = click(3.0, 2.5)
+  path = tmp_path / "a.mkv"
+  write_media(path, [grey(20)] * 75, np.arange(75) / 25, sound)
+  cut = tmp_path / "b.mkv"
+  with av.open(str(path)) as source, av.open(str(cut), "w") as target:
+    streams = {s.index: target.add_stream_from_template(s) for s in source.streams}
+    for packet in source.demux():
+      if packet.dts is None or (packet.stream.type == "audio" and 0.9 < packet.pts * packet.time_base < 1.9):
+        continue
+      packet.stream = streams[packet.stream_index]
+      target.mux(packet)
+  warnings = []
+  np.testing.assert_array_equal(read_all_sound(cut, warnings=warnings), sound)
+  assert len(warnings) == 1
+  assert "the gap is filled with silence" in warnings[0]
+
+
+def test_sound_that_jumps_back_is_left_out_where_it_overlaps(tmp_path, monkeypatch):
+  """Each sample's value is its time; from 1 s on, time stamps are 0.6 s early."""
+  sound = np.arange(32000, dtype=np.int16)
+  path = write_media(tmp_path / "a.wav", sound=sound)
+
+  def frames(*_):
+    for first in range(0, 32000, 1000):
+      frame = av.AudioFrame.from_ndarray(sound[None, first : first + 1000], format="s16", layout="mono")
+      frame.sample_rate, frame.time_base = 16000, Fraction(1, 16000)
+      frame.pts = first if first < 16000 else first - 9600
+      yield frame
+
+  info = probe(path)
+  monkeypatch.setattr("attavvad_jax.media.decode._frames", frames)
+  warnings = []
+  heard = np.concatenate(list(read_sound(path, 16000, info=info, warnings=warnings)))
+  np.testing.assert_array_equal(heard, [*range(16000), *range(16000 + 9600, 32000)])
+  assert "sound jumps from 1.00 s to 0.40 s: the gap is left out where it overlaps" in warnings
+
+
+@pytest.mark.parametrize(
+  ("matrix", "corner"),
+  [
+    ((1, 0, 0, 1), (0, 0)),
+    ((0, 1, -1, 0), (0, -1)),
+    ((-1, 0, 0, -1), (-1, -1)),
+    ((0, -1, 1, 0), (-1, 0)),
+  ],
+)
+def test_pictures_are_turned_as_the_file_says(tmp_path, matrix, corner):
+  """The QuickTime matrix (a b; c d) takes (x, y), y downwards, to (ax + cy, bx + dy): (0 1; -1 0) turns clockwise."""
+  picture = grey(20)
+  picture[:16, :16] = 230  # top left as stored
+  path = write_media(tmp_path / "a.mp4", [picture] * 5, np.arange(5) / 25, click(0.2, 0.1))
+  content = bytearray(path.read_bytes())
+  at = content.index(b"tkhd") + 4 + 40
+  for place, value in zip((0, 4, 12, 16), matrix, strict=True):
+    content[at + place : at + place + 4] = (value << 16).to_bytes(4, "big", signed=True)
+  path.write_bytes(content)
+  upright = next(read_pictures(path, [0.1]))
+  width, height = (SIZE[1], SIZE[0]) if matrix[0] == 0 else SIZE
+  assert upright.shape == (height, width, 3)
+  assert (probe(path).width_px, probe(path).height_px) == (width, height)
+  bright = [(y, x) for y in (0, -1) for x in (0, -1) if upright[y, x].mean() > 128]
+  assert bright == [corner]
+
+
+@pytest.mark.parametrize("turns", [0, 1])
+def test_pixels_become_square(tmp_path, turns):
+  picture = grey(20)
+  picture[:, :16] = 230  # a quarter of the width
+  path = write_media(tmp_path / "a.mp4", [picture] * 3, np.arange(3) / 25, aspect=Fraction(2), turns=turns)
+  shown = np.rot90(next(read_pictures(path, [0.0])), -turns)
+  assert shown.shape == (48, 128, 3)
+  assert (shown[20, :28] > 128).all()
+  assert (shown[20, 36:] < 128).all()
+  info = probe(path)
+  assert (info.width_px, info.height_px) == ((48, 128) if turns else (128, 48))
+
+
+@pytest.mark.parametrize(
+  ("size", "shown"), [((1920, 1080), (960, 540)), ((540, 1200), (432, 960)), ((64, 48), (64, 48))]
+)
+def test_large_pictures_are_scaled_to_the_long_side(tmp_path, size, shown):
+  path = write_media(tmp_path / "a.mp4", [grey(90, size)] * 2, [0, 0.04])
+  picture = next(read_pictures(path, [0.0]))
+  assert picture.shape == (shown[1], shown[0], 3)
+  assert max(shown) <= LONG_SIDE_PX
+  assert abs(picture.mean() - 90) < 3
+  assert (probe(path).width_px, probe(path).height_px) == size
+
+
+def test_colours_come_back(tmp_path):
+  picture = np.zeros((48, 64, 3), np.uint8)
+  picture[:, :32], picture[:, 32:] = (200, 60, 60), (60, 60, 200)
+  with VideoWriter(tmp_path / "a.mp4", 64, 48, 25, 16000) as writer:
+    writer.write_frame(picture)
+    writer.write_samples(np.zeros(640, np.int16))
+  shown = next(read_pictures(tmp_path / "a.mp4", [0.0])).astype(int)
+  assert np.abs(shown[24, 16] - (200, 60, 60)).max() < 8
+  assert np.abs(shown[24, 48] - (60, 60, 200)).max() < 8
+
+
+def test_times_may_depend_on_what_was_read(tmp_path):
+  pictures, times, sound = flash_and_click(25)
+  path = write_media(tmp_path / "a.mov", pictures, times, sound)
+  asked = []
+
+  def ask():
+    for time in (0.02, 1.02, 1.5):
+      asked.append(time)
+      yield time
+
+  for count, picture in enumerate(read_pictures(path, ask()), 1):
+    assert len(asked) == count
+    assert (picture.mean() > 128) == (count == 2)
+
+
+def test_probe_tells_what_is_inside(tmp_path):
+  pictures, times, sound = flash_and_click(NTSC)
+  path = write_media(tmp_path / "a.mov", pictures, [t + 1 for t in times], sound, sound_start_s=1, sample_rate_hz=16000)
+  info = probe(path)
+  assert info.duration_s == pytest.approx(2.0, abs=1e-3)
+  assert (info.sample_rate_hz, info.width_px, info.height_px) == (16000, *SIZE)
+  assert info.frames_per_second == pytest.approx(float(NTSC), rel=0.02)
+  assert info.has_sound
+  assert info.has_pictures
+
+
+def test_sound_alone_and_pictures_alone_are_told(tmp_path):
+  sound = probe(write_media(tmp_path / "a.wav", sound=click(1.0, 0.5)))
+  pictures = probe(write_media(tmp_path / "b.mp4", [grey(9)] * 3, np.arange(3) / 25))
+  assert (sound.has_sound, sound.has_pictures) == (True, False)
+  assert (pictures.has_sound, pictures.has_pictures) == (False, True)
+
+
+def ramp(seconds=6):
+  """Pictures that brighten from second to second, over noise that gives the encoder work; and a click each second."""
+  rng = np.random.default_rng(0)
+  times = np.arange(25 * seconds) / 25
+  pictures = [
+    np.clip(grey(40 + 20 * int(t)) + rng.integers(-20, 20, (48, 64, 3)), 0, 255).astype(np.uint8) for t in times
+  ]
+  sound = sum(click(seconds, second + 0.5) for second in range(seconds))
+  return pictures, times, sound
+
+
+FORMATS = [(".mkv", {}), (".ts", {}), (".mp4", {"movflags": "faststart"}), (".mov", {"movflags": "faststart"})]
+
+
+@pytest.mark.parametrize(("suffix", "options"), FORMATS)
+def test_of_a_file_cut_off_the_rest_is_used(tmp_path, suffix, options):
+  pictures, times, sound = ramp()
+  path = write_media(tmp_path / f"a{suffix}", pictures, times, sound, options=options)
+  path.write_bytes(path.read_bytes()[: int(path.stat().st_size * 0.6)])
+  warnings = []
+  heard = np.abs(read_all_sound(path, warnings=warnings).astype(int))
+  seen = levels(path, np.arange(6) + 0.5, warnings)
+  assert 3 < len(heard) / 16000 < 4.5
+  for second in range(3):
+    assert abs(np.argmax(heard[16000 * second :][:16000]) - 8000) <= (1100 if suffix == ".ts" else 2)
+  np.testing.assert_allclose(seen[:3], [40, 60, 80], atol=6)
+  assert np.isnan(seen[5])
+  assert any("ends at" in line or "damaged" in line for line in warnings)
+
+
+@pytest.mark.parametrize(("suffix", "options"), FORMATS)
+def test_after_a_damaged_place_reading_goes_on(tmp_path, suffix, options):
+  pictures, times, sound = ramp()
+  path = write_media(tmp_path / f"a{suffix}", pictures, times, sound, options=options)
+  content = bytearray(path.read_bytes())
+  middle = len(content) // 2
+  content[middle : middle + 9000] = np.random.default_rng(0).integers(0, 256, 9000, np.uint8).tobytes()
+  path.write_bytes(content)
+  warnings = []
+  heard = np.abs(read_all_sound(path, warnings=warnings).astype(int))
+  seen = levels(path, np.arange(6) + 0.5, warnings)
+  for second in (0, 1, 5):
+    assert abs(np.argmax(heard[16000 * second :][:16000]) - 8000) <= (1100 if suffix == ".ts" else 2)
+  np.testing.assert_allclose(seen[[0, 1, 5]], [40, 60, 140], atol=6)
+  assert any("damaged" in line for line in warnings)
+  assert len(warnings) <= 3  # not one for each packet
+
+
+def test_an_undamaged_file_gives_no_warning(tmp_path):
+  for suffix, options in FORMATS:
+    path = write_media(tmp_path / f"a{suffix}", *ramp(2), options=options, sound_start_s=0)
+    warnings = []
+    read_all_sound(path, warnings=warnings)
+    levels(path, [0.5, 1.5, 2.5], warnings)
+    assert (suffix, warnings) == (suffix, [])
+
+
+def test_late_start_in_matroska_is_not_taken_for_a_missing_end(tmp_path):
+  pictures, times, sound = flash_and_click(25)
+  path = write_media(tmp_path / "a.mkv", pictures, times + np.full(50, 3), sound, sound_start_s=3)
+  warnings = []
+  read_all_sound(path, warnings=warnings)
+  assert warnings == []
+
+
+def without_index(path):
+  write_media(path, *flash_and_click(25))
+  content = path.read_bytes()
+  path.write_bytes(content[: content.index(b"moov") - 4])
+
+
+def folder(path):
+  path.mkdir()
+
+
+BAD = {
+  "missing": (lambda path: None, FileNotFoundError, "no such file"),
+  "folder": (folder, IsADirectoryError, "is a folder; expected a video file"),
+  "text": (lambda path: path.write_text("not a video\n" * 50), MediaError, "not a video or sound file"),
+  "empty": (lambda path: path.write_bytes(b""), MediaError, "the file is empty"),
+  "cut": (without_index, MediaError, "without its index \\(moov\\)"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize("read", [probe, lambda path: read_sound(path, 16000), lambda path: read_pictures(path, [0.0])])
+def test_bad_input_is_named_in_one_line_before_anything_is_read(tmp_path, name, read):
+  make, kind, message = BAD[name]
+  path = tmp_path / "bad.mp4"
+  make(path)
+  with pytest.raises(kind, match=message) as error:
+    read(path)
+  assert str(path) in str(error.value)
+  assert "\n" not in str(error.value)
+
+
+def test_sound_of_a_file_without_any_is_an_error(tmp_path):
+  path = write_media(tmp_path / "a.mp4", [grey(9)] * 3, np.arange(3) / 25)
+  with pytest.raises(MediaError, match="no sound in this file"):
+    read_sound(path, 16000)
+
+
+def test_a_colon_in_the_name_is_part_of_the_name(tmp_path, monkeypatch):
+  write_media(tmp_path / "http:a.wav", sound=click(1.0, 0.5))
+  monkeypatch.chdir(tmp_path)
+  np.testing.assert_array_equal(read_all_sound("http:a.wav"), click(1.0, 0.5))
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [(".mp4", "aac"), (".flac", "flac")])
+def test_a_cover_picture_is_not_a_video(tmp_path, suffix, codec):
+  path = tmp_path / f"song{suffix}"
+  encoder = av.CodecContext.create("png", "w")
+  encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = *SIZE, "rgb24", Fraction(1, 25)
+  picture = av.VideoFrame.from_ndarray(grey(99), format="rgb24")
+  sound = av.AudioFrame.from_ndarray(click(0.5, 0.2)[None], format="s16", layout="mono")
+  sound.sample_rate = 16000
+  with av.open(str(path), "w") as container:
+    audio = container.add_stream(codec, rate=16000, layout="mono")
+    cover = container.add_stream("png", rate=25)
+    cover.width, cover.height, cover.pix_fmt = *SIZE, "rgb24"
+    cover.disposition = av.stream.Disposition.attached_pic
+    container.mux(audio.encode(sound))
+    container.mux(audio.encode(None))
+    for packet in encoder.encode(picture):
+      packet.stream = cover
+      container.mux(packet)
+  with av.open(str(path)) as container:
+    assert container.streams.best("video").disposition & av.stream.Disposition.attached_pic
+  assert not probe(path).has_pictures
+  assert list(read_pictures(path, [0.1])) == [None]
