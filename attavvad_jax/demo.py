@@ -83,7 +83,7 @@ def _draw(path: Path, item: Item, detection: Detection, annotated: Path, clock: 
   longest = sorted(detection.timeline, key=lambda event: -event.duration_s)[:5]
   times_s = sorted((event.onset_s + event.offset_s) / 2 for event in longest)
   pictures = zip(times_s, read_pictures(annotated, times_s), strict=True)
-  frames = [(time_s, rgb) for time_s, rgb in pictures if rgb is not None]
+  frames = [(time_s, picture.rgb) for time_s, picture in pictures if picture is not None]
   write_picture(path, detection.timeline, reference=reference, scores=detection.decision, clock=clock, frames=frames)
 
 

@@ -1,7 +1,7 @@
 """Recordings in and out: decoding, faces, blocks, encoding."""
 
 from attavvad_jax.media.blocks import Block, Report, read_blocks
-from attavvad_jax.media.decode import MediaInfo, probe, read_pictures, read_sound
+from attavvad_jax.media.decode import MediaInfo, Picture, probe, read_pictures, read_sound
 from attavvad_jax.media.encode import VideoWriter
 from attavvad_jax.media.errors import MediaError
 from attavvad_jax.media.faces import Crop, FaceDetector
@@ -12,6 +12,7 @@ __all__ = [
   "FaceDetector",
   "MediaError",
   "MediaInfo",
+  "Picture",
   "Report",
   "VideoWriter",
   "probe",

@@ -13,9 +13,9 @@ import os
 import numpy as np
 
 from attavvad_jax.clock import Clock
-from attavvad_jax.media.decode import MediaInfo, probe, read_pictures, read_sound
+from attavvad_jax.media.decode import MediaInfo, Picture, probe, read_pictures, read_sound
 from attavvad_jax.media.errors import MediaError
-from attavvad_jax.media.faces import Crop, Detect, FaceDetector, TrackedImage, crop_face, follow_performer, to_grey
+from attavvad_jax.media.faces import Crop, Detect, FaceDetector, TrackedImage, crop_face, follow_performer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +119,7 @@ def _blocks(
       yield from clock.image_times_s(index)
 
   with contextlib.ExitStack() as stack:
-    pictures: Iterable[np.ndarray | None]
+    pictures: Iterable[Picture | None]
     if info.has_pictures:
       pictures = read_pictures(path, image_times(), info=info, warnings=report.warnings)
     else:
@@ -163,11 +163,11 @@ def _waveforms(sound: Iterator[np.ndarray], clock: Clock, report: Report) -> Ite
 
 
 def _in_box(
-  pictures: Iterable[np.ndarray | None], box: tuple[float, float, float, float] | None
+  pictures: Iterable[Picture | None], box: tuple[float, float, float, float] | None
 ) -> Iterator[TrackedImage]:
   """Pictures in grey, each with the same box."""
-  for rgb in pictures:
-    yield TrackedImage(None, None) if rgb is None else TrackedImage(to_grey(rgb), np.asarray(box, np.float64))
+  for picture in pictures:
+    yield TrackedImage(None, None) if picture is None else TrackedImage(picture.grey, np.asarray(box, np.float64))
 
 
 def _block(index: int, waveform: np.ndarray, group: list[TrackedImage], crop: Crop, report: Report) -> Block:

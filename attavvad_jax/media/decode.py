@@ -8,6 +8,7 @@ counting frames. Axes: n samples, H, W picture as displayed (rotated and with sq
 from collections.abc import Iterable, Iterator
 import dataclasses
 from fractions import Fraction
+import functools
 import os
 from pathlib import Path
 from typing import Any, Literal
@@ -63,6 +64,50 @@ class MediaInfo:
   @property
   def has_pictures(self) -> bool:
     return self.width_px is not None
+
+
+class Picture:
+  """What is on screen at a moment: upright, with square pixels, the longer side at most `LONG_SIDE_PX`.
+
+  It is converted when a property is first asked for, as most pictures need no colour.
+  """
+
+  def __init__(self, frame: av.VideoFrame, convert: "_Converter"):
+    self._frame = frame
+    self._convert = convert
+
+  @functools.cached_property
+  def rgb(self) -> np.ndarray:
+    """The picture in colour, uint8 [H,W,3]."""
+    rgb = self._convert(self._frame, "rgb24").to_ndarray()
+    return np.ascontiguousarray(np.rot90(rgb, _quarter_turns(self._frame)))
+
+  @functools.cached_property
+  def grey(self) -> np.ndarray:
+    """The picture's luma, uint8 [H,W]: the one way to grey, for training and detection alike."""
+    frame = self._convert(self._frame, "yuv420p")
+    plane = frame.planes[0]
+    luma = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width]
+    # A copy: the frame's memory goes back to the decoder.
+    return np.rot90(luma, _quarter_turns(self._frame)).copy()
+
+
+class _Converter:
+  """Scales frames and changes their format; one for all frames, as setting it up costs more than a conversion."""
+
+  def __init__(self, pixel_aspect: Fraction):
+    self._pixel_aspect = pixel_aspect
+    self._reformatters: dict[str, VideoReformatter] = {}
+
+  def __call__(self, frame: av.VideoFrame, format: str) -> av.VideoFrame:
+    """The frame in a pixel format, with square pixels and at most `LONG_SIDE_PX` long; not turned upright."""
+    width, height = _displayed_size(frame, self._pixel_aspect)
+    scale = min(1.0, LONG_SIDE_PX / max(width, height))
+    width, height = max(1, round(width * scale)), max(1, round(height * scale))
+    if _quarter_turns(frame) % 2:
+      width, height = height, width
+    reformatter = self._reformatters.setdefault(format, VideoReformatter())
+    return reformatter.reformat(frame, width=width, height=height, format=format)
 
 
 def probe(path: str | os.PathLike[str]) -> MediaInfo:
@@ -134,11 +179,11 @@ def read_pictures(
   *,
   info: MediaInfo | None = None,
   warnings: list[str] | None = None,
-) -> Iterator[np.ndarray | None]:
+) -> Iterator[Picture | None]:
   """The picture that is on screen at each time: of the last frame whose time stamp is not later.
 
-  Only the frames that are asked for are converted, scaled so that the longer side is at most `LONG_SIDE_PX`. Times
-  before the first frame get the first, times after the last get the last, for `HOLD_S`; beyond that there is none.
+  Times before the first frame get the first, times after the last get the last, for `HOLD_S`; beyond that there is
+  none.
 
   Args:
     path: the file.
@@ -147,7 +192,7 @@ def read_pictures(
     warnings: gets one line for each thing that is damaged.
 
   Returns:
-    An iterator with one entry for each time: uint8 RGB [H,W,3], or None. The same array may come twice.
+    An iterator with one entry for each time: a `Picture`, or None. The same picture may come twice.
 
   Raises:
     OSError, MediaError: as `probe`.
@@ -332,14 +377,14 @@ def _to_the_end(
 
 def _pictures(
   path: str | os.PathLike[str], times_s: Iterable[float], info: MediaInfo, warnings: list[str]
-) -> Iterator[np.ndarray | None]:
+) -> Iterator[Picture | None]:
   frames = _frames(path, "video", info.start, warnings)
-  reformatter = VideoReformatter()  # one for all frames: setting it up costs more than a conversion
+  convert = _Converter(info.pixel_aspect)
   current: Any = None
   upcoming = next(frames, None)
   upcoming_s = 0.0 if upcoming is None else float(_time(upcoming) - info.start)
   end_s = -np.inf  # end of the current frame
-  picture = None
+  picture: Picture | None = None
   for time_s in times_s:
     # The time stamps are rounded to their time base: a frame may be due by a hair.
     while upcoming is not None and (current is None or upcoming_s <= time_s + 1e-6):
@@ -357,20 +402,8 @@ def _pictures(
       yield None
       continue
     if picture is None:
-      picture = _to_rgb(current, info.pixel_aspect, reformatter)
+      picture = Picture(current, convert)
     yield picture
-
-
-def _to_rgb(frame: av.VideoFrame, pixel_aspect: Fraction, reformatter: VideoReformatter) -> np.ndarray:
-  """A frame as it is displayed, upright, the longer side at most `LONG_SIDE_PX`. uint8 RGB [H,W,3]."""
-  width, height = _displayed_size(frame, pixel_aspect)
-  scale = min(1.0, LONG_SIDE_PX / max(width, height))
-  width, height = max(1, round(width * scale)), max(1, round(height * scale))
-  turns = _quarter_turns(frame)
-  if turns % 2:
-    width, height = height, width
-  rgb = reformatter.reformat(frame, width=width, height=height, format="rgb24").to_ndarray()
-  return np.ascontiguousarray(np.rot90(rgb, turns)) if turns else rgb
 
 
 def _quarter_turns(frame: av.VideoFrame) -> int:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Self
 import cv2
 import numpy as np
 
+from attavvad_jax.media.decode import Picture
 from attavvad_jax.media.errors import MediaError
 
 # RGB uint8 [H,W,3] -> float [K,5]: box and score of each face.
@@ -198,7 +199,7 @@ class TrackedImage(NamedTuple):
 
 
 def follow_performer(
-  pictures: Iterable[np.ndarray | None],
+  pictures: Iterable[Picture | None],
   detect: Detect,
   images_per_second: float,
   detect_every: int,
@@ -217,7 +218,7 @@ def follow_performer(
   What is held: the grey pictures of `lookahead_s`, and the tracks that reach into them.
 
   Args:
-    pictures: uint8 RGB [H,W,3], or None where there is no picture; such a hole ends a shot.
+    pictures: or None where there is no picture; such a hole ends a shot.
     detect: faces of one picture, as `FaceDetector`.
     images_per_second: rate of the pictures.
     detect_every: pictures from one detection to the next, at least 1.
@@ -244,14 +245,14 @@ def follow_performer(
       tracker.add(image, np.asarray(faces.result()), cut)
 
   with ThreadPoolExecutor(1) as worker:
-    for index, rgb in enumerate(pictures):
+    for index, picture in enumerate(pictures):
       grey = thumbnail = None
-      if rgb is not None:
-        grey = to_grey(rgb)
-        thumbnail = cv2.resize(grey, _THUMBNAIL, interpolation=cv2.INTER_AREA)
+      if picture is not None:
+        grey = picture.grey
+        thumbnail = make_thumbnail(grey)
         cut = previous is None or is_cut(previous, thumbnail)
         if cut or index >= next_detection:
-          under_way.append((index, worker.submit(detect, rgb), cut))
+          under_way.append((index, worker.submit(detect, picture.rgb), cut))
           next_detection = index + detect_every
       finish(index - lag)
       previous = thumbnail
@@ -267,6 +268,11 @@ def follow_performer(
 
 def _tracked(grey: np.ndarray | None, tracker: "_Tracker", index: int) -> TrackedImage:
   return TrackedImage(grey, None if grey is None else tracker.box(index))
+
+
+def make_thumbnail(grey: np.ndarray) -> np.ndarray:
+  """A picture small enough to compare, uint8 [H,W] -> [h,w]. Every fourth pixel is enough for that."""
+  return cv2.resize(np.ascontiguousarray(grey[::4, ::4]), _THUMBNAIL, interpolation=cv2.INTER_AREA)
 
 
 def is_cut(before: np.ndarray, after: np.ndarray) -> bool:
@@ -427,11 +433,6 @@ def _jump(a: np.ndarray, b: np.ndarray) -> float:
     return math.inf
   dx, dy = a[0] + a[2] / 2 - b[0] - b[2] / 2, a[1] + a[3] / 2 - b[1] - b[3] / 2
   return math.hypot(2 * dx / (a[2] + b[2]), 2 * dy / (a[3] + b[3]))
-
-
-def to_grey(rgb: np.ndarray) -> np.ndarray:
-  """The one way from colour to grey, for training and detection alike. uint8 [H,W,3] -> [H,W]."""
-  return cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
 
 
 def crop_face(grey: np.ndarray, box: np.ndarray, crop: Crop) -> np.ndarray:

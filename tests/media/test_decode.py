@@ -21,7 +21,7 @@ def read_all_sound(path, rate_hz=16000, warnings=None):
 def levels(path, times_s, warnings=None):
   """Mean brightness of the picture at each time, NaN where there is none."""
   pictures = read_pictures(path, times_s, warnings=warnings)
-  return np.array([np.nan if picture is None else picture.mean() for picture in pictures])
+  return np.array([np.nan if picture is None else picture.rgb.mean() for picture in pictures])
 
 
 def middles(times_s, last_s):
@@ -182,7 +182,7 @@ def test_pictures_are_turned_as_the_file_says(tmp_path, matrix, corner):
   for place, value in zip((0, 4, 12, 16), matrix, strict=True):
     content[at + place : at + place + 4] = (value << 16).to_bytes(4, "big", signed=True)
   path.write_bytes(content)
-  upright = next(read_pictures(path, [0.1]))
+  upright = next(read_pictures(path, [0.1])).rgb
   width, height = (SIZE[1], SIZE[0]) if matrix[0] == 0 else SIZE
   assert upright.shape == (height, width, 3)
   assert (probe(path).width_px, probe(path).height_px) == (width, height)
@@ -195,7 +195,7 @@ def test_pixels_become_square(tmp_path, turns):
   picture = grey(20)
   picture[:, :16] = 230  # a quarter of the width
   path = write_media(tmp_path / "a.mp4", [picture] * 3, np.arange(3) / 25, aspect=Fraction(2), turns=turns)
-  shown = np.rot90(next(read_pictures(path, [0.0])), -turns)
+  shown = np.rot90(next(read_pictures(path, [0.0])).rgb, -turns)
   assert shown.shape == (48, 128, 3)
   assert (shown[20, :28] > 128).all()
   assert (shown[20, 36:] < 128).all()
@@ -208,11 +208,24 @@ def test_pixels_become_square(tmp_path, turns):
 )
 def test_large_pictures_are_scaled_to_the_long_side(tmp_path, size, shown):
   path = write_media(tmp_path / "a.mp4", [grey(90, size)] * 2, [0, 0.04])
-  picture = next(read_pictures(path, [0.0]))
+  picture = next(read_pictures(path, [0.0])).rgb
   assert picture.shape == (shown[1], shown[0], 3)
   assert max(shown) <= LONG_SIDE_PX
   assert abs(picture.mean() - 90) < 3
   assert (probe(path).width_px, probe(path).height_px) == size
+
+
+@pytest.mark.parametrize(("size", "turns"), [((64, 48), 0), ((64, 48), 1), ((1440, 810), 0)])
+def test_grey_is_the_luma_of_the_same_picture(tmp_path, size, turns):
+  """Against BT.601's weights in limited range, by hand from the colours; also scaled, and turned upright."""
+  pictures = [np.zeros((size[1], size[0], 3), np.uint8)] * 3
+  pictures[0][:, : size[0] // 2], pictures[0][:, size[0] // 2 :] = (200, 60, 60), (60, 200, 90)
+  shown = next(read_pictures(write_media(tmp_path / "a.mp4", pictures, np.arange(3) / 25, turns=turns), [0.0]))
+  assert shown.grey.shape == shown.rgb.shape[:2]
+  assert shown.grey.flags["C_CONTIGUOUS"]
+  luma = 16 + shown.rgb @ np.array([0.299, 0.587, 0.114]) * 219 / 255
+  assert np.abs(shown.grey - luma).mean() < 1.5
+  assert shown.grey is shown.grey
 
 
 def test_colours_come_back(tmp_path):
@@ -221,7 +234,7 @@ def test_colours_come_back(tmp_path):
   with VideoWriter(tmp_path / "a.mp4", 64, 48, 25, 16000) as writer:
     writer.write_frame(picture)
     writer.write_samples(np.zeros(640, np.int16))
-  shown = next(read_pictures(tmp_path / "a.mp4", [0.0])).astype(int)
+  shown = next(read_pictures(tmp_path / "a.mp4", [0.0])).rgb.astype(int)
   assert np.abs(shown[24, 16] - (200, 60, 60)).max() < 8
   assert np.abs(shown[24, 48] - (60, 60, 200)).max() < 8
 
@@ -238,7 +251,7 @@ def test_times_may_depend_on_what_was_read(tmp_path):
 
   for count, picture in enumerate(read_pictures(path, ask()), 1):
     assert len(asked) == count
-    assert (picture.mean() > 128) == (count == 2)
+    assert (picture.rgb.mean() > 128) == (count == 2)
 
 
 def test_probe_tells_what_is_inside(tmp_path):

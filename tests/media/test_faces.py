@@ -13,7 +13,16 @@ import pytest
 
 from attavvad_jax.media import face_model
 from attavvad_jax.media.errors import MediaError
-from attavvad_jax.media.faces import Crop, FaceDetector, _iou, _tiles, crop_face, follow_performer, is_cut, to_grey
+from attavvad_jax.media.faces import (
+  Crop,
+  FaceDetector,
+  _iou,
+  _tiles,
+  crop_face,
+  follow_performer,
+  is_cut,
+  make_thumbnail,
+)
 from attavvad_jax.simulation.faces import FaceState, face_box, render
 from attavvad_jax.simulation.portraits import Camera, Face
 
@@ -27,6 +36,14 @@ def scene(seed=0, size=(32, 24)):
   return cv2.resize(small, size, interpolation=cv2.INTER_CUBIC)
 
 
+class Shown:
+  """A picture as `media.Picture` has it."""
+
+  def __init__(self, rgb):
+    self.rgb = rgb
+    self.grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+
+
 class Film:
   """Pictures that carry their number, and a detector that reads it and gives the faces asked for."""
 
@@ -36,7 +53,7 @@ class Film:
     for i in range(count):
       picture = scene(scenes(i))
       picture[0, :2] = [[i // 256, i % 256, 0], [7, 7, 7]]
-      self.pictures.append(None if i in holes else picture)
+      self.pictures.append(None if i in holes else Shown(picture))
     self.looked = []
 
   def detect(self, rgb):
@@ -211,7 +228,7 @@ def test_every_picture_comes_back_in_grey_and_in_order():
   film = Film(lambda i: [], 137)
   images = list(follow_performer(film.pictures, film.detect, RATE, EVERY))
   for image, picture in zip(images, film.pictures, strict=True):
-    np.testing.assert_array_equal(image.grey, to_grey(picture))
+    np.testing.assert_array_equal(image.grey, picture.grey)
 
 
 def test_nothing_in_nothing_out():
@@ -258,7 +275,7 @@ def test_error_of_the_detector_surfaces_and_its_thread_ends():
     raise MediaError("the detector broke")
 
   with pytest.raises(MediaError, match="the detector broke"):
-    list(follow_performer([scene()] * 200, detect, RATE, EVERY))
+    list(follow_performer([Shown(scene())] * 200, detect, RATE, EVERY))
 
 
 def test_detector_is_at_rest_once_the_iterator_is_closed():
@@ -270,14 +287,14 @@ def test_detector_is_at_rest_once_the_iterator_is_closed():
     running.pop()
     return np.zeros((0, 5))
 
-  images = follow_performer([scene()] * 200, detect, RATE, EVERY)
+  images = follow_performer([Shown(scene())] * 200, detect, RATE, EVERY)
   next(images)
   images.close()
   assert running == []
 
 
 def thumbnail(seed):
-  return to_grey(scene(seed, (32, 32)))
+  return make_thumbnail(Shown(scene(seed, (128, 96))).grey)
 
 
 def test_another_scene_is_a_cut():
@@ -290,7 +307,7 @@ def test_change_of_light_is_no_cut(change):
 
 
 def test_moving_a_little_is_no_cut():
-  large = to_grey(scene(0, (36, 36)))
+  large = Shown(scene(0, (36, 36))).grey
   assert not is_cut(large[:32, :32], large[1:33, 2:34])
 
 
