@@ -12,11 +12,11 @@ import numpy as np
 from tqdm import tqdm
 
 from attavvad_jax import config as config_lib
+from attavvad_jax.checkpoints import find_checkpoint, read_meta, restore_variables
 from attavvad_jax.datasets.records import DataSpec
 from attavvad_jax.detection.predict import BlockScores, Predict, predict, take
 from attavvad_jax.events import EVENTS, Smoothing, Timeline, scores_to_timeline
 from attavvad_jax.media import Block, Report, probe, read_blocks
-from attavvad_jax.training.checkpoints import find_checkpoint, read_meta, restore_variables
 
 # Blocks scored at once: enough to keep two cores busy, little enough that a short clip wastes no time on padding.
 _BATCH_SIZE = 32
@@ -56,6 +56,8 @@ class Detector:
   def __init__(self, checkpoint: str | Path):
     self.path = find_checkpoint(checkpoint)
     self.meta: dict[str, Any] = read_meta(self.path)
+    if missing := {"config", "spec"} - set(self.meta):
+      raise ValueError(f"{self.path}: its metadata lack {', '.join(sorted(missing))}; expected what training wrote")
     self.spec = DataSpec.from_dict(self.meta["spec"])
     if self.spec.events != EVENTS:
       raise ValueError(f"{self.path}: labels are {self.spec.events}; expected {EVENTS}")

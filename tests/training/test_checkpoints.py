@@ -6,8 +6,9 @@ import numpy as np
 import optax
 import pytest
 
+from attavvad_jax.checkpoints import find_checkpoint, read_meta, restore_variables
 from attavvad_jax.datasets.loader import training_batches
-from attavvad_jax.training.checkpoints import Checkpoints, find_checkpoint, read_meta, restore_variables
+from attavvad_jax.training.checkpoints import Checkpoints
 from attavvad_jax.training.step import TrainState
 
 

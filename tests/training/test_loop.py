@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from tiny import tiny_config
 
+from attavvad_jax.checkpoints import find_checkpoint, read_meta
 from attavvad_jax.training import loop
-from attavvad_jax.training.checkpoints import find_checkpoint, read_meta
 from attavvad_jax.training.logs import RunLog
 
 pytestmark = pytest.mark.slow
