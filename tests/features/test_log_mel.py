@@ -100,12 +100,25 @@ def test_blocks_have_the_frames_of_the_clock():
   assert log_mel(np.zeros((2, 3, clock.block_samples), np.int16), clock).shape == (2, 3, clock.frames_per_block, 64)
 
 
+def test_no_blocks_are_no_frames():
+  clock = Clock()
+  assert log_mel(np.zeros((0, clock.block_samples), np.int16), clock).shape == (0, clock.frames_per_block, 64)
+
+
 def test_long_recordings_in_chunks_equal_their_parts():
   clock = Clock()
-  num_frames = 2500  # three chunks, the last one padded
+  num_frames = 1100  # three chunks, of which the last overlaps the second
   x = np.float32(np.random.default_rng(0).normal(size=(num_frames - 1) * HOP + WINDOW + 100) * 0.1)
   frames = np.lib.stride_tricks.sliding_window_view(x, WINDOW)[::HOP]
   np.testing.assert_allclose(log_mel(x, clock), log_mel(frames, clock)[:, 0], atol=1e-4)
+
+
+def test_many_blocks_equal_each_alone():
+  clock = Clock()
+  x = np.random.default_rng(0).integers(-3000, 3000, (3, 31, clock.block_samples)).astype(np.int16)
+  whole = log_mel(x, clock)  # four chunks, of which the last overlaps the third
+  for index in ((0, 0), (1, 0), (2, 9), (2, 30)):
+    np.testing.assert_allclose(whole[index], log_mel(x[index], clock), atol=1e-4)
 
 
 def test_odd_window():
