@@ -19,8 +19,6 @@ _MIN_POWER = 1e-10
 _CHUNK_FRAMES = 1024
 # The predictor sums products within runs of so many samples; short ones make sums that fit a CPU's vectors.
 _RUN_SAMPLES = 32
-# Groups of neighbouring bands, each multiplied only with the FFT's bins that it covers.
-_BAND_GROUPS = 2
 # White noise that the predictor reckons with, as a part of the frame's energy: 20 dB below it. With less, undoing the
 # prediction would cost more precision than it gains.
 _PREDICTION_NOISE = 0.01
@@ -57,16 +55,18 @@ def log_mel(waveform: jax.Array, clock: Clock, num_bands: int = 64) -> jax.Array
   chunk_rows, num_groups = _share(len(rows), max(1, _CHUNK_FRAMES // chunk_frames))
   chunk_samples = (chunk_frames - 1) * hop + window
 
+  transform = jax.vmap(functools.partial(_half_log_mel, clock=clock, num_bands=num_bands))
+
   def add_chunk(index: jax.Array, mel: jax.Array) -> jax.Array:
     # The last chunk ends with the last frame, and repeats some of the one before: no padding, no copies.
     row = jnp.minimum(index // num_chunks * chunk_rows, len(rows) - chunk_rows)
     frame = jnp.minimum(index % num_chunks * chunk_frames, num_frames - chunk_frames)
     samples = lax.dynamic_slice(rows, (row, frame * hop), (chunk_rows, chunk_samples))
     # Within a loop XLA transforms on one CPU core; two halves that do not depend on each other keep two at work.
-    half = math.ceil(chunk_frames / 2)
-    halves = [samples[:, : (half - 1) * hop + window], samples[:, half * hop :]][: min(2, chunk_frames)]
-    chunk = [jax.vmap(lambda x: _chunk_log_mel(x, clock, num_bands))(half) for half in halves]
-    return lax.dynamic_update_slice(mel, jnp.concatenate(chunk, axis=1), (row, frame, 0))
+    middle = math.ceil(chunk_frames / 2)
+    halves = [samples[:, : (middle - 1) * hop + window], samples[:, middle * hop :]][: min(2, chunk_frames)]
+    chunk = jnp.concatenate([transform(half) for half in halves], axis=1)
+    return lax.dynamic_update_slice(mel, chunk, (row, frame, 0))
 
   mel = jnp.zeros((len(rows), num_frames, num_bands))
   mel = lax.fori_loop(0, num_chunks * num_groups, add_chunk, mel)
@@ -82,8 +82,8 @@ def scale_log_mel(log_mel_db: jax.Array) -> jax.Array:
   return (log_mel_db + 40.0) / 60.0
 
 
-def _chunk_log_mel(samples: jax.Array, clock: Clock, num_bands: int) -> jax.Array:
-  """One chunk's frames, together small enough for the cache. [S] -> [T,F] dB.
+def _half_log_mel(samples: jax.Array, clock: Clock, num_bands: int) -> jax.Array:
+  """Half a chunk's frames, together small enough for the cache. [S] -> [T,F] dB.
 
   A float32 FFT spreads a rounding noise of about -140 dB of the frame's energy over all bands, which costs 2e-3 dB in
   a band 80 dB below the loudest (librosa transforms in float64). So each frame is flattened by linear prediction,
@@ -102,7 +102,9 @@ def _chunk_log_mel(samples: jax.Array, clock: Clock, num_bands: int) -> jax.Arra
   w = 2 * np.pi * np.arange(fft_size // 2 + 1) / fft_size
   gain = ((1.0 - b) * np.cos(w).astype(np.float32) - a) ** 2 + ((1.0 + b) * np.sin(w).astype(np.float32)) ** 2
   power = (spectrum.real**2 + spectrum.imag**2) / gain
-  mel = _mel(power, mel_filters(clock.sample_rate_hz, fft_size, num_bands))
+  filters = mel_filters(clock.sample_rate_hz, fft_size, num_bands)
+  # Highest: an accelerator's reduced-precision products cost 0.1 dB.
+  mel = jnp.matmul(power, filters.T, precision=lax.Precision.HIGHEST)
   return 10.0 * jnp.log10(jnp.maximum(mel, _MIN_POWER))
 
 
@@ -111,17 +113,6 @@ def _share(total: int, most: int) -> tuple[int, int]:
   num_parts = max(1, math.ceil(total / most))
   size = math.ceil(total / num_parts)
   return size, num_parts
-
-
-def _mel(power: jax.Array, filters: np.ndarray) -> jax.Array:
-  """Power in each band, without multiplying by most of the filters' zeros. [T, bins], [F, bins] -> [T,F]."""
-  bands = []
-  for group in np.array_split(filters, min(_BAND_GROUPS, len(filters))):
-    covered = np.flatnonzero(group.any(axis=0))
-    bins = slice(covered.min(initial=0), covered.max(initial=0) + 1)
-    # Highest: an accelerator's reduced-precision products cost 0.1 dB.
-    bands.append(jnp.matmul(power[:, bins], group[:, bins].T, precision=lax.Precision.HIGHEST))
-  return jnp.concatenate(bands, axis=1)
 
 
 def _fft_size(window: int) -> int:
