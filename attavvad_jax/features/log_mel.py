@@ -19,6 +19,9 @@ _MIN_POWER = 1e-10
 _CHUNK_FRAMES = 1024
 # The predictor sums products within runs of so many samples; short ones make sums that fit a CPU's vectors.
 _RUN_SAMPLES = 32
+# Groups of neighbouring bands, each multiplied only with the FFT's bins that it covers. One product over all bins would
+# be 1.3 times slower altogether.
+_BAND_GROUPS = 2
 # White noise that the predictor reckons with, as a part of the frame's energy: 20 dB below it. With less, undoing the
 # prediction would cost more precision than it gains.
 _PREDICTION_NOISE = 0.01
@@ -54,7 +57,6 @@ def log_mel(waveform: jax.Array, clock: Clock, num_bands: int = 64) -> jax.Array
   chunk_frames, num_chunks = _share(num_frames, _CHUNK_FRAMES)
   chunk_rows, num_groups = _share(len(rows), max(1, _CHUNK_FRAMES // chunk_frames))
   chunk_samples = (chunk_frames - 1) * hop + window
-
   transform = jax.vmap(functools.partial(_half_log_mel, clock=clock, num_bands=num_bands))
 
   def add_chunk(index: jax.Array, mel: jax.Array) -> jax.Array:
@@ -102,9 +104,7 @@ def _half_log_mel(samples: jax.Array, clock: Clock, num_bands: int) -> jax.Array
   w = 2 * np.pi * np.arange(fft_size // 2 + 1) / fft_size
   gain = ((1.0 - b) * np.cos(w).astype(np.float32) - a) ** 2 + ((1.0 + b) * np.sin(w).astype(np.float32)) ** 2
   power = (spectrum.real**2 + spectrum.imag**2) / gain
-  filters = mel_filters(clock.sample_rate_hz, fft_size, num_bands)
-  # Highest: an accelerator's reduced-precision products cost 0.1 dB.
-  mel = jnp.matmul(power, filters.T, precision=lax.Precision.HIGHEST)
+  mel = _mel(power, mel_filters(clock.sample_rate_hz, fft_size, num_bands))
   return 10.0 * jnp.log10(jnp.maximum(mel, _MIN_POWER))
 
 
@@ -113,6 +113,17 @@ def _share(total: int, most: int) -> tuple[int, int]:
   num_parts = max(1, math.ceil(total / most))
   size = math.ceil(total / num_parts)
   return size, num_parts
+
+
+def _mel(power: jax.Array, filters: np.ndarray) -> jax.Array:
+  """Power in each band, without multiplying by most of the filters' zeros. [T, bins], [F, bins] -> [T,F]."""
+  bands = []
+  for group in np.array_split(filters, min(_BAND_GROUPS, len(filters))):
+    covered = np.flatnonzero(group.any(axis=0))
+    bins = slice(covered.min(initial=0), covered.max(initial=0) + 1)
+    # Highest: an accelerator's reduced-precision products cost 0.1 dB.
+    bands.append(jnp.matmul(power[:, bins], group[:, bins].T, precision=lax.Precision.HIGHEST))
+  return jnp.concatenate(bands, axis=1)
 
 
 def _fft_size(window: int) -> int:
