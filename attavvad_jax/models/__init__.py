@@ -4,12 +4,13 @@ from typing import Any
 
 from flax import linen as nn
 
+from attavvad_jax.models.ablations import AudioOnly, VisualOnly
 from attavvad_jax.models.att_avvad import AttAvvad
 from attavvad_jax.models.outputs import Outputs
 
-MODELS: dict[str, type[nn.Module]] = {"att_avvad": AttAvvad}
+MODELS: dict[str, type[nn.Module]] = {"att_avvad": AttAvvad, "audio_only": AudioOnly, "visual_only": VisualOnly}
 
-__all__ = ["MODELS", "AttAvvad", "Outputs", "build"]
+__all__ = ["MODELS", "AttAvvad", "AudioOnly", "Outputs", "VisualOnly", "build"]
 
 
 def build(name: str, **fields: Any) -> nn.Module:

@@ -7,7 +7,16 @@ from flax import linen as nn
 import jax
 import jax.numpy as jnp
 
-from attavvad_jax.models.layers import KERNEL_INIT, BatchedGru, Dtype, EventDense, GluBlock, NormActivation, gate
+from attavvad_jax.models.layers import (
+  KERNEL_INIT,
+  BatchedGru,
+  Dtype,
+  EventDense,
+  EventHeads,
+  GluBlock,
+  NormActivation,
+  gate,
+)
 from attavvad_jax.models.outputs import Outputs
 
 Sizes = tuple[tuple[int, int], ...]
@@ -153,12 +162,10 @@ class AttAvvad(nn.Module):
 
     attention = semantic_attention(events, visual)
     fused = events * attention[..., None].astype(self.dtype)
-    x = EventDense(self.embedding_dim, self.dtype, name="fusion")(fused)
-    x = NormActivation(nn.relu, 2, self.axis_name, self.dtype, name="fusion_norm")(x, train=train)
     return Outputs(
       audio_logits=audio_logits,
       visual_logit=visual_logit,
-      audio_visual_logits=EventDense(1, jnp.float32, name="logits")(x)[..., 0],
+      audio_visual_logits=EventHeads(self.embedding_dim, self.axis_name, self.dtype, name="fusion")(fused, train=train),
       audio_embeddings=events,
       visual_embedding=visual,
       attention=attention,

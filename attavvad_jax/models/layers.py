@@ -267,3 +267,17 @@ class EventDense(nn.Module):
     bias = self.param("bias", nn.initializers.zeros_init(), (num_events, self.features))
     x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
     return jnp.einsum("bei,eio->beo", x, kernel) + bias
+
+
+class EventHeads(nn.Module):
+  """From each event's vector to its logit through a fully connected layer with ReLU. [B,E,D] -> [B,E] float32."""
+
+  units: int
+  axis_name: str | None = None
+  dtype: Dtype = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+    x = EventDense(self.units, self.dtype, name="hidden")(x)
+    x = NormActivation(nn.relu, 2, self.axis_name, self.dtype, name="norm")(x, train=train)
+    return EventDense(1, jnp.float32, name="logits")(x)[..., 0]

@@ -11,7 +11,7 @@ class Outputs:
   Attributes:
     audio_logits: [B,E], the audio branch's events (Section 2.1).
     visual_logit: [B], the performer vocalises (Section 2.2).
-    audio_visual_logits: [B,E], the events after fusion (Section 2.3).
+    audio_visual_logits: [B,E], the events after fusion (Section 2.3), or of images alone where there is no sound.
     audio_embeddings: [B,E,D], the core representation vectors q_i.
     visual_embedding: [B,D], the vocalisation vector K; zeros where a block has no image.
     attention: [B,E] float32, Eq. 1; sums to 1 over E.

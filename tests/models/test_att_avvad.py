@@ -138,8 +138,13 @@ def test_gradients_equal_the_separate_form(inputs):
   np.testing.assert_allclose(gru["recurrent_bias"][both], gru["input_bias"][both], atol=1e-6)
   gru["recurrent_bias"] = gru["recurrent_bias"].at[both].set(0.0)
   actual = separate_variables(TINY, {"params": actual, "batch_stats": stats})["params"]
-  # A bias before a normalisation has no gradient but rounding: hence a tolerance in absolute numbers.
-  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5, rtol=1e-4), actual, expected)
+
+  # Rounding goes with the largest numbers that were added up, not with their sum; a bias before a normalisation has no
+  # gradient but rounding.
+  def assert_close(a, b):
+    np.testing.assert_allclose(a, b, atol=2e-5 + 1e-4 * np.abs(b).max())
+
+  jax.tree.map(assert_close, actual, expected)
 
 
 def test_named_outputs(inputs, variables):
@@ -239,7 +244,7 @@ def test_bfloat16_is_finite_and_close(inputs):
 
 def test_registry_names_what_it_has():
   assert build("att_avvad", filters=8) == AttAvvad(filters=8)
-  with pytest.raises(ValueError, match="'att_avad'; expected one of att_avvad"):
+  with pytest.raises(ValueError, match="'att_avad'; expected one of att_avvad, audio_only, visual_only"):
     build("att_avad")
   with pytest.raises(ValueError, match=r"no field filter;.* filters"):
     build("att_avvad", filter=8)

@@ -1,0 +1,136 @@
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from attavvad_jax.events import EVENTS
+from attavvad_jax.losses import binary_cross_entropies, mean_terms
+from attavvad_jax.models import build
+from attavvad_jax.models.ablations import AudioOnly, VisualOnly
+from attavvad_jax.models.att_avvad import AttAvvad
+
+FIELDS = {
+  "audio_only": ("num_events", "embedding_dim", "filters", "gru_units", "audio_kernel_sizes"),
+  "visual_only": (
+    "num_events",
+    "embedding_dim",
+    "filters",
+    "visual_kernel_sizes",
+    "visual_strided_kernel_sizes",
+    "visual_strides",
+  ),
+}
+TINY = AttAvvad(
+  embedding_dim=6,
+  filters=4,
+  gru_units=3,
+  audio_kernel_sizes=((3, 5),),
+  visual_kernel_sizes=((3, 7),),
+  visual_strided_kernel_sizes=((5, 5),),
+  visual_strides=((3, 3),),
+  dropout_rate=0.0,
+)
+
+
+def _tiny(name):
+  return build(name, dropout_rate=0.0, **{field: getattr(TINY, field) for field in FIELDS[name]})
+
+
+@pytest.fixture(scope="module")
+def inputs():
+  rng = np.random.default_rng(1)
+  mask = np.ones((8, 3), bool)
+  mask[0] = False
+  return (
+    rng.normal(size=(8, 5, 12)).astype(np.float32),
+    rng.random((8, 3, 14, 10)).astype(np.float32),
+    mask,
+  )
+
+
+@functools.partial(jax.jit, static_argnames="model")
+def _apply(model, variables, *inputs):
+  return model.apply(variables, *inputs, train=False)
+
+
+def _count(model, height, width):
+  shapes = (jnp.zeros((1, 15, 64)), jnp.zeros((1, 3, height, width)), jnp.ones((1, 3), bool))
+  tree = jax.eval_shape(lambda key: model.init(key, *shapes, train=False), jax.random.key(0))
+  return sum(leaf.size for leaf in jax.tree.leaves(tree))
+
+
+def test_parameter_counts_by_hand():
+  # ATT-AVVAD's 943,113 at 112 x 112 are the audio branch, the visual branch and four heads of 128 inputs.
+  heads = 4 * (128 * (128 + 1 + 4) + (128 + 1))
+  gated = [2 * 32 * (area * channels + 5) for area, channels in ((65, 3), (65, 32), (33, 32), (21, 32))]
+  strided = [32 * (area * 32 + 5) for area in (25, 25, 9, 9)]
+  visual = sum(gated) + sum(strided) + 128 * (4 * 4 * 32 + 5) + 129
+  assert _count(VisualOnly(), 112, 112) == visual + heads
+  assert _count(AudioOnly(), 112, 112) == 943_113 - visual - heads
+
+
+def test_audio_only_is_the_audio_branch(inputs):
+  log_mel, images, mask = inputs
+  variables = TINY.init(jax.random.key(0), *inputs, train=False)
+  expected = _apply(TINY, variables, *inputs)
+  own = {collection: {"audio": tree["audio"]} for collection, tree in variables.items()}
+  outputs = _apply(_tiny("audio_only"), own, log_mel, 1 - images, ~mask)
+  np.testing.assert_allclose(outputs.audio_logits, expected.audio_logits, atol=1e-6)
+  given = {name for name, value in vars(outputs).items() if value is not None}
+  assert given == {"audio_logits", "audio_embeddings"}
+
+
+def test_visual_only_puts_k_in_the_place_of_the_fused_vectors(inputs):
+  log_mel, images, mask = inputs
+  model = _tiny("visual_only")
+  variables = model.init(jax.random.key(2), *inputs, train=False)
+  outputs = _apply(model, variables, 0 * log_mel, images, mask)
+  p, s = variables["params"]["events"], variables["batch_stats"]["events"]["norm"]
+  k = np.asarray(outputs.visual_embedding, np.float64)
+  for event in range(4):
+    hidden = k @ np.asarray(p["hidden"]["kernel"][event]) + np.asarray(p["hidden"]["bias"][event])
+    normed = (hidden - s["mean"][event]) / np.sqrt(np.asarray(s["var"][event]) + 1e-5)
+    relu = np.maximum(normed * p["norm"]["scale"][event] + p["norm"]["bias"][event], 0)
+    logit = relu @ np.asarray(p["logits"]["kernel"][event]) + np.asarray(p["logits"]["bias"][event])
+    np.testing.assert_allclose(outputs.audio_visual_logits[:, event], logit[:, 0], atol=1e-5)
+  assert outputs.audio_logits is None
+  # Sound changes nothing, images do, and a block without any is decided like every other such block.
+  again = _apply(model, variables, log_mel, images, mask)
+  np.testing.assert_array_equal(outputs.audio_visual_logits, again.audio_visual_logits)
+  turned = _apply(model, variables, log_mel, images[:, :, ::-1], mask).audio_visual_logits
+  changed = np.abs(turned - outputs.audio_visual_logits).max(axis=1) > 1e-6
+  np.testing.assert_array_equal(changed, mask.any(axis=1))
+
+
+@pytest.mark.parametrize("name", ["audio_only", "visual_only"])
+def test_learns_one_batch_by_heart(inputs, name):
+  model = _tiny(name)
+  log_mel, images, mask = inputs
+  mask = np.ones_like(mask)
+  labels = np.arange(8) % len(EVENTS)
+  variables = model.init(jax.random.key(0), *inputs, train=False)
+  optimiser = optax.adam(0.03)
+
+  @jax.jit
+  def step(params, state):
+    def loss(params):
+      outputs, _ = model.apply(
+        {**variables, "params": params}, log_mel, images, mask, train=True, mutable=["batch_stats"]
+      )
+      terms = mean_terms(binary_cross_entropies(outputs, labels, mask, np.ones(8, bool)))
+      return sum(terms.values()) / len(terms)
+
+    value, gradient = jax.value_and_grad(loss)(params)
+    changes, state = optimiser.update(gradient, state)
+    return optax.apply_updates(params, changes), state, value
+
+  params, state = variables["params"], optimiser.init(variables["params"])
+  values = []
+  for _ in range(150):
+    params, state, value = step(params, state)
+    values.append(float(value))
+  assert values[0] > 0.5
+  assert values[-1] < 0.05
