@@ -11,8 +11,9 @@ import contextlib
 import dataclasses
 import math
 import os
+import tempfile
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import IO, Any, NamedTuple, Self
 
 import cv2
 import numpy as np
@@ -84,13 +85,12 @@ class FaceDetector:
     self._model_path = model_path
     self._threshold = threshold
     self._detector: Any = None
-    self._sizes_seen: set[tuple[int, int]] = set()
 
   def __enter__(self) -> Self:
     from attavvad_jax.media import face_model
 
     path = face_model.resolve(self._model_path)
-    with _silent_stderr():
+    with _silent_stderr() as printed:
       try:
         import mediapipe
         from mediapipe.tasks.python import BaseOptions, vision
@@ -100,10 +100,12 @@ class FaceDetector:
         )
         self._image, self._format = mediapipe.Image, mediapipe.ImageFormat.SRGB
         self._detector = vision.FaceDetector.create_from_options(options)
-        # One line of theirs is printed once a process, when their memory happens to lie badly: several sizes bring it
-        # out here, nearly always.
-        for side in (64, 192, 480, 720):
+        # One line of theirs is printed once a process, when their memory happens to lie badly: it is brought out here.
+        for side in (64, 192, 480, 720) * 5:
           self._detect_whole(np.zeros((side, side, 3), np.uint8))
+          printed.seek(0)
+          if b"not aligned" in printed.read():
+            break
       except (ImportError, OSError) as error:
         raise MediaError(
           f"mediapipe cannot start ({error}); on Debian and its kin: apt-get install {SYSTEM_LIBRARIES}"
@@ -133,11 +135,7 @@ class FaceDetector:
 
   def _detect_whole(self, rgb: np.ndarray) -> np.ndarray:
     height, width = rgb.shape[:2]
-    # The same may happen at each new size. Not at every call: other threads may want stderr.
-    silence = contextlib.nullcontext() if (height, width) in self._sizes_seen else _silent_stderr()
-    self._sizes_seen.add((height, width))
-    with silence:
-      found = self._detector.detect(self._image(image_format=self._format, data=rgb)).detections
+    found = self._detector.detect(self._image(image_format=self._format, data=rgb)).detections
     rows = [
       (box.origin_x / width, box.origin_y / height, box.width / width, box.height / height, face.categories[0].score)
       for face in found
@@ -147,17 +145,16 @@ class FaceDetector:
 
 
 @contextlib.contextmanager
-def _silent_stderr() -> Iterator[None]:
-  """Sends what libraries print below Python's level to nowhere."""
+def _silent_stderr() -> Iterator[IO[bytes]]:
+  """Keeps what libraries print below Python's level off the screen: it goes to the file that is yielded."""
   saved = os.dup(2)
-  nowhere = os.open(os.devnull, os.O_WRONLY)
   try:
-    os.dup2(nowhere, 2)
-    yield
+    with tempfile.TemporaryFile() as printed:
+      os.dup2(printed.fileno(), 2)
+      yield printed
   finally:
     os.dup2(saved, 2)
     os.close(saved)
-    os.close(nowhere)
 
 
 def _tiles(width: int, height: int) -> list[tuple[int, int, int]]:
