@@ -7,6 +7,7 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "attavvad_jax" / "__init__.py").read_text(encoding="utf-8"))
+BEAM = ["apache-beam>=2.77,<3"]
 
 setup(
   name="attavvad_jax",
@@ -22,6 +23,7 @@ setup(
   entry_points={"console_scripts": ["attavvad = attavvad_jax.cli:main"]},
   install_requires=[
     "absl-py>=2.1,<3",
+    "array_record>=0.5.1,<0.9",
     "av>=14,<19",
     "flax>=0.10.2,<0.13",
     "grain>=0.2.9,<0.3",
@@ -40,9 +42,21 @@ setup(
     "tqdm>=4.66,<5",
   ],
   extras_require={
+    "beam": BEAM,
     "simulation": ["espeakng-loader>=0.2.4,<0.3", "scipy>=1.14"],
     "benchmark": ["librosa>=0.11,<0.12"],
-    "test": ["hypothesis>=6.100", "librosa>=0.11,<0.12", "mypy>=1.10", "pytest>=8", "pytest-xdist>=3.6", "ruff>=0.6"],
+    "test": [
+      *BEAM,
+      "hypothesis>=6.100",
+      "librosa>=0.11,<0.12",
+      "mypy>=1.10",
+      "praatio>=6.2,<7",
+      "pympi-ling>=1.70,<2",
+      "pysubs2>=1.7,<2",
+      "pytest-xdist>=3.6",
+      "pytest>=8",
+      "ruff>=0.6",
+    ],
   },
   classifiers=[
     "Programming Language :: Python :: 3.11",

@@ -1,26 +1,53 @@
 """Reads and writes label files: one module a format, one registry.
 
+| format | extension | read | written | holds |
+| --- | --- | --- | --- | --- |
+| `json` | .json | yes | yes | everything: duration, scores, metadata |
+| `tsv`, `csv` | .tsv, .csv | yes | yes | scores; read with 2 to 5 columns, with or without a header, as sed_eval does |
+| `rttm` | .rttm | yes | yes | scores (as confidence) |
+| `audacity` | .txt | yes | yes | |
+| `textgrid` | .TextGrid | yes | yes | duration |
+| `elan` | .eaf | yes | yes | times to the millisecond |
+| `ava` | .csv | yes | by name | voice or none, 25 times a second; no event but speech comes back |
+| `mavc100` | .csv | yes | no | |
+| `webvtt`, `srt` | .vtt, .srt | no | yes | times to the millisecond |
+
+Where nothing else is said, times and scores are written to the millionth. The content decides in which format a file
+is read; its extension counts only where the content fits none, so that the error speaks of the format that was meant.
+A file is the labels of one recording: rows of several are an error.
+
 What happens to times, in every format:
 
 | in the file | treatment |
 | --- | --- |
-| not in order of onset | sorted |
+| not in order of onset | sorted (MAVC100: cues, before they are paired; AVA: a face's frames, before they are joined) |
 | overlapping | kept; a timeline may hold events that overlap |
 | negative, not finite, offset before onset | error that names the file and the line |
-| onset equal to offset | dropped, `AnnotationWarning` |
+| onset equal to offset | dropped, `AnnotationWarning`, as on writing what rounding leaves no length |
 | offset beyond the duration | clipped to it, `AnnotationWarning` |
 | onset at or beyond the duration | dropped, `AnnotationWarning` |
 
-A millisecond beyond the duration is rounding: it is clipped without a warning. Labels are matched without regard to
-case; `ALIASES` lists the other spellings that are understood.
+A millisecond beyond the duration is rounding: it is clipped without a warning. A tier of a TextGrid or of ELAN cannot
+hold overlaps: writing makes a tier for each event, and further ones where events of one kind overlap. AVA's rows say
+whether anybody is heard: overlaps of what one face says become one event.
+
+Labels are matched without regard to case; `ALIASES` lists the other spellings that are understood, and `read` takes
+further ones. In formats with tiers, a tier that is named after an event holds that event, and elsewhere the label says
+it. What is not understood is an error that lists it.
+
+A file that was cut off is told from a whole one wherever that can be: JSON, ELAN and TextGrid by their structure (an
+error), the other formats, which are lists of lines, by an incomplete line (an error) or by a last line without a line
+end (an `AnnotationWarning`). A list that was cut at a line end is a shorter list, except for MAVC100's, where a cue
+that is never closed is an error.
 """
 
 from attavvad_jax.annotations.base import ALIASES, AnnotationError, AnnotationWarning, Document, Entry, Format
-from attavvad_jax.annotations.registry import FORMATS, read, write
+from attavvad_jax.annotations.registry import FORMATS, LABEL_SUFFIXES, read, write
 
 __all__ = [
   "ALIASES",
   "FORMATS",
+  "LABEL_SUFFIXES",
   "AnnotationError",
   "AnnotationWarning",
   "Document",

@@ -7,7 +7,9 @@
       ]
     }
 
-`events` is needed, `duration_s` and `score` are not; `score` may be null.
+`events` is needed, `duration_s` and `score` are not; `score` may be null. A key may not be there twice.
+
+Library: Python's own json.
 """
 
 import bisect
@@ -31,7 +33,9 @@ def recognises(text: str) -> bool:
 def parse(text: str, name: str) -> Document:
   """Entries and duration of a JSON document; `name` is the file, for errors."""
   try:
-    document = json.loads(text)
+    document = json.loads(text, object_pairs_hook=_object)
+  except AnnotationError as error:
+    raise AnnotationError(f"{name}: {error}") from None
   except json.JSONDecodeError as error:
     raise AnnotationError(f"{name}:{error.lineno}: not JSON: {error.msg}") from None
   except (RecursionError, ValueError) as error:  # nested too deep, a number of thousands of digits
@@ -47,12 +51,13 @@ def parse(text: str, name: str) -> Document:
   return Document([_entry(item, line_at(start), name) for item, start in items], duration_s)
 
 
-def render(timeline: Timeline, metadata: Mapping[str, Any]) -> str:
-  """One event a line; the metadata follow the events.
+def render(timeline: Timeline, metadata: Mapping[str, Any], name: str) -> str:
+  """One event a line; the metadata follow the events. The name has no place.
 
   Raises:
     ValueError: metadata use one of our names, or hold what JSON cannot.
   """
+  del name
   clash = {"duration_s", "events"} & set(metadata)
   if clash:
     raise ValueError(f"metadata hold {', '.join(sorted(clash))}; expected other names than those of the label file")
@@ -70,6 +75,16 @@ def render(timeline: Timeline, metadata: Mapping[str, Any]) -> str:
 
 
 FORMAT = Format(suffixes=(".json",), recognises=recognises, parse=parse, render=render)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+  """An object, where no key hides an earlier one of the same name with all that it holds."""
+  items: dict[str, Any] = {}
+  for key, value in pairs:
+    if key in items:
+      raise AnnotationError(f"key {key!r} is there twice in one object; expected each key once")
+    items[key] = value
+  return items
 
 
 def _item(event: Event) -> dict[str, Any]:

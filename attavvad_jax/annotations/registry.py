@@ -1,38 +1,63 @@
 """The registry of label formats, and the two functions that read and write any of them."""
 
+import codecs
 from collections.abc import Mapping
 import os
 from pathlib import Path
 from typing import Any
 import warnings
 
-from attavvad_jax.annotations import json_events, tsv
-from attavvad_jax.annotations.base import AnnotationError, AnnotationWarning, Format, to_timeline
-from attavvad_jax.events import Timeline
+from attavvad_jax.annotations import audacity, ava, elan, json_events, mavc100, rttm, subtitles, tables, textgrid
+from attavvad_jax.annotations.base import AnnotationError, AnnotationWarning, Format, lines, to_timeline
+from attavvad_jax.events import Event, Timeline
 from attavvad_jax.files import write_text
 
-# Content is tried in this order.
+# Content is tried in this order; of formats that share an extension, the first has it.
 FORMATS: dict[str, Format] = {
   "json": json_events.FORMAT,
-  "tsv": tsv.FORMAT,
+  "elan": elan.FORMAT,
+  "textgrid": textgrid.FORMAT,
+  "rttm": rttm.FORMAT,
+  "audacity": audacity.FORMAT,
+  "tsv": tables.TSV,
+  "csv": tables.CSV,
+  "ava": ava.FORMAT,
+  "mavc100": mavc100.FORMAT,
+  "webvtt": subtitles.WEBVTT,
+  "srt": subtitles.SRT,
 }
 
+# Extensions of label files that can be read, in lower case: what to look for beside a video.
+LABEL_SUFFIXES: tuple[str, ...] = tuple(
+  dict.fromkeys(suffix for format in FORMATS.values() if format.parse is not None for suffix in format.suffixes)
+)
 
-def read(path: str | os.PathLike[str], duration_s: float | None = None) -> Timeline:
+_BYTE_ORDER_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def read(
+  path: str | os.PathLike[str],
+  duration_s: float | None = None,
+  *,
+  labels: Mapping[str, str | None] | None = None,
+) -> Timeline:
   """Reads a label file of any format that can be read.
 
   The content decides the format, and the extension where the content fits none.
 
   Args:
-    path: a file in UTF-8, with or without a byte order mark, with any line ends.
+    path: a file in UTF-8, with or without a byte order mark, or in UTF-16 with one, with any line ends.
     duration_s: length of the recording in seconds. Where None, what the file says, or else the last offset.
+    labels: events for labels (or tiers) of other names, without regard to case: `{"spk1": "speech", "lyrics": None}`,
+      where None leaves out what has that label; "" is for events without one, as in a table with two columns.
 
   Raises:
     AnnotationError: the content is in no known format, or cannot be right; names file and line.
+    ValueError: `labels` name an event that is none of `EVENTS`.
     OSError: the file is missing or cannot be read.
 
   Warns:
-    AnnotationWarning: an event was clipped or dropped, or the file is empty.
+    AnnotationWarning: an event was clipped, dropped or repaired, or the file is empty or stops within a line.
   """
   path = Path(path)
   text = _decode(path)
@@ -40,8 +65,9 @@ def read(path: str | os.PathLike[str], duration_s: float | None = None) -> Timel
     warnings.warn(AnnotationWarning(f"{path}: empty file; read as a recording without events"), stacklevel=2)
   parse = _find_format(text, path).parse
   assert parse is not None  # `_find_format` looks only at formats that can be read
-  timeline, losses = to_timeline(parse(text, str(path)), str(path), duration_s)
-  for loss in losses:
+  document = parse(text, str(path))
+  timeline, losses = to_timeline(document, str(path), duration_s, labels or {})
+  for loss in (*document.notes, *losses):
     warnings.warn(AnnotationWarning(loss), stacklevel=2)
   return timeline
 
@@ -55,30 +81,47 @@ def write(
   """Writes a label file; a file of that name is replaced only once the new one is whole.
 
   Args:
-    timeline: what to write. Times and scores are rounded to the millionth.
-    path: the file to write.
+    timeline: what to write. Times are rounded to the format's `decimals`, scores to the millionth.
+    path: the file to write; its name without the extension is the recording's in formats that name it.
     format: a name of `FORMATS`; where None, the extension decides.
     metadata: further fields for formats that have a place for them (JSON); others leave them out.
 
   Raises:
     ValueError: an unknown format or extension, a format that is only read, or metadata that do not fit.
     OSError: the folder is missing or cannot be written to.
+
+  Warns:
+    AnnotationWarning: an event has no length, or none that is left by rounding, and was dropped.
   """
   path = Path(path)
-  render = (_format_by_suffix(path, "render") if format is None else _format_by_name(format)).render
-  if render is None:
+  chosen = _format_by_suffix(path, "render") if format is None else _format_by_name(format)
+  if chosen.render is None:
     raise ValueError(f"format {format!r} can be read but not written; expected one of {_names('render')}")
-  write_text(path, render(timeline, metadata or {}))
+  events = []
+  for event in timeline:
+    onset_s, offset_s = round(event.onset_s, chosen.decimals), round(event.offset_s, chosen.decimals)
+    if onset_s < offset_s:
+      events.append(Event(onset_s, offset_s, event.label, event.score))
+    else:
+      loss = f"{path}: {event.label} at {event.onset_s} s has no length to {chosen.decimals} decimals; dropped"
+      warnings.warn(AnnotationWarning(loss), stacklevel=2)
+  rounded = Timeline(events, round(timeline.duration_s, chosen.decimals))
+  write_text(path, chosen.render(rounded, metadata or {}, path.stem))
 
 
 def _decode(path: Path) -> str:
   data = path.read_bytes()
+  encoding, called = ("utf-16", "UTF-16") if data.startswith(_BYTE_ORDER_MARKS) else ("utf-8-sig", "UTF-8")
   try:
-    return data.decode("utf-8-sig")
+    text = data.decode(encoding)
   except UnicodeDecodeError as error:
-    line = data.count(b"\n", 0, error.start) + 1
+    line = len(lines(data[: error.start].decode(encoding, "replace")))
     byte = data[error.start]
-    raise AnnotationError(f"{path}:{line}: byte 0x{byte:02x} is not UTF-8; save the file as UTF-8 text") from None
+    raise AnnotationError(f"{path}:{line}: byte 0x{byte:02x} is not {called}; save the file as UTF-8 text") from None
+  if "\0" in text:
+    line = len(lines(text[: text.index("\0")]))
+    raise AnnotationError(f"{path}:{line}: NUL character; expected text in UTF-8, or in UTF-16 with a byte order mark")
+  return text
 
 
 def _find_format(text: str, path: Path) -> Format:

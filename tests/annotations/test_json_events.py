@@ -75,6 +75,7 @@ def test_bad_events_name_file_and_line(tmp_path, event, message):
     ('{"duration_s": 3}', "no list of events"),
     ('{"events": {}}', "no list of events"),
     ("[1]", "no list of events"),
+    (f'{{"events": [{GOOD}],\n"events": []}}', "key 'events' is there twice in one object"),
     ('{"events": [],\n"duration_s": "long"}', r"clip\.json:2: duration_s is 'long'"),
     ('{"events": [], "duration_s": -1}', "duration is -1.0 s"),
     ('{"events": ' + "[" * 100_000, "not JSON that can be read"),

@@ -1,0 +1,81 @@
+"""RTTM (Rich Transcription Time Marked), as NIST's evaluations and speaker diarisation use it.
+
+    SPEAKER clip_1 1 0.5 0.75 <NA> <NA> speech 0.93 <NA>
+
+Type, recording, channel, onset and duration in seconds, spelling, subtype, name, confidence, and (not in old files) a
+lookahead time. The name says the event, the confidence is the score. Comments (`;;`) and `SPKR-INFO` lines hold no
+event; other types than SPEAKER are an error, as are names of speakers that no `labels` maps to events.
+
+Library: none; pyannote.core writes these lines but reads them only through pyannote.database, which needs pandas and
+names no lines.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from attavvad_jax.annotations.base import (
+  AnnotationError,
+  Document,
+  Entry,
+  Format,
+  cut_off_notes,
+  filled_lines,
+  format_number,
+  one_recording,
+  to_identifier,
+  to_number,
+)
+from attavvad_jax.events import Timeline
+
+_COMMENT = ";;"
+_NONE = "<NA>"
+_EXPECTED = "SPEAKER recording channel onset duration <NA> <NA> name confidence <NA>"
+_NUM_FIELDS = (9, 10)
+_TYPES = ("SPEAKER", "SPKR-INFO")
+
+
+def recognises(text: str) -> bool:
+  """Whether the first line that is no comment has a type that we read and as many fields as RTTM has."""
+  fields = next((line.split() for _, line in filled_lines(text) if not line.lstrip().startswith(_COMMENT)), [])
+  return len(fields) in _NUM_FIELDS and fields[0] in _TYPES
+
+
+def parse(text: str, name: str) -> Document:
+  """Entries of an RTTM file; `name` is the file, for errors."""
+  entries, recordings = [], []
+  for number, line in filled_lines(text):
+    if line.lstrip().startswith(_COMMENT):
+      continue
+    where = f"{name}:{number}"
+    fields = line.split()
+    if len(fields) not in _NUM_FIELDS:
+      raise AnnotationError(f"{where}: {len(fields)} fields; expected 9 or 10: {_EXPECTED}")
+    if fields[0] not in _TYPES:
+      raise AnnotationError(f"{where}: type is {fields[0]!r}; expected {' or '.join(_TYPES)}")
+    recordings.append((number, fields[1]))
+    if fields[0] == "SPEAKER":
+      entries.append(_entry(fields, number, where))
+  one_recording(recordings, name)
+  return Document(entries, notes=cut_off_notes(text, name))
+
+
+def render(timeline: Timeline, metadata: Mapping[str, Any], name: str) -> str:
+  """One SPEAKER line an event. `name` is the recording, with `_` for what a field cannot hold; no metadata."""
+  del metadata
+  text = []
+  for event in timeline:
+    score = _NONE if event.score is None else format_number(event.score)
+    times = f"{format_number(event.onset_s)} {format_number(event.duration_s)}"
+    text.append(f"SPEAKER {to_identifier(name)} 1 {times} {_NONE} {_NONE} {event.label} {score} {_NONE}\n")
+  return "".join(text)
+
+
+FORMAT = Format(suffixes=(".rttm",), recognises=recognises, parse=parse, render=render)
+
+
+def _entry(fields: list[str], number: int, where: str) -> Entry:
+  onset_s = to_number(fields[3], "onset", where)
+  duration_s = to_number(fields[4], "duration", where)
+  score = None if fields[8] == _NONE else to_number(fields[8], "confidence", where)
+  # The sum of two decimal numbers is a decimal number: rounding takes float's error off it.
+  return Entry(number, onset_s, round(onset_s + duration_s, 6), "" if fields[7] == _NONE else fields[7], score)

@@ -1,0 +1,194 @@
+"""TextGrids of Praat: text files in the long or the short form, in UTF-8 or UTF-16.
+
+Both forms hold the same values in the same order, and all words between them are decoration; so one reader serves
+both, as in Praat itself: https://www.fon.hum.uva.nl/praat/manual/TextGrid_file_formats.html
+
+A tier that is named after an event holds that event, whatever its texts; in other tiers the text says it. Intervals
+without text are no event. A point has no length, and is dropped with a warning as all such events are. The sizes that
+a TextGrid declares must fit what it holds.
+
+Written: the long form, with a tier for each event; where events of one kind overlap, further tiers (`speech 2`), for
+the intervals of a tier cannot. Scores and metadata have no place.
+
+Library: none. Of the 519 ways to cut a small TextGrid short, praatio 6.2.2 reads 102 as one with fewer intervals and
+fails on 102 with an IndexError, and it names no lines; it reads what is written here in the tests.
+"""
+
+from collections.abc import Iterator, Mapping
+import dataclasses
+import re
+from typing import Any
+
+from attavvad_jax.annotations.base import AnnotationError, Document, Entry, Format, format_number, without_overlaps
+from attavvad_jax.events import Event, Timeline
+
+# A text ("" inside it is a quote), a flag, a comment; or any other word, of which only numbers count.
+_TOKEN = re.compile(r'"(?:[^"]|"")*"(?!\S)|!.*|\S+')
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_FILE_TYPE = "ooTextFile"
+
+
+def recognises(text: str) -> bool:
+  """Whether the text begins as Praat's text files do."""
+  return re.match(rf'\s*File type = "{_FILE_TYPE}"', text) is not None
+
+
+def parse(text: str, name: str) -> Document:
+  """Entries and duration of a TextGrid; `name` is the file, for errors."""
+  values = _Values(text, name)
+  values.expect(_FILE_TYPE, "file type")
+  values.expect("TextGrid", "object class")
+  values.number("start of the file")
+  end_s = values.number("end of the file")
+  entries: list[Entry] = []
+  if values.flag() == "<exists>":
+    for _ in range(values.size("number of tiers")):
+      entries += _tier(values)
+  values.end()
+  return Document(entries, end_s)
+
+
+def render(timeline: Timeline, metadata: Mapping[str, Any], name: str) -> str:
+  """A TextGrid in the long form. No metadata, no name."""
+  del metadata, name
+  end_s = max([timeline.duration_s, *(event.offset_s for event in timeline)])
+  tiers = without_overlaps(timeline)
+  text = [
+    f'File type = "{_FILE_TYPE}"',
+    'Object class = "TextGrid"',
+    "",
+    "xmin = 0",
+    f"xmax = {format_number(end_s)}",
+    "tiers? <exists>" if tiers else "tiers? <absent>",
+  ]
+  if tiers:
+    text += [f"size = {len(tiers)}", "item []:"]
+  for number, (tier, events) in enumerate(tiers, start=1):
+    intervals = list(_intervals(events, end_s))
+    text += [
+      f"    item [{number}]:",
+      '        class = "IntervalTier"',
+      f'        name = "{tier}"',
+      "        xmin = 0",
+      f"        xmax = {format_number(end_s)}",
+      f"        intervals: size = {len(intervals)}",
+    ]
+    for index, (onset_s, offset_s, label) in enumerate(intervals, start=1):
+      text += [
+        f"        intervals [{index}]:",
+        f"            xmin = {format_number(onset_s)}",
+        f"            xmax = {format_number(offset_s)}",
+        f'            text = "{label}"',
+      ]
+  return "\n".join(text) + "\n"
+
+
+FORMAT = Format(suffixes=(".textgrid",), recognises=recognises, parse=parse, render=render)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Token:
+  text: str
+  line: int
+
+
+class _Values:
+  """The values of a file in order, each asked for by what it should be."""
+
+  def __init__(self, text: str, name: str):
+    self._name = name
+    self._last_line = text.rstrip().count("\n") + 1
+    self._tokens = self._scan(text)
+    self.line = 1
+
+  @property
+  def where(self) -> str:
+    return f"{self._name}:{self.line}"
+
+  def string(self, what: str) -> str:
+    text = self._next(what).text
+    if not text.startswith('"'):
+      raise AnnotationError(f"{self.where}: {what} is {_shorten(text)}; expected a text in quotes")
+    return text[1:-1].replace('""', '"')
+
+  def expect(self, value: str, what: str) -> None:
+    text = self.string(what)
+    if text != value:
+      raise AnnotationError(f"{self.where}: {what} is {text!r}; expected {value!r}")
+
+  def number(self, what: str) -> float:
+    text = self._next(what).text
+    if not _NUMBER.fullmatch(text):
+      raise AnnotationError(f"{self.where}: {what} is {_shorten(text)}; expected a number")
+    return float(text)
+
+  def size(self, what: str) -> int:
+    value = self.number(what)
+    if value < 0 or not value.is_integer():
+      raise AnnotationError(f"{self.where}: {what} is {value}; expected a whole number")
+    return int(value)
+
+  def flag(self) -> str:
+    text = self._next("<exists>").text
+    if text not in ("<exists>", "<absent>"):
+      raise AnnotationError(f"{self.where}: {_shorten(text)} where the tiers begin; expected <exists> or <absent>")
+    return text
+
+  def end(self) -> None:
+    token = next(self._tokens, None)
+    if token is not None:
+      found = f"{self._name}:{token.line}: {_shorten(token.text)} after the last tier"
+      raise AnnotationError(f"{found}; expected as many values as the sizes above say")
+
+  def _next(self, what: str) -> _Token:
+    token = next(self._tokens, None)
+    if token is None:
+      raise AnnotationError(
+        f"{self._name}:{self._last_line}: the file ends; expected {what}; is it cut off, or a size above it too large?"
+      )
+    self.line = token.line
+    return token
+
+  def _scan(self, text: str) -> Iterator[_Token]:
+    line, counted_to = 1, 0
+    for match in _TOKEN.finditer(text):
+      line += text.count("\n", counted_to, match.start())
+      counted_to = match.start()
+      token = match[0]
+      if token.startswith('"') and (len(token) == 1 or not token.endswith('"') or token.count('"') % 2):
+        raise AnnotationError(f"{self._name}:{line}: {_shorten(token)} has no closing quote; expected a text in quotes")
+      if token.startswith(('"', "<")) or _NUMBER.fullmatch(token):
+        yield _Token(token, line)
+
+
+def _shorten(text: str) -> str:
+  """A value for an error: on one line, however long it is or many lines it has."""
+  return repr(text if len(text) <= 40 else f"{text[:40]}…")
+
+
+def _tier(values: _Values) -> Iterator[Entry]:
+  kind = values.string("class of a tier")
+  if kind not in ("IntervalTier", "TextTier"):
+    raise AnnotationError(f"{values.where}: class of a tier is {kind!r}; expected 'IntervalTier' or 'TextTier'")
+  tier = values.string("name of a tier")
+  values.number("start of a tier")
+  values.number("end of a tier")
+  for _ in range(values.size("size of a tier")):
+    onset_s = values.number("time")
+    line = values.line
+    offset_s = values.number("end of an interval") if kind == "IntervalTier" else onset_s
+    label = values.string("text")
+    if label.strip():
+      yield Entry(line, onset_s, offset_s, label, tier=tier)
+
+
+def _intervals(events: list[Event], end_s: float) -> Iterator[tuple[float, float, str]]:
+  """The events of a tier and the gaps between them, which have no text: onset, offset, text."""
+  at_s = 0.0
+  for event in events:
+    if event.onset_s > at_s:
+      yield at_s, event.onset_s, ""
+    yield event.onset_s, event.offset_s, event.label
+    at_s = event.offset_s
+  if at_s < end_s:
+    yield at_s, end_s, ""

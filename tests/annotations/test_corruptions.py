@@ -1,0 +1,299 @@
+"""A thousand label files that something has happened to.
+
+Each must give an `AnnotationError` (and no other exception), an `AnnotationWarning`, or every event that still stands
+in the text. What stands there is counted by `standing`, which knows of each format only what a person sees at a glance.
+Some kinds of damage allow more to be asked; `MUST` says what. A list of lines that is cut exactly at a line end is a
+valid, shorter list: nothing in it tells, and here it has to give all the events that are left.
+"""
+
+import collections
+import gzip
+import re
+import warnings
+
+import numpy as np
+import pytest
+
+from attavvad_jax.annotations import AnnotationError, AnnotationWarning, read, write
+from attavvad_jax.events import Event, Timeline
+
+STEM = "Un_Año"  # the name of the recording stands in some of the files
+CASES_OF_A_KIND = 72
+STRUCTURED = ("json", "elan", "textgrid", "textgrid_short", "textgrid_utf16")
+
+
+# Whole files
+
+
+def draw_timeline(rng):
+  edges = np.sort(rng.choice(np.arange(0, 30_000, 40), 2 * rng.integers(3, 9), replace=False)) / 1000
+  labels = rng.choice(["silence", "speech", "singing"], len(edges) // 2)
+  scores = [None, *rng.integers(0, 101, len(labels) - 1) / 100]
+  events = zip(edges[::2].tolist(), edges[1::2].tolist(), labels.tolist(), scores, strict=True)
+  return Timeline([Event(*event) for event in events], 30.0)
+
+
+def as_mavc100(timeline):
+  text = "\ufeffName\tStart\tDuration\tTime Format\tType\tDescription\r\n"
+  kinds = {"speech": 1, "singing": 2, "silence": 3}
+  for event in timeline:
+    for end, seconds in (("s", event.onset_s), ("e", event.offset_s)):
+      text += f"{kinds[event.label]}{end}\t0:{seconds:06.3f}\t0:00.000\tdecimal\tCue\t\r\n"
+  return text.encode()
+
+
+def as_short(textgrid):
+  """The long form without all that is decoration."""
+  return (
+    "\n".join(
+      line if line.startswith(("File", "Object")) else re.search(r'<exists>|"[^"]*"|[\d.]+$', line)[0]
+      for line in textgrid.splitlines()
+      if line.strip() and not line.rstrip().endswith(":")
+    ).encode()
+    + b"\n"
+  )
+
+
+def draw_file(format, rng, folder):
+  """A whole file of one of `FILES`, as bytes."""
+  timeline = draw_timeline(rng)
+  if format == "mavc100":
+    return as_mavc100(timeline)
+  path = folder / STEM
+  write(timeline, path, format.split("_")[0])
+  data = path.read_bytes()
+  text = data.decode()
+  if format in ("tsv_bare", "csv_two"):
+    rows = text.splitlines(keepends=True)[1:]
+    return (
+      "".join(rows).encode() if format == "tsv_bare" else re.sub(r"(?m)^(.*?,.*?),.*", r"\1", "".join(rows)).encode()
+    )
+  if format == "audacity":
+    return re.sub(r"(?m)^(2.*\n)", "\\1\\\\\t100.0\t4000.0\n", text).encode()
+  if format == "textgrid_short":
+    return as_short(text)
+  return text.encode("utf-16") if format == "textgrid_utf16" else data
+
+
+FILES = ("tsv", "tsv_bare", "csv", "csv_two", "audacity", "rttm", "ava", "mavc100", *STRUCTURED)
+
+
+# Damage: (bytes, generator) -> bytes
+
+
+def lines_of(data):
+  return data.splitlines(keepends=True)
+
+
+def cut(data, rng):
+  return data[: rng.integers(1, len(data))]
+
+
+def cut_at_a_line_end(data, rng):
+  lines = lines_of(data)
+  return b"".join(lines[: rng.integers(1, len(lines))])
+
+
+def wrong_encoding(data, rng):
+  text = data.decode("utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
+  at = rng.integers(0, len(text) + 1)
+  return rng.choice(
+    np.array(
+      [
+        text.encode("utf-16-le"),
+        text.encode("utf-16-be"),
+        text.encode("utf-32"),
+        text.encode("cp037"),
+        (text[:at] + "é" + text[at:]).encode("latin-1"),
+        gzip.compress(text.encode()),
+      ],
+      object,
+    )
+  )
+
+
+def nul_characters(data, rng):
+  at = rng.integers(0, len(data) + 1)
+  return data[:at] + bytes(2 * rng.integers(1, 9)) + data[at:]
+
+
+def swapped_fields(data, rng):
+  lines = lines_of(data)
+  at = rng.integers(0, len(lines))
+  parts = re.split(rb"([\t ,;]+)", lines[at].rstrip(b"\r\n"))
+  end = lines[at][len(lines[at].rstrip(b"\r\n")) :]
+  a, b = 2 * rng.integers(0, len(parts) // 2 + 1, 2)
+  parts[a], parts[b] = parts[b], parts[a]
+  return b"".join([*lines[:at], *parts, end, *lines[at + 1 :]])
+
+
+def deleted_line(data, rng):
+  lines = lines_of(data)
+  del lines[rng.integers(0, len(lines))]
+  return b"".join(lines)
+
+
+def deleted_characters(data, rng):
+  at = rng.integers(0, len(data))
+  return data[:at] + data[at + rng.integers(1, 6) :]
+
+
+def bit_flip(data, rng):
+  damaged = bytearray(data)
+  damaged[rng.integers(0, len(data))] ^= 1 << rng.integers(0, 8)
+  return bytes(damaged)
+
+
+def duplicated_line(data, rng):
+  lines = lines_of(data)
+  at = rng.integers(0, len(lines))
+  return b"".join([*lines[: at + 1], *lines[at:]])
+
+
+def swapped_lines(data, rng):
+  lines = lines_of(data)
+  a, b = rng.integers(0, len(lines), 2)
+  lines[a], lines[b] = lines[b], lines[a]
+  return b"".join(lines)
+
+
+def garbage(data, rng):
+  at, length = rng.integers(0, len(data)), rng.integers(1, 12)
+  return data[:at] + rng.bytes(length) + data[at + length :]
+
+
+def joined_lines(data, rng):
+  lines = lines_of(data)
+  at = rng.integers(0, len(lines))
+  lines[at] = lines[at].rstrip(b"\r\n")
+  return b"".join(lines)
+
+
+def misread_digit(data, rng):
+  digits = [match.start() for match in re.finditer(rb"[0-9]", data)]
+  at = rng.choice(digits)
+  return data[:at] + bytes([b"OlzEAsbT8gB,.:- \t"[rng.integers(0, 17)]]) + data[at + 1 :]
+
+
+def other_delimiters(data, rng):
+  old, new = rng.permutation(np.array([b"\t", b",", b";", b" ", b'"'], object))[:2]
+  return data.replace(old, new)
+
+
+DAMAGE = {
+  damage.__name__: damage
+  for damage in (
+    cut,
+    cut_at_a_line_end,
+    wrong_encoding,
+    nul_characters,
+    swapped_fields,
+    deleted_line,
+    deleted_characters,
+    bit_flip,
+    duplicated_line,
+    swapped_lines,
+    garbage,
+    joined_lines,
+    misread_digit,
+    other_delimiters,
+  )
+}
+
+
+# What is asked for
+
+
+def standing(format, text):
+  """How many events a person sees in a text."""
+  lines = [line for line in re.split(r"[\r\n]+", text) if line.strip()]
+  if format == "json":
+    return text.count('"onset_s"')
+  if format == "elan":
+    return text.count("<ALIGNABLE_ANNOTATION ")
+  if format in ("textgrid", "textgrid_utf16"):
+    return len(re.findall(r'text = "[^"]+"', text))
+  if format == "textgrid_short":
+    # A tier has a class and a name in quotes beside its events.
+    return sum(bool(re.fullmatch(r'"[^"]+"', line)) for line in lines) - 2 * text.count('"IntervalTier"')
+  if format == "mavc100":
+    return max(sum(bool(re.match(f"[123]{end}", line)) for line in lines) for end in "se")
+  if format == "ava":
+    # Of the one face there is: frames that are heard, each after one that is not.
+    rows = sorted((line.split(",") for line in lines if "timestamp" not in line), key=lambda row: float(row[1]))
+    heard = [row[6].strip().upper() == "SPEAKING_AUDIBLE" for row in rows]
+    return sum(now and not before for before, now in zip([False, *heard], heard, strict=False))
+  return sum("onset" not in line.lower() and not line.startswith(("\\", ";;")) for line in lines)
+
+
+def is_detectable_cut(format, before, after):
+  """Of a cut: what is left of a structure is none, and what is left of a list ends within a line."""
+  if format in STRUCTURED:
+    return after.rstrip(b"\0 \r\n") != before.rstrip(b"\0 \r\n")
+  return not after.endswith((b"\r", b"\n"))
+
+
+# What else has to be: of which kinds of damage there must be a word in any case.
+MUST = {
+  "wrong_encoding": lambda format, before, after: True,
+  "nul_characters": lambda format, before, after: True,
+  "cut": is_detectable_cut,
+  "cut_at_a_line_end": is_detectable_cut,
+}
+
+
+def outcome(kind, format, before, after, path):
+  """error, warning or read; fails where the damage was passed over in silence."""
+  path.write_bytes(after)
+  labels = {"": "singing"} if format == "csv_two" else None
+  message = timeline = None
+  with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    try:
+      timeline = read(path, labels=labels)
+    except AnnotationError as error:
+      message = str(error)
+  if message is not None:
+    assert "\n" not in message
+    assert message.startswith(f"{path}:")
+    return "error"
+  assert {warning.category for warning in caught} <= {AnnotationWarning}
+  if caught:
+    return "warning"
+  assert not (kind in MUST and MUST[kind](format, before, after)), f"{kind} of {format} passed over: {after!r}"
+  text = after.decode("utf-16" if after.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
+  assert len(timeline) >= standing(format, text), f"{kind} of {format}: {timeline} read from {text}"
+  return "read"
+
+
+def run(kind, count, seed, folder):
+  rng = np.random.default_rng(seed)
+  outcomes = collections.Counter()
+  for case in range(count):
+    format = FILES[case % len(FILES)]
+    before = draw_file(format, rng, folder)
+    after = before
+    while after == before:
+      after = DAMAGE[kind](before, rng)
+    # Without an extension nothing but the content tells the format; with one there is a format to fall back on.
+    suffix = rng.choice(["", ".tsv", ".csv", ".txt", ".rttm", ".json", ".eaf", ".TextGrid"])
+    outcomes[outcome(kind, format, before, after, folder / f"{STEM}_{case}{suffix}")] += 1
+  return outcomes
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_damage_is_never_passed_over(kind, tmp_path):
+  outcomes = run(kind, CASES_OF_A_KIND, list(kind.encode()), tmp_path)
+  assert outcomes.total() * len(DAMAGE) > 1000
+
+
+@pytest.mark.parametrize("format", FILES)
+def test_whole_files_are_read_without_a_word(format, tmp_path):
+  rng = np.random.default_rng(7)
+  for case in range(3):
+    data = draw_file(format, rng, tmp_path)
+    path = tmp_path / f"{STEM}_{case}"
+    assert outcome("none", format, data, data, path) == "read"
+    text = data.decode("utf-16" if format == "textgrid_utf16" else "utf-8-sig")
+    labels = {"": "singing"} if format == "csv_two" else None
+    assert len(read(path, labels=labels)) == standing(format, text) > 0
