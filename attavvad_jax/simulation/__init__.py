@@ -1,20 +1,26 @@
 """Simulated performances: videos with exact labels that a model can only solve by asking whose voice is heard.
 
-Simulated: a performer in front of a camera who speaks, sings, is silent, or keeps the mouth shut while others are
-heard; a mouth that follows the performer's own voice alone; voices off camera from the same population, in about
-six tenths of the time labelled others; backing music in a key that the singing keeps to, crowd, applause, room tone
-and reverberation; people who differ in face, hair, glasses, beard, framing, light and backdrop, who blink, look around
-and sway. Speech and singing of a person come from one vocal tract. Timelines come from a semi-Markov model near the
-statistics of MAVC100.
+Simulated:
+- A performer in front of a camera who speaks, sings, is silent, or is not the source of what is heard, when and for how
+  long as in MAVC100; a mouth that follows the performer's own voice.
+- Speech and singing of a person from one vocal tract, in some thirty languages' sounds.
+- Music with harmony, bass and drums in a key that the singing keeps to, with and without a second voice; crowd,
+  applause, cheers and clicks; room tone, hum and reverberation; lossy codecs; voices from clean to below the rest.
+- What misleads: voices off camera that perform elsewhere, a guest, recordings from the loudspeakers, mouths that chew,
+  yawn, smile, or move to no words or to others than those heard; microphones and hands before the mouth, the face out
+  of the frame, motion blur and bad light.
+- People who differ in face, hair, glasses, beard and headwear, who blink, look around and sway.
 
-Not simulated: words with a meaning, consonants that only lips show, several faces, mouths that move without a voice
-(chewing, yawning, playback), anything before the face, cuts, zooms, motion blur, bad light, microphones with a
-character, and levels below a clean recording's.
+Not simulated: words with a meaning, consonants that only lips show, several faces, cuts and zooms, voices that overlap
+(but for backing vocals), expression in playing or singing, instruments in the picture.
 
-Everything follows from a seed; splits draw from separate seeds. The synthesiser comes with the extra `simulation`.
+Everything follows from a seed. Splits share no voice, face, tune or place, whatever the seeds (`cast`). How hard it is,
+is stated in `difficulty`, and for each performance in its conditions. Voices come with the extra `simulation`.
 """
 
-from attavvad_jax.simulation.scenes import SPLITS, Scene, draw_scene, render_audio, render_frame, sound
+from attavvad_jax.simulation.cast import SPLITS
+from attavvad_jax.simulation.difficulty import PRESETS
+from attavvad_jax.simulation.scenes import Scene, draw_scene, render_audio, render_frame, sound
 from attavvad_jax.simulation.write import write_folder
 
-__all__ = ["SPLITS", "Scene", "draw_scene", "render_audio", "render_frame", "sound", "write_folder"]
+__all__ = ["PRESETS", "SPLITS", "Scene", "draw_scene", "render_audio", "render_frame", "sound", "write_folder"]

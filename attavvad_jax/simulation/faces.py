@@ -1,7 +1,7 @@
 """Rendered heads whose mouth, eyes and pose follow a frame state.
 
 `portraits` paints a head once. Per frame only mouth and eyes are drawn on it, the head is turned (a cylinder for yaw
-and pitch, an affine map for roll and place) and laid over a fixed backdrop.
+and pitch, an affine map for roll and place) and laid over a fixed backdrop, and what hides it over that.
 
 Axes: H, W pixels of the frame; h, w pixels of the head's canvas. Colours are RGB.
 """
@@ -9,11 +9,13 @@ Axes: H, W pixels of the frame; h, w pixels of the head's canvas. Colours are RG
 from collections.abc import Sequence
 import dataclasses
 import functools
+import zlib
 
 import cv2
 import numpy as np
 
 from attavvad_jax.simulation.portraits import (
+  BODY_TOP,
   CANVAS_TOP,
   EYE_U,
   EYE_V,
@@ -21,12 +23,41 @@ from attavvad_jax.simulation.portraits import (
   Camera,
   Face,
   paint_backdrop,
+  paint_body,
   paint_glasses,
   paint_head,
+  paint_occluder,
 )
 
 Colour = Sequence[float]
+OCCLUSIONS = ("microphone", "stand", "hand")
+_NOISE_SHIFTS = 32  # places, down and across, that the sensor's noise is taken from
+_NECK = 0.06  # head heights that the head moves over a body at rest
 _SHIFT = 4  # fractional bits of OpenCV's drawing functions
+
+
+@dataclasses.dataclass(frozen=True)
+class Occlusion:
+  """Something in front of the face.
+
+  Attributes:
+    kind: one of `OCCLUSIONS`: a microphone in the hand or on a stand, or a hand. What is held moves with the head, a
+      stand does not.
+    x: the middle of the microphone's head, or of the palm, in head coordinates: ±1 at the cheeks. The mouth is at 0.
+    y: the same downwards: -1 at the crown, 1 at the chin. The mouth is at 0.6.
+    size: around 1, which is life size.
+    angle_deg: where the handle or the forearm comes from: 0 from straight below, positive from the right.
+  """
+
+  kind: str
+  x: float
+  y: float
+  size: float = 1.0
+  angle_deg: float = 0.0
+
+  def __post_init__(self):
+    if self.kind not in OCCLUSIONS:
+      raise ValueError(f"occlusion is {self.kind!r}; expected one of {', '.join(OCCLUSIONS)}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,8 +73,13 @@ class FaceState:
     yaw_deg: head turned, right of the picture positive.
     pitch_deg: head lowered positive.
     roll_deg: head tilted, clockwise positive.
-    shift_x: the head's place besides the camera's, in head heights.
+    shift_x: the head's place besides the camera's, in head heights. Large values leave the frame.
     shift_y: the same downwards.
+    smile: 0 for a face at rest to 1 for raised corners of the mouth, with `openness` above 0.1 also teeth.
+    jaw_shift: jaw moved sideways, -1 to 1, as in chewing.
+    occlusion: what is in front of the face.
+    blur_px: length of the head's motion blur, in pixels of a frame 360 px high.
+    blur_deg: direction of that motion, 0 for sideways, 90 for up and down.
   """
 
   openness: float = 0.0
@@ -56,6 +92,11 @@ class FaceState:
   roll_deg: float = 0.0
   shift_x: float = 0.0
   shift_y: float = 0.0
+  smile: float = 0.0
+  jaw_shift: float = 0.0
+  occlusion: Occlusion | None = None
+  blur_px: float = 0.0
+  blur_deg: float = 0.0
 
 
 def render(face: Face, camera: Camera, state: FaceState, width_px: int = 480, height_px: int = 360) -> np.ndarray:
@@ -66,11 +107,17 @@ def render(face: Face, camera: Camera, state: FaceState, width_px: int = 480, he
 def face_box(
   camera: Camera, state: FaceState, width_px: int = 480, height_px: int = 360
 ) -> tuple[float, float, float, float]:
-  """Where the face is, forehead to chin and cheek to cheek: x, y, width, height in pixels."""
+  """The box that mediapipe's detector finds, forehead to chin: x, y, width, height in pixels.
+
+  Fitted to 594 boxes it found, of 300 faces, with yaw within 15 degrees, pitch and roll within 8: mean IoU 0.93. What
+  is behind the frame's edge counts too.
+  """
   head = camera.head_height * height_px
-  x = camera.centre_x * width_px + state.shift_x * head
-  y = camera.centre_y * height_px + (state.shift_y + 0.15) * head
-  return x - 0.36 * head, y - 0.36 * head, 0.72 * head, 0.72 * head
+  openness = min(max(state.openness, 0.0), 1.0)
+  x = camera.centre_x * width_px + (state.shift_x + 0.0067 * state.yaw_deg + 0.0078 * state.roll_deg) * head
+  y = camera.centre_y * height_px + (state.shift_y + 0.130 + 0.0113 * state.pitch_deg + 0.020 * openness) * head
+  side = (0.723 - 0.0032 * state.pitch_deg + 0.050 * openness) * head
+  return x - side / 2, y - side / 2, side, side
 
 
 @functools.lru_cache(maxsize=4)
@@ -87,13 +134,11 @@ class _Painter:
     # Canvas and frame have one scale: half a head and half a face in pixels.
     self.half = camera.head_height * height_px / 2
     self.half_w = self.half * face.aspect * 1.06
-    self.gain = camera.brightness * np.array([1 + camera.warmth, 1.0, 1 - camera.warmth], np.float32)
-    backdrop = paint_backdrop(face, camera, width_px, height_px, self.half, self.half_w)
-    self.backdrop = np.clip(backdrop * self.gain, 0, 255).astype(np.uint8)
-    head = paint_head(face, camera.light, self.half, self.half_w)
-    head[..., :3] *= self.gain
-    head[..., 3] *= 255
-    self.canvas = np.clip(head, 0, 255).astype(np.uint8)
+    self.gain = (camera.brightness * np.array(camera.tint)).astype(np.float32)
+    self.backdrop = self._expose(paint_backdrop(camera, width_px, height_px)).astype(np.uint8)
+    self.body = self._expose_layer(paint_body(face, camera.light, self.half, self.half_w))
+    self.still = self._with_body(0.0, 0.0)
+    self.canvas = self._expose_layer(paint_head(face, camera.light, self.half, self.half_w))
     self.height, self.width = self.canvas.shape[:2]
     self.origin = (self.width / 2, -CANVAS_TOP * self.half)
     self.glasses = paint_glasses(face, self.half, self.half_w)
@@ -101,6 +146,25 @@ class _Painter:
       rows = np.flatnonzero(self.glasses.any(axis=1))
       self.glasses_rows = slice(rows[0], rows[-1] + 1)
       self.glasses = self.glasses[self.glasses_rows, :, None] * 0.92
+
+    self.occluders: dict[str, np.ndarray] = {}
+    self.noise: np.ndarray | None = None
+    if camera.noise > 0:
+      # Larger than the frame: each frame gets another part of it.
+      rng = np.random.default_rng(camera.backdrop_seed)
+      shape = (height_px + _NOISE_SHIFTS, width_px + _NOISE_SHIFTS)
+      grain = cv2.GaussianBlur(rng.normal(0, 1, shape).astype(np.float32), (0, 0), 0.6)
+      self.noise = cv2.merge([np.round(grain * (camera.noise / grain.std())).astype(np.int16)] * 3)
+
+  def _expose(self, colour: np.ndarray) -> np.ndarray:
+    """What the camera makes of an evenly exposed colour. [...,3] -> [...,3] in 0..255."""
+    return np.clip(128 * (np.maximum(colour * self.gain, 0) / 128) ** self.camera.contrast, 0, 255)
+
+  def _expose_layer(self, layer: np.ndarray) -> np.ndarray:
+    """The same for a layer: colour times coverage, then coverage. float32 [h,w,4] -> uint8 [h,w,4]."""
+    cover = layer[..., 3:]
+    colour = self._expose(layer[..., :3] / np.maximum(cover, 1e-6))
+    return (np.dstack([colour, np.full_like(cover, 255)]) * cover).astype(np.uint8)
 
   def paint(self, state: FaceState) -> np.ndarray:
     canvas = self.canvas.copy()
@@ -110,30 +174,54 @@ class _Painter:
     if self.glasses is not None:
       part = canvas[self.glasses_rows, :, :3]
       part[:] = part + (24.0 - part) * self.glasses
-    return self._place(self._turn(canvas, state), state)
+    frame = self._place(self._turn(canvas, state), state)
+    if state.occlusion is not None:
+      self._occlude(frame, state, state.occlusion)
+    if self.noise is not None:
+      # The state says which part, so that a frame is always the same one.
+      down, right = divmod(zlib.crc32(repr(state).encode()) % _NOISE_SHIFTS**2, _NOISE_SHIFTS)
+      height, width = frame.shape[:2]
+      frame = cv2.add(frame, self.noise[down : down + height, right : right + width], dtype=cv2.CV_8U)
+    return frame
 
   def _place(self, head: np.ndarray, state: FaceState) -> np.ndarray:
     """Lays the head over the backdrop. [h,w,4] -> [H,W,3]."""
-    width_px, height_px = self.size
-    cos, sin = np.cos(np.deg2rad(state.roll_deg)), np.sin(np.deg2rad(state.roll_deg))
-    x = self.camera.centre_x * width_px + state.shift_x * 2 * self.half
-    y = self.camera.centre_y * height_px + state.shift_y * 2 * self.half
     # The head tilts about the neck.
-    pivot = np.array([self.origin[0], self.origin[1] + 0.9 * self.half])
-    linear = np.array([[cos, -sin], [sin, cos]])
-    offset = np.array([x, y + 0.9 * self.half]) - linear @ pivot
-    corners = linear @ np.array([[0, self.width, 0, self.width], [0, 0, self.height, self.height]]) + offset[:, None]
-    x0, y0 = np.clip(np.floor(corners.min(1)).astype(int), 0, [width_px - 1, height_px - 1])
-    x1, y1 = np.clip(np.ceil(corners.max(1)).astype(int), 1, [width_px, height_px])
-    frame = self.backdrop.copy()
-    if x1 <= x0 or y1 <= y0:
-      return frame
-    matrix = np.column_stack([linear, offset - [x0, y0]])
-    over = cv2.warpAffine(head, matrix, (int(x1 - x0), int(y1 - y0)), flags=cv2.INTER_LINEAR)
-    under = frame[y0:y1, x0:x1]
-    keep = cv2.cvtColor(255 - over[..., 3], cv2.COLOR_GRAY2RGB)
-    frame[y0:y1, x0:x1] = cv2.add(cv2.multiply(under, keep, scale=1 / 255), over[..., :3])
+    neck = np.array([0.0, 0.9 * self.half])
+    linear = _rotation(state.roll_deg)
+    offset = self._centre(state) + neck - linear @ (np.array(self.origin) + neck)
+    # The neck bends a little before the body follows.
+    follow = [np.sign(shift) * max(0.0, abs(shift) - _NECK) for shift in (state.shift_x, state.shift_y)]
+    frame = self._with_body(*follow) if any(follow) else self.still.copy()
+    length = state.blur_px * self.size[1] / 360
+    _lay(frame, head, np.column_stack([linear, offset]), _streak(length, state.blur_deg) if length > 1 else None)
     return frame
+
+  def _with_body(self, shift_x: float, shift_y: float) -> np.ndarray:
+    """Backdrop and body, the body shifted by head heights. -> [H,W,3]."""
+    frame = self.backdrop.copy()
+    x, y = self._centre(FaceState(shift_x=shift_x, shift_y=shift_y))
+    _lay(frame, self.body, np.array([[1, 0, x - self.body.shape[1] / 2], [0, 1, y + BODY_TOP * self.half]]), None)
+    return frame
+
+  def _occlude(self, frame: np.ndarray, state: FaceState, occlusion: Occlusion) -> None:
+    """Lays what is in front of the face over the frame, in place."""
+    if occlusion.kind not in self.occluders:
+      seed, skin = self.face.texture_seed, np.array(self.face.skin) * (0.95 + 0.1 * self.camera.light)
+      self.occluders[occlusion.kind] = self._expose_layer(paint_occluder(occlusion.kind, self.half, skin, seed))
+    sprite = self.occluders[occlusion.kind]
+    still = occlusion.kind == "stand"
+    place = np.array([occlusion.x * self.half_w, occlusion.y * self.half])
+    centre = self._centre(FaceState() if still else state)
+    linear = occlusion.size * _rotation(-occlusion.angle_deg)
+    middle = np.array([sprite.shape[1] / 2, sprite.shape[1] / 2])
+    _lay(frame, sprite, np.column_stack([linear, centre + place - linear @ middle]), None)
+
+  def _centre(self, state: FaceState) -> np.ndarray:
+    """The middle of the head in pixels of the frame."""
+    x = self.camera.centre_x * self.size[0] + state.shift_x * 2 * self.half
+    y = self.camera.centre_y * self.size[1] + state.shift_y * 2 * self.half
+    return np.array([x, y])
 
   def _turn(self, canvas: np.ndarray, state: FaceState) -> np.ndarray:
     """Yaw and pitch as turns of a cylinder, and the jaw that drops with the mouth. [h,w,4] -> [h,w,4]."""
@@ -144,10 +232,13 @@ class _Painter:
     # Below the mouth the face grows longer: where a chin is drawn at v, the canvas's chin is taken.
     drop = 0.10 * state.openness
     rows = np.interp(rows, [-9, MOUTH_V, 1 + drop, 9], [-9, MOUTH_V, 1, 9 - drop])
-    rows = rows * self.half + oy
-    map_x = np.broadcast_to(columns.astype(np.float32), (self.height, self.width))
+    rows = rows * self.half
+    # The jaw goes sideways, the more so the nearer to the chin.
+    aside = 0.09 * self.half_w * state.jaw_shift * np.interp(rows / self.half, [-9, 0.35, 0.8, 1, 1.2], [0, 0, 1, 1, 0])
+    rows = rows + oy
+    map_x = columns.astype(np.float32) - aside.astype(np.float32)[:, None]
     map_y = np.broadcast_to(rows.astype(np.float32)[:, None], (self.height, self.width))
-    return cv2.remap(canvas, np.ascontiguousarray(map_x), np.ascontiguousarray(map_y), cv2.INTER_LINEAR)
+    return cv2.remap(canvas, map_x, np.ascontiguousarray(map_y), cv2.INTER_LINEAR)
 
   def _point(self, u: float, v: float) -> tuple[float, float]:
     return u * self.half_w + self.origin[0], v * self.half + self.origin[1]
@@ -163,7 +254,7 @@ class _Painter:
     bow = 1 - t**2
     tilt = -0.10 * b * t * side
     up = -(bow**0.8) * b * (1.15 * open_ - 0.35 * (1 - open_)) + tilt
-    low = bow * b * 0.75 + tilt
+    low = bow * b * (0.75 - 0.3 * state.smile * open_) + tilt
     x0, x1 = int(cx - 1.5 * a), int(cx + 1.5 * a) + 2
     y0, y1 = int(cy - 2.6 * b), int(cy + 2.4 * b) + 2
     part = canvas[y0:y1, x0:x1, :3]
@@ -198,21 +289,22 @@ class _Painter:
     cx, cy = self._point(0.0, MOUTH_V)
     openness = float(np.clip(state.openness, 0, 1))
     spread = float(np.clip(state.width, -1, 1))
-    a = 0.36 * face.mouth_width * self.half_w * (1 + 0.18 * spread - 0.10 * openness)
+    smile = float(np.clip(state.smile, 0, 1))
+    a = 0.36 * face.mouth_width * self.half_w * (1 + 0.18 * spread - 0.10 * openness + 0.20 * smile)
     gap = 0.25 * self.half * openness
-    lip_up = 0.058 * face.lip_weight * self.half * (1 - 0.15 * spread)
-    lip_low = 0.075 * face.lip_weight * self.half * (1 - 0.15 * spread)
+    thin = 1 - 0.15 * spread - 0.20 * smile
+    lip_up, lip_low = 0.058 * face.lip_weight * self.half * thin, 0.075 * face.lip_weight * self.half * thin
     t = np.linspace(-1, 1, 21)
     bow = np.sqrt(np.clip(1 - t**2, 0, 1))
     soft = (1 - t**2) ** 0.7
-    corner = 0.012 * self.half * (t**2) * (1 - 2 * max(spread, 0))
+    corner = self.half * (t**2) * (0.012 * (1 - 2 * max(spread, 0)) - 0.085 * smile) + 0.02 * self.half * smile
     upper_inner = -0.30 * gap * bow + corner
     lower_inner = 0.70 * gap * bow + corner
     cupid = 1 - 0.22 * np.exp(-((t / 0.12) ** 2)) + 0.10 * np.exp(-(((np.abs(t) - 0.24) / 0.14) ** 2))
     upper_outer = upper_inner - lip_up * soft * cupid
     lower_outer = lower_inner + lip_low * soft
     x0, x1 = int(cx - 1.35 * a) - 2, int(cx + 1.35 * a) + 3
-    y0, y1 = int(cy - 0.14 * self.half - gap * 0.4) - 2, int(cy + 0.16 * self.half + gap) + 3
+    y0, y1 = int(cy - 0.17 * self.half - gap * 0.4) - 2, int(cy + 0.16 * self.half + gap) + 3
     part = canvas[y0:y1, x0:x1, :3]
     cx, cy = cx - x0, cy - y0
     xs = t * a + cx
@@ -220,6 +312,14 @@ class _Painter:
     def band(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
       return np.concatenate([np.column_stack([xs, top + cy]), np.column_stack([xs, bottom + cy])[::-1]])
 
+    if smile > 0.05:  # the cheeks fold beside the corners
+      for side in (-1, 1):
+        x, y = cx + side * 1.16 * a, cy - 0.06 * self.half
+        high, wide = 0.10 * self.half, 0.035 * self.half_w
+        fold = np.array(
+          [[x - side * 2 * wide, y - high], [x + wide, y], [x - side * 0.2 * wide, y + high], [x - wide, y]]
+        )
+        _blend(part, fold, self._lit(np.array(face.skin) * 0.55), 0.25 * smile)
     lips = np.array(face.lips, float)
     # Shade under the lower lip, then both lips: the upper one looks down and is darker, the lower one catches light.
     _blend(part, band(lower_outer, lower_outer + 0.05 * self.half * soft), self._lit(np.array(face.skin) * 0.6), 0.35)
@@ -235,7 +335,7 @@ class _Painter:
       hole = np.empty_like(part)
       hole[:] = self._lit((38, 12, 12))
       _ellipse(hole, cx, cy + 0.72 * gap, 0.62 * a, 0.36 * gap, self._lit((142, 62, 62)))
-      teeth = 0.26 * min(gap, 0.10 * self.half) + 0.10 * gap
+      teeth = (0.26 + 0.6 * smile) * min(gap, 0.10 * self.half) + 0.10 * gap
       _blend(
         hole,
         np.array(
@@ -243,6 +343,7 @@ class _Painter:
             [cx - 0.72 * a, 0],
             [cx + 0.72 * a, 0],
             [cx + 0.66 * a, cy - 0.30 * gap + teeth],
+            [cx, cy - 0.30 * gap + teeth + 0.02 * self.half * smile],
             [cx - 0.66 * a, cy - 0.30 * gap + teeth],
           ]
         ),
@@ -252,12 +353,12 @@ class _Painter:
       _mix(part, hole, _mask(part.shape[:2], band(upper_inner, lower_inner)))
     else:
       line = 0.5 + 0.012 * self.half
-      _blend(
-        part, band(upper_inner * 0 + corner - line * soft, corner + gap + line * soft), self._lit(lips * 0.36), 0.85
-      )
+      _blend(part, band(corner - line * soft, corner + gap + line * soft), self._lit(lips * 0.36), 0.85)
 
   def _lit(self, colour: Colour | np.ndarray) -> tuple[float, ...]:
-    return tuple(float(c) for c in np.clip(np.array(colour) * self.gain, 0, 255))
+    # As `_expose`, but quicker for one colour.
+    contrast = self.camera.contrast
+    return tuple(min(128 * (c * g / 128) ** contrast, 255.0) for c, g in zip(colour, self.gain.tolist(), strict=True))
 
 
 def _cylinder(x: np.ndarray, radius: float, angle_deg: float) -> np.ndarray:
@@ -265,6 +366,44 @@ def _cylinder(x: np.ndarray, radius: float, angle_deg: float) -> np.ndarray:
   s = np.clip(x / radius, -1, 1)
   turned = radius * np.sin(np.arcsin(s) - np.deg2rad(angle_deg))
   return np.where(np.abs(x) < radius, turned, x)
+
+
+def _rotation(angle_deg: float) -> np.ndarray:
+  """Turns points clockwise as seen in a picture. [2,2]."""
+  cos, sin = np.cos(np.deg2rad(angle_deg)), np.sin(np.deg2rad(angle_deg))
+  return np.array([[cos, -sin], [sin, cos]])
+
+
+def _streak(length_px: float, angle_deg: float) -> np.ndarray:
+  """The kernel of a motion blur. -> float32 [k,k], k odd."""
+  radius = int(np.ceil(length_px / 2))
+  kernel = np.zeros((2 * radius + 1, 2 * radius + 1), np.float32)
+  reach = length_px / 2 * np.array([np.cos(np.deg2rad(angle_deg)), np.sin(np.deg2rad(angle_deg))])
+  start, end = _fixed(radius - reach), _fixed(radius + reach)
+  cv2.line(kernel, start.tolist(), end.tolist(), 1.0, 1, cv2.LINE_8, _SHIFT)
+  return kernel / kernel.sum()
+
+
+def _lay(frame: np.ndarray, layer: np.ndarray, matrix: np.ndarray, kernel: np.ndarray | None) -> None:
+  """Lays a layer over a frame where an affine map [2,3] puts it, blurred by a kernel, in place.
+
+  Only the part of the frame that the layer reaches is touched.
+  """
+  height, width = layer.shape[:2]
+  corners = matrix @ np.array([[0, width, 0, width], [0, 0, height, height], [1, 1, 1, 1]])
+  spread = 0 if kernel is None else len(kernel) // 2
+  size = np.array([frame.shape[1], frame.shape[0]])
+  x0, y0 = np.clip(np.floor(corners.min(1)).astype(int) - spread, 0, size)
+  x1, y1 = np.clip(np.ceil(corners.max(1)).astype(int) + spread, 0, size)
+  if x1 <= x0 or y1 <= y0:
+    return
+  matrix = matrix - [[0, 0, x0], [0, 0, y0]]
+  over = cv2.warpAffine(layer, matrix, (int(x1 - x0), int(y1 - y0)), flags=cv2.INTER_LINEAR)
+  if kernel is not None:
+    over = cv2.filter2D(over, -1, kernel, borderType=cv2.BORDER_REPLICATE)
+  under = frame[y0:y1, x0:x1]
+  keep = cv2.cvtColor(255 - over[..., 3], cv2.COLOR_GRAY2RGB)
+  frame[y0:y1, x0:x1] = cv2.add(cv2.multiply(under, keep, scale=1 / 255), over[..., :3])
 
 
 def _fixed(points: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Sounds of the place: room tone with hum, a murmuring crowd, applause, and the room's reverberation."""
+"""Sounds of the place: room tone, a crowd that murmurs, claps and cheers, clicks, reverberation, loudspeakers."""
 
 from collections.abc import Callable
 import dataclasses
@@ -26,11 +26,11 @@ class Room:
   hum_hz: float
 
   @classmethod
-  def draw(cls, rng: np.random.Generator) -> "Room":
-    """A random room, furnished rather than a hall."""
+  def draw(cls, rng: np.random.Generator, decay_s: tuple[float, float], wet: tuple[float, float]) -> "Room":
+    """A random room between the least and the most reverberation."""
     return cls(
-      decay_s=rng.uniform(0.12, 0.45),
-      wet=rng.uniform(0.05, 0.4),
+      decay_s=rng.uniform(*decay_s),
+      wet=rng.uniform(*wet),
       tone_db=rng.uniform(-72, -58),
       hum_hz=float(rng.choice((0.0, 50.0, 60.0))),
     )
@@ -68,6 +68,44 @@ def applause(count: int, rng: np.random.Generator) -> np.ndarray:
   wave = signal.oaconvolve(claps, burst)[:count]
   band = signal.butter(1, (700, 3500), "bandpass", fs=SAMPLE_RATE_HZ, output="sos")
   return _level(signal.sosfilt(band, wave) * _swell(count, 1.0, rng))
+
+
+def cheers(count: int, rng: np.random.Generator) -> np.ndarray:
+  """An audience that cheers: calls that glide up and down through open vowels, and whistles. -> [n], RMS 0.1."""
+  wave = 0.5 * crowd(count, rng) + 0.3 * applause(count, rng)
+  for _ in range(max(4, round(5 * count / SAMPLE_RATE_HZ))):
+    length = min(count, int(rng.uniform(0.4, 1.4) * SAMPLE_RATE_HZ))
+    start = int(rng.integers(0, count - length + 1))
+    t = np.linspace(0, 1, length, endpoint=False)
+    whistle = rng.uniform() < 0.15
+    low_hz = rng.uniform(1500, 2600) if whistle else rng.uniform(220, 560)
+    pitch = low_hz * 2 ** (rng.uniform(0.2, 0.7) * np.sin(np.pi * t ** rng.uniform(0.6, 1.6)))
+    phase = 2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE_HZ
+    # Loudest near the first formant of an open vowel.
+    levels = [1.0] if whistle else [np.exp(-(((h * low_hz - 800) / 500) ** 2)) + 0.05 for h in range(1, 7)]
+    call = sum(level * np.sin(number * phase) for number, level in enumerate(levels, start=1))
+    wave[start : start + length] += 0.06 * rng.uniform(0.3, 1.0) * np.sin(np.pi * t) ** 0.5 * call
+  return _level(wave)
+
+
+def clicks(count: int, rng: np.random.Generator) -> np.ndarray:
+  """Keys, switches and knocks, some eight a second. -> float32 [n], RMS 0.1."""
+  wave = np.zeros(count + SAMPLE_RATE_HZ)
+  at = 0.0
+  while at < count:
+    t = np.arange(round(rng.uniform(0.01, 0.06) * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
+    knock = rng.standard_normal(len(t)) + 2 * np.sin(2 * np.pi * rng.uniform(300, 3000) * t)
+    wave[int(at) : int(at) + len(t)] += rng.uniform(0.3, 1.0) * knock * np.exp(-t * 6 / t[-1])
+    at += rng.uniform(0.03, 0.22) * SAMPLE_RATE_HZ
+  return _level(wave[:count])
+
+
+def loudspeaker(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+  """What a small loudspeaker across the room makes of a recording: no lows, few highs, some distortion. [n] -> [n]."""
+  band = (rng.uniform(150, 350), rng.uniform(3000, 6000))
+  narrow = signal.sosfilt(signal.butter(2, band, "bandpass", fs=SAMPLE_RATE_HZ, output="sos"), wave)
+  bent = np.tanh(narrow * (rng.uniform(0.5, 2.0) / (np.abs(narrow).max() + 1e-9)))
+  return reverberate(_level(bent), Room(rng.uniform(0.2, 0.5), rng.uniform(0.3, 0.7), -90.0, 0.0), rng)
 
 
 def _coloured(count: int, rng: np.random.Generator, magnitude: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:

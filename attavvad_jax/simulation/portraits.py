@@ -1,7 +1,7 @@
-"""The still parts of a rendered face: head, hair, glasses, shoulders and backdrop.
+"""The still parts of a simulated picture: head, hair, what is worn, body, backdrop, and what is held before the face.
 
 A height field (skull, nose, brows, cheeks, lips, chin) lit from one side gives the shading; hair, brows, beard and
-glasses are painted on it. This is done once per face, at twice the resolution; `faces` animates the result.
+glasses are painted on it. This is done once per face, at twice the resolution; `faces` moves the result.
 
 Head coordinates are (u, v): u = ±1 at the widest part of the face, v = -1 at the crown and +1 at the chin.
 
@@ -17,11 +17,14 @@ SKINS = ((246, 212, 184), (236, 194, 160), (222, 176, 140), (202, 152, 114), (17
 HAIRS = ((28, 22, 20), (52, 34, 24), (84, 54, 34), (122, 84, 50), (176, 134, 84), (148, 74, 40), (150, 148, 146))
 IRISES = ((70, 44, 28), (94, 62, 36), (70, 96, 62), (70, 104, 138), (104, 116, 124))
 HAIR_STYLES = {
-  "female": ("side", "fringe", "long", "long", "bun"),
-  "male": ("bald", "short", "short", "side", "fringe"),
+  "female": ("side", "fringe", "long", "long", "bun", "curly"),
+  "male": ("bald", "short", "short", "side", "fringe", "curly", "long"),
 }
 BEARDS = {"female": ("none",), "male": ("none", "none", "stubble", "moustache", "goatee", "full")}
 GLASSES = ("none", "none", "none", "round", "square")
+HEADWEAR = ("none", "none", "none", "none", "none", "beanie", "cap", "headphones", "headphones")
+SHIRTS = ("plain", "plain", "stripes", "jacket")
+BACKDROPS = ("curtain", "pictures", "stage", "window", "bookshelf", "room", "bricks", "foam")
 
 # Head coordinates of the features, as in portrait drawing: eyes half-way down the head.
 EYE_U, EYE_V = 0.42, 0.02
@@ -30,12 +33,16 @@ BROW_V = -0.15
 
 # The canvas holds the head with its hair, in units of half a face's width and half a head's height.
 CANVAS_U, CANVAS_TOP, CANVAS_BOTTOM = 1.36, -1.36, 1.40
+BODY_U, BODY_TOP, BODY_BOTTOM = 2.8, 0.2, 6.0
 _SUPERSAMPLE = 2
 
 
 @dataclasses.dataclass(frozen=True)
 class Face:
-  """What makes one person look like themselves. Colours are RGB 0..255; shape factors are around 1."""
+  """What makes one person look like themselves. Colours are RGB 0..255; shape factors are around 1.
+
+  `age` is 0 for smooth skin to 1 for lines and grey hair.
+  """
 
   skin: tuple[int, int, int]
   hair: tuple[int, int, int]
@@ -45,6 +52,10 @@ class Face:
   hair_style: str
   beard: str
   glasses: str
+  headwear: str
+  earrings: bool
+  shirt_style: str
+  age: float
   aspect: float  # width of the face over its height
   jaw: float  # how much the face narrows towards the chin
   eye_size: float
@@ -62,16 +73,23 @@ class Face:
     tone = rng.uniform(0, len(SKINS) - 1)
     low, mix = int(tone), tone - int(tone)
     skin = (1 - mix) * np.array(SKINS[low]) + mix * np.array(SKINS[min(low + 1, len(SKINS) - 1)])
+    age = rng.uniform(0, 1)
+    grey = max(0.0, 2 * age - 1.1) * rng.uniform(0.3, 1.0)
+    hair = (1 - grey) * np.array(HAIRS[rng.integers(len(HAIRS))]) + grey * np.array(HAIRS[-1])
     lips = skin * (0.80, 0.56, 0.56) + rng.uniform(-14, 14, 3) * (1.0, 0.7, 0.7)
     return cls(
       skin=_rgb(skin + rng.uniform(-6, 6, 3)),
-      hair=_rgb(np.array(HAIRS[rng.integers(len(HAIRS))]) * rng.uniform(0.8, 1.15)),
+      hair=_rgb(hair * rng.uniform(0.8, 1.15)),
       iris=_rgb(np.array(IRISES[rng.integers(len(IRISES))]) * rng.uniform(0.85, 1.15)),
       lips=_rgb(lips),
       shirt=_rgb(rng.uniform(20, 215, 3)),
       hair_style=str(rng.choice(HAIR_STYLES[sex])),
       beard=str(rng.choice(BEARDS[sex])),
       glasses=str(rng.choice(GLASSES)),
+      headwear=str(rng.choice(HEADWEAR)),
+      earrings=bool(rng.uniform() < (0.4 if sex == "female" else 0.08)),
+      shirt_style=str(rng.choice(SHIRTS)),
+      age=age,
       aspect=rng.uniform(0.69, 0.78),
       jaw=rng.uniform(0.10, 0.26),
       eye_size=rng.uniform(0.9, 1.12),
@@ -84,10 +102,17 @@ class Face:
       texture_seed=int(rng.integers(2**31)),
     )
 
+  @property
+  def identity(self) -> tuple:
+    """The face in coarse steps: two faces that look alike have the same."""
+    colours = (c // 48 for colour in (self.skin, self.hair) for c in colour)
+    shape = (self.aspect / 0.03, self.jaw / 0.06, self.eye_size / 0.08, self.nose_width / 0.12, self.age / 0.34)
+    return (self.hair_style, self.beard, self.glasses, self.headwear, *colours, *(int(value) for value in shape))
+
 
 @dataclasses.dataclass(frozen=True)
 class Camera:
-  """Where the head is in the frame, and what is behind it.
+  """Where the head is in the frame, what is behind it, and how it is lit and taken.
 
   Attributes:
     head_height: crown to chin over the frame's height.
@@ -95,8 +120,11 @@ class Camera:
     centre_y: the same over its height.
     light: direction of the light, -1 from the left to 1 from the right.
     brightness: exposure, around 1.
-    warmth: colour cast, negative for blue.
-    backdrop_seed: what the backdrop looks like.
+    contrast: around 1; more makes lights glare and shadows black.
+    tint: colour cast of the light, RGB factors around 1.
+    noise: deviation of the sensor's noise, in levels of 255.
+    backdrop: one of `BACKDROPS`.
+    backdrop_seed: what it looks like.
   """
 
   head_height: float
@@ -104,21 +132,39 @@ class Camera:
   centre_y: float
   light: float
   brightness: float
-  warmth: float
+  contrast: float
+  tint: tuple[float, float, float]
+  noise: float
+  backdrop: str
   backdrop_seed: int
 
   @classmethod
-  def draw(cls, rng: np.random.Generator) -> "Camera":
-    """A random framing between a close-up and head and shoulders."""
+  def draw(cls, rng: np.random.Generator, bad_light: float = 0.0) -> "Camera":
+    """A random framing between a close-up and the upper body; `bad_light` is 0 for good light to 1 for the worst.
+
+    Bad light is dark or glaring, coloured, and grainy, each to a random degree.
+    """
+    dark, hard, coloured, grain = (bad_light * rng.uniform(0, 1, 4)).tolist()
+    warmth, hue = rng.uniform(-0.06, 0.08), rng.uniform(0, 2 * np.pi)
+    colour = 1 + 0.45 * coloured * np.cos(hue + np.array([0.0, 2.1, 4.2]))
+    red, green, blue = (colour * (1 + warmth, 1.0, 1 - warmth)).tolist()
     return cls(
-      head_height=rng.uniform(0.40, 0.66),
-      centre_x=rng.uniform(0.38, 0.62),
-      centre_y=rng.uniform(0.42, 0.52),
-      light=rng.uniform(-0.8, 0.8),
-      brightness=rng.uniform(0.85, 1.12),
-      warmth=rng.uniform(-0.06, 0.08),
+      head_height=rng.uniform(0.34, 0.68),
+      centre_x=rng.uniform(0.30, 0.70),
+      centre_y=rng.uniform(0.42, 0.54),
+      light=rng.uniform(-0.8, 0.8) * (1 + 0.5 * hard),
+      brightness=rng.uniform(0.85, 1.12) * (1 - 0.55 * dark) * (1 + 0.25 * hard),
+      contrast=1 + 0.6 * hard,
+      tint=(red, green, blue),
+      noise=14 * grain,
+      backdrop=str(rng.choice(BACKDROPS)),
       backdrop_seed=int(rng.integers(2**31)),
     )
+
+  @property
+  def identity(self) -> tuple:
+    """The place, whatever the framing and the light."""
+    return (self.backdrop, self.backdrop_seed)
 
 
 def canvas_shape(half: float, half_w: float) -> tuple[int, int]:
@@ -149,7 +195,11 @@ def paint_head(face: Face, light: float, half: float, half_w: float) -> np.ndarr
   hair_tone = hair * (0.75 + 0.5 * strands[..., None]) * (1 + 0.25 * light * u)[..., None]
   if face.hair_style == "long":
     fall = np.where(v < 0, np.abs(v / 1.17) ** 2.3, np.abs(v / 1.34) ** 6) + np.abs(u / 1.22) ** 2.6
-    lay(hair_tone * 0.72, _inside(fall - 1, 12 * edge))
+    neck = _inside(np.abs(u) - 0.60, 0.1) * _inside(0.8 - v, 0.1)
+    lay(hair_tone * 0.72, _inside(fall - 1, 12 * edge) * (1 - neck))
+  curls = _blur_noise(rng, height * ss, width * ss, 0.10 * half * ss) - 0.5
+  if face.hair_style == "curly":
+    lay(hair_tone * 0.75, _curly(u, v, curls))
   if face.hair_style == "bun":
     lay(hair_tone * 0.8, _inside(np.hypot(u / 0.42, (v + 1.10) / 0.24) - 1, 3 * edge))
 
@@ -177,6 +227,7 @@ def paint_head(face: Face, light: float, half: float, half_w: float) -> np.ndarr
     dark += 0.95 * _spot(u, v, side * 0.105 * face.nose_width, nv, 0.055, 0.020)
     fold = side * (0.26 * face.nose_width + 0.42 * (v - nv))
     dark += 0.16 * np.exp(-(((u - fold) / 0.035) ** 2)) * _inside(np.abs(v - 0.45) - 0.12, 0.08)
+  dark += _lines(face, u, v)
   dark += 0.38 * _spot(u, v, 0, 0.395 * face.nose_length, 0.16 * face.nose_width, 0.022)
   lay(skin * (0.30, 0.20, 0.18), np.clip(dark, 0, 0.85) * inside)
 
@@ -189,9 +240,21 @@ def paint_head(face: Face, light: float, half: float, half_w: float) -> np.ndarr
     lay(np.minimum(hair * 0.62, skin * 0.45) * (0.8 + 0.4 * strands[..., None]), brow * (0.75 + 0.25 * strands))
 
   cap = _hair_cap(face.hair_style, u, v, outline, edge, strands)
+  if face.headwear in ("beanie", "cap"):  # no hair stands through it
+    cap = cap * _inside(-0.45 - v, 0.05)
   shadow = cv2.GaussianBlur(cap, (0, 0), 0.045 * half * ss)
   image *= 1 - 0.30 * (np.roll(shadow, int(0.05 * half * ss), 0) * (1 - cap) * inside)[..., None]
-  lay(hair_tone * (1.0 + 0.5 * np.exp(-(((v + 0.86 + 0.1 * u**2) / 0.10) ** 2)))[..., None], cap)
+  if face.hair_style == "curly":
+    lay(hair_tone * (0.7 + 0.9 * curls)[..., None], cap)
+  else:
+    lay(hair_tone * (1.0 + 0.5 * np.exp(-(((v + 0.86 + 0.1 * u**2) / 0.10) ** 2)))[..., None], cap)
+  if face.earrings:
+    for side in (-1, 1):
+      lay(
+        np.array((214, 178, 96), np.float32), _inside(np.hypot((u - side * 1.04) / 0.035, (v - 0.42) / 0.032) - 1, 0.4)
+      )
+  for colour, alpha in _headwear(face, u, v, strands, light):
+    lay(colour, alpha)
 
   stacked = np.dstack([np.clip(image, 0, 255) * cover[..., None], cover])
   return cv2.resize(stacked, (width, height), interpolation=cv2.INTER_AREA)
@@ -216,57 +279,196 @@ def paint_glasses(face: Face, half: float, half_w: float) -> np.ndarray | None:
   return np.maximum(cover, np.maximum(bridge, temple)).astype(np.float32)
 
 
-def paint_backdrop(face: Face, camera: Camera, width_px: int, height_px: int, half: float, half_w: float) -> np.ndarray:
-  """A room or stage with the performer's neck and shoulders, evenly exposed. -> float32 [H,W,3]."""
-  rng = np.random.default_rng(camera.backdrop_seed)
-  y, x = np.mgrid[0:height_px, 0:width_px].astype(np.float32)
-  image = _scenery(rng, x / width_px, y / height_px, width_px, height_px)
+def paint_occluder(kind: str, half: float, skin: np.ndarray, seed: int) -> np.ndarray:
+  """A microphone in the hand or on a stand, or a hand, upright, evenly exposed.
 
-  cx, cy = camera.centre_x * width_px, camera.centre_y * height_px
-  u, v = (x - cx) / half_w, (y - cy) / half
+  The point that `Occlusion` places is in the middle of the sprite's width, and as far from its top.
+
+  Args:
+    kind: microphone, stand or hand.
+    half: half a head's height in pixels.
+    skin: RGB of the hand.
+    seed: what the microphone looks like.
+
+  Returns:
+    float32 [h,w,4], colour times coverage, then coverage.
+  """
+  rng = np.random.default_rng([seed, 2])
+  reach = 0.62
+  # x and y in half heads from the point that is placed.
+  ss = _SUPERSAMPLE
+  x = ((np.arange(2 * round(reach * half) * ss) + 0.5) / (ss * half) - reach)[None, :].astype(np.float32)
+  y = ((np.arange(round(3.6 * half) * ss) + 0.5) / (ss * half) - reach)[:, None].astype(np.float32)
+  edge = 1.5 / (ss * half)
+  shape = (y.shape[0], x.shape[1])
+  image, cover = np.zeros((*shape, 3), np.float32), np.zeros(shape, np.float32)
+  skin = np.asarray(skin, np.float32)
+
+  def lay(colour: np.ndarray, shade: np.ndarray, alpha: np.ndarray) -> None:
+    alpha = np.broadcast_to(alpha, shape)
+    image[:] += (colour * np.broadcast_to(shade, shape)[..., None] - image) * alpha[..., None]
+    cover[:] += (1 - cover) * alpha
+
+  def rod(x0: float, y0: float, x1: float, y1: float, radius: float, colour: np.ndarray, waist: float = 0.0) -> None:
+    """A lit rod with round ends."""
+    dx, dy = x1 - x0, y1 - y0
+    along = np.clip(((x - x0) * dx + (y - y0) * dy) / (dx * dx + dy * dy), 0, 1)
+    away = np.hypot(x - x0 - along * dx, y - y0 - along * dy) / (radius * (1 - waist * along))
+    lay(colour, 1.08 - 0.50 * np.clip(away, 0, 1) ** 3, _inside((away - 1) * radius, edge))
+
+  def fist(top: float) -> None:
+    """Fingers around a handle."""
+    rod(0.10, top + 0.18, 0.22, 2.95, 0.24, skin * 0.9)  # wrist and forearm
+    for finger in range(4):
+      level = top + 0.115 * finger
+      rod(-0.17, level + 0.03, 0.15, level, 0.066, skin * (0.96 - 0.03 * finger))
+    rod(0.19, top + 0.26, 0.05, top - 0.06, 0.07, skin)  # thumb
+
+  if kind == "hand":
+    rod(0.0, 0.35, 0.10, 2.95, 0.27, skin * 0.88, waist=-0.2)
+    rod(0.0, -0.08, 0.02, 0.30, 0.30, skin * 0.95)
+    for number, (tip_x, tip_y) in enumerate(((-0.32, -0.36), (-0.13, -0.50), (0.08, -0.50), (0.28, -0.40))):
+      rod(0.60 * tip_x, 0.05, tip_x, tip_y, 0.085, skin * (1.0 - 0.05 * (number % 2)))
+    rod(-0.22, 0.28, -0.46, -0.02, 0.095, skin)
+  else:
+    metal = rng.uniform(20, 70) * np.ones(3, np.float32)
+    grille = (rng.uniform(120, 190) if rng.uniform() < 0.6 else rng.uniform(25, 60)) * np.ones(3, np.float32)
+    if kind == "stand":
+      rod(0.0, 0.5, 0.0, 2.95, 0.05, metal * 0.8)
+    rod(0.0, 0.20, 0.0, 1.15, 0.12, metal, waist=0.3)
+    ball = np.hypot(x / 0.235, y / 0.26)
+    mesh = 1 + 0.18 * np.sin(75 * (x + y)) * np.sin(75 * (x - y))
+    shine = 0.7 * np.exp(-(((x + 0.07) / 0.07) ** 2) - ((y + 0.09) / 0.09) ** 2)
+    lay(grille, (0.95 - 0.45 * np.clip(ball, 0, 1) ** 3 + shine) * mesh, _inside((ball - 1) * 0.24, edge))
+    rod(-0.20, 0.14, 0.20, 0.14, 0.035, metal * 1.6)
+    if kind == "microphone":
+      fist(0.55)
+  sprite = np.dstack([np.clip(image, 0, 255) * cover[..., None], cover])
+  return cv2.resize(sprite, (shape[1] // ss, shape[0] // ss), interpolation=cv2.INTER_AREA)
+
+
+def paint_body(face: Face, light: float, half: float, half_w: float) -> np.ndarray:
+  """Neck and shoulders, evenly exposed. -> float32 [h,w,4], colour times coverage, then coverage.
+
+  Its middle column is the head's, its first row lies at v = `BODY_TOP`.
+  """
+  width, height = 2 * round(BODY_U * half_w), round((BODY_BOTTOM - BODY_TOP) * half)
+  rng = np.random.default_rng([face.texture_seed, 3])
+  v = ((np.arange(height) + 0.5) / half + BODY_TOP)[:, None].astype(np.float32)
+  u = ((np.arange(width) + 0.5 - width / 2) / half_w)[None, :].astype(np.float32)
   edge = 1.5 / half_w
   shirt = np.array(face.shirt, np.float32)
   # Shoulders slope from the neck; the neck narrows upwards and lies in the chin's shadow.
   slope = 1.42 + 0.24 * np.clip(np.abs(u) - 0.5, 0, None) ** 1.2 + 6 * np.clip(np.abs(u) - 2.05, 0, None) ** 2
-  folds = _blur_noise(rng, height_px, width_px, 0.4 * half)
-  body = shirt * (0.82 + 0.18 * folds + 0.18 * camera.light * np.clip(u / 2, -1, 1))[..., None]
-  image += (body - image) * _inside(slope - v, edge)[..., None]
+  folds = _blur_noise(rng, height, width, 0.4 * half)
+  if face.shirt_style == "stripes":
+    shirt = np.where((np.sin(20 * (v - slope)) > 0.2)[..., None], shirt, 0.4 * shirt + 110)
+  if face.shirt_style == "jacket":  # open over a lighter shirt
+    shirt = np.where((np.abs(u) > 0.18 + 0.55 * np.clip(2.3 - v, 0, 1))[..., None], 0.55 * shirt, 0.3 * shirt + 150)
+  image = shirt * (0.82 + 0.18 * folds + 0.18 * light * np.clip(u / 2, -1, 1))[..., None]
+  body = _inside(slope - v, edge)
   neck_width = 0.56 + 0.10 * np.clip(v - 1.0, 0, 1) + 0.35 * np.clip(v - 1.42, 0, 1)
   collar = 1.62 + 0.06 * np.cos(3 * u) - 0.30 * np.abs(u)
   neck = _inside(np.abs(u) - neck_width, 2 * edge) * _inside(v - collar, 2 * edge) * _inside(0.3 - v, edge)
   skin = np.array(face.skin, np.float32)
-  light = 0.80 + 0.20 * camera.light * u - 0.15 * u**2 - 0.40 * np.exp(-(((v - 0.95) / 0.28) ** 2))
-  image += (skin * np.clip(light, 0.2, 1.1)[..., None] - image) * neck[..., None]
-  return image
+  tone = 0.80 + 0.20 * light * u - 0.15 * u**2 - 0.40 * np.exp(-(((v - 0.95) / 0.28) ** 2))
+  image += (skin * np.clip(tone, 0.2, 1.1)[..., None] - image) * neck[..., None]
+  cover = body + (1 - body) * neck
+  return np.dstack([image * cover[..., None], cover]).astype(np.float32)
 
 
-def _scenery(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, width_px: int, height_px: int) -> np.ndarray:
-  """A blurred wall, curtain, shelf or stage. x, y [H,W] in 0..1 -> float32 [H,W,3]."""
+def paint_backdrop(camera: Camera, width_px: int, height_px: int) -> np.ndarray:
+  """What is behind the performer, more or less out of focus and evenly exposed. -> float32 [H,W,3]."""
+  rng = np.random.default_rng(camera.backdrop_seed)
+  kind = camera.backdrop
+  y, x = np.mgrid[0:height_px, 0:width_px].astype(np.float32)
+  x, y = x / width_px, y / height_px
+  # Walls are duller than the lights of a stage.
   top, bottom = rng.uniform(15, 200, (2, 3)) * rng.uniform(0.5, 1.0)
+  dull = rng.uniform(0.0, 0.9)
+  top, bottom = ((1 - dull) * colour + dull * colour.mean() for colour in (top, bottom))
   image = (top + (bottom - top) * y[..., None]).astype(np.float32)
-  kind = rng.integers(4)
-  if kind == 0:  # curtain
+
+  def box(x0: float, y0: float, x1: float, y1: float, colour: np.ndarray, opacity: float = 1.0) -> None:
+    rows, columns = (
+      slice(max(0, round(a * size)), max(0, round(b * size)))
+      for a, b, size in ((y0, y1, height_px), (x0, x1, width_px))
+    )
+    image[rows, columns] += (np.asarray(colour, np.float32) - image[rows, columns]) * opacity
+
+  def paint() -> np.ndarray:
+    return rng.uniform(20, 220, 3).astype(np.float32)
+
+  if kind == "curtain":
     folds = np.sin(
       2 * np.pi * (rng.uniform(6, 14) * x + 0.6 * np.sin(2 * np.pi * x * rng.uniform(1, 3)) + rng.uniform())
     )
     image *= (1 + 0.25 * folds)[..., None]
-  elif kind == 1:  # shelves and frames on a wall
-    for _ in range(rng.integers(6, 16)):
-      a, b = rng.uniform(0, 1, 2), rng.uniform(0.04, 0.25, 2)
-      box = (np.abs(x - a[0]) < b[0]) & (np.abs(y - a[1]) < b[1] * 0.7)
-      image[box] = 0.3 * image[box] + 0.7 * rng.uniform(10, 230, 3).astype(np.float32)
-  elif kind == 2:  # stage lights
+  elif kind == "pictures":
+    for _ in range(rng.integers(4, 10)):
+      (a, b), w, h = rng.uniform(-0.05, 0.95, 2), rng.uniform(0.06, 0.22), rng.uniform(0.08, 0.30)
+      box(a - 0.01, b - 0.013, a + w + 0.01, b + h + 0.013, paint() * 0.4)
+      box(a, b, a + w, b + h, paint())
+      box(a + 0.2 * w, b + 0.5 * h, a + 0.7 * w, b + h, paint(), 0.7)
+  elif kind == "stage":
     image *= 0.35
     for _ in range(rng.integers(5, 14)):
       a, r = rng.uniform(0, 1, 2), rng.uniform(0.03, 0.14)
       glow = np.exp(-(((x - a[0]) * 1.33 / r) ** 2) - ((y - a[1]) / r) ** 2)
       image += glow[..., None] * rng.uniform(40, 255, 3).astype(np.float32) * rng.uniform(0.4, 1.0)
-  else:  # a window beside the performer
+    for _ in range(rng.integers(0, 4)):  # beams of light from above
+      foot, lean, wide = rng.uniform(0, 1), rng.uniform(-0.5, 0.5), rng.uniform(0.03, 0.10)
+      beam = np.exp(-(((x - foot - lean * y) / (wide * (0.3 + y))) ** 2)) * (1 - 0.6 * y)
+      image += beam[..., None] * rng.uniform(20, 140, 3).astype(np.float32)
+  elif kind == "window":
     side = rng.uniform(0.0, 0.25) if rng.uniform() < 0.5 else rng.uniform(0.75, 1.0)
     window = np.exp(-((np.abs(x - side) / 0.18) ** 6)) * np.exp(-((np.abs(y - 0.4) / 0.35) ** 6))
     image += window[..., None] * (rng.uniform(150, 240, 3).astype(np.float32) - image) * 0.8
-  blur = rng.uniform(0.004, 0.03) * width_px
-  image = cv2.GaussianBlur(np.clip(image, 0, 255), (0, 0), blur)
+    box(side - 0.008, 0.05, side + 0.008, 0.75, top * 0.6)
+    box(side - 0.18, 0.39, side + 0.18, 0.41, top * 0.6)
+  elif kind == "bookshelf":
+    image *= 0.45
+    shelves = rng.integers(3, 6)
+    for shelf in range(shelves):
+      floor, a = (shelf + 1) / shelves, rng.uniform(-0.02, 0.02)
+      while a < 1:
+        wide, high = rng.uniform(0.012, 0.04), rng.uniform(0.55, 0.88) / shelves
+        if rng.uniform() < 0.9:
+          spine = paint() * 0.8
+          box(a, floor - high, a + wide, floor, spine)
+          box(a, floor - 0.75 * high, a + wide, floor - 0.65 * high, spine * 0.5 + 90)
+        a += wide + 0.002
+      box(0, floor - 0.012, 1, floor + 0.012, bottom * 0.7 + 30)
+  elif kind == "room":
+    box(0, 0.72, 1, 1, bottom * 0.5 + 20)
+    sofa, a = paint() * 0.7, rng.uniform(-0.2, 0.3)
+    box(a, 0.55, a + 0.75, 0.80, sofa)
+    box(a - 0.03, 0.68, a + 0.78, 0.98, sofa * 0.8)
+    for _ in range(rng.integers(1, 4)):
+      (b, w), h = rng.uniform((0.0, 0.08), (0.9, 0.2)), rng.uniform(0.1, 0.25)
+      box(b, 0.10, b + w, 0.10 + h, paint())
+    lamp = rng.uniform(0.05, 0.95)
+    box(lamp - 0.006, 0.3, lamp + 0.006, 0.95, sofa * 0.3)
+    shade = _inside(np.abs(x - lamp) - 0.04 - 0.25 * np.clip(y - 0.18, 0, 1), 0.01) * _inside(
+      np.abs(y - 0.25) - 0.07, 0.01
+    )
+    glow = np.exp(-(((x - lamp) * 1.33 / 0.25) ** 2) - ((y - 0.25) / 0.25) ** 2)
+    image += (shade * 180 + 70 * glow)[..., None] * np.array((1.0, 0.85, 0.6), np.float32)
+  elif kind == "bricks":
+    rows = rng.integers(10, 22)
+    row = np.floor(y * rows)
+    across = x * rows * 0.62 + 0.5 * (row % 2)
+    mortar = np.maximum(np.abs(y * rows - row - 0.5) > 0.42, np.abs(across % 1 - 0.5) > 0.46)
+    tone = rng.uniform(0.75, 1.15, (rows + 1, rows + 2))[row.astype(int), across.astype(int)]
+    image = np.where(mortar[..., None], 0.6 * image + 60, image * tone[..., None]).astype(np.float32)
+  else:  # foam: the wedges of a recording room
+    count = rng.integers(5, 10)
+    a, b = x * count * 1.33, y * count
+    turned = (np.floor(a) + np.floor(b)) % 2 == 0
+    wedges = np.where(turned, a * 4, b * 4) % 1
+    image *= (0.35 + 0.55 * np.abs(wedges - rng.uniform(0.2, 0.8)))[..., None]
+  # Never so sharp that blocks of an H.264 file are spent on it.
+  image = cv2.GaussianBlur(np.clip(image, 0, 255), (0, 0), rng.uniform(0.003, 0.02) * width_px)
   grain = _blur_noise(rng, height_px, width_px, 0.02 * width_px)
   return image * (0.93 + 0.14 * grain[..., None])
 
@@ -275,7 +477,7 @@ def _outline(v: np.ndarray, jaw: float) -> np.ndarray:
   """Half the face's width at each height: an egg that narrows to the chin."""
   skull = np.clip(1 - np.abs(np.minimum(v, 0)) ** 2.4, 0, 1) ** (1 / 2.4)
   chin = np.clip(1 - np.abs(np.maximum(v, 0)) ** 3.2, 0, 1) ** (1 / 2.0) * (1 - jaw * np.clip(v, 0, 1) ** 1.6)
-  return np.where(v < 0, skull, chin)
+  return np.where(np.abs(v) < 1, np.where(v < 0, skull, chin), -1)
 
 
 def _inside(distance: np.ndarray, edge: float) -> np.ndarray:
@@ -341,7 +543,7 @@ def _hair_cap(
   """Coverage of the hair in front of the skull. -> [h,w]."""
   if style == "bald":
     return np.zeros_like(strands)
-  grow = {"short": 1.05, "side": 1.10, "fringe": 1.10, "long": 1.14, "bun": 1.05}[style]
+  grow = {"short": 1.05, "side": 1.10, "fringe": 1.10, "long": 1.14, "bun": 1.05, "curly": 1.12}[style]
   skull = np.sqrt(np.clip(1 - (np.minimum(v, 0) / (1 + (grow - 1) * 1.5)) ** 2, 0, 1)) * grow
   line = {
     "short": -0.60 + 0.50 * np.clip(np.abs(u) - 0.62, 0, 1) ** 1.2 * 3,
@@ -349,10 +551,63 @@ def _hair_cap(
     "fringe": -0.36 + 0.10 * u**2 + 2.2 * np.clip(np.abs(u) - 0.80, 0, 1),
     "long": -0.66 + 0.55 * u**2 + 5.0 * np.clip(np.abs(u) - 0.84, 0, 1),
     "bun": -0.66 + 0.42 * u**2 + 1.5 * np.clip(np.abs(u) - 0.84, 0, 1),
+    "curly": -0.56 + 0.30 * u**2 + 3.0 * np.clip(np.abs(u) - 0.86, 0, 1),
   }[style]
-  bottom = {"short": 0.02, "side": 0.05, "fringe": 0.18, "long": 1.25, "bun": -0.02}[style]
+  bottom = {"short": 0.02, "side": 0.05, "fringe": 0.18, "long": 1.25, "bun": -0.02, "curly": 0.30}[style]
+  skull = np.where(skull > 0, skull, -1)
   line = line + 0.05 * (strands - 0.5)
   return _inside(np.abs(u) - skull, 4 * edge) * _inside(v - line, 0.035) * _inside(v - bottom, 0.06)
+
+
+def _curly(u: np.ndarray, v: np.ndarray, curls: np.ndarray) -> np.ndarray:
+  """Coverage of the cloud of curly hair behind the head. -> [h,w]."""
+  cloud = np.hypot(u / 1.24, (v + 0.18) / np.where(v < -0.18, 1.06, 0.62)) + 0.14 * curls - 1
+  return _inside(cloud, 0.05)
+
+
+def _lines(face: Face, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+  """Darkness of the lines that come with age: forehead, corners of the eyes, bags under them. -> [h,w]."""
+  lines = np.zeros(np.broadcast_shapes(u.shape, v.shape), np.float32)
+  for height in (-0.46, -0.38, -0.30):
+    lines += 0.20 * np.exp(-(((v - height - 0.04 * u**2) / 0.010) ** 2)) * _inside(np.abs(u) - 0.45, 0.3)
+  for side in (-1, 1):
+    eye = side * EYE_U * face.eye_gap
+    bag = EYE_V + 0.125 - 0.5 * (u - eye) ** 2
+    lines += 0.22 * np.exp(-(((v - bag) / 0.016) ** 2)) * _spot(u, v, eye, EYE_V + 0.1, 0.20, 0.2)
+    for slope in (-0.35, 0.0, 0.35):
+      foot = EYE_V + slope * (side * u - 0.62)
+      lines += 0.20 * np.exp(-(((v - foot) / 0.010) ** 2)) * _spot(u, v, side * 0.74, EYE_V, 0.07, 0.2)
+  return lines * np.clip(1.6 * face.age - 0.5, 0, 1)
+
+
+def _headwear(
+  face: Face, u: np.ndarray, v: np.ndarray, strands: np.ndarray, light: float
+) -> list[tuple[np.ndarray, np.ndarray]]:
+  """Colour and coverage of what is worn on the head, from the back to the front. -> [h,w,3], [h,w] each."""
+  if face.headwear == "none":
+    return []
+  rng = np.random.default_rng([face.texture_seed, 1])
+  colour = rng.uniform(15, 200, 3).astype(np.float32)
+  # A round thing lit from one side, darker to its rim.
+  round_ = np.clip(0.9 + 0.35 * light * u - 0.30 * u**2 - 0.12 * v, 0.2, 1.4)
+  dome = np.hypot(u / 1.10, (v + 0.30) / 0.90) - 1
+  if face.headwear == "headphones":
+    ring = np.abs(np.hypot(u / 1.16, (v - 0.05) / 1.22) - 1)
+    band = _inside(ring - 0.045, 0.03) * _inside(v, 0.05)
+    cups = [_inside(np.hypot((u - side * 1.10) / 0.17, (v - 0.12) / 0.27) - 1, 0.10) for side in (-1, 1)]
+    cover = np.maximum(band, np.maximum(*cups))
+    shine = 0.6 + 0.8 * _spot(np.abs(u), v, 1.16, 0.02, 0.05, 0.12)
+    return [(colour * 0.6 * (round_ * 0.4 + shine)[..., None], cover)]
+  if face.headwear == "beanie":
+    ribs = 1 + 0.12 * np.sin(60 * u * np.ones_like(v))
+    body = _inside(dome, 0.04) * _inside(v + 0.42 - 0.10 * u**2, 0.04)
+    cuff = _inside(np.abs(v + 0.50 - 0.10 * u**2) - 0.12, 0.03) * _inside(np.abs(u) - 1.08, 0.03)
+    knit = (0.85 + 0.3 * strands) * round_
+    return [(colour * knit[..., None], body), (colour * 1.12 * (knit * ribs)[..., None], cuff)]
+  body = _inside(dome, 0.04) * _inside(v + 0.46, 0.04)
+  brim = _inside(np.hypot(u / 0.98, (v + 0.44) / 0.13) - 1, 0.10)
+  seams = 1 - 0.25 * np.exp(-(((np.abs(u) - 0.30 * (v + 1.3)) / 0.015) ** 2))
+  return [(colour * (round_ * seams)[..., None], body), (colour * 0.6 * (round_ - 0.8 * (v + 0.40))[..., None], brim)]
 
 
 def _strands(rng: np.random.Generator, height: int, width: int) -> np.ndarray:

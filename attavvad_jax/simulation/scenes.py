@@ -1,112 +1,222 @@
 """One simulated performance: who is seen, who is heard when, and the sound and picture that follow.
 
-The performer's mouth moves with the performer's own voice and is shut otherwise. In about six tenths of the time that
-is labelled others, somebody off camera speaks or sings with a voice from the same population, at the same level over
-the same backing: the sound alone does not tell whose voice it is.
+Labels. The performer's timeline says speech or singing only while the performer's own voice is heard; else others if
+anything is heard above the room tone, and silence if not. The timeline of any voice says speech or singing whoever's
+voice it is: an off-camera singer, a guest, a recording from the loudspeakers. Backing vocals sound only under singing,
+so they change neither.
+
+Somebody off camera has a voice from the same cast, at the same level over the same backing as the performer: the sound
+alone does not tell whose voice it is. The performer's mouth moves with the performer's own voice, but now and then
+also without any voice, or to other words than those heard: the picture alone does not tell either.
 
 Axes: n samples at 16 kHz, T mouth frames of 5 ms, H, W pixels.
 """
 
+from collections.abc import Sequence
 import dataclasses
 import functools
 
 import numpy as np
 
-from attavvad_jax.events import Event, Timeline
-from attavvad_jax.simulation import music, noise, voices
-from attavvad_jax.simulation.faces import FaceState, render
+from attavvad_jax.events import VOCAL_EVENTS, Event, Timeline
+from attavvad_jax.simulation import codec, difficulty, music, noise, timelines, voices
+from attavvad_jax.simulation.cast import PEOPLE, SPLITS, Person, draw_for, person
+from attavvad_jax.simulation.codec import Codec
+from attavvad_jax.simulation.difficulty import Difficulty
+from attavvad_jax.simulation.faces import FaceState, Occlusion, render
 from attavvad_jax.simulation.music import Song
 from attavvad_jax.simulation.noise import Room
 from attavvad_jax.simulation.portraits import Camera, Face
 from attavvad_jax.simulation.vocoder import FRAME_RATE_HZ, SAMPLE_RATE_HZ
-from attavvad_jax.simulation.voices import Voice
+from attavvad_jax.simulation.voices import Utterance
 
-SPLITS = ("train", "validation", "test")
-
-# Semi-Markov model. Fitted to the audio-visual labels of MAVC100, events that neither start nor end a clip: the
-# logarithms of seconds have mean and deviation (1.32, 1.03) for singing, (0.18, 0.95) for speech, (0.22, 0.90) for
-# others. Half of its speech is shorter than four blocks: speech and others are twice as long here, the spread is
-# smaller, and silence, which MAVC100 has almost none of, is put in.
-_LOG_DURATION = {"silence": (0.6, 0.35), "speech": (0.87, 0.6), "singing": (1.32, 0.6), "others": (0.92, 0.6)}
-_MIN_DURATION_S, _MAX_DURATION_S = 1.0, 10.0
-# What follows what. MAVC100 has: others to singing 301 times, to speech 281; singing to others 278, to speech 8; speech
-# to others 290. A quarter of each goes to silence here, and voices follow each other more often.
-_NEXT = {
-  "silence": {"speech": 0.40, "singing": 0.30, "others": 0.30},
-  "speech": {"silence": 0.25, "singing": 0.10, "others": 0.65},
-  "singing": {"silence": 0.25, "speech": 0.10, "others": 0.65},
-  "others": {"silence": 0.22, "speech": 0.42, "singing": 0.36},
-}
-OTHER_VOICE_SHARE = 0.6  # part of the events labelled others in which somebody off camera speaks or sings
+IDLE_MOUTHS = ("chewing", "yawning", "smiling", "mouthing")
+NOISES = {"crowd": noise.crowd, "applause": noise.applause, "cheers": noise.cheers, "clicks": noise.clicks}
+# Voices off camera are the performers of the scenes just before and after.
+_NEIGHBOURS = 6
+_NO_BACKING_DB = -40.0  # stands for no backing at all where levels are averaged
+_UNCODED_KBPS = 16 * SAMPLE_RATE_HZ / 1000
 _BLINK_S = 0.2
+_ARM_S, _STEP_S = 0.3, 0.6  # how long a hand takes to the mouth, and the performer out of the frame
 
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-  """One event and what is heard in it.
+  """One stretch of the performer's timeline, what is heard in it and what the mouth does.
 
   Attributes:
-    event: its time and label.
+    event: its time and the performer's label; an event labelled others may hold several stretches.
+    source: where the voice comes from: performer, off camera, playback, or none.
     voice: who is heard, None for nobody.
     act: speech or singing, None without a voice.
-    music_db: level of the music over that of a voice, None for no music.
-    noise: crowd, applause or None.
-    noise_db: its level over that of a voice.
-    seed: of words, melody and noise.
+    mouth: voice (moves with the performer's own), shut, along (with playback), other words, or one of `IDLE_MOUTHS`.
+    backing_db: level of music and noise together over that of a voice; None for neither.
+    music: music is heard.
+    noise: one of `NOISES`, None for none.
+    noise_db: its level over the music's.
+    backing_voice: who sings the second voice, None for nobody.
+    seed: of words, melody, noise and movements.
   """
 
   event: Event
-  voice: Voice | None
+  source: str
+  voice: Person | None
   act: str | None
-  music_db: float | None
+  mouth: str
+  backing_db: float | None
+  music: bool
   noise: str | None
   noise_db: float
+  backing_voice: Person | None
   seed: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Episode:
+  """A time in which the mouth is not seen.
+
+  Attributes:
+    onset_s: start.
+    offset_s: end.
+    kind: microphone or hand (before the mouth), or away (the face is out of the frame).
+    side: from where or to where, -1 left to 1 right.
+  """
+
+  onset_s: float
+  offset_s: float
+  kind: str
+  side: float
 
 
 @dataclasses.dataclass(frozen=True)
 class Scene:
-  """Everything about one performance; sound and picture follow from it."""
+  """Everything about one performance; sound and picture follow from it.
 
+  Attributes:
+    preset: a name of `difficulty.PRESETS`.
+    duration_s: seconds.
+    performer: who is seen.
+    guest: who does all speaking off camera, None for anybody.
+    camera: framing, light and backdrop.
+    bad_light: 0 good to 1 the worst.
+    exposure_s: how long each frame is exposed, which blurs motion.
+    restlessness: speed of the head's sway around 1.
+    stand: a microphone on a stand before the chin.
+    room: reverberation and room tone.
+    song: the backing music.
+    codec: of the sound track, None for none.
+    parts: what happens, in order and without gaps.
+    episodes: when the mouth is not seen.
+    seed: of what is drawn when sound and picture are made.
+  """
+
+  preset: str
   duration_s: float
-  performer: Voice
-  face: Face
+  performer: Person
+  guest: Person | None
   camera: Camera
+  bad_light: float
+  exposure_s: float
+  restlessness: float
+  stand: Occlusion | None
   room: Room
   song: Song
+  codec: Codec | None
   parts: tuple[Part, ...]
+  episodes: tuple[Episode, ...]
   seed: int
+
+  @property
+  def face(self) -> Face:
+    return self.performer.face
 
   @property
   def timeline(self) -> Timeline:
     """Events of the performer."""
-    return Timeline((part.event for part in self.parts), self.duration_s)
+    return _joined([part.event for part in self.parts], self.duration_s)
+
+  @property
+  def audio_timeline(self) -> Timeline:
+    """Events of any voice; voices that follow each other without a gap are one event."""
+    heard = [dataclasses.replace(part.event, label=part.act or part.event.label) for part in self.parts]
+    return _joined(heard, self.duration_s)
+
+  @property
+  def conditions(self) -> dict[str, str | float | bool]:
+    """What is hard about this performance. Shares are of its duration.
+
+    `snr_db` is the level of the performer's voice over everything else that sounds with it, 40 at most. Where the
+    performer is never heard, it is that of a voice as loud over what sounds instead.
+    """
+
+    def share(chosen: Sequence[Part | Episode]) -> float:
+      spans = [item.event if isinstance(item, Part) else item for item in chosen]
+      return round(sum(span.offset_s - span.onset_s for span in spans) / self.duration_s, 4)
+
+    own = [part for part in self.parts if part.source == "performer"] or list(self.parts)
+    power = [10 ** ((_NO_BACKING_DB if part.backing_db is None else part.backing_db) / 10) for part in own]
+    hidden = [episode for episode in self.episodes if episode.kind != "away"]
+    return {
+      "preset": self.preset,
+      "performer": self.performer.name,
+      "performer_sex": self.performer.sex,
+      "language": self.performer.voice.language,
+      "snr_db": round(float(-10 * np.log10(np.average(power, weights=[part.event.duration_s for part in own]))), 1),
+      "music": any(part.music for part in self.parts),
+      "backing_vocals": any(part.backing_voice is not None for part in self.parts),
+      "crowd": any(part.noise is not None for part in self.parts),
+      "guest": self.guest is not None and any(part.voice == self.guest and part.act == "speech" for part in self.parts),
+      "off_camera_voice_share": share([part for part in self.parts if part.source == "off camera"]),
+      "playback_share": share([part for part in self.parts if part.source == "playback"]),
+      "other_words_share": share([part for part in self.parts if part.mouth in ("other words", "along")]),
+      "idle_mouth_share": share([part for part in self.parts if part.mouth in IDLE_MOUTHS]),
+      "occlusion": hidden[0].kind if hidden else "stand" if self.stand is not None else "none",
+      "occluded_share": share(hidden),
+      "away_share": share([episode for episode in self.episodes if episode.kind == "away"]),
+      "bad_light": round(self.bad_light, 3),
+      "codec": "none" if self.codec is None else self.codec.name,
+      "bit_rate_kbps": _UNCODED_KBPS if self.codec is None else float(self.codec.bit_rate_kbps),
+      "reverb_s": round(self.room.decay_s, 3),
+    }
 
 
 @dataclasses.dataclass(frozen=True)
 class Sound:
-  """The stems of a scene, dry voices first, and the performer's mouth.
+  """The stems of a scene without reverberation, what is recorded, and the performer's mouth.
 
   Attributes:
-    performer: the performer's voice without reverberation. float32 [n].
-    other_voices: voices off camera without reverberation. float32 [n].
-    mixture: what the microphone records. float32 [n] within ±1.
+    performer: the performer's voice. float32 [n].
+    other_voices: voices off camera and playback. float32 [n].
+    backing: music, backing vocals and noise. float32 [n].
+    mixture: what is recorded, through room and codec. float32 [n] within ±1.
     openness: the performer's mouth, every 5 ms. float32 [T].
     width: likewise, -1 rounded to 1 spread. float32 [T].
+    smile: likewise, 0 to 1. float32 [T].
+    jaw_shift: likewise, -1 to 1. float32 [T].
   """
 
   performer: np.ndarray
   other_voices: np.ndarray
+  backing: np.ndarray
   mixture: np.ndarray
   openness: np.ndarray
   width: np.ndarray
+  smile: np.ndarray
+  jaw_shift: np.ndarray
 
 
-def draw_scene(seed: int, index: int, split: str = "train", duration_s: float = 30.0) -> Scene:
-  """The scene of this number. Splits draw from separate seeds, so that they share no person, tune or place.
+def draw_scene(seed: int, index: int, split: str = "train", duration_s: float = 30.0, preset: str = "live") -> Scene:
+  """The scene of this number. Its performer is the person of this number; women and men alternate.
+
+  Args:
+    seed: of the cast and of everything drawn.
+    index: number of the scene in its split.
+    split: one of `SPLITS`; splits share no voice, face, tune or place, whatever the seeds.
+    duration_s: length.
+    preset: a name of `difficulty.PRESETS`.
 
   Raises:
-    ValueError: the split is not one of `SPLITS`, the duration is not positive, or seed or index are negative.
+    ValueError: there is no such split or preset, the duration is not positive, or seed or index are negative.
   """
   if split not in SPLITS:
     raise ValueError(f"split is {split!r}; expected one of {', '.join(SPLITS)}")
@@ -114,23 +224,39 @@ def draw_scene(seed: int, index: int, split: str = "train", duration_s: float = 
     raise ValueError(f"a scene of {duration_s} s cannot be made; expected a positive number of seconds")
   if seed < 0 or index < 0:
     raise ValueError(f"seed is {seed} and index {index}; expected 0 or more")
+  level = difficulty.preset(preset)
   rng = np.random.default_rng([seed, SPLITS.index(split), index])
-  sex = str(rng.choice(voices.SEXES))
-  performer = Voice.draw(rng, sex)
+  performer = person(split, seed, index)
+  first = max(0, index - _NEIGHBOURS)
+  near = [number for number in range(first, first + 2 * _NEIGHBOURS + 1) if (number - index) % PEOPLE[split]]
+  company = [person(split, seed, number) for number in near]
+  guest = company[int(rng.integers(len(company)))] if rng.uniform() < level.guest else None
+  bad_light = rng.uniform(*level.bad_light)
+  stand = Occlusion("stand", rng.uniform(-0.6, 0.6), rng.uniform(0.85, 1.2), rng.uniform(0.8, 1.1))
+  song = draw_for(split, lambda: Song.draw(rng, level.backing_vocals), lambda song: song.identity)
   return Scene(
+    preset=preset,
     duration_s=duration_s,
     performer=performer,
-    face=Face.draw(rng, sex),
-    camera=Camera.draw(rng),
-    room=Room.draw(rng),
-    song=Song.draw(rng),
-    parts=tuple(_draw_part(event, performer, rng) for event in _draw_events(duration_s, rng)),
+    guest=guest,
+    camera=draw_for(split, lambda: Camera.draw(rng, bad_light), lambda camera: camera.identity),
+    bad_light=bad_light,
+    exposure_s=rng.uniform(0.008, 0.02) * (1 + bad_light),
+    restlessness=rng.uniform(*level.restlessness),
+    stand=stand if rng.uniform() < level.stand else None,
+    room=Room.draw(rng, level.reverb_s, level.wet),
+    song=song,
+    codec=_draw_codec(level, rng),
+    parts=_draw_parts(
+      _draw_stretches(timelines.draw_events(duration_s, rng), level, rng), performer, guest, company, song, level, rng
+    ),
+    episodes=_draw_episodes(duration_s, level, rng),
     seed=int(rng.integers(2**31)),
   )
 
 
 def render_audio(scene: Scene) -> np.ndarray:
-  """What the microphone records. -> float32 [n] at 16 kHz."""
+  """What is recorded. -> float32 [n] at 16 kHz."""
   return sound(scene).mixture
 
 
@@ -144,57 +270,70 @@ def sound(scene: Scene) -> Sound:
   """All stems of a scene and the mouth that goes with them. The last two are kept."""
   total = round(scene.duration_s * SAMPLE_RATE_HZ)
   stems = {name: np.zeros(total, np.float32) for name in ("performer", "other", "backing")}
-  frames = -(-total // (SAMPLE_RATE_HZ // FRAME_RATE_HZ)) + 1
-  openness, width = np.zeros(frames, np.float32), np.zeros(frames, np.float32)
+  face = np.zeros((-(-total // (SAMPLE_RATE_HZ // FRAME_RATE_HZ)) + 1, 4), np.float32)
   rng = np.random.default_rng(scene.seed)
   song = music.play(scene.song, scene.duration_s, rng)
+  song_gain = np.zeros(total, np.float32)
   for part in scene.parts:
-    first = round(part.event.onset_s * SAMPLE_RATE_HZ)
-    last = min(round(part.event.offset_s * SAMPLE_RATE_HZ), total)
+    span = slice(round(part.event.onset_s * SAMPLE_RATE_HZ), round(part.event.offset_s * SAMPLE_RATE_HZ))
+    count = len(song[span])
     rng_part = np.random.default_rng(part.seed)
-    backing = stems["backing"][first:last]
-    if part.music_db is not None:
-      backing += song[first:last] * _fade(last - first) * _gain(part.music_db)
-    if part.noise is not None:
-      make = {"crowd": noise.crowd, "applause": noise.applause}[part.noise]
-      backing += make(last - first, rng_part) * _fade(last - first) * _gain(part.noise_db)
-    if part.voice is None:
-      continue
-    utterance = _perform(part, scene.song, (last - first) / SAMPLE_RATE_HZ, rng_part)
-    seen = part.event.label == part.act
-    stems["performer" if seen else "other"][first:last] += utterance.waveform
-    if seen:
-      start = round(part.event.onset_s * FRAME_RATE_HZ)
-      count = min(len(utterance.openness), frames - start)
-      openness[start : start + count] = utterance.openness[:count]
-      width[start : start + count] = utterance.width[:count]
+    tune = music.melody(scene.song, part.event.onset_s, count / SAMPLE_RATE_HZ, _centre(part, scene), rng_part)
+    utterance = None
+    if part.voice is not None:
+      utterance = _perform(part, part.voice, tune, count / SAMPLE_RATE_HZ, rng_part)
+      wave = utterance.waveform
+      if part.source == "playback":
+        wave = noise.loudspeaker(wave, rng_part)
+      stems["performer" if part.source == "performer" else "other"][span] += wave
+    if part.backing_db is not None:
+      extra = _accompany(part, scene.song, tune, count, rng_part)
+      together = extra + (song[span] if part.music else 0.0)
+      gain = _gain(part.backing_db) * np.float32(voices.LEVEL / (np.sqrt(np.mean(together**2)) + 1e-9))
+      stems["backing"][span] += extra * _fade(count) * gain
+      song_gain[span] = gain * part.music
+    frames = slice(round(part.event.onset_s * FRAME_RATE_HZ), round(part.event.offset_s * FRAME_RATE_HZ))
+    face[frames] = _mouth(part, scene, utterance, tune, len(face[frames]), rng_part)
+  stems["backing"] += song * _eased(song_gain)
   mixture = noise.reverberate(stems["performer"] + stems["other"] + stems["backing"], scene.room, rng)
   mixture += noise.room_tone(scene.room, total, rng)
-  mixture *= np.float32(min(1.0, 0.95 / np.abs(mixture).max()))
-  return Sound(stems["performer"], stems["other"], mixture, openness, width)
+  mixture *= np.float32(min(1.0, 0.9 / np.abs(mixture).max()))
+  if scene.codec is not None:
+    mixture = np.clip(codec.round_trip(mixture, scene.codec), -1, 1)
+  return Sound(stems["performer"], stems["other"], stems["backing"], mixture, *np.ascontiguousarray(face.T))
 
 
 def face_state(scene: Scene, time_s: float) -> FaceState:
-  """What the performer's face does at one time: the mouth of the sound, blinks, glances and a swaying head."""
+  """What the performer's face does at one time: the mouth, blinks, glances, a swaying head, and what hides it."""
   made = sound(scene)
   at = time_s * FRAME_RATE_HZ
-  grid = np.arange(len(made.openness))
   habit = _habits(scene)
-  phases = 2 * np.pi * (habit["rates_hz"] * time_s + habit["phases"])
-  sway = (np.sin(phases) * habit["sizes"]).sum(axis=1)
+  sway, later = _sway(habit, time_s), _sway(habit, time_s + scene.exposure_s)
   blink = np.max(np.clip(1.4 - np.abs(time_s - habit["blinks_s"]) / (_BLINK_S / 2), 0, 1), initial=0.0)
   glance = int(np.searchsorted(habit["glances_s"], time_s, side="right")) - 1
+  away = _away(scene, time_s)
+  # Yaw moves the face sideways by some 0.4 head heights a radian, pitch up and down by as much.
+  moved_x = later[3] - sway[3] + 0.4 * np.deg2rad(later[0] - sway[0]) + _away(scene, time_s + scene.exposure_s) - away
+  moved_y = later[4] - sway[4] + 0.4 * np.deg2rad(later[1] - sway[1])
+  openness, width, smile, jaw_shift = (
+    float(_value_at(track, at)) for track in (made.openness, made.width, made.smile, made.jaw_shift)
+  )
   return FaceState(
-    openness=float(np.interp(at, grid, made.openness)),
-    width=float(np.clip(np.interp(at, grid, made.width) + 0.15 * sway[5], -1, 1)),
+    openness=openness,
+    width=float(np.clip(width + sway[5], -1, 1)),
     blink=float(blink),
     gaze_x=float(habit["gaze"][glance, 0]),
     gaze_y=float(habit["gaze"][glance, 1]),
-    yaw_deg=float(9 * sway[0]),
-    pitch_deg=float(5 * sway[1]),
-    roll_deg=float(4 * sway[2]),
-    shift_x=float(0.05 * sway[3]),
-    shift_y=float(0.025 * sway[4]),
+    yaw_deg=float(sway[0]),
+    pitch_deg=float(sway[1]),
+    roll_deg=float(sway[2]),
+    shift_x=float(sway[3] + away),
+    shift_y=float(sway[4]),
+    smile=smile,
+    jaw_shift=jaw_shift,
+    occlusion=_occlusion(scene, time_s),
+    blur_px=float(np.hypot(moved_x, moved_y) * scene.camera.head_height * 360),
+    blur_deg=float(np.rad2deg(np.arctan2(moved_y, moved_x))),
   )
 
 
@@ -204,67 +343,252 @@ def _habits(scene: Scene) -> dict[str, np.ndarray]:
   rng = np.random.default_rng([scene.seed, 1])
   count = int(scene.duration_s) + 2
   sizes = rng.uniform(0.3, 1.0, (6, 3))
+  # Yaw, pitch and roll in degrees, places in head heights, width of the mouth.
+  reach = np.array([9.0, 5.0, 4.0, 0.05, 0.025, 0.15])[:, None]
   return {
-    "rates_hz": rng.uniform(0.05, 0.5, (6, 3)),
+    "rates_hz": scene.restlessness * rng.uniform(0.05, 0.5, (6, 3)),
     "phases": rng.uniform(0, 1, (6, 3)),
-    "sizes": sizes / sizes.sum(axis=1, keepdims=True) * rng.uniform(0.6, 1.6, (6, 1)),
+    "sizes": reach * sizes / sizes.sum(axis=1, keepdims=True) * rng.uniform(0.6, 1.6, (6, 1)),
     "blinks_s": np.cumsum(rng.uniform(1.5, 6.0, count)),
     "glances_s": np.concatenate([[-1.0], np.cumsum(rng.uniform(0.6, 4.0, count))]),
     "gaze": rng.normal(0, 1, (count + 1, 2)) * (0.35, 0.2),
   }
 
 
-def _draw_events(duration_s: float, rng: np.random.Generator) -> list[Event]:
-  events: list[Event] = []
-  label = str(rng.choice(list(_NEXT)))
-  start_s = 0.0
+def _sway(habit: dict[str, np.ndarray], time_s: float) -> np.ndarray:
+  phases = 2 * np.pi * (habit["rates_hz"] * time_s + habit["phases"])
+  return (np.sin(phases) * habit["sizes"]).sum(axis=1)
+
+
+def _value_at(track: np.ndarray, position: float) -> float:
+  """Linear interpolation between two of the track's values, held at its ends."""
+  position = min(max(position, 0.0), len(track) - 1.0)
+  low = min(int(position), len(track) - 2)
+  return track[low] + (track[low + 1] - track[low]) * (position - low)
+
+
+def _reached(episode: Episode, time_s: float, move_s: float) -> float:
+  """How far a movement has come that is complete throughout an episode: 0 to 1."""
+  before, after = episode.onset_s - time_s, time_s - episode.offset_s
+  x = np.clip(1 - max(before, after) / move_s, 0, 1)
+  return float(x * x * (3 - 2 * x))
+
+
+def _away(scene: Scene, time_s: float) -> float:
+  """How far the performer has left the frame sideways, in head heights."""
+  steps = [e.side * _reached(e, time_s, _STEP_S) for e in scene.episodes if e.kind == "away"]
+  return max(steps, key=abs, default=0.0) * 1.6 / scene.camera.head_height
+
+
+def _occlusion(scene: Scene, time_s: float) -> Occlusion | None:
+  """What is before the face: a hand or microphone on its way to the mouth, at it or on its way back, or the stand."""
+  for episode in scene.episodes:
+    reached = _reached(episode, time_s, _ARM_S)
+    if episode.kind != "away" and reached > 0:
+      low = 2.2 * (1 - reached)
+      return Occlusion(episode.kind, 0.25 * episode.side + low * episode.side, 0.62 + low, 1.0, 40 * episode.side)
+  return scene.stand
+
+
+def _draw_codec(level: Difficulty, rng: np.random.Generator) -> Codec | None:
+  chosen = Codec(str(rng.choice(codec.NAMES)), round(rng.uniform(*level.bit_rate_kbps)))
+  return chosen if rng.uniform() < level.codec else None
+
+
+def _draw_episodes(duration_s: float, level: Difficulty, rng: np.random.Generator) -> tuple[Episode, ...]:
+  """Times of occlusion and absence that follow each other at random, each for its share of the time."""
+  hidden = level.occluded + level.away
+  if not hidden:
+    return ()
+  episodes: list[Episode] = []
+  mean_s = 4.0
+  time_s = -rng.uniform(0, 2 * mean_s)
   while True:
-    mean, deviation = _LOG_DURATION[label]
-    length_s = float(np.clip(np.exp(rng.normal(mean, deviation)), _MIN_DURATION_S, _MAX_DURATION_S))
-    # Whole milliseconds, so that label files lose nothing; no event is left too short at the end.
-    end_s = round(start_s + length_s, 3)
-    if end_s > duration_s - _MIN_DURATION_S:
-      return [*events, Event(start_s, duration_s, label)]
-    events.append(Event(start_s, end_s, label))
-    start_s = end_s
-    label = str(rng.choice(list(_NEXT[label]), p=list(_NEXT[label].values())))
+    time_s += rng.exponential(mean_s * (1 - hidden) / hidden)
+    if time_s >= duration_s:
+      return tuple(episodes)
+    kind = "away" if rng.uniform() < level.away / hidden else str(rng.choice(("microphone", "hand")))
+    end_s = time_s + rng.uniform(0.5 * mean_s, 1.5 * mean_s)
+    if end_s > 0:
+      # To the millisecond, as labels.
+      onset_s, offset_s = round(max(0.0, time_s), 3), round(min(duration_s, end_s), 3)
+      episodes.append(Episode(onset_s, offset_s, kind, float(rng.choice((-1.0, 1.0)))))
+    time_s = end_s + _ARM_S + _STEP_S
 
 
-def _draw_part(event: Event, performer: Voice, rng: np.random.Generator) -> Part:
-  """What is heard in an event. A voice meets the same backing whether it is the performer's or not."""
-  voice, act = None, None
-  if event.label in ("speech", "singing"):
-    voice, act = performer, event.label
-  elif event.label == "others" and rng.uniform() < OTHER_VOICE_SHARE:
-    voice, act = Voice.draw(rng, str(rng.choice(voices.SEXES))), str(rng.choice(("speech", "singing")))
-  music_chance = {"speech": 0.5, "singing": 0.85, None: 0.7}[act]
-  has_music = event.label != "silence" and rng.uniform() < music_chance
-  has_noise = event.label != "silence" and (rng.uniform() < 0.25 or (voice is None and not has_music))
-  # Without a voice the backing comes to the front, as loud as a voice would be.
-  low_db, high_db = (-16.0, 0.0) if voice is not None else (-8.0, 4.0)
-  return Part(
-    event=event,
-    voice=voice,
-    act=act,
-    music_db=rng.uniform(low_db, high_db) if has_music else None,
-    noise=str(rng.choice(("crowd", "applause"))) if has_noise else None,
-    noise_db=rng.uniform(low_db - 4, high_db - 4),
-    seed=int(rng.integers(2**31)),
-  )
+def _draw_stretches(events: Sequence[Event], level: Difficulty, rng: np.random.Generator) -> list[Event]:
+  """The events, those labelled others cut where one sound off camera gives way to the next."""
+  stretches = []
+  for event in events:
+    onset_s = event.onset_s
+    while event.label == "others":
+      end_s = round(onset_s + level.stretch_s * float(np.exp(rng.normal(0, 0.6))), 3)
+      if event.offset_s - end_s < timelines.MIN_DURATION_S:
+        break
+      if end_s - onset_s >= timelines.MIN_DURATION_S:
+        stretches.append(Event(onset_s, end_s, event.label))
+        onset_s = end_s
+    stretches.append(Event(onset_s, event.offset_s, event.label))
+  return stretches
 
 
-def _perform(part: Part, song: Song, duration_s: float, rng: np.random.Generator) -> voices.Utterance:
-  assert part.voice is not None
-  if part.act == "speech":
-    return voices.speak(part.voice, duration_s, rng)
-  tune = music.melody(song, part.event.onset_s, duration_s, voices.comfortable_midi(part.voice), rng)
-  return voices.sing(part.voice, tune, duration_s, rng)
+def _joined(events: Sequence[Event], duration_s: float) -> Timeline:
+  """A timeline in which neighbours with one label are one event."""
+  joined: list[Event] = []
+  for event in events:
+    if joined and joined[-1].label == event.label:
+      event = dataclasses.replace(event, onset_s=joined.pop().onset_s)
+    joined.append(event)
+  return Timeline(joined, duration_s)
+
+
+def _draw_parts(
+  events: Sequence[Event],
+  performer: Person,
+  guest: Person | None,
+  company: Sequence[Person],
+  song: Song,
+  level: Difficulty,
+  rng: np.random.Generator,
+) -> tuple[Part, ...]:
+  """What is heard and done in each event. A voice meets the same backing whether it is the performer's or not."""
+  snr_db = rng.uniform(*level.snr_db)
+  backing_voice = company[int(rng.integers(len(company)))]
+  parts: list[Part] = []
+  for number, event in enumerate(events):
+    around = [near.label for near in (*events[max(0, number - 1) : number], *events[number + 1 : number + 2])]
+    source, act = _draw_voice(event, around, level, rng)
+    voice = None
+    if source == "performer":
+      voice = performer
+    elif source == "off camera" and act == "speech" and guest is not None:
+      voice = guest
+    elif source != "none":
+      voice = company[int(rng.integers(len(company)))]
+    # Music goes on from one event into the next more often than not, unless there is silence.
+    chance = level.music[2 if act is None else VOCAL_EVENTS.index(act)]
+    goes_on = bool(parts) and parts[-1].event.label != "silence" and rng.uniform() < 0.5
+    has_music = parts[-1].music if goes_on else bool(rng.uniform() < chance)
+    has_noise = rng.uniform() < level.noise or (voice is None and not has_music)
+    quiet = event.label == "silence"
+    # Without a voice the backing comes to the front, about as loud as a voice would be.
+    backing_db = -snr_db + rng.normal(0, 3) if voice is not None else rng.uniform(-8, 4)
+    sung = act == "singing" and has_music and song.backing_vocals
+    parts.append(
+      Part(
+        event=event,
+        source=source,
+        voice=voice,
+        act=act,
+        mouth=_draw_mouth(source, level, rng),
+        backing_db=backing_db if (has_music or has_noise) and not quiet else None,
+        music=has_music and not quiet,
+        noise=str(rng.choice(list(NOISES))) if has_noise and not quiet else None,
+        noise_db=rng.uniform(-9, 3),
+        backing_voice=backing_voice if sung and backing_voice is not voice else None,
+        seed=int(rng.integers(2**31)),
+      )
+    )
+  return tuple(parts)
+
+
+def _draw_voice(
+  event: Event, around: Sequence[str], level: Difficulty, rng: np.random.Generator
+) -> tuple[str, str | None]:
+  """Whose voice is heard in an event, and what it does."""
+  if event.label in VOCAL_EVENTS:
+    return "performer", event.label
+  chance = rng.uniform()
+  if event.label == "silence" or chance >= level.off_camera + level.playback:
+    return "none", None
+  if chance < level.playback:
+    return "playback", str(rng.choice(VOCAL_EVENTS, p=(0.2, 0.8)))
+  # A guest answers speech, another singer takes over a song.
+  fitting = [label for label in around if label in VOCAL_EVENTS]
+  return "off camera", str(rng.choice(fitting if fitting and rng.uniform() < level.answers else VOCAL_EVENTS))
+
+
+def _draw_mouth(source: str, level: Difficulty, rng: np.random.Generator) -> str:
+  if source == "performer":
+    return "voice"
+  if source == "none":
+    return str(rng.choice(IDLE_MOUTHS, p=(0.3, 0.15, 0.15, 0.4))) if rng.uniform() < level.idle_mouth else "shut"
+  if rng.uniform() < level.other_words:
+    return "along" if source == "playback" else "other words"
+  return "shut"
+
+
+def _centre(part: Part, scene: Scene) -> int:
+  return voices.comfortable_midi((part.voice or scene.performer).voice)
+
+
+def _perform(
+  part: Part, who: Person, tune: tuple[music.Note, ...], duration_s: float, rng: np.random.Generator
+) -> Utterance:
+  if part.act == "singing":
+    return voices.sing(who.voice, tune, duration_s, rng)
+  return voices.speak(who.voice, duration_s, rng)
+
+
+def _accompany(
+  part: Part, song: Song, tune: tuple[music.Note, ...], count: int, rng: np.random.Generator
+) -> np.ndarray:
+  """Backing vocals and noise, at their levels beside music of RMS 0.1. -> float32 [n]."""
+  wave = np.zeros(count, np.float32)
+  if part.backing_voice is not None:
+    second = music.second_voice(song, tune, voices.comfortable_midi(part.backing_voice.voice))
+    sung = voices.sing(part.backing_voice.voice, second, count / SAMPLE_RATE_HZ, rng)
+    wave += sung.waveform * _gain(-4.0)
+  if part.noise is not None:
+    wave += NOISES[part.noise](count, rng) * _gain(part.noise_db if part.music else 0.0)
+  return wave
+
+
+def _mouth(
+  part: Part,
+  scene: Scene,
+  utterance: Utterance | None,
+  tune: tuple[music.Note, ...],
+  count: int,
+  rng: np.random.Generator,
+) -> np.ndarray:
+  """What the performer's mouth does in one part: openness, width, smile and jaw. -> [T,4]."""
+  face = np.zeros((count, 4), np.float32)
+  t = np.arange(count) / FRAME_RATE_HZ
+  # Movements set in and end within the event.
+  ease = np.clip(np.minimum(t, t[::-1]) / 0.25, 0, 1)
+  if part.mouth in ("other words", "mouthing"):
+    utterance = _perform(part, scene.performer, tune, part.event.duration_s, rng)
+  if part.mouth in ("voice", "along", "other words", "mouthing"):
+    assert utterance is not None
+    for column, track in enumerate((utterance.openness, utterance.width)):
+      face[: len(track), column] = track[:count]
+  elif part.mouth == "chewing":
+    phase = 2 * np.pi * rng.uniform(1.0, 1.8) * t + rng.uniform(0, 6)
+    face[:, 0] = rng.uniform(0.06, 0.16) * (1 + np.sin(phase)) * ease
+    face[:, 3] = rng.uniform(0.3, 0.8) * np.sin(phase / 2) * ease
+  elif part.mouth == "yawning":
+    length_s = rng.uniform(3.0, 5.0)
+    face[:, 0] = rng.uniform(0.7, 1.0) * np.clip(1.6 * np.sin(np.pi * (t % length_s) / length_s), 0, 1) ** 2 * ease
+    face[:, 1] = -0.2 * face[:, 0]
+  elif part.mouth == "smiling":
+    face[:, 2] = rng.uniform(0.5, 1.0) * ease
+    face[:, 0] = rng.uniform(0.0, 0.2) * ease
+    face[:, 1] = 0.4 * face[:, 2]
+  return face
 
 
 def _fade(count: int) -> np.ndarray:
   """A gain that rises in 30 ms and falls in the last 30. -> [n]."""
   ramp = 0.03 * SAMPLE_RATE_HZ
   return np.clip(np.minimum(np.arange(count) + 1, np.arange(count)[::-1]) / ramp, 0, 1).astype(np.float32)
+
+
+def _eased(gain: np.ndarray) -> np.ndarray:
+  """A gain that moves between its steps within 30 ms around them. -> [n]."""
+  width = round(0.03 * SAMPLE_RATE_HZ)
+  sums = np.cumsum(np.pad(gain.astype(np.float64), (width // 2 + 1, width - width // 2), mode="edge"))
+  return ((sums[width:] - sums[:-width])[: len(gain)] / width).astype(np.float32)
 
 
 def _gain(db: float) -> np.float32:

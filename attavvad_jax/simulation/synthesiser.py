@@ -16,7 +16,11 @@ from scipy import signal
 
 from attavvad_jax.simulation.vocoder import SAMPLE_RATE_HZ
 
-LANGUAGES = ("en", "de", "es", "fr", "it", "nl", "pl", "pt", "sv", "tr")
+# Those that read the Latin letters of the pseudo-words.
+LANGUAGES = (
+  *("cs", "cy", "da", "de", "en-gb-scotland", "en-us", "es", "et", "eu", "fi", "fr", "hr", "hu", "id", "is", "it"),
+  *("lv", "nb", "nl", "pl", "pt", "pt-br", "ro", "sq", "sv", "sw", "tr"),
+)
 _VARIANT = "klatt6"
 MONOTONE_HZ = 89.0  # what pitch 50 with range 0 sounds like
 

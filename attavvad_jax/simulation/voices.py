@@ -18,7 +18,7 @@ from attavvad_jax.simulation import synthesiser, vocoder
 from attavvad_jax.simulation.vocoder import FRAME_RATE_HZ, HOP, SAMPLE_RATE_HZ
 
 SEXES = ("female", "male")
-_LEVEL = 0.1  # RMS of every utterance
+LEVEL = 0.1  # RMS of every utterance
 _ONSETS = ("", "b", "d", "f", "g", "k", "l", "m", "n", "p", "r", "s", "t", "v", "pl", "tr", "st")
 _NUCLEI = ("a", "a", "e", "i", "o", "u")
 _CODAS = ("", "", "", "n", "l", "s", "r")
@@ -60,7 +60,7 @@ class Voice:
       sex=sex,
       f0_hz=float(np.exp(rng.normal(np.log(205.0 if female else 118.0), 0.12))),
       formant_scale=rng.uniform(1.08, 1.24) if female else rng.uniform(0.90, 1.06),
-      words_per_minute=int(rng.integers(135, 200)),
+      words_per_minute=int(rng.integers(120, 215)),
       breathiness=rng.uniform(0.02, 0.35),
       tilt_db_per_octave=rng.uniform(-2.5, 2.0),
       liveliness=rng.uniform(1.5, 4.0),
@@ -68,6 +68,13 @@ class Voice:
       vibrato_semitones=rng.uniform(0.2, 0.8),
       language=str(rng.choice(synthesiser.LANGUAGES)),
     )
+
+  @property
+  def identity(self) -> tuple:
+    """The voice in coarse steps: two voices that sound alike have the same."""
+    semitones, size = 12 * np.log2(self.f0_hz / 100), self.formant_scale / 0.03
+    colour = (self.tilt_db_per_octave / 1.5, self.breathiness / 0.12, self.words_per_minute / 25)
+    return (self.language, self.sex, *(int(np.floor(value)) for value in (semitones, size, *colour)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,23 +103,29 @@ class Utterance:
 
 def speak(voice: Voice, duration_s: float, rng: np.random.Generator) -> Utterance:
   """Speech without pauses that fills a duration."""
-  frames, openness, width = _words(voice, duration_s, rng)
+  # A pseudo-word takes about 88 s over the words per minute.
+  frames, openness, width = _words(voice, int(duration_s * voice.words_per_minute / 60) + 2, rng)
   count = _num_frames(duration_s)
   # Speech that lies too low for a pause in the middle of an event goes on a little slower or faster instead.
   positions = np.linspace(0, min(count, len(openness)) - 1, count)
   f0_hz = voice.f0_hz * 2 ** (_intonation(count, voice.liveliness, rng) / 12)
-  return _voiced(voice, frames.at(positions), f0_hz, _at(openness, positions), _at(width, positions), duration_s, rng)
+  opened = _articulation(rng) * _at(openness, positions)
+  return _voiced(voice, frames.at(positions), f0_hz, opened, _at(width, positions), duration_s, rng)
 
 
 def sing(voice: Voice, melody: tuple[Note, ...], duration_s: float, rng: np.random.Generator) -> Utterance:
   """A melody on pseudo-words, one syllable a note, legato; it fills the duration, the last note is held."""
-  frames, openness, width = _words(voice, 0.5 * len(melody) + 2.0, rng)
+  frames, openness, width = _words(voice, len(melody) // 2 + 2, rng)
   count = _num_frames(duration_s)
   positions = _hold_vowels(openness, melody, count, rng)
   f0_hz = _melody_hz(voice, melody, count, rng)
-  # A singing mouth opens wider than a speaking one.
-  opened = np.clip(1.25 * _at(openness, positions), 0, 1)
+  opened = _articulation(rng) * _at(openness, positions)
   return _voiced(voice, _evened(frames.at(positions)), f0_hz, opened, _at(width, positions), duration_s, rng)
+
+
+def _articulation(rng: np.random.Generator) -> float:
+  """How wide a mouth opens this time, in speech as in singing: its size alone does not tell one from the other."""
+  return rng.uniform(0.75, 1.25)
 
 
 def comfortable_midi(voice: Voice) -> int:
@@ -120,9 +133,9 @@ def comfortable_midi(voice: Voice) -> int:
   return round(69 + 12 * np.log2(voice.f0_hz / 440)) + 5
 
 
-def _words(voice: Voice, duration_s: float, rng: np.random.Generator) -> tuple[vocoder.Frames, np.ndarray, np.ndarray]:
-  """Monotone words, at least so long, without pauses, in the person's timbre; and the mouth [T], [T]."""
-  text = " ".join(_word(rng) for _ in range(int(duration_s * voice.words_per_minute / 60 * 1.5) + 5))
+def _words(voice: Voice, count: int, rng: np.random.Generator) -> tuple[vocoder.Frames, np.ndarray, np.ndarray]:
+  """So many monotone words of two to four syllables, without pauses, in the person's timbre; and the mouth [T], [T]."""
+  text = " ".join(_word(rng) for _ in range(count))
   wave = synthesiser.synthesise(text, voice.language, voice.words_per_minute)
   frames = vocoder.analyse(wave, synthesiser.MONOTONE_HZ)
   level = _band_db(frames.log_envelope, 100, 7000)
@@ -193,7 +206,8 @@ def _intonation(count: int, semitones: float, rng: np.random.Generator) -> np.nd
 def _hold_vowels(openness: np.ndarray, melody: tuple[Note, ...], count: int, rng: np.random.Generator) -> np.ndarray:
   """Which frame of the words sounds when, so that each note holds a vowel. -> fractional frames [T]."""
   peaks = _syllables(openness)
-  bounds = [int(a + np.argmin(openness[a:b])) for a, b in zip([0, *peaks], [*peaks, len(openness)], strict=False)]
+  # The most shut frame before each vowel, which may be the vowel's own where the words begin with it.
+  bounds = [int(a + np.argmin(openness[a : b + 1])) for a, b in zip([0, *peaks], [*peaks, len(openness)], strict=False)]
   positions = np.zeros(count)
   for number, note in enumerate(melody):
     first = min(round(note.onset_s * FRAME_RATE_HZ), count)
@@ -266,6 +280,6 @@ def _voiced(
   ramp = np.linspace(0, 1, fade, dtype=np.float32)
   wave[:fade] *= ramp
   wave[len(wave) - fade :] *= ramp[::-1]
-  wave *= _LEVEL / (np.sqrt(np.mean(wave**2)) + 1e-9)
+  wave *= LEVEL / (np.sqrt(np.mean(wave**2)) + 1e-9)
   shut = np.clip(np.minimum(np.arange(len(openness)), np.arange(len(openness))[::-1]) / 10, 0, 1)
-  return Utterance(wave, (openness * shut).astype(np.float32), width)
+  return Utterance(wave, np.clip(openness * shut, 0, 1).astype(np.float32), width)

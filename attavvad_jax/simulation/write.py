@@ -16,7 +16,9 @@ from tqdm import tqdm
 
 from attavvad_jax.events import Timeline
 from attavvad_jax.files import write_text
-from attavvad_jax.simulation.scenes import SPLITS, draw_scene, render_audio, render_frame
+from attavvad_jax.simulation import difficulty
+from attavvad_jax.simulation.cast import SPLITS
+from attavvad_jax.simulation.scenes import draw_scene, render_audio, render_frame
 from attavvad_jax.simulation.vocoder import SAMPLE_RATE_HZ
 
 MANIFEST = "manifest.tsv"
@@ -32,6 +34,7 @@ class Clip:
   index: int
   seed: int
   duration_s: float
+  preset: str
   frames_per_second: float
   width_px: int
   height_px: int
@@ -46,7 +49,22 @@ class Clip:
 
   @property
   def labels(self) -> Path:
+    """Events of the performer."""
     return self.folder / "labels" / f"{self.recording}.tsv"
+
+  @property
+  def audio_labels(self) -> Path:
+    """Events of any voice."""
+    return self.folder / "labels" / f"{self.recording}.audio.tsv"
+
+  @property
+  def conditions(self) -> Path:
+    """What is hard about it; written last."""
+    return self.folder / "labels" / f"{self.recording}.conditions.json"
+
+  @property
+  def is_complete(self) -> bool:
+    return all(path.is_file() for path in (self.video, self.labels, self.audio_labels, self.conditions))
 
 
 def write_folder(
@@ -54,27 +72,30 @@ def write_folder(
   *,
   minutes: dict[str, float],
   seed: int = 0,
+  preset: str = "live",
   clip_s: float = 30.0,
   frames_per_second: float = 25.0,
   size: tuple[int, int] = (480, 360),
   workers: int = 1,
 ) -> Path:
-  """Writes mp4 files, a label file for each, and a manifest; the same files for the same arguments.
+  """Writes mp4 files, labels and a description of each, and a manifest; the same files for the same arguments.
 
-  Each clip is a recording of its own: another performer, place and song. A folder that was left half-written is
-  completed, what is there is kept. The manifest comes last: a folder with one is complete.
+  Each clip is a recording of its own: another performer, place and song. Beside its video lie the performer's events
+  (`labels/NAME.tsv`), those of any voice (`NAME.audio.tsv`) and its conditions (`NAME.conditions.json`). A folder that
+  was left half-written is completed, what is there is kept. The manifest comes last: a folder with one is complete.
 
   Args:
     folder: where to write; made where it is missing.
     minutes: how much of each of the splits train, validation and test; rounded up to whole clips.
     seed: of all randomness.
+    preset: how hard, a name of `difficulty.PRESETS`.
     clip_s: seconds of a clip.
     frames_per_second: of the videos.
     size: width and height of the videos in pixels, even.
     workers: processes that render side by side.
 
   Returns:
-    the manifest: header video, labels, recording, split; paths relative to the folder.
+    the manifest: header video, labels, recording, split, audio_labels, conditions; paths relative to the folder.
 
   Raises:
     ValueError: an argument is out of range, the folder holds another simulation, or the synthesiser is missing.
@@ -94,37 +115,48 @@ def write_folder(
     raise ValueError(f"frames_per_second is {frames_per_second}; expected 1 to 120")
   if workers < 1:
     raise ValueError(f"workers is {workers}; expected 1 or more")
-  settings = {"seed": seed, "clip_s": clip_s, "frames_per_second": frames_per_second, "size": list(size)}
+  difficulty.preset(preset)
+  settings = {
+    "seed": seed,
+    "preset": preset,
+    "clip_s": clip_s,
+    "frames_per_second": frames_per_second,
+    "size": list(size),
+  }
   (folder / "videos").mkdir(parents=True, exist_ok=True)
   (folder / "labels").mkdir(exist_ok=True)
   _claim(folder, settings)
   clips = [
-    Clip(folder, split, index, seed, clip_s, frames_per_second, *size)
+    Clip(folder, split, index, seed, clip_s, preset, frames_per_second, *size)
     for split in SPLITS
     for index in range(math.ceil(round(minutes.get(split, 0.0) * 60 / clip_s, 6)))
   ]
-  missing = [clip for clip in clips if not (clip.video.is_file() and clip.labels.is_file())]
+  missing = [clip for clip in clips if not clip.is_complete]
   done = len(clips) - len(missing)
   for _ in tqdm(_write_all(missing, workers), desc="rendering", unit="clip", initial=done, total=len(clips)):
     pass
-  rows = [
-    (str(clip.video.relative_to(folder)), str(clip.labels.relative_to(folder)), clip.recording, clip.split)
-    for clip in clips
-  ]
-  _write_table(folder / MANIFEST, ("video", "labels", "recording", "split"), rows)
+  header = ("video", "labels", "recording", "split", "audio_labels", "conditions")
+  rows = []
+  for clip in clips:
+    paths = (clip.video, clip.labels, clip.audio_labels, clip.conditions)
+    video, labels, audio_labels, conditions = (str(path.relative_to(folder)) for path in paths)
+    rows.append((video, labels, clip.recording, clip.split, audio_labels, conditions))
+  _write_table(folder / MANIFEST, header, rows)
   return folder / MANIFEST
 
 
 def write_clip(clip: Clip) -> None:
-  """Renders one scene to its mp4 file and, once that is complete, its label file."""
+  """Renders one scene to its mp4 file and, once that is complete, writes its labels and conditions."""
   from attavvad_jax.media.encode import VideoWriter
 
-  scene = draw_scene(clip.seed, clip.index, clip.split, clip.duration_s)
+  scene = draw_scene(clip.seed, clip.index, clip.split, clip.duration_s, clip.preset)
   with VideoWriter(clip.video, clip.width_px, clip.height_px, clip.frames_per_second, SAMPLE_RATE_HZ) as writer:
     for frame, samples in _frames_and_samples(clip, render_audio(scene)):
       writer.write_samples(samples)
       writer.write_frame(render_frame(scene, frame / clip.frames_per_second, clip.width_px, clip.height_px))
   _write_labels(clip.labels, scene.timeline)
+  _write_labels(clip.audio_labels, scene.audio_timeline)
+  write_text(clip.conditions, json.dumps(scene.conditions, indent=2) + "\n")
 
 
 def _frames_and_samples(clip: Clip, waveform: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:

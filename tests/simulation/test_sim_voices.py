@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from attavvad_jax.simulation import synthesiser, vocoder
+from attavvad_jax.simulation import synthesiser, vocoder, voices
 from attavvad_jax.simulation.voices import Note, Voice, comfortable_midi, sing, speak
 
 RATE_HZ = 16_000
@@ -97,6 +97,25 @@ def test_speech_moves_the_mouth_faster_than_singing():
   assert 2 <= openings_per_second(spoken) <= 7
   assert openings_per_second(sung) < 0.6 * openings_per_second(spoken)
   assert sung.mean() > spoken.mean()
+
+
+@pytest.mark.slow
+def test_every_voice_speaks_and_sings_for_any_time():
+  for number in range(150):
+    rng = np.random.default_rng(number)
+    person = voice(number, ("female", "male")[number % 2])
+    duration_s = 1 / 3 + 2 * rng.uniform() ** 3
+    for made in (speak(person, duration_s, rng), sing(person, scale(person, 0.7), duration_s, rng)):
+      assert len(made.waveform) == round(duration_s * RATE_HZ)
+      assert np.sqrt(np.mean(made.waveform**2)) == pytest.approx(0.1, rel=0.01)
+      assert made.openness.max() > 0.1
+
+
+def test_words_that_begin_with_an_open_mouth_can_be_sung():
+  """The vowel of the first note is then the very first frame."""
+  positions = voices._hold_vowels(np.linspace(1, 0, 60), (Note(0.0, 0.5, 60),), 100, np.random.default_rng(0))
+  assert positions.shape == (100,)
+  assert ((positions >= 0) & (positions <= 59)).all()
 
 
 def test_missing_synthesiser_is_named_with_its_remedy(monkeypatch):

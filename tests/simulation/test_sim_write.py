@@ -1,4 +1,5 @@
 import csv
+import json
 
 import av
 import numpy as np
@@ -7,7 +8,13 @@ import pytest
 from attavvad_jax.events import EVENTS
 from attavvad_jax.simulation import draw_scene, write, write_folder
 
-SMALL = {"minutes": {"train": 5 / 60, "test": 2.5 / 60}, "clip_s": 2.5, "size": (128, 96), "frames_per_second": 10.0}
+SMALL = {
+  "minutes": {"train": 5 / 60, "test": 2.5 / 60},
+  "clip_s": 2.5,
+  "size": (128, 96),
+  "frames_per_second": 10.0,
+  "preset": "hard",
+}
 
 
 def rows(path):
@@ -28,17 +35,23 @@ def test_manifest_lists_every_clip_with_files_that_exist(folder):
   assert [row["recording"] for row in table] == ["train_0000", "train_0001", "test_0000"]
   for row in table:
     assert (folder / row["video"]).is_file()
-    assert (folder / row["labels"]).is_file()
+    assert all((folder / row[column]).is_file() for column in ("labels", "audio_labels", "conditions"))
   assert not [path for path in folder.rglob("*") if path.name.endswith(".part")]
 
 
-def test_labels_are_the_scenes_timeline(folder):
-  table = rows(folder / "labels" / "train_0001.tsv")
-  timeline = draw_scene(7, 1, "train", 2.5).timeline
+@pytest.mark.parametrize(("suffix", "name"), [("", "timeline"), (".audio", "audio_timeline")])
+def test_labels_are_the_scenes_timelines(folder, suffix, name):
+  table = rows(folder / "labels" / f"train_0001{suffix}.tsv")
+  timeline = getattr(draw_scene(7, 1, "train", 2.5, "hard"), name)
   assert [(float(row["onset"]), float(row["offset"]), row["event_label"]) for row in table] == [
     (event.onset_s, event.offset_s, event.label) for event in timeline
   ]
   assert {row["event_label"] for row in table} <= set(EVENTS)
+
+
+def test_conditions_are_the_scenes(folder):
+  text = (folder / "labels" / "train_0001.conditions.json").read_text(encoding="utf-8")
+  assert json.loads(text) == draw_scene(7, 1, "train", 2.5, "hard").conditions
 
 
 def test_video_has_the_asked_size_rate_and_length(folder):
@@ -53,7 +66,7 @@ def test_video_has_the_asked_size_rate_and_length(folder):
 def test_sound_of_the_file_is_the_scenes(folder):
   from attavvad_jax.simulation import render_audio
 
-  wave = render_audio(draw_scene(7, 0, "train", 2.5))
+  wave = render_audio(draw_scene(7, 0, "train", 2.5, "hard"))
   with av.open(str(folder / "videos" / "train_0000.mp4")) as container:
     decoded = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])[: len(wave)]
   lags = np.correlate(decoded, wave[1000:-1000], "valid")
@@ -98,6 +111,8 @@ def test_folder_of_another_simulation_is_refused(folder):
   before = (folder / "manifest.tsv").read_bytes()
   with pytest.raises(ValueError, match="another simulation"):
     write_folder(folder, seed=9, **SMALL)
+  with pytest.raises(ValueError, match="another simulation"):
+    write_folder(folder, seed=7, **{**SMALL, "preset": "live"})
   assert (folder / "manifest.tsv").read_bytes() == before
 
 
@@ -108,6 +123,7 @@ def test_folder_of_another_simulation_is_refused(folder):
     {"minutes": {"train": 0.0}},
     {"minutes": {"train": float("nan")}},
     {"clip_s": 0.5},
+    {"preset": "easy"},
     {"size": (127, 96)},
     {"frames_per_second": 0.0},
     {"workers": 0},

@@ -1,0 +1,82 @@
+"""What a lossy codec does to sound: a round trip through FFmpeg in memory, in time to the sample."""
+
+from collections.abc import Iterable
+import dataclasses
+from fractions import Fraction
+import functools
+from typing import cast
+
+import numpy as np
+from scipy import signal
+
+from attavvad_jax.simulation.vocoder import SAMPLE_RATE_HZ
+
+# FFmpeg's encoders, with the decoder and the sample format of each.
+_CODECS = {
+  "aac": ("aac", "aac", "fltp"),
+  "mp3": ("libmp3lame", "mp3float", "fltp"),
+  "opus": ("libopus", "opus", "flt"),
+}
+NAMES = tuple(_CODECS)
+
+
+@dataclasses.dataclass(frozen=True)
+class Codec:
+  """A lossy codec: one of `NAMES`, and its bit rate."""
+
+  name: str
+  bit_rate_kbps: int
+
+  def __str__(self) -> str:
+    return f"{self.name} {self.bit_rate_kbps} kbit/s"
+
+
+def round_trip(wave: np.ndarray, codec: Codec) -> np.ndarray:
+  """Encodes and decodes. float32 [n] within ±1 -> float32 [n], in time with the input."""
+  late = _delay(codec.name)
+  return _coded(np.pad(wave, (0, late)), codec)[late:]
+
+
+@functools.cache
+def _delay(name: str) -> int:
+  """Samples by which a codec comes late. Measured, as it depends on the versions of the libraries."""
+  burst = np.random.default_rng(0).standard_normal(SAMPLE_RATE_HZ).astype(np.float32)
+  burst = signal.sosfilt(signal.butter(4, (300, 3000), "bandpass", fs=SAMPLE_RATE_HZ, output="sos"), burst)
+  quiet = np.zeros(SAMPLE_RATE_HZ // 2, np.float32)
+  wave = np.concatenate([quiet, 0.2 * burst.astype(np.float32), quiet])
+  agreement = signal.correlate(_coded(wave, Codec(name, 64)), wave, "full")
+  return max(0, int(np.argmax(agreement)) - (len(wave) - 1))
+
+
+def _coded(wave: np.ndarray, codec: Codec) -> np.ndarray:
+  """Encoded and decoded, late by the codec's delay. [n] -> [n]."""
+  import av
+
+  name, decoder_name, sample_format = _CODECS[codec.name]
+  encoder = cast(av.AudioCodecContext, av.CodecContext.create(name, "w"))
+  decoder = cast(av.AudioCodecContext, av.CodecContext.create(decoder_name, "r"))
+  encoder.sample_rate, encoder.layout, encoder.format = SAMPLE_RATE_HZ, "mono", sample_format
+  encoder.bit_rate, encoder.time_base = codec.bit_rate_kbps * 1000, Fraction(1, SAMPLE_RATE_HZ)
+  encoder.open()
+  decoder.sample_rate, decoder.layout, decoder.extradata = SAMPLE_RATE_HZ, "mono", encoder.extradata
+  pieces: list[np.ndarray] = []
+  rate_hz = SAMPLE_RATE_HZ
+
+  def decode(packets: Iterable) -> None:
+    nonlocal rate_hz
+    for packet in packets:
+      for frame in decoder.decode(packet):
+        rate_hz = frame.sample_rate
+        pieces.append(frame.to_ndarray()[0])
+
+  size = encoder.frame_size
+  # The codec's own delay is pushed out by silence.
+  padded = np.pad(wave, (0, 8 * size - len(wave) % size)).astype(np.float32)
+  for start in range(0, len(padded), size):
+    frame = av.AudioFrame.from_ndarray(padded[None, start : start + size], sample_format, "mono")
+    frame.sample_rate, frame.pts, frame.time_base = SAMPLE_RATE_HZ, start, encoder.time_base
+    decode(encoder.encode(frame))
+  decode(encoder.encode(None))
+  decode([None])
+  decoded = signal.resample_poly(np.concatenate(pieces), SAMPLE_RATE_HZ, rate_hz)
+  return np.pad(decoded, (0, len(wave)))[: len(wave)].astype(np.float32)

@@ -1,0 +1,143 @@
+"""What makes a simulated performance easy or hard, in numbers.
+
+`clean` is a recording studio: what is hard about it is the task alone. `live` is a stream from a furnished room with
+guests, listeners and a compressed sound track. `hard` is a stage: most of what is not the performer's is somebody
+else's voice, the backing is as loud as the voice or louder, and the mouth is hidden or moves to something else now and
+then.
+"""
+
+import dataclasses
+
+Range = tuple[float, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Difficulty:
+  """One preset. Chances and shares are 0..1; what is "given" is meant among such events only.
+
+  Attributes:
+    off_camera: share of the stretches labelled others in which somebody off camera speaks or sings.
+    stretch_s: how long one sound off camera lasts before another takes its place; the median.
+    answers: share of the voices off camera that do what the performer does just before or after.
+    playback: share of them in which a recorded voice comes from the loudspeakers.
+    guest: chance that a performance has a guest, who then does all off-camera speaking: a dialogue.
+    other_words: share of those two kinds in which the performer's mouth moves all the same: to other words, or along
+      with the playback.
+    idle_mouth: share of the stretches without any voice in which the performer chews, yawns, smiles or mouths words.
+    snr_db: a performance's mean level of voices over everything else that sounds; parts scatter by 3 dB around it.
+    backing_vocals: chance that a song has them.
+    music: chance of music under speech, under singing, and without a voice.
+    noise: chance of crowd, applause, cheers or clicks in a stretch.
+    reverb_s: time in which the room's reverberation falls by 60 dB.
+    wet: level of the reverberation over the direct sound.
+    codec: chance of a lossy codec.
+    bit_rate_kbps: of that codec.
+    occluded: share of the time in which a microphone or a hand is before the mouth.
+    stand: chance of a microphone on a stand before the chin.
+    away: share of the time in which the face is out of the frame.
+    bad_light: 0 for good light to 1 for the worst.
+    restlessness: speed of the head's sway, 1 for somebody who sits and plays.
+  """
+
+  off_camera: float
+  stretch_s: float
+  answers: float
+  playback: float
+  guest: float
+  other_words: float
+  idle_mouth: float
+  snr_db: Range
+  backing_vocals: float
+  music: tuple[float, float, float]
+  noise: float
+  reverb_s: Range
+  wet: Range
+  codec: float
+  bit_rate_kbps: Range
+  occluded: float
+  stand: float
+  away: float
+  bad_light: Range
+  restlessness: Range
+
+
+PRESETS = {
+  "clean": Difficulty(
+    # The share of MAVC100: 232 s of the 1,318 s labelled others hold somebody's singing.
+    off_camera=0.18,
+    stretch_s=6.0,
+    answers=0.5,
+    playback=0.0,
+    guest=0.1,
+    other_words=0.0,
+    idle_mouth=0.1,
+    snr_db=(15.0, 30.0),
+    backing_vocals=0.1,
+    music=(0.2, 0.8, 0.8),
+    noise=0.1,
+    reverb_s=(0.12, 0.3),
+    wet=(0.02, 0.15),
+    codec=0.0,
+    bit_rate_kbps=(64.0, 64.0),
+    occluded=0.0,
+    stand=0.0,
+    away=0.0,
+    bad_light=(0.0, 0.0),
+    restlessness=(0.5, 1.0),
+  ),
+  "live": Difficulty(
+    off_camera=0.60,
+    stretch_s=2.0,
+    answers=0.7,
+    playback=0.08,
+    guest=0.4,
+    other_words=0.08,
+    idle_mouth=0.5,
+    snr_db=(5.0, 20.0),
+    backing_vocals=0.3,
+    music=(0.5, 0.85, 0.7),
+    noise=0.3,
+    reverb_s=(0.15, 0.6),
+    wet=(0.05, 0.4),
+    codec=0.5,
+    bit_rate_kbps=(24.0, 64.0),
+    occluded=0.1,
+    stand=0.2,
+    away=0.02,
+    bad_light=(0.0, 0.4),
+    restlessness=(0.6, 1.5),
+  ),
+  "hard": Difficulty(
+    off_camera=0.78,
+    stretch_s=1.0,
+    answers=0.9,
+    playback=0.10,
+    guest=0.5,
+    other_words=0.14,
+    idle_mouth=0.75,
+    snr_db=(-2.0, 12.0),
+    backing_vocals=0.5,
+    music=(0.7, 0.95, 0.9),
+    noise=0.5,
+    reverb_s=(0.3, 1.2),
+    wet=(0.15, 0.7),
+    codec=0.9,
+    bit_rate_kbps=(16.0, 32.0),
+    occluded=0.2,
+    stand=0.3,
+    away=0.04,
+    bad_light=(0.2, 0.9),
+    restlessness=(0.8, 2.5),
+  ),
+}
+
+
+def preset(name: str) -> Difficulty:
+  """The numbers of a preset.
+
+  Raises:
+    ValueError: there is no such preset; names those that there are.
+  """
+  if name not in PRESETS:
+    raise ValueError(f"no preset {name!r}; expected one of {', '.join(PRESETS)}")
+  return PRESETS[name]
