@@ -1,6 +1,10 @@
-"""Prepares a folder of videos and label files for training.
+"""Prepares a data set for training: one's own videos, MAVC100, or simulated performances.
 
 python -m launch.prepare --config=configs/att_avvad_small.py --input=VIDEOS --output=data
+python -m launch.prepare --dataset=mavc100 --input=MAVC100_FILES --output=data --workers=4
+python -m launch.prepare --dataset=simulated --preset=live --train_minutes=60 --output=data --workers=4
+
+What was cut short goes on where it stopped when it is started again.
 """
 
 from absl import flags
@@ -9,18 +13,35 @@ from ml_collections import config_flags
 from launch import app
 
 _CONFIG = config_flags.DEFINE_config_file("config", "configs/att_avvad_small.py", "Gives the clock and the crop.")
-_INPUT = flags.DEFINE_string("input", None, "Folder of videos with label files or a manifest.tsv.", required=True)
+_DATASET = flags.DEFINE_enum("dataset", "folder", ["folder", "mavc100", "simulated"], "What to prepare.")
+_INPUT = flags.DEFINE_string("input", None, "Videos with label files, or a table of them; the files of MAVC100.")
 _OUTPUT = flags.DEFINE_string("output", None, "Folder for prepared data sets.", required=True)
 _NAME = flags.DEFINE_string("name", "default", "Name of the data set.")
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of the split by recording, where there is no manifest.")
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of the split, where there is no table, and of the simulation.")
+_WORKERS = flags.DEFINE_integer("workers", 1, "Processes that prepare recordings side by side.")
+_BEAM = flags.DEFINE_string("beam", None, "Options of an Apache Beam pipeline to run on, as --beam='--runner=...'.")
+_PRESET = flags.DEFINE_string("preset", "live", "Difficulty of the simulation.")
+_MINUTES = {
+  split: flags.DEFINE_float(f"{split}_minutes", minutes, f"Minutes to simulate for the {split} split.")
+  for split, minutes in (("train", 20.0), ("validation", 3.0), ("test", 5.0))
+}
 
 
 def main():
   from attavvad_jax import config as config_lib
-  from attavvad_jax.datasets.prepare import prepare_folder
+  from attavvad_jax.datasets import prepare
 
   spec = config_lib.data_spec(_CONFIG.value)
-  print(prepare_folder(_INPUT.value, _OUTPUT.value, spec, name=_NAME.value, seed=_SEED.value))
+  options = {"name": _NAME.value, "workers": _WORKERS.value, "beam": _BEAM.value}
+  if _DATASET.value == "simulated":
+    minutes = {split: flag.value for split, flag in _MINUTES.items()}
+    print(prepare.prepare_simulated(_OUTPUT.value, spec, _PRESET.value, minutes, seed=_SEED.value, **options))
+  elif _INPUT.value is None:
+    raise ValueError("--input is missing; expected the folder of the videos")
+  elif _DATASET.value == "mavc100":
+    print(prepare.prepare_mavc100(_INPUT.value, _OUTPUT.value, spec, **options))
+  else:
+    print(prepare.prepare_folder(_INPUT.value, _OUTPUT.value, spec, seed=_SEED.value, **options))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ def prepared_path(tmp_path_factory):
   from prepared import prepare
 
   folder = tmp_path_factory.mktemp("prepared")
-  return prepare(folder / "videos", folder / "data", {"train": 4, "validation": 2, "test": 2})
+  return prepare(folder, {"train": 4, "validation": 2, "test": 2})
 
 
 @pytest.fixture(scope="session")

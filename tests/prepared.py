@@ -1,25 +1,31 @@
-"""A small prepared data set made without video files: the builder is real, decoding is replaced by drawn blocks."""
+"""A small prepared data set made without video files: the builder is real, its recordings are drawn."""
 
-import contextlib
+from collections.abc import Iterator, Mapping
+import dataclasses
 from pathlib import Path
+import time
 
 import numpy as np
-import pytest
 
 from attavvad_jax.clock import Clock
-from attavvad_jax.datasets import video_folder
-from attavvad_jax.datasets.manifest import MANIFEST, Item, write_manifest
-from attavvad_jax.datasets.prepare import prepare_folder
-from attavvad_jax.datasets.records import DataSpec
-from attavvad_jax.events import EVENTS
+from attavvad_jax.datasets.builder import RecordingsBuilder
+from attavvad_jax.datasets.finished import Content
+from attavvad_jax.datasets.prepare import prepare as prepare_data
+from attavvad_jax.datasets.records import AUDIO, AUDIO_VISUAL, DataSpec
+from attavvad_jax.events import EVENTS, Event, Timeline
 from attavvad_jax.media import Block, Crop
 
 SPEC = DataSpec(Clock(), Crop(height_px=32, width_px=32))
+BOTH_SETS = dataclasses.replace(SPEC, label_sets=(AUDIO_VISUAL, AUDIO))
 DURATION_S = 8.0
 NUM_BLOCKS = 24
+# Two seconds of each.
+TIMELINE = Timeline([Event(2.0 * i, 2.0 * i + 2, event) for i, event in enumerate(EVENTS)], DURATION_S)
+# Somebody off camera sings at the end.
+AUDIO_TIMELINE = Timeline([*TIMELINE.events[:3], Event(6.1, 8.0, "singing")], DURATION_S)
 
 
-def drawn_blocks(name: str):
+def drawn_blocks(name: str) -> Iterator[Block]:
   """Blocks whose sound and images tell their label: level of the noise by event, an open mouth where it vocalises."""
   rng = np.random.default_rng(list(name.encode()))
   clock, crop = SPEC.clock, SPEC.crop
@@ -38,24 +44,55 @@ def drawn_blocks(name: str):
     )
 
 
-def prepare(folder: Path, output: Path, counts: dict[str, int]) -> Path:
+@dataclasses.dataclass(frozen=True)
+class DrawnRecording:
+  """Drawn blocks; breaks half-way where `breaks`. Each opening leaves a line in `log`, and each block takes a while."""
+
+  name: str
+  split: str
+  breaks: bool = False
+  log: Path | None = None
+  pause_s: float = 0.0
+
+  @property
+  def source(self) -> str:
+    return f"{self.name}.mp4"
+
+  def state(self) -> str:
+    return "drawn"
+
+  def open(self, spec: DataSpec) -> Content:
+    if self.log is not None:
+      with self.log.open("a") as file:
+        file.write(f"{self.name}\n")
+    audio_timeline = AUDIO_TIMELINE if AUDIO in spec.label_sets else None
+    return Content(
+      self._blocks(), TIMELINE, audio_timeline, {"snr_db": 3.5, "clip": self.name}, [f"{self.name}: drawn"]
+    )
+
+  def _blocks(self) -> Iterator[Block]:
+    for block in drawn_blocks(self.name):
+      if self.breaks and block.index == NUM_BLOCKS // 2:
+        raise ValueError(f"{self.source}: broken")
+      time.sleep(self.pause_s)
+      yield block
+
+
+class Drawn(RecordingsBuilder):
+  """Drawn recordings as a data set."""
+
+  def __init__(self, recordings, spec=SPEC, **kwargs):
+    self._drawn = recordings
+    super().__init__(spec, **kwargs)
+
+  def _recordings(self, dl_manager, scratch):
+    return self._drawn, ()
+
+
+def recordings(counts: Mapping[str, int], **kwargs) -> list[DrawnRecording]:
+  return [DrawnRecording(f"{split}{i}", split, **kwargs) for split, count in counts.items() for i in range(count)]
+
+
+def prepare(output: Path, counts: Mapping[str, int], spec: DataSpec = SPEC) -> Path:
   """Prepares `counts` recordings a split; returns the data set's folder."""
-  folder.mkdir(exist_ok=True)
-  items = []
-  for split, count in counts.items():
-    for number in range(count):
-      stem = f"{split}{number}"
-      (folder / f"{stem}.tsv").write_text(
-        "onset\toffset\tevent_label\n" + "".join(f"{2 * i}\t{2 * i + 2}\t{event}\n" for i, event in enumerate(EVENTS))
-      )
-      items.append(Item(folder / f"{stem}.mp4", folder / f"{stem}.tsv", stem, split))
-  write_manifest(folder / MANIFEST, items)
-
-  class Probe:
-    duration_s = DURATION_S
-
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(video_folder, "probe", lambda path: Probe)
-    patch.setattr(video_folder, "read_blocks", lambda path, clock, crop, report, detect: drawn_blocks(path.stem))
-    patch.setattr(video_folder, "FaceDetector", contextlib.nullcontext)
-    return prepare_folder(folder, output, SPEC).path
+  return prepare_data(Drawn(recordings(counts), spec, data_dir=str(output))).path

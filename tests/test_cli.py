@@ -18,6 +18,7 @@ def checkpoint(tmp_path):
     "clock": {"sample_rate_hz": 16_000, "block_rate_hz": 3.0, "images_per_block": 3, "window_ms": 44.0},
     "crop": {"height_px": 32, "width_px": 32, "margin": 0.2},
     "events": ["silence", "speech", "singing", "others"],
+    "label_sets": ["audio_visual"],
   }
   config = {"model": {"name": "att_avvad"}, "smoothing": {"mean_blocks": 3, "min_duration_s": 0.5}}
   (step / "meta" / "metadata").write_text(json.dumps({"config": config, "spec": spec, "step": 3}))

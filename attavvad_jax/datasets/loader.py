@@ -3,14 +3,14 @@
 Batches keep small integers (int16 sound, uint8 images); they are converted on the device.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import grain
 import numpy as np
 
-from attavvad_jax.datasets.records import DataSpec, text, to_example, to_timeline
+from attavvad_jax.datasets.records import DataSpec, conditions, text, to_example, to_timeline
 from attavvad_jax.events import EVENTS, Timeline
 
 Batch = dict[str, np.ndarray]
@@ -44,35 +44,55 @@ class PreparedData:
 
   def recordings(self, split: str) -> dict[str, list[int]]:
     """The positions of each recording's blocks in `source(split)`, in order of time."""
-    source = self.source(split)
     found: dict[str, list[tuple[int, int]]] = {}
-    for position in range(len(source)):
-      record = source[position]
+    records = self._some_features(split, range(len(self.source(split))), ("recording", "block"))
+    for position, record in enumerate(records):
       found.setdefault(text(record["recording"]), []).append((int(record["block"]), position))
     return {name: [position for _, position in sorted(blocks)] for name, blocks in sorted(found.items())}
 
   def timeline(self, split: str, positions: Sequence[int]) -> Timeline:
-    """The reference timeline of the recording whose blocks lie at these positions."""
-    source = self.source(split)
-    return to_timeline(source[position] for position in positions)
+    """The performer's reference timeline of the recording whose blocks lie at these positions."""
+    return to_timeline(self._some_features(split, positions, ("block", "duration_s", "events")))
+
+  def conditions(self, split: str) -> dict[str, dict[str, str | float | bool]]:
+    """What each recording of a split was made under, by name; empty where nothing is known."""
+    records = self._some_features(split, range(len(self.source(split))), ("recording", "conditions"))
+    return {text(record["recording"]): conditions(record) for record in records}
+
+  def _some_features(self, split: str, positions: Iterable[int], names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Records without sound and images, whose decoding would be most of the work."""
+    import tensorflow_datasets as tfds
+
+    features = tfds.features.FeaturesDict({name: self._builder.info.features[name] for name in names})
+    stored = self.source(split).data_source  # type: ignore[attr-defined]
+    return (features.deserialize_example_np(stored[position]) for position in positions)
 
 
-def training_batches(data: PreparedData, split: str, batch_size: int, seed: int) -> grain.DatasetIterator:
+def training_batches(
+  data: PreparedData, split: str, batch_size: int, seed: int, shard: tuple[int, int] = (0, 1)
+) -> grain.DatasetIterator:
   """Endless batches in a new global order each epoch; the iterator's state can be saved and set.
 
   Args:
     data: the prepared data set.
     split: usually "train".
-    batch_size: blocks a batch.
-    seed: of the order.
+    batch_size: blocks of a batch, those of all processes together.
+    seed: of the order, the same in every process.
+    shard: index and number of processes. Each gets an equal part of every batch; position i of a part with index p of n
+      is position n * i + p of the batch that one process alone would get. A state fits the shard that it was saved in.
 
   Returns:
-    An iterator of batches: waveform int16 [B,S], images uint8 [B,N,H,W], image_mask bool [B,N], label int32 [B],
-    block_mask bool [B].
+    An iterator of batches: waveform int16 [B,S], images uint8 [B,N,H,W], image_mask bool [B,N], label and audio_label
+    int32 [B], block_mask bool [B].
 
   Raises:
-    ValueError: the split holds fewer blocks than a batch.
+    ValueError: the split holds fewer blocks than a batch, or a batch has no equal parts.
   """
+  index, num_shards = shard
+  if batch_size % num_shards:
+    raise ValueError(
+      f"a batch of {batch_size} blocks cannot be shared by {num_shards} processes; make config.batch_size a multiple"
+    )
   source = data.source(split)
   if len(source) < batch_size:
     raise ValueError(
@@ -80,8 +100,9 @@ def training_batches(data: PreparedData, split: str, batch_size: int, seed: int)
       "config.batch_size or prepare more video"
     )
   spec = data.spec
-  dataset = grain.MapDataset.source(source).seed(seed).shuffle().repeat()
-  dataset = dataset.map(lambda record: to_example(record, spec)).batch(batch_size)
+  # Sliced after the shuffle: processes that shuffled a slice each would see its blocks alone, epoch after epoch.
+  dataset = grain.MapDataset.source(source).seed(seed).shuffle().repeat()[index::num_shards]
+  dataset = dataset.map(lambda record: to_example(record, spec)).batch(batch_size // num_shards)
   options = grain.ReadOptions(num_threads=2, prefetch_buffer_size=8)
   return iter(dataset.to_iter_dataset(options))
 

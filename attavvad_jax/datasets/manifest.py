@@ -1,4 +1,4 @@
-"""Which videos a folder offers, with their labels, recordings and splits."""
+"""Which videos a folder or a table offers, with their labels, recordings and splits."""
 
 from collections.abc import Sequence
 import csv
@@ -12,87 +12,164 @@ from attavvad_jax.files import write_text
 SPLITS = ("train", "validation", "test")
 MANIFEST = "manifest.tsv"
 COLUMNS = ("video", "labels", "recording", "split")
+OPTIONAL_COLUMNS = ("audio_labels", "conditions")
 _VIDEO_SUFFIXES = {".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".flv", ".ts", ".mpg"}
+_DELIMITERS = {".tsv": "\t", ".csv": ","}
 # Of a folder without a manifest, by recording: the paper's 360 / 40 / 100 minutes.
 _SHARES = {"train": 0.72, "validation": 0.08, "test": 0.20}
 
 
 @dataclasses.dataclass(frozen=True)
 class Item:
-  """A video and its label file; `recording` groups the clips that must not be torn apart by the split."""
+  """A video with its label files.
+
+  Attributes:
+    video: a file with sound that FFmpeg reads.
+    labels: the events of the performer on camera, in any format of `annotations`.
+    recording: groups the clips that must not be torn apart by the split.
+    split: one of `SPLITS`.
+    audio_labels: the events of any voice; None where they are not known.
+    conditions: a JSON file that describes the clip, one flat object; None where there is none.
+  """
 
   video: Path
   labels: Path
   recording: str
   split: str
+  audio_labels: Path | None = None
+  conditions: Path | None = None
 
 
-def read_folder(folder: str | Path, seed: int = 0) -> list[Item]:
-  """The items of a folder: from its manifest.tsv, or from each video with a label file of the same stem.
+@dataclasses.dataclass(frozen=True)
+class LeftOut:
+  """A file that is not in a data set, and why."""
+
+  file: str
+  reason: str
+
+  def __str__(self) -> str:
+    return self.reason if self.reason.startswith(self.file) else f"{self.file}: {self.reason}"
+
+
+def read_folder(source: str | Path, seed: int = 0, left_out: list[LeftOut] | None = None) -> list[Item]:
+  """The items of a folder or of a manifest.
 
   Args:
-    folder: holds videos and label files, and may hold manifest.tsv with the columns video, labels, recording, split.
+    source: a folder with manifest.tsv or manifest.csv; such a table itself; or a folder of videos, each with a label
+      file of the same stem. The table has the columns video, labels, recording, split, and may have audio_labels and
+      conditions; paths are relative to it.
     seed: of the split, where there is no manifest. A clip `name_3` belongs to the recording `name`.
+    left_out: receives the files that lack their counterpart, where there is no manifest.
 
   Raises:
     ValueError: not a folder, a manifest line that cannot be used (named by line), or nothing to prepare.
+    OSError: a file cannot be read.
   """
-  folder = Path(folder)
-  if not folder.is_dir():
-    raise ValueError(f"{folder}: not a folder; expected one that holds videos and their label files")
-  manifest = folder / MANIFEST
-  items = _read_manifest(manifest) if manifest.is_file() else _pair_up(folder, seed)
+  source = Path(source)
+  if source.is_file() and source.suffix.lower() in _DELIMITERS:
+    manifest = source
+  elif source.is_dir():
+    manifest = source / MANIFEST if (source / MANIFEST).is_file() else (source / MANIFEST).with_suffix(".csv")
+  else:
+    raise ValueError(f"{source}: not a folder; expected one that holds videos and their label files, or a manifest")
+  if manifest.is_file():
+    items = _read_manifest(manifest)
+  else:
+    items = _pair_up(source, seed, [] if left_out is None else left_out)
   if not items:
     raise ValueError(
-      f"{folder}: no video with a label file; expected pairs such as clip.mp4 and clip.tsv, or {MANIFEST} with the "
+      f"{source}: no video with a label file; expected pairs such as clip.mp4 and clip.tsv, or {MANIFEST} with the "
       f"columns {', '.join(COLUMNS)}"
     )
   return items
 
 
 def write_manifest(path: Path, items: Sequence[Item]) -> None:
-  """Writes a manifest beside its videos; paths become relative to it."""
-  lines = ["\t".join(COLUMNS)]
+  """Writes a manifest; paths become relative to it, and must lie below its folder."""
+  lines = ["\t".join(COLUMNS + OPTIONAL_COLUMNS)]
   for item in items:
-    video, labels = (str(p.relative_to(path.parent)) for p in (item.video, item.labels))
-    lines.append("\t".join((video, labels, item.recording, item.split)))
+    video, labels, audio_labels, conditions = (
+      "" if file is None else str(file.relative_to(path.parent))
+      for file in (item.video, item.labels, item.audio_labels, item.conditions)
+    )
+    lines.append("\t".join((video, labels, item.recording, item.split, audio_labels, conditions)))
   write_text(path, "\n".join(lines) + "\n")
 
 
 def _read_manifest(path: Path) -> list[Item]:
   items = []
   splits_of: dict[str, str] = {}
-  with path.open(encoding="utf-8-sig", newline="") as file:
-    rows = csv.reader(file, delimiter="\t")
+  try:
+    table = path.read_text(encoding="utf-8-sig")
+  except UnicodeDecodeError:
+    raise ValueError(f"{path}: not UTF-8; save the table as UTF-8 text") from None
+  rows = csv.reader(table.splitlines(), delimiter=_DELIMITERS[path.suffix.lower()], strict=True)
+  try:
     header = next(rows, [])
-    if tuple(header) != COLUMNS:
-      raise ValueError(f"{path}:1: header is {header}; expected the tab-separated columns {', '.join(COLUMNS)}")
-    for number, row in enumerate(rows, start=2):
-      if not row:
-        continue
-      if len(row) != len(COLUMNS):
-        raise ValueError(f"{path}:{number}: {len(row)} columns; expected {len(COLUMNS)}: {', '.join(COLUMNS)}")
-      video, labels, recording, split = row
-      if split not in SPLITS:
-        raise ValueError(f"{path}:{number}: split {split!r}; expected one of {', '.join(SPLITS)}")
-      if splits_of.setdefault(recording, split) != split:
-        raise ValueError(
-          f"{path}:{number}: recording {recording!r} is in {split} here and in {splits_of[recording]} above; a "
-          "recording belongs to one split"
-        )
-      items.append(Item(path.parent / video, path.parent / labels, recording, split))
+    _check_header(header, path)
+    for row in rows:
+      if row:
+        items.append(_to_item(row, header, path, rows.line_num, splits_of))
+  except csv.Error as error:
+    raise ValueError(f"{path}:{rows.line_num}: {error}") from None
+  with_audio_labels = [item for item in items if item.audio_labels is not None]
+  if 0 < len(with_audio_labels) < len(items):
+    raise ValueError(
+      f"{path}: {len(with_audio_labels)} of {len(items)} videos have audio_labels; expected all of them or none"
+    )
   return items
 
 
-def _pair_up(folder: Path, seed: int) -> list[Item]:
-  from attavvad_jax.annotations import FORMATS
+def _check_header(header: list[str], path: Path) -> None:
+  missing = [name for name in COLUMNS if name not in header]
+  unknown = [name for name in header if name not in COLUMNS + OPTIONAL_COLUMNS]
+  if missing or unknown or len(set(header)) < len(header):
+    separator = "comma" if path.suffix.lower() == ".csv" else "tab"
+    raise ValueError(
+      f"{path}:1: header is {header}; expected the {separator}-separated columns {', '.join(COLUMNS)} and, where they "
+      f"are known, {', '.join(OPTIONAL_COLUMNS)}"
+    )
 
-  label_suffixes = [suffix for format in FORMATS.values() for suffix in format.suffixes]
+
+def _to_item(row: list[str], header: list[str], path: Path, number: int, splits_of: dict[str, str]) -> Item:
+  if len(row) != len(header):
+    raise ValueError(f"{path}:{number}: {len(row)} columns; expected {len(header)}: {', '.join(header)}")
+  values = dict(zip(header, row, strict=True))
+  for name in COLUMNS:
+    if not values[name]:
+      raise ValueError(f"{path}:{number}: {name} is empty")
+  recording, split = values["recording"], values["split"]
+  if split not in SPLITS:
+    raise ValueError(f"{path}:{number}: split {split!r}; expected one of {', '.join(SPLITS)}")
+  if splits_of.setdefault(recording, split) != split:
+    raise ValueError(
+      f"{path}:{number}: recording {recording!r} is in {split} here and in {splits_of[recording]} above; a "
+      "recording belongs to one split"
+    )
+  optional = [path.parent / values[name] if values.get(name) else None for name in OPTIONAL_COLUMNS]
+  return Item(path.parent / values["video"], path.parent / values["labels"], recording, split, *optional)
+
+
+def _pair_up(folder: Path, seed: int, left_out: list[LeftOut]) -> list[Item]:
+  from attavvad_jax.annotations import LABEL_SUFFIXES
+
+  files = sorted(path for path in folder.iterdir() if path.is_file())
+  labels_of: dict[str, list[Path]] = {}
+  for suffix in LABEL_SUFFIXES:
+    for path in files:
+      if path.suffix.lower() == suffix:
+        labels_of.setdefault(path.stem, []).append(path)
   pairs = []
-  for video in sorted(p for p in folder.iterdir() if p.suffix.lower() in _VIDEO_SUFFIXES):
-    labels = next((p for s in label_suffixes if (p := video.with_suffix(s)).is_file()), None)
-    if labels is not None:
-      pairs.append((video, labels, re.sub(r"[_-]\d+$", "", video.stem)))
+  for video in (path for path in files if path.suffix.lower() in _VIDEO_SUFFIXES):
+    if video.stem not in labels_of:
+      expected = f"expected one of {' '.join(LABEL_SUFFIXES)}"
+      left_out.append(LeftOut(str(video), f"no label file of the same name; {expected}"))
+      continue
+    labels, *others = labels_of[video.stem]
+    left_out += [LeftOut(str(other), f"{labels.name} was taken for the labels of {video.name}") for other in others]
+    pairs.append((video, labels, re.sub(r"[_-]\d+$", "", video.stem)))
+  alone = sorted(set(labels_of) - {video.stem for video, _, _ in pairs})
+  left_out += [LeftOut(str(path), "no video of the same name") for stem in alone for path in labels_of[stem]]
   split_of = _split({recording for _, _, recording in pairs}, seed)
   return [Item(video, labels, recording, split_of[recording]) for video, labels, recording in pairs]
 

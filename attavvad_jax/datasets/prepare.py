@@ -1,69 +1,103 @@
-"""Preparation: a folder of videos in, a data set on disk out."""
+"""Preparation: recordings in, a data set on disk out.
 
-from collections.abc import Sequence
+A preparation that is cut short leaves no data set that looks complete, and the next one goes on where it stopped. What
+all functions here take:
+
+  output: where data sets live: this one in `<output>/<data set>/<name>/<version>`.
+  spec: clock and crop of the records.
+  name: tells data sets of one kind apart.
+  workers: processes that make the records side by side.
+  beam: options of an Apache Beam pipeline, such as "--runner=FnApiRunner"; the records are made on it where given. Its
+    workers must see the same files.
+
+All raise ValueError where nothing can be used or a data set of this name exists already, and ImportError where Apache
+Beam is asked for and not installed.
+"""
+
+from collections.abc import Mapping
 import contextlib
-import dataclasses
 import io
 from pathlib import Path
+import shutil
+from typing import TYPE_CHECKING, Any
 
-from attavvad_jax.datasets.loader import PreparedData
-from attavvad_jax.datasets.manifest import read_folder
 from attavvad_jax.datasets.records import DataSpec
+from attavvad_jax.datasets.summary import Summary
 
-
-@dataclasses.dataclass(frozen=True)
-class Summary:
-  """What a preparation wrote: the data set's folder, seconds by split and event, and what was left out and why."""
-
-  path: Path
-  seconds: dict[str, dict[str, float]]
-  blocks: dict[str, int]
-  rejected: Sequence[str]
-  warnings: Sequence[str]
-
-  def __str__(self) -> str:
-    lines = [f"prepared {self.path}"]
-    for split, totals in self.seconds.items():
-      events = ", ".join(f"{label} {seconds:.0f} s" for label, seconds in totals.items())
-      lines.append(f"  {split}: {self.blocks[split]} blocks; {events}")
-    lines += [f"  warning: {warning}" for warning in self.warnings]
-    lines += [f"  left out: {reason}" for reason in self.rejected]
-    return "\n".join(lines)
+if TYPE_CHECKING:
+  from attavvad_jax.datasets.builder import RecordingsBuilder
 
 
 def prepare_folder(
-  source: str | Path, output: str | Path, spec: DataSpec, *, name: str = "default", seed: int = 0
+  source: str | Path,
+  output: str | Path,
+  spec: DataSpec,
+  *,
+  name: str = "default",
+  seed: int = 0,
+  workers: int = 1,
+  beam: str | None = None,
 ) -> Summary:
-  """Prepares a folder of videos and labels as `<output>/video_folder/<name>/<version>`.
+  """Prepares videos with labels: a folder or a table, as `manifest.read_folder` reads it with this seed."""
+  from attavvad_jax.datasets.folder import Folder
 
-  A preparation that is cut short leaves no data set that looks complete: it is written aside and renamed at the end.
+  return prepare(Folder(source, spec, seed=seed, name=name, workers=workers, data_dir=str(output)), beam=beam)
 
-  Args:
-    source: a folder as `manifest.read_folder` reads it.
-    output: where data sets live.
-    spec: clock and crop of the records.
-    name: tells data sets of one output folder apart.
-    seed: of the split by recording, where the source has no manifest.
 
-  Raises:
-    ValueError: nothing usable in the source, or a data set of this name exists already.
-  """
+def prepare_mavc100(
+  source: str | Path,
+  output: str | Path,
+  spec: DataSpec,
+  *,
+  name: str = "default",
+  workers: int = 1,
+  beam: str | None = None,
+) -> Summary:
+  """Prepares MAVC100, whose files the source holds; where some are missing, the error says how to place them."""
+  from attavvad_jax.datasets.mavc100 import Mavc100
+
+  return prepare(Mavc100(spec, name=name, workers=workers, data_dir=str(output)), manual_dir=source, beam=beam)
+
+
+def prepare_simulated(
+  output: str | Path,
+  spec: DataSpec,
+  preset: str,
+  minutes: Mapping[str, float],
+  *,
+  name: str = "default",
+  seed: int = 0,
+  workers: int = 1,
+  beam: str | None = None,
+) -> Summary:
+  """Prepares simulated performances: a name of `simulation.difficulty.PRESETS`, the minutes of each split, a seed."""
+  from attavvad_jax.datasets.simulated import Simulated
+
+  builder = Simulated(spec, preset=preset, minutes=minutes, seed=seed, name=name, workers=workers, data_dir=str(output))
+  return prepare(builder, beam=beam)
+
+
+def prepare(builder: "RecordingsBuilder", *, manual_dir: str | Path | None = None, beam: str | None = None) -> Summary:
+  """Prepares the data set of any builder; what it asks its user to place lies in `manual_dir`."""
   import tensorflow_datasets as tfds
 
-  from attavvad_jax.datasets.video_folder import VideoFolder
-
-  builder = VideoFolder(read_folder(source, seed), spec, name, data_dir=str(output))
-  if Path(builder.data_path).exists():
-    raise ValueError(f"{builder.data_path}: exists already; remove it or choose another --name")
+  path = Path(builder.data_path)
+  if path.exists():
+    shutil.rmtree(builder.scratch, ignore_errors=True)  # of one that was killed as it tidied up
+    raise ValueError(f"{path}: exists already; remove it or choose another --name")
+  config = tfds.download.DownloadConfig(manual_dir=manual_dir, beam_options=_beam_options(beam))
   tfds.disable_progress_bar()
   # TFDS speaks of downloads, of which there are none.
   with contextlib.redirect_stdout(io.StringIO()):
-    builder.download_and_prepare()
-  data = PreparedData(builder.data_path)
-  return Summary(
-    data.path,
-    builder.seconds,
-    {split: len(data.source(split)) for split in data.splits},
-    builder.rejected,
-    builder.warnings,
-  )
+    builder.download_and_prepare(download_config=config, download_dir=builder.scratch)
+  return Summary.read(path)
+
+
+def _beam_options(beam: str | None) -> Any:
+  if beam is None:
+    return None
+  try:
+    from apache_beam.options.pipeline_options import PipelineOptions
+  except ImportError:
+    raise ImportError("Apache Beam is not installed; install it with: pip install 'attavvad_jax[beam]'") from None
+  return PipelineOptions(beam.split())

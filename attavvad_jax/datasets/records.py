@@ -6,6 +6,8 @@ recordings together again by id and index. Axes: S samples, N images, H, W pixel
 
 from collections.abc import Iterable, Mapping
 import dataclasses
+import json
+import math
 from typing import Any
 
 import numpy as np
@@ -14,68 +16,136 @@ from attavvad_jax.clock import Clock
 from attavvad_jax.events import BACKGROUND, EVENTS, Event, Timeline, block_labels
 from attavvad_jax.media.blocks import Block, Crop
 
+# The events of the performer on camera, and those of any voice; each has its own field of labels in a record.
+AUDIO_VISUAL, AUDIO = "audio_visual", "audio"
 # JPEG at this quality keeps lips sharp in about 5 kB an image of 112 x 112.
 _JPEG_QUALITY = 95
 
 
 @dataclasses.dataclass(frozen=True)
 class DataSpec:
-  """What every record of a data set has in common; travels with the data and is checked when it is read."""
+  """What every record of a data set has in common; travels with the data and is checked when it is read.
+
+  Attributes:
+    clock: cut the blocks.
+    crop: size of their images.
+    events: the label map.
+    label_sets: whose events the records hold: the performer's (`AUDIO_VISUAL`), and those of any voice (`AUDIO`) where
+      they were known; without them, `audio_label` repeats `label`.
+  """
 
   clock: Clock
   crop: Crop
   events: tuple[str, ...] = EVENTS
+  label_sets: tuple[str, ...] = (AUDIO_VISUAL,)
 
   def to_dict(self) -> dict[str, Any]:
-    return {"clock": self.clock.to_dict(), "crop": dataclasses.asdict(self.crop), "events": list(self.events)}
+    return {
+      "clock": self.clock.to_dict(),
+      "crop": dataclasses.asdict(self.crop),
+      "events": list(self.events),
+      "label_sets": list(self.label_sets),
+    }
 
   @classmethod
   def from_dict(cls, values: Mapping[str, Any]) -> "DataSpec":
-    return cls(Clock(**values["clock"]), Crop(**values["crop"]), tuple(values["events"]))
+    label_sets = tuple(values["label_sets"])
+    return cls(Clock(**values["clock"]), Crop(**values["crop"]), tuple(values["events"]), label_sets)
+
+  def misfit(self, asked: "DataSpec") -> str | None:
+    """Where clock and crop are not those that a config or checkpoint asks for, in words; None where they are."""
+    own, theirs = (
+      {f"{part}.{key}": value for part in ("clock", "crop") for key, value in spec.to_dict()[part].items()}
+      for spec in (self, asked)
+    )
+    different = [f"{name}={value} instead of {theirs[name]}" for name, value in own.items() if value != theirs[name]]
+    return ", ".join(different) or None
 
 
-def to_records(blocks: Iterable[Block], timeline: Timeline, recording: str, clock: Clock) -> Iterable[dict[str, Any]]:
+def to_records(
+  blocks: Iterable[Block],
+  timeline: Timeline,
+  recording: str,
+  clock: Clock,
+  *,
+  audio_timeline: Timeline | None = None,
+  conditions: Mapping[str, Any] | None = None,
+) -> Iterable[dict[str, Any]]:
   """One recording's blocks and events as records.
 
   Args:
     blocks: the recording's blocks, in order.
-    timeline: its events; what lies outside every event counts as others.
+    timeline: the performer's events; what lies outside every event counts as others.
     recording: name of the recording, unique in the data set.
     clock: the clock that cut the blocks.
+    audio_timeline: the events of any voice; the performer's where None.
+    conditions: describes the recording, as `check_conditions` allows it.
 
   Yields:
     A dict a block: recording, block (index), duration_s (of the recording), waveform int16 [S], images N JPEGs (empty
-    bytes where masked), image_mask bool [N], label (of `EVENTS`), and events float64 [K,3]: onset_s, offset_s and label
-    index of each event inside the block.
+    bytes where masked), image_mask bool [N], label (of `EVENTS`), events float64 [K,3]: onset_s, offset_s and label
+    index of each event inside the block; audio_label and audio_events alike; conditions, a JSON object as text.
   """
-  labels = block_labels(timeline, clock)
+  sets = {"": timeline, "audio_": timeline if audio_timeline is None else audio_timeline}
+  labels = {prefix: block_labels(events, clock) for prefix, events in sets.items()}
+  described = json.dumps(check_conditions(conditions or {}, recording), ensure_ascii=False, sort_keys=True)
   for block in blocks:
-    start_s, end_s = clock.start_s(block.index), clock.start_s(block.index + 1)
-    yield {
+    record = {
       "recording": recording,
       "block": block.index,
       "duration_s": timeline.duration_s,
       "waveform": block.waveform,
       "images": np.array([_to_jpeg(image) if seen else b"" for image, seen in _pairs(block)], object),
       "image_mask": block.image_mask,
-      # A file may turn out longer than it says.
-      "label": EVENTS[labels[block.index]] if block.index < len(labels) else BACKGROUND,
-      "events": np.array(
-        [
-          (max(event.onset_s, start_s), min(event.offset_s, end_s), EVENTS.index(event.label))
-          for event in timeline
-          if event.onset_s < end_s and event.offset_s > start_s
-        ],
-        np.float64,
-      ).reshape(-1, 3),
+      "conditions": described,
     }
+    for prefix, events in sets.items():
+      # A file may turn out longer than it says.
+      known = block.index < len(labels[prefix])
+      record[f"{prefix}label"] = EVENTS[labels[prefix][block.index]] if known else BACKGROUND
+      record[f"{prefix}events"] = _events_touching(events, clock.start_s(block.index), clock.start_s(block.index + 1))
+    yield record
+
+
+def features(spec: DataSpec) -> Any:
+  """The fields of a record as TFDS stores them."""
+  import tensorflow_datasets as tfds
+
+  clock, label_map = spec.clock, list(spec.events)
+  # As bytes: TFDS would store other floating-point numbers in single precision.
+  events = tfds.features.Tensor(shape=(None, 3), dtype=np.float64, encoding="bytes")
+  return tfds.features.FeaturesDict(
+    {
+      "recording": tfds.features.Text(),
+      "block": tfds.features.Scalar(np.int32),
+      "duration_s": tfds.features.Tensor(shape=(), dtype=np.float64, encoding="bytes"),
+      "waveform": tfds.features.Tensor(shape=(clock.block_samples,), dtype=np.int16, encoding="bytes"),
+      "images": tfds.features.Tensor(shape=(clock.images_per_block,), dtype=np.object_),
+      "image_mask": tfds.features.Tensor(shape=(clock.images_per_block,), dtype=np.bool_),
+      "label": tfds.features.ClassLabel(names=label_map),
+      "events": events,
+      "audio_label": tfds.features.ClassLabel(names=label_map),
+      "audio_events": events,
+      "conditions": tfds.features.Text(),
+    }
+  )
+
+
+def serialise(record: Mapping[str, Any], features: Any) -> bytes:
+  """A record as the bytes that TFDS reads; the same record gives the same bytes."""
+  from tensorflow_datasets.proto import tf_example_pb2
+
+  # TFDS writes the fields in an order that changes from process to process.
+  example = tf_example_pb2.Example.FromString(features.serialize_example(record))
+  return example.SerializeToString(deterministic=True)
 
 
 def to_example(record: Mapping[str, Any], spec: DataSpec) -> dict[str, np.ndarray]:
   """A stored record as arrays for a batch.
 
   Returns:
-    waveform int16 [S], images uint8 [N,H,W], image_mask bool [N], label int32 [], block_mask bool [], true.
+    waveform int16 [S], images uint8 [N,H,W], image_mask bool [N], label and audio_label int32 [], block_mask bool [],
+    true.
 
   Raises:
     ValueError: an image does not have the size that the data set states.
@@ -90,31 +160,65 @@ def to_example(record: Mapping[str, Any], spec: DataSpec) -> dict[str, np.ndarra
     "images": images,
     "image_mask": np.asarray(record["image_mask"]),
     "label": np.asarray(record["label"], np.int32),
+    "audio_label": np.asarray(record["audio_label"], np.int32),
     "block_mask": np.asarray(True),
   }
 
 
 def to_timeline(records: Iterable[Mapping[str, Any]]) -> Timeline:
-  """The timeline of one recording, put together from all its records in any order."""
-  records = sorted(records, key=lambda record: record["block"])
-  events: list[Event] = []
-  open_events: dict[str, int] = {}
-  for record in records:
-    for onset_s, offset_s, label_index in record["events"]:
-      label = EVENTS[int(label_index)]
-      at = open_events.get(label)
-      # An event that crosses a block boundary was cut there: same label, same instant.
-      if at is not None and abs(events[at].offset_s - onset_s) < 1e-9:
-        events[at] = dataclasses.replace(events[at], offset_s=float(offset_s))
-      else:
-        open_events[label] = len(events)
-        events.append(Event(float(onset_s), float(offset_s), label))
-  return Timeline(events, float(records[0]["duration_s"]))
+  """The performer's timeline of one recording, put together from all its records in any order."""
+  return _join(records, "events")
+
+
+def to_audio_timeline(records: Iterable[Mapping[str, Any]]) -> Timeline:
+  """The timeline of any voice, like `to_timeline`."""
+  return _join(records, "audio_events")
+
+
+def conditions(record: Mapping[str, Any]) -> dict[str, str | float | bool]:
+  """What is known of the recording that a record belongs to; empty where nothing is."""
+  return json.loads(text(record["conditions"]))
+
+
+def check_conditions(values: Any, where: str) -> dict[str, str | float | bool]:
+  """The description of a recording, if it is a flat mapping of names to text, finite numbers or truth values.
+
+  Raises:
+    ValueError: it is not; begins with `where`.
+  """
+  if not isinstance(values, Mapping):
+    raise ValueError(f"{where}: conditions are {values!r}; expected names with a text, a number, true or false each")
+  for name, value in values.items():
+    if not isinstance(name, str) or not (isinstance(value, (str, bool)) or _is_finite_number(value)):
+      raise ValueError(f"{where}: condition {name!r} is {value!r}; expected a text, a finite number, true or false")
+  return dict(values)
 
 
 def text(value: str | bytes) -> str:
   """TFDS gives text back as bytes."""
   return value.decode() if isinstance(value, bytes) else value
+
+
+def _is_finite_number(value: Any) -> bool:
+  return isinstance(value, (int, float)) and math.isfinite(value)
+
+
+def _events_touching(timeline: Timeline, start_s: float, end_s: float) -> np.ndarray:
+  """Onset, offset and label index of the events that touch an interval. [K,3]."""
+  rows = [
+    (event.onset_s, event.offset_s, EVENTS.index(event.label))
+    for event in timeline
+    if event.onset_s < end_s and event.offset_s > start_s
+  ]
+  return np.array(rows, np.float64).reshape(-1, 3)
+
+
+def _join(records: Iterable[Mapping[str, Any]], key: str) -> Timeline:
+  """The events of all records; one that touches several blocks stands in each of them, whole."""
+  records = list(records)
+  rows = {tuple(row) for record in records for row in np.asarray(record[key]).tolist()}
+  events = [Event(onset_s, offset_s, EVENTS[int(label)]) for onset_s, offset_s, label in rows]
+  return Timeline(events, float(records[0]["duration_s"]))
 
 
 def _pairs(block: Block) -> Iterable[tuple[np.ndarray, bool]]:

@@ -64,6 +64,54 @@ def test_saved_position_continues_with_the_same_batches(prepared):
   assert isinstance(fresh, grain.DatasetIterator)
 
 
+@pytest.mark.parametrize("num_shards", [2, 4])
+def test_processes_together_get_the_batches_that_one_alone_would(prepared, num_shards):
+  # 96 blocks: the third batch of 32 ends an epoch, and the fourth begins another.
+  alone = _take(training_batches(prepared, "train", 32, seed=3), 4)
+  shards = [_take(training_batches(prepared, "train", 32, 3, (i, num_shards)), 4) for i in range(num_shards)]
+  for whole, *parts in zip(alone, *shards, strict=True):
+    for name, expected in whole.items():
+      together = np.stack([part[name] for part in parts], axis=1)
+      np.testing.assert_array_equal(together.reshape(expected.shape), expected)
+
+
+def test_every_process_meets_every_block_in_time(prepared):
+  """Nobody keeps to a part of the data set: what a process gets changes from epoch to epoch."""
+  batches = _take(training_batches(prepared, "train", 32, 3, (0, 2)), 36)
+  sums = {int(total) for batch in batches for total in batch["waveform"].astype(np.int64).sum(axis=1)}
+  assert len(sums) == 96
+
+
+def test_saved_positions_of_processes_continue_with_the_same_batches(prepared):
+  def open_shards():
+    return [training_batches(prepared, "train", 16, 3, (i, 2)) for i in range(2)]
+
+  shards = open_shards()
+  for shard in shards:
+    _take(shard, 4)  # into the first epoch's last batches
+  states = [json.loads(json.dumps(shard.get_state())) for shard in shards]
+  expected = [_take(shard, 6) for shard in shards]
+  for fresh, state, batches in zip(open_shards(), states, expected, strict=True):
+    fresh.set_state(state)
+    for a, b in zip(batches, _take(fresh, 6), strict=True):
+      for name in a:
+        np.testing.assert_array_equal(a[name], b[name])
+
+
+def test_a_batch_that_processes_cannot_share_is_refused(prepared):
+  with pytest.raises(ValueError, match="a batch of 16 blocks cannot be shared by 3 processes"):
+    training_batches(prepared, "train", 16, 0, (0, 3))
+
+
+def test_recordings_and_timelines_are_read_without_decoding_sound_and_images(prepared, monkeypatch):
+  expected = prepared.recordings("test"), prepared.timeline("test", prepared.recordings("test")["test1"])
+  whole = type(prepared.source("test"))
+  monkeypatch.setattr(whole, "__getitem__", lambda self, key: pytest.fail("a whole record was decoded"))
+  assert list(expected[0]) == ["test0", "test1"]
+  assert prepared.recordings("test") == expected[0]
+  assert prepared.timeline("test", expected[0]["test1"]) == expected[1]
+
+
 def test_last_batch_is_padded_and_nothing_is_dropped():
   examples = [{"x": np.float32(i), "block_mask": np.True_} for i in range(7)]
   batches = list(batches_in_order(examples, 4))

@@ -17,6 +17,23 @@ def test_manifest_round_trip(tmp_path):
   assert read_folder(tmp_path) == items
 
 
+def test_manifest_round_trip_with_all_columns(tmp_path):
+  names = ("a.mp4", "a.tsv", "any.tsv", "a.json")
+  video, labels, audio_labels, conditions = (tmp_path / "sub" / name for name in names)
+  items = [Item(video, labels, "a", "train", audio_labels, conditions)]
+  write_manifest(tmp_path / MANIFEST, items)
+  assert read_folder(tmp_path) == items
+
+
+@pytest.mark.parametrize("name", ["manifest.csv", "songs.CSV"])
+def test_table_may_be_comma_separated_with_its_columns_in_any_order(tmp_path, name):
+  (tmp_path / name).write_text('split,video,recording,labels\r\ntest,"a, b.mp4",r,a.tsv\r\n', encoding="utf-8-sig")
+  items = read_folder(tmp_path / name)
+  assert items == [Item(tmp_path / "a, b.mp4", tmp_path / "a.tsv", "r", "test")]
+  if name == "manifest.csv":
+    assert read_folder(tmp_path) == items
+
+
 def test_without_manifest_clips_of_a_recording_stay_together(tmp_path):
   for song in range(12):
     _touch(tmp_path, *(f"song{song}x_{clip}.{suffix}" for clip in range(3) for suffix in ("mp4", "tsv")))
@@ -47,12 +64,25 @@ def test_video_without_labels_is_not_offered(tmp_path):
       "video\tlabels\trecording\tsplit\na.mp4\ta.tsv\ta\ttrain\nb.mp4\tb.tsv\ta\ttest\n",
       r"manifest.tsv:3: recording 'a' is in test here and in train above",
     ),
+    ("video\tlabels\trecording\tsplit\tmood\n", r"manifest.tsv:1: header is .*, where they are known, audio_labels"),
+    ("video\tlabels\trecording\tsplit\na.mp4\t\ta\ttrain\n", r"manifest.tsv:2: labels is empty"),
+    ('video\tlabels\trecording\tsplit\n"a.mp4\t', r"manifest.tsv:2: "),
+    (
+      "video\tlabels\trecording\tsplit\taudio_labels\na.mp4\ta.tsv\ta\ttrain\tx.tsv\nb.mp4\tb.tsv\tb\ttrain\t\n",
+      r"manifest.tsv: 1 of 2 videos have audio_labels; expected all of them or none",
+    ),
     ("video\tlabels\trecording\tsplit\n", r"no video with a label file"),
   ],
 )
 def test_unusable_manifest_is_named_by_line(tmp_path, text, message):
   (tmp_path / MANIFEST).write_text(text, encoding="utf-8")
   with pytest.raises(ValueError, match=message):
+    read_folder(tmp_path)
+
+
+def test_manifest_in_another_encoding_is_refused(tmp_path):
+  (tmp_path / MANIFEST).write_bytes("video\té".encode("latin-1"))
+  with pytest.raises(ValueError, match=r"manifest.tsv: not UTF-8"):
     read_folder(tmp_path)
 
 

@@ -6,15 +6,31 @@ import numpy as np
 import pytest
 
 from attavvad_jax.clock import Clock
-from attavvad_jax.datasets.records import DataSpec, to_example, to_records, to_timeline
+from attavvad_jax.datasets.records import (
+  DataSpec,
+  check_conditions,
+  conditions,
+  features,
+  serialise,
+  to_audio_timeline,
+  to_example,
+  to_records,
+  to_timeline,
+)
 from attavvad_jax.events import EVENTS, Event, Timeline
+from attavvad_jax.media import Block, Crop
+
+
+def _stored(record):
+  """As TFDS gives it back: labels as numbers."""
+  return dict(record, **{key: EVENTS.index(record[key]) for key in ("label", "audio_label")})
 
 
 def test_record_carries_sound_exactly_and_images_as_jpeg(spec, make_blocks):
   blocks = list(make_blocks(3))
   timeline = Timeline([Event(0.0, 0.5, "speech")], 1.0)
   records = list(to_records(make_blocks(3), timeline, "song", spec.clock))
-  example = to_example(dict(records[0], label=EVENTS.index(records[0]["label"])), spec)
+  example = to_example(_stored(records[0]), spec)
   np.testing.assert_array_equal(example["waveform"], blocks[0].waveform)
   assert np.abs(example["images"].astype(int) - blocks[0].images).max() <= 6
   assert example["label"] == EVENTS.index("speech")
@@ -23,7 +39,7 @@ def test_record_carries_sound_exactly_and_images_as_jpeg(spec, make_blocks):
 def test_masked_image_is_stored_as_nothing_and_read_as_zeros(spec, make_blocks):
   record = list(to_records(make_blocks(2), Timeline([], 2 / 3), "song", spec.clock))[1]
   assert record["images"][-1] == b""
-  example = to_example(dict(record, label=3), spec)
+  example = to_example(_stored(record), spec)
   assert example["image_mask"].tolist() == [True, True, False]
   assert not example["images"][-1].any()
   assert example["images"][0].any()
@@ -33,40 +49,73 @@ def test_image_of_another_size_is_named_by_recording_and_block(spec, make_blocks
   record = next(iter(to_records(make_blocks(1), Timeline([], 1 / 3), "song", spec.clock)))
   other = dataclasses.replace(spec, crop=dataclasses.replace(spec.crop, height_px=32))
   with pytest.raises(ValueError, match=r"recording 'song', block 0: image is 24x16, the data set states 32x16"):
-    to_example(dict(record, label=3), other)
+    to_example(_stored(record), other)
 
 
 def test_spec_survives_a_round_trip(spec):
   assert DataSpec.from_dict(spec.to_dict()) == spec
 
 
-_TIMES = st.lists(st.integers(0, 4000), min_size=0, max_size=12, unique=True).map(sorted)
+# Events may overlap and touch, and so may those of one label.
+_EVENTS = st.lists(
+  st.tuples(st.integers(0, 3900), st.integers(1, 2000), st.sampled_from(EVENTS)), max_size=8, unique=True
+)
 
 
-@given(_TIMES, st.lists(st.sampled_from(EVENTS), min_size=12, max_size=12))
-def test_timeline_is_put_together_from_its_blocks(times_ms, labels):
-  """Events cut at block boundaries and joined again are the events that were written."""
-  pairs = zip(times_ms[::2], times_ms[1::2], strict=False)
-  timeline = Timeline([Event(a / 1000, b / 1000, label) for (a, b), label in zip(pairs, labels, strict=False)], 4.0)
+@given(_EVENTS, _EVENTS)
+def test_timelines_are_put_together_from_their_blocks(performer, any_voice):
+  timeline, audio_timeline = (
+    Timeline([Event(a / 1000, min(a + d, 4000) / 1000, label) for a, d, label in events], 4.0)
+    for events in (performer, any_voice)
+  )
   clock = Clock()
-  records = []
-  for block in range(clock.num_blocks(timeline.duration_s)):
-    low, high = block / 3, (block + 1) / 3
-    inside = [
-      (max(e.onset_s, low), min(e.offset_s, high), EVENTS.index(e.label))
-      for e in timeline
-      if e.onset_s < high and e.offset_s > low
-    ]
-    records.append({"block": block, "duration_s": 4.0, "events": np.array(inside).reshape(-1, 3)})
-  joined = to_timeline(records[::-1])
-  assert [e.label for e in joined] == [e.label for e in timeline]
-  np.testing.assert_allclose([e.onset_s for e in joined], [e.onset_s for e in timeline])
-  np.testing.assert_allclose([e.offset_s for e in joined], [e.offset_s for e in timeline])
+  blocks = [
+    Block(i, np.zeros(0, np.int16), np.zeros((0, 1, 1), np.uint8), np.zeros(0, bool), np.zeros((0, 4), np.float32))
+    for i in range(clock.num_blocks(4.0))
+  ]
+  records = list(to_records(blocks, timeline, "song", clock, audio_timeline=audio_timeline))
+  assert set(to_timeline(records[::-1])) == set(timeline)
+  assert set(to_audio_timeline(records)) == set(audio_timeline)
+  assert to_timeline(records).duration_s == 4.0
 
 
-def test_records_cut_events_as_the_round_trip_assumes(spec, make_blocks):
+def test_a_record_has_the_events_that_touch_its_block(spec, make_blocks):
   timeline = Timeline([Event(0.1, 0.9, "singing"), Event(0.2, 0.3, "speech")], 1.0)
   records = list(to_records(make_blocks(3), timeline, "song", spec.clock))
-  np.testing.assert_allclose(records[0]["events"], [(0.1, 1 / 3, 2), (0.2, 0.3, 1)])
-  np.testing.assert_allclose(records[2]["events"], [(2 / 3, 0.9, 2)])
-  assert to_timeline(records).events == timeline.events
+  np.testing.assert_array_equal(records[0]["events"], [(0.1, 0.9, 2), (0.2, 0.3, 1)])
+  np.testing.assert_array_equal(records[2]["events"], [(0.1, 0.9, 2)])
+
+
+def test_any_voice_has_labels_of_its_own(spec, make_blocks):
+  performer, any_voice = Timeline([], 1.0), Timeline([Event(0.0, 1.0, "singing")], 1.0)
+  with_both = list(to_records(make_blocks(3), performer, "song", spec.clock, audio_timeline=any_voice))
+  assert {(record["label"], record["audio_label"]) for record in with_both} == {("others", "singing")}
+  with_one = list(to_records(make_blocks(3), any_voice, "song", spec.clock))
+  assert {(record["label"], record["audio_label"]) for record in with_one} == {("singing", "singing")}
+  np.testing.assert_array_equal(with_one[0]["audio_events"], with_one[0]["events"])
+
+
+def test_conditions_survive(spec, make_blocks):
+  values = {"snr_db": -3.5, "preset": "é", "occluded": True, "guests": 2}
+  record = next(iter(to_records(make_blocks(1), Timeline([], 1.0), "song", spec.clock, conditions=values)))
+  assert conditions(record) == values
+  assert conditions({"conditions": b"{}"}) == {}
+
+
+@pytest.mark.parametrize("value", [None, [1], {"a": 1}, float("nan")])
+def test_condition_that_is_not_one_value_is_named(value):
+  with pytest.raises(ValueError, match=r"clip.json: condition 'snr_db' is .*; expected a text, a finite number"):
+    check_conditions({"snr_db": value}, "clip.json")
+
+
+def test_misfit_names_what_differs_and_nothing_else(spec):
+  assert spec.misfit(dataclasses.replace(spec, label_sets=("audio_visual", "audio"))) is None
+  other = DataSpec(Clock(block_rate_hz=5.0), Crop(height_px=24, width_px=32))
+  assert spec.misfit(other) == "clock.block_rate_hz=3.0 instead of 5.0, crop.width_px=16 instead of 32"
+
+
+def test_fields_of_a_record_are_written_in_a_fixed_order(spec, make_blocks):
+  record = next(iter(to_records(make_blocks(1), Timeline([], 1 / 3), "song", spec.clock)))
+  data = serialise(record, features(spec))
+  # A key of a protocol buffer's map stands behind its tag and its length.
+  assert sorted(record, key=lambda key: data.index(b"\n" + bytes([len(key)]) + key.encode())) == sorted(record)

@@ -1,0 +1,159 @@
+"""What all data sets have in common: recordings in, one record a block out, as a TFDS data set in array_record.
+
+A preparation has two steps. First each recording becomes a file of records of its own (`finished`), in this process, in
+several, or on Apache Beam. Then these files are joined, in the order of the recordings, to the shards of each split.
+So the files of a data set are the same however they were made, memory does not grow with the data, and a preparation
+that was killed goes on where it stopped: what is finished lies in a hidden folder beside the data set until that is
+whole.
+"""
+
+import abc
+from collections.abc import Iterator, Sequence
+import contextlib
+import fcntl
+from pathlib import Path
+import shutil
+from typing import Any, ClassVar
+
+from absl import logging
+import tensorflow_datasets as tfds
+from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
+
+from attavvad_jax.datasets import finished, summary
+from attavvad_jax.datasets.finished import Job, Note, Recording
+from attavvad_jax.datasets.manifest import SPLITS, LeftOut
+from attavvad_jax.datasets.records import DataSpec, features
+
+# A new shard begins when one has reached this size.
+_SHARD_BYTES = 256 << 20
+
+
+class RecordingsBuilder(FileReaderBuilder, skip_registration=True):  # type: ignore[call-arg]
+  """Writes one record a block, of every recording of a data set; what is read back needs no TensorFlow.
+
+  `download_and_prepare` does it, on Apache Beam where its `DownloadConfig` names a runner or options for one.
+  Recordings that cannot be used are left out; `preparation.json` in the data set's folder names them with the reason,
+  and holds the warnings and the seconds of each event.
+
+  A subclass says what the recordings are.
+
+  Raises:
+    ValueError: on preparing: nothing usable in a split, two recordings of the same name, or another preparation of the
+      same data set is under way.
+  """
+
+  VERSION = tfds.core.Version("2.0.0")
+  RELEASE_NOTES: ClassVar[dict[str, str]] = {"2.0.0": "Two label sets and the conditions of each clip."}
+
+  def __init__(self, spec: DataSpec, *, name: str = "default", workers: int = 1, **kwargs: Any):
+    """Takes the spec of the records, a name for the data set and the number of processes that make the records."""
+    if workers < 1:
+      raise ValueError(f"workers is {workers}; expected 1 or more")
+    self._spec = spec
+    self._workers = workers
+    config = tfds.core.BuilderConfig(name=name, version=self.VERSION, description=str(self.__doc__).splitlines()[0])
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)  # it warns of every configuration that is not built in
+    super().__init__(config=config, file_format="array_record", **kwargs)
+    logging.set_verbosity(verbosity)
+
+  @abc.abstractmethod
+  def _recordings(self, dl_manager: Any, scratch: Path) -> tuple[Sequence[Recording], Sequence[LeftOut]]:
+    """The recordings in the order of the data set, and what was left out; `scratch` lasts until the set is whole."""
+
+  def _info(self) -> tfds.core.DatasetInfo:
+    return tfds.core.DatasetInfo(
+      builder=self,
+      description="Blocks of musical videos, with the events of the performer on camera and those of any voice.",
+      features=features(self._spec),
+      metadata=tfds.core.MetadataDict(self._spec.to_dict()),
+    )
+
+  @property
+  def scratch(self) -> Path:
+    """Holds what is finished while the data set is not whole."""
+    return Path(self.data_dir_root, self.name, self.builder_config.name, f".{self.version}.partial")
+
+  def download_and_prepare(self, **kwargs: Any) -> None:
+    target = Path(self.data_path)
+    with _alone(self.scratch):
+      # Left by a preparation that was killed.
+      for folder in target.parent.glob(f"incomplete.*_{target.name}"):
+        shutil.rmtree(folder)
+      try:
+        super().download_and_prepare(**kwargs)
+      finally:
+        if target.exists() or not any(self.scratch.glob("*.json")):
+          shutil.rmtree(self.scratch)
+          with contextlib.suppress(OSError):  # they hold something
+            target.parent.rmdir()
+            target.parent.parent.rmdir()
+
+  def _download_and_prepare(self, dl_manager: Any, download_config: tfds.download.DownloadConfig) -> None:
+    recordings, left_out = self._recordings(dl_manager, self.scratch)
+    _check_names(recordings)
+    jobs = [Job(recording, self._spec, self.scratch) for recording in recordings]
+    if download_config.beam_runner is not None or download_config.beam_options is not None:
+      finished.run_on_beam(jobs, download_config.beam_runner, download_config.beam_options)
+    else:
+      finished.run(jobs, self._workers)
+    done = [(job, finished.read_note(job)) for job in jobs]
+    left_out = [*left_out, *(LeftOut(j.recording.source, note.reason) for j, note in done if note.reason is not None)]
+    splits = [self._write_split(split, done) for split in SPLITS if any(j.recording.split == split for j in jobs)]
+    self.info.set_splits(tfds.core.splits.SplitDict(splits))
+    summary.write(Path(self.data_dir), [(job.recording.split, note) for job, note in done], left_out)
+
+  def _write_split(self, split: str, done: Sequence[tuple[Job, Note]]) -> tfds.core.SplitInfo:
+    done = [(job, note) for job, note in done if job.recording.split == split]
+    usable = [(job, note) for job, note in done if note.reason is None and note.num_blocks]
+    if not usable:
+      raise ValueError(
+        f"none of the {len(done)} recordings of split {split!r} can be used; the last: {done[-1][1].reason}"
+      )
+    template = self._get_filename_template(split)
+    shards = _to_shards(usable)
+    for index, shard in enumerate(shards):
+      path = Path(template.sharded_filepath(shard_index=index, num_shards=len(shards)))
+      finished.write_records(path, (record for job, _ in shard for record in finished.read_records(job)))
+    return tfds.core.SplitInfo(
+      name=split,
+      shard_lengths=[sum(note.num_blocks for _, note in shard) for shard in shards],
+      num_bytes=sum(note.num_bytes for _, note in usable),
+      filename_template=template,
+    )
+
+
+def _to_shards(recordings: Sequence[tuple[Job, Note]]) -> list[list[tuple[Job, Note]]]:
+  """Consecutive recordings together, until they fill a shard."""
+  shards: list[list[tuple[Job, Note]]] = []
+  filled = _SHARD_BYTES
+  for job, note in recordings:
+    if filled >= _SHARD_BYTES:
+      shards.append([])
+      filled = 0
+    shards[-1].append((job, note))
+    filled += note.num_bytes
+  return shards
+
+
+def _check_names(recordings: Sequence[Recording]) -> None:
+  sources: dict[str, str] = {}
+  for recording in recordings:
+    if recording.name in sources:
+      raise ValueError(
+        f"{sources[recording.name]} and {recording.source} are both called {recording.name!r}; expected each recording "
+        "once, under a name of its own"
+      )
+    sources[recording.name] = recording.source
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+  """Makes a folder and holds it for this process; a process that is killed lets go of it."""
+  folder.mkdir(parents=True, exist_ok=True)
+  with (folder / "lock").open("w") as file:
+    try:
+      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+      raise ValueError(f"{folder}: another preparation of this data set is under way") from None
+    yield

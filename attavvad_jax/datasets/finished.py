@@ -1,0 +1,248 @@
+"""Finished recordings on disk: each a file of records and a note, there whole or not at all.
+
+A file's name is a digest of whatever would change its records, so that a later preparation takes what still holds and
+nothing else. The note comes last: a recording that has one is finished.
+"""
+
+import collections
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+import concurrent.futures
+from concurrent.futures.process import BrokenProcessPool
+import dataclasses
+import hashlib
+import json
+import multiprocessing
+from pathlib import Path
+from typing import Any, Protocol
+
+from tqdm import tqdm
+
+from attavvad_jax import __version__
+from attavvad_jax.clock import Clock
+from attavvad_jax.datasets.records import AUDIO, AUDIO_VISUAL, DataSpec, features, serialise, to_records
+from attavvad_jax.events import EVENTS, Timeline, overlap_s
+from attavvad_jax.files import replacing, write_text
+from attavvad_jax.media.blocks import Block
+
+# As TFDS writes: each record can be read by itself.
+_WRITER_OPTIONS = "group_size:1"
+_READ_AT_ONCE = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Content:
+  """An opened recording.
+
+  Attributes:
+    blocks: in order; made as they are taken.
+    timeline: the performer's events.
+    audio_timeline: the events of any voice; None where they are not known.
+    conditions: what describes the recording, as `records.check_conditions` allows it.
+    warnings: one line each for what is damaged or repaired; complete when the last block has been taken.
+  """
+
+  blocks: Iterable[Block]
+  timeline: Timeline
+  audio_timeline: Timeline | None
+  conditions: Mapping[str, Any]
+  warnings: list[str]
+
+
+class Recording(Protocol):
+  """One recording of a data set, opened where its records are made: maybe in another process, on another machine.
+
+  `name` is unique in the data set; `source` is what people know the recording by, its file. `state` is text that
+  changes with whatever would change the records. `open` raises ValueError or OSError for a recording that cannot be
+  used, and so may the iterator of its blocks.
+  """
+
+  @property
+  def name(self) -> str: ...
+
+  @property
+  def split(self) -> str: ...
+
+  @property
+  def source(self) -> str: ...
+
+  def state(self) -> str: ...
+
+  def open(self, spec: DataSpec) -> Content: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Note:
+  """What is known of a recording when it is finished.
+
+  Attributes:
+    num_blocks: its records.
+    num_bytes: of all records.
+    seconds: by label set and event; what is unmarked counts as others.
+    num_events: by label set and event.
+    warnings: one line each.
+    reason: why it cannot be used; None where it can.
+  """
+
+  num_blocks: int = 0
+  num_bytes: int = 0
+  seconds: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
+  num_events: Mapping[str, Mapping[str, int]] = dataclasses.field(default_factory=dict)
+  warnings: Sequence[str] = ()
+  reason: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+  """A recording to finish in a folder."""
+
+  recording: Recording
+  spec: DataSpec
+  folder: Path
+
+  @property
+  def stem(self) -> Path:
+    """The path of its files, without extension."""
+    parts = (self.recording.name, self.recording.state(), self.spec.to_dict(), __version__)
+    return self.folder / hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+class _Unusable(Exception):
+  """A recording cannot be read; what goes wrong in writing is something else."""
+
+
+def run(jobs: Sequence[Job], workers: int) -> None:
+  """Finishes the recordings that are not, in this process or in several.
+
+  Raises:
+    OSError: a process died, or the folder cannot be written to.
+  """
+  missing = _missing(jobs)
+  progress = tqdm(desc="preparing", unit="recording", initial=len(jobs) - len(missing), total=len(jobs))
+  with progress:
+    if workers == 1 or len(missing) < 2:
+      for job in missing:
+        finish(job)
+        progress.update()
+      return
+    context = multiprocessing.get_context("spawn")
+    pool = concurrent.futures.ProcessPoolExecutor(min(workers, len(missing)), context, initializer=_one_thread)
+    try:
+      for future in concurrent.futures.as_completed([pool.submit(finish, job) for job in missing]):
+        future.result()
+        progress.update()
+    except BrokenProcessPool:
+      raise OSError(
+        "a process that prepared recordings was killed, maybe for memory; start again with fewer workers, what is "
+        "finished is kept"
+      ) from None
+    finally:
+      pool.shutdown(cancel_futures=True)
+
+
+def run_on_beam(jobs: Sequence[Job], runner: Any, options: Any) -> None:
+  """Finishes the recordings that are not on Apache Beam; all its workers see the same files.
+
+  Raises:
+    ImportError: Apache Beam is not installed.
+  """
+  try:
+    import apache_beam as beam
+  except ImportError:
+    raise ImportError("Apache Beam is not installed; install it with: pip install 'attavvad_jax[beam]'") from None
+  with beam.Pipeline(runner=runner, options=options) as pipeline:
+    _ = pipeline | beam.Create(_missing(jobs)) | beam.Reshuffle() | beam.Map(finish)
+
+
+def finish(job: Job) -> None:
+  """Makes the records of a recording and writes them; a recording that cannot be used gets a note that says why."""
+  try:
+    with replacing(job.stem.with_suffix(".array_record")) as path:
+      note = _write_records(path, job)
+  except _Unusable as error:
+    note = Note(reason=str(error))
+  write_text(job.stem.with_suffix(".json"), json.dumps(dataclasses.asdict(note), ensure_ascii=False))
+
+
+def read_note(job: Job) -> Note:
+  """The note of a finished recording."""
+  return Note(**json.loads(job.stem.with_suffix(".json").read_text(encoding="utf-8")))
+
+
+def read_records(job: Job) -> Iterator[bytes]:
+  """The records of a finished recording as they were written."""
+  from array_record.python.array_record_module import ArrayRecordReader
+
+  reader = ArrayRecordReader(str(job.stem.with_suffix(".array_record")))
+  count = reader.num_records()
+  for first in range(0, count, _READ_AT_ONCE):
+    yield from reader.read(first, min(first + _READ_AT_ONCE, count))
+  reader.close()
+
+
+def write_records(path: Path, records: Iterable[bytes]) -> None:
+  """Writes a file of records."""
+  from array_record.python.array_record_module import ArrayRecordWriter
+
+  writer = ArrayRecordWriter(str(path), _WRITER_OPTIONS)
+  try:
+    for record in records:
+      writer.write(record)
+  finally:
+    writer.close()
+
+
+def _missing(jobs: Sequence[Job]) -> list[Job]:
+  """The jobs to do. What could not be used is tried again: the cause may be mended."""
+  return [job for job in jobs if not job.stem.with_suffix(".json").is_file() or read_note(job).reason is not None]
+
+
+def _write_records(path: Path, job: Job) -> Note:
+  totals: collections.Counter[str] = collections.Counter()
+  fields = features(job.spec)
+  try:
+    content = job.recording.open(job.spec)
+  except (ValueError, OSError) as error:
+    raise _Unusable(str(error)) from error
+
+  def records() -> Iterator[bytes]:
+    made = to_records(
+      content.blocks,
+      content.timeline,
+      job.recording.name,
+      job.spec.clock,
+      audio_timeline=content.audio_timeline,
+      conditions=content.conditions,
+    )
+    try:
+      for record in made:
+        data = serialise(record, fields)
+        totals.update(blocks=1, bytes=len(data))
+        yield data
+    except (ValueError, OSError) as error:
+      raise _Unusable(str(error)) from error
+
+  write_records(path, records())
+  timelines = {AUDIO_VISUAL: content.timeline, AUDIO: content.audio_timeline}
+  known = {name: timeline for name, timeline in timelines.items() if timeline is not None}
+  return Note(
+    num_blocks=totals["blocks"],
+    num_bytes=totals["bytes"],
+    seconds={name: _seconds(timeline, job.spec.clock) for name, timeline in known.items()},
+    num_events={
+      name: {label: sum(event.label == label for event in timeline) for label in EVENTS}
+      for name, timeline in known.items()
+    },
+    warnings=content.warnings,
+  )
+
+
+def _seconds(timeline: Timeline, clock: Clock) -> dict[str, float]:
+  totals = overlap_s(timeline, clock, clock.num_blocks(timeline.duration_s)).sum(axis=0)
+  return {label: float(total) for label, total in zip(EVENTS, totals, strict=True)}
+
+
+def _one_thread() -> None:
+  """The processes share the cores among them."""
+  import cv2
+
+  cv2.setNumThreads(1)

@@ -1,0 +1,26 @@
+"""One's own videos, or a simulated folder of them, as a data set."""
+
+from collections.abc import Sequence
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from attavvad_jax.datasets.builder import RecordingsBuilder
+from attavvad_jax.datasets.manifest import LeftOut, read_folder
+from attavvad_jax.datasets.records import AUDIO, AUDIO_VISUAL, DataSpec
+from attavvad_jax.datasets.videos import Video, to_recordings
+
+
+class Folder(RecordingsBuilder):
+  """Videos with label files: a folder of pairs, or a table that names them."""
+
+  def __init__(self, source: str | Path, spec: DataSpec, *, seed: int = 0, **kwargs: Any):
+    """Reads what `manifest.read_folder` finds at the source; see there for the seed."""
+    self._left_out: list[LeftOut] = []
+    self._items = read_folder(source, seed, self._left_out)
+    sets = (AUDIO_VISUAL, AUDIO) if self._items[0].audio_labels is not None else (AUDIO_VISUAL,)
+    super().__init__(dataclasses.replace(spec, label_sets=sets), **kwargs)
+
+  def _recordings(self, dl_manager: Any, scratch: Path) -> tuple[Sequence[Video], Sequence[LeftOut]]:
+    del dl_manager, scratch
+    return to_recordings(self._items), self._left_out

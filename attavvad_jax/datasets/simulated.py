@@ -1,0 +1,73 @@
+"""Simulated performances as a data set, rendered straight to blocks."""
+
+from collections.abc import Mapping, Sequence
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any
+
+from attavvad_jax.datasets.builder import RecordingsBuilder
+from attavvad_jax.datasets.finished import Content
+from attavvad_jax.datasets.manifest import SPLITS, LeftOut
+from attavvad_jax.datasets.records import AUDIO, AUDIO_VISUAL, DataSpec
+
+SCENE_S = 30.0
+
+
+@dataclasses.dataclass(frozen=True)
+class SimulatedScene:
+  """A scene of the simulation, as `finished.Recording` describes."""
+
+  preset: str
+  seed: int
+  split: str
+  index: int
+
+  @property
+  def name(self) -> str:
+    return f"{self.split}_{self.index:05d}"
+
+  @property
+  def source(self) -> str:
+    return f"scene {self.name}"
+
+  def state(self) -> str:
+    from attavvad_jax.simulation.difficulty import PRESETS
+
+    return repr((self, SCENE_S, PRESETS[self.preset]))
+
+  def open(self, spec: DataSpec) -> Content:
+    from attavvad_jax.simulation.blocks import render_blocks
+    from attavvad_jax.simulation.scenes import draw_scene
+
+    scene = draw_scene(self.seed, self.index, self.split, SCENE_S, self.preset)
+    blocks = render_blocks(scene, spec.clock, spec.crop)
+    return Content(blocks, scene.timeline, scene.audio_timeline, scene.conditions, [])
+
+
+class Simulated(RecordingsBuilder):
+  """Scenes of a difficulty preset, each a recording of its own; the same data set for the same seed."""
+
+  def __init__(self, spec: DataSpec, *, preset: str, minutes: Mapping[str, float], seed: int = 0, **kwargs: Any):
+    """Takes a name of `simulation.difficulty.PRESETS`, the minutes of each split (rounded up to scenes), and a seed."""
+    from attavvad_jax.simulation.difficulty import PRESETS
+
+    if preset not in PRESETS:
+      raise ValueError(f"unknown preset {preset!r}; expected one of {', '.join(PRESETS)}")
+    unknown = sorted(set(minutes) - set(SPLITS))
+    if unknown:
+      raise ValueError(f"no such split: {', '.join(unknown)}; expected {', '.join(SPLITS)}")
+    if not all(math.isfinite(m) and m >= 0 for m in minutes.values()) or not sum(minutes.values()) > 0:
+      raise ValueError(f"minutes are {dict(minutes)}; expected 0 or more for each split and something in all")
+    if seed < 0:
+      raise ValueError(f"seed is {seed}; expected 0 or more")
+    self._scenes = [
+      SimulatedScene(preset, seed, split, index)
+      for split in SPLITS
+      for index in range(math.ceil(round(minutes.get(split, 0.0) * 60 / SCENE_S, 6)))
+    ]
+    super().__init__(dataclasses.replace(spec, label_sets=(AUDIO_VISUAL, AUDIO)), **kwargs)
+
+  def _recordings(self, dl_manager: Any, scratch: Path) -> tuple[Sequence[SimulatedScene], Sequence[LeftOut]]:
+    del dl_manager, scratch
+    return self._scenes, ()

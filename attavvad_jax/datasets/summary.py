@@ -1,0 +1,87 @@
+"""What a preparation made: durations by split, label set and event, what was left out and why."""
+
+from collections.abc import Mapping, Sequence
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from attavvad_jax.datasets.finished import Note
+from attavvad_jax.datasets.manifest import SPLITS, LeftOut
+from attavvad_jax.files import write_text
+
+# Lies in the folder of each data set.
+FILE = "preparation.json"
+_SHOWN = 20
+_TITLES = {"audio_visual": "performer", "audio": "any voice"}
+
+
+def write(folder: Path, notes: Sequence[tuple[str, Note]], left_out: Sequence[LeftOut]) -> None:
+  """Writes the summary of finished recordings, each with its split, into a data set's folder."""
+  by_split = {
+    split: [note for at, note in notes if at == split and note.reason is None]
+    for split in SPLITS
+    if any(at == split for at, _ in notes)
+  }
+  values = {
+    "recordings": {split: len(found) for split, found in by_split.items()},
+    "blocks": {split: sum(note.num_blocks for note in found) for split, found in by_split.items()},
+    "seconds": {split: _add([note.seconds for note in found]) for split, found in by_split.items()},
+    "num_events": {split: _add([note.num_events for note in found]) for split, found in by_split.items()},
+    "warnings": [warning for _, note in notes for warning in note.warnings],
+    "left_out": [dataclasses.asdict(entry) for entry in left_out],
+  }
+  write_text(folder / FILE, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+  """What a preparation made.
+
+  Attributes:
+    path: the data set's folder.
+    recordings: number by split.
+    blocks: number by split.
+    seconds: by split, label set and event; what is unmarked counts as others.
+    num_events: like `seconds`.
+    warnings: one line each.
+    left_out: files that are not in the data set, with the reason.
+  """
+
+  path: Path
+  recordings: Mapping[str, int]
+  blocks: Mapping[str, int]
+  seconds: Mapping[str, Mapping[str, Mapping[str, float]]]
+  num_events: Mapping[str, Mapping[str, Mapping[str, int]]]
+  warnings: Sequence[str]
+  left_out: Sequence[LeftOut]
+
+  @classmethod
+  def read(cls, folder: Path) -> "Summary":
+    """The summary in a data set's folder."""
+    values = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    return cls(folder, **{**values, "left_out": [LeftOut(**entry) for entry in values["left_out"]]})
+
+  def __str__(self) -> str:
+    lines = [f"prepared {self.path}"]
+    for split, sets in self.seconds.items():
+      lines.append(f"  {split}: {self.recordings[split]} recordings, {self.blocks[split]} blocks")
+      for name, seconds in sets.items():
+        events = (f"{label} {s:.0f} s ({self.num_events[split][name][label]})" for label, s in seconds.items())
+        lines.append(f"    {_TITLES[name]}: {', '.join(events)}")
+    for title, entries in (("warning", self.warnings), ("left out", self.left_out)):
+      lines += [f"  {title}: {entry}" for entry in entries[:_SHOWN]]
+      if len(entries) > _SHOWN:
+        lines.append(f"  {title}: {len(entries) - _SHOWN} more, see {FILE}")
+    return "\n".join(lines)
+
+
+def _add(parts: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:
+  """Sums by label set and event."""
+  totals: dict[str, dict[str, Any]] = {}
+  for part in parts:
+    for name, values in part.items():
+      total = totals.setdefault(name, dict.fromkeys(values, 0))
+      for label, value in values.items():
+        total[label] += value
+  return totals

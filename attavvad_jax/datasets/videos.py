@@ -1,0 +1,95 @@
+"""Video files as recordings of a data set."""
+
+from collections.abc import Iterator, Sequence
+import dataclasses
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+import warnings
+
+from attavvad_jax.annotations import AnnotationWarning
+from attavvad_jax.annotations import read as read_annotation
+from attavvad_jax.datasets.finished import Content
+from attavvad_jax.datasets.manifest import Item
+from attavvad_jax.datasets.records import DataSpec, check_conditions
+from attavvad_jax.events import Timeline
+from attavvad_jax.media import Block, Report, probe, read_blocks
+
+
+@dataclasses.dataclass(frozen=True)
+class Video:
+  """A video with its label files, as `finished.Recording` describes."""
+
+  name: str
+  item: Item
+
+  @property
+  def split(self) -> str:
+    return self.item.split
+
+  @property
+  def source(self) -> str:
+    return str(self.item.video)
+
+  def state(self) -> str:
+    small = (self.item.labels, self.item.audio_labels, self.item.conditions)
+    return json.dumps([self.item.recording, _stamp(self.item.video), *map(_digest, small)])
+
+  def open(self, spec: DataSpec) -> Content:
+    duration_s = probe(self.item.video).duration_s
+    lines: list[str] = []
+    timeline = _read_labels(self.item.labels, duration_s, lines)
+    audio_timeline = None
+    if self.item.audio_labels is not None:
+      audio_timeline = _read_labels(self.item.audio_labels, duration_s, lines)
+    # Clips of one recording are no independent samples: whoever counts recordings must know which belong together.
+    conditions = {**_read_conditions(self.item.conditions), "recording": self.item.recording}
+    return Content(self._blocks(spec, lines), timeline, audio_timeline, conditions, lines)
+
+  def _blocks(self, spec: DataSpec, lines: list[str]) -> Iterator[Block]:
+    report = Report()
+    yield from read_blocks(self.item.video, spec.clock, spec.crop, report=report)
+    lines += [f"{self.item.video}: {warning}" for warning in report.warnings]
+
+
+def to_recordings(items: Sequence[Item]) -> list[Video]:
+  """Items under the names of their files; with their folders, where files of several folders have the same name."""
+  stems = [item.video.stem for item in items]
+  if len(set(stems)) < len(stems):
+    common = os.path.commonpath([item.video.parent for item in items])
+    stems = [item.video.relative_to(common).with_suffix("").as_posix() for item in items]
+  return [Video(stem, item) for stem, item in zip(stems, items, strict=True)]
+
+
+def _read_labels(path: Path, duration_s: float | None, lines: list[str]) -> Timeline:
+  with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always", AnnotationWarning)
+    timeline = read_annotation(path, duration_s)
+  lines += [str(warning.message) for warning in caught]
+  return timeline
+
+
+def _read_conditions(path: Path | None) -> dict[str, Any]:
+  if path is None:
+    return {}
+  try:
+    values = json.loads(path.read_text(encoding="utf-8-sig"))
+  except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    raise ValueError(f"{path}: not JSON in UTF-8 ({error})") from None
+  return check_conditions(values, str(path))
+
+
+def _stamp(path: Path) -> list[Any]:
+  """Tells a large file from another one without reading it."""
+  if not path.is_file():
+    return [str(path)]
+  stat = path.stat()
+  return [str(path.resolve()), stat.st_size, stat.st_mtime_ns]
+
+
+def _digest(path: Path | None) -> str | None:
+  if path is None or not path.is_file():
+    return None
+  return hashlib.sha256(path.read_bytes()).hexdigest()

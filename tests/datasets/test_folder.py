@@ -1,0 +1,103 @@
+"""One's own videos: real files, decoded."""
+
+import json
+import os
+
+import pytest
+from videos import SECONDS, write_video
+
+from attavvad_jax import annotations
+from attavvad_jax.datasets.loader import PreparedData
+from attavvad_jax.datasets.prepare import prepare_folder
+from attavvad_jax.datasets.records import conditions, to_audio_timeline, to_timeline
+from attavvad_jax.events import Event
+
+HEADER = "onset\toffset\tevent_label\n"
+
+
+def _pair(folder, stem, labels="0.2\t0.7\tsinging\n"):
+  write_video(folder / f"{stem}.mp4")
+  (folder / f"{stem}.tsv").write_text(HEADER + labels)
+
+
+def test_folder_with_good_and_bad_files(tmp_path, spec):
+  source = tmp_path / "videos"
+  source.mkdir()
+  _pair(source, "été_1")
+  (source / "broken.mp4").write_bytes((source / "été_1.mp4").read_bytes()[:3000])
+  (source / "broken.tsv").write_text(HEADER)
+  write_video(source / "wrong.mp4")
+  (source / "wrong.tsv").write_text(HEADER + "0\t1\twhistling\n")
+  write_video(source / "unlabelled.mp4")
+  (source / "alone.tsv").write_text(HEADER)
+  manifest = ["video\tlabels\trecording\tsplit"]
+  manifest += [f"{stem}.mp4\t{stem}.tsv\t{stem}\ttrain" for stem in ("été_1", "broken", "wrong", "none")]
+  (source / "table.tsv").write_text("\n".join(manifest) + "\n", encoding="utf-8")
+
+  summary = prepare_folder(source / "table.tsv", tmp_path / "data", spec)
+
+  reasons = {os.path.basename(entry.file): entry.reason for entry in summary.left_out}
+  assert set(reasons) == {"broken.mp4", "wrong.mp4", "none.mp4"}
+  assert "wrong.tsv:2: event is 'whistling'" in reasons["wrong.mp4"]
+  assert all(os.path.basename(file).split(".")[0] in reason for file, reason in reasons.items())
+  data = PreparedData(summary.path)
+  positions = data.recordings("train")
+  assert list(positions) == ["été_1"]
+  assert data.timeline("train", positions["été_1"]).events == (Event(0.2, 0.7, "singing"),)
+  assert data.spec.label_sets == ("audio_visual",)
+  assert any("no face" in warning for warning in summary.warnings)
+
+
+def test_pairs_without_a_table_say_what_was_skipped(tmp_path, spec):
+  source = tmp_path / "videos"
+  source.mkdir()
+  _pair(source, "a")
+  write_video(source / "b.mp4")
+  (source / "c.tsv").write_text(HEADER)
+  annotations.write(annotations.read(source / "a.tsv"), source / "a.json")
+  summary = prepare_folder(source, tmp_path / "data", spec)
+  assert {os.path.basename(entry.file): entry.reason.split(";")[0] for entry in summary.left_out} == {
+    "a.tsv": "a.json was taken for the labels of a.mp4",
+    "b.mp4": "no label file of the same name",
+    "c.tsv": "no video of the same name",
+  }
+
+
+def test_table_with_both_label_sets_and_conditions(tmp_path, spec):
+  for folder in ("one", "two"):
+    (tmp_path / folder).mkdir()
+    _pair(tmp_path / folder, "clip")
+    (tmp_path / folder / "any.tsv").write_text(HEADER + "0\t1\tspeech\n")
+  (tmp_path / "two" / "clip.json").write_text(json.dumps({"snr_db": 6, "preset": "live"}))
+  (tmp_path / "manifest.csv").write_text(
+    "split,video,labels,audio_labels,conditions,recording\n"
+    "train,one/clip.mp4,one/clip.tsv,one/any.tsv,,r1\n"
+    "test,two/clip.mp4,two/clip.tsv,two/any.tsv,two/clip.json,r2\n"
+  )
+  summary = prepare_folder(tmp_path, tmp_path / "data", spec)
+  assert not summary.left_out
+  data = PreparedData(summary.path)
+  assert data.spec.label_sets == ("audio_visual", "audio")
+  # Files of the same name are told apart by their folders.
+  assert [list(data.recordings(split)) for split in ("train", "test")] == [["one/clip"], ["two/clip"]]
+  found = list(data.source("test"))
+  assert [event.label for event in to_timeline(found)] == ["singing"]
+  assert to_audio_timeline(found).events == (Event(0.0, SECONDS, "speech"),)
+  assert conditions(found[0]) == {"snr_db": 6, "preset": "live", "recording": "r2"}
+  assert conditions(data.source("train")[0]) == {"recording": "r1"}
+
+
+def test_changed_labels_are_read_again_after_a_stop(tmp_path, spec):
+  source = tmp_path / "videos"
+  source.mkdir()
+  _pair(source, "a")
+  (source / "b.mp4").write_bytes(b"not a video")
+  (source / "b.tsv").write_text(HEADER)
+  rows = ["video\tlabels\trecording\tsplit", "a.mp4\ta.tsv\ta\ttrain", "b.mp4\tb.tsv\tb\ttest"]
+  (source / "manifest.tsv").write_text("\n".join(rows))
+  with pytest.raises(ValueError, match=r"none of the 1 recordings of split 'test' can be used; the last: .*b.mp4"):
+    prepare_folder(source, tmp_path / "data", spec)
+  (source / "a.tsv").write_text(HEADER + "0.1\t0.9\tspeech\n")
+  (source / "manifest.tsv").write_text("\n".join(rows[:2]))
+  data = PreparedData(prepare_folder(source, tmp_path / "data", spec).path)
+  assert data.timeline("train", [0, 1, 2]).events == (Event(0.1, 0.9, "speech"),)
