@@ -9,6 +9,7 @@ from flax import linen as nn
 from attavvad_jax.clock import Clock
 from attavvad_jax.datasets.records import DataSpec
 from attavvad_jax.events import Smoothing
+from attavvad_jax.features.augmentation import Augmentation
 from attavvad_jax.media import Crop
 from attavvad_jax.models import build
 
@@ -22,10 +23,15 @@ KEYS = (
   "num_epochs",
   "learning_rate",
   "loss_weights",
+  "audio_targets",
+  "augmentation",
   "checkpoint_every_steps",
   "log_every_steps",
   "smoothing",
 )
+
+# Whose voice the audio branch learns to tell: the performer's (Section 2.1), or whoever's is heard.
+PERFORMER, ANY_VOICE = "performer", "any_voice"
 
 T = TypeVar("T")
 
@@ -57,6 +63,19 @@ def model(config: Mapping[str, Any]) -> nn.Module:
   """The network that `config.model` names, with its fields."""
   fields = dict(config["model"])
   return build(fields.pop("name"), **fields)
+
+
+def augmentation(config: Mapping[str, Any]) -> Augmentation:
+  """What training changes in its batches."""
+  return _fill(Augmentation, config["augmentation"], "augmentation")
+
+
+def audio_targets(config: Mapping[str, Any]) -> str:
+  """`PERFORMER` or `ANY_VOICE`."""
+  value = config["audio_targets"]
+  if value not in (PERFORMER, ANY_VOICE):
+    raise ValueError(f"config.audio_targets is {value!r}; expected {PERFORMER} or {ANY_VOICE}")
+  return value
 
 
 def _fill(cls: type[T], values: Mapping[str, Any], where: str) -> T:

@@ -32,7 +32,15 @@ class Terms:
   counts: dict[str, jax.Array]
 
 
-def binary_cross_entropies(outputs: Outputs, labels: jax.Array, image_mask: jax.Array, block_mask: jax.Array) -> Terms:
+def binary_cross_entropies(
+  outputs: Outputs,
+  labels: jax.Array,
+  image_mask: jax.Array,
+  block_mask: jax.Array,
+  *,
+  audio_labels: jax.Array | None = None,
+  visual_labels: jax.Array | None = None,
+) -> Terms:
   """The terms of Eq. 2 for a batch, computed from logits in float32.
 
   Args:
@@ -40,8 +48,10 @@ def binary_cross_entropies(outputs: Outputs, labels: jax.Array, image_mask: jax.
     labels: [B] int, index of the event in `EVENTS`.
     image_mask: [B,N] bool; the visual term counts blocks with at least one image.
     block_mask: [B] bool, False for padding, which counts nowhere.
+    audio_labels: [B] int, what the audio branch is to tell; `labels` where None (Section 2.1).
+    visual_labels: [B] int; the visual branch is to tell whether they are speech or singing (Section 2.2); `labels`
+      where None.
   """
-  one_hot = labels[:, None] == jnp.arange(len(EVENTS))  # [B,E]
   sums: dict[str, jax.Array] = {}
   counts: dict[str, jax.Array] = {}
 
@@ -52,11 +62,16 @@ def binary_cross_entropies(outputs: Outputs, labels: jax.Array, image_mask: jax.
     for name, loss in zip(names, jnp.where(mask[:, None], losses, 0.0).sum(axis=0), strict=True):
       sums[name], counts[name] = loss, mask.sum(dtype=jnp.float32)
 
-  vocalising = one_hot[:, [EVENTS.index(event) for event in VOCAL_EVENTS]].any(axis=1, keepdims=True)
+  def one_hot(labels: jax.Array) -> jax.Array:
+    return labels[:, None] == jnp.arange(len(EVENTS))  # [B,E]
+
+  audio_labels = labels if audio_labels is None else audio_labels
+  visual_labels = labels if visual_labels is None else visual_labels
+  vocalising = one_hot(visual_labels)[:, [EVENTS.index(event) for event in VOCAL_EVENTS]].any(axis=1, keepdims=True)
   visual_logit = None if outputs.visual_logit is None else outputs.visual_logit[:, None]
-  add(AUDIO_TERMS, outputs.audio_logits, one_hot, block_mask)
+  add(AUDIO_TERMS, outputs.audio_logits, one_hot(audio_labels), block_mask)
   add(VISUAL_TERMS, visual_logit, vocalising, block_mask & image_mask.any(axis=1))
-  add(AUDIO_VISUAL_TERMS, outputs.audio_visual_logits, one_hot, block_mask)
+  add(AUDIO_VISUAL_TERMS, outputs.audio_visual_logits, one_hot(labels), block_mask)
   return Terms(sums, counts)
 
 

@@ -24,6 +24,24 @@ def get_config() -> ml_collections.ConfigDict:
   config.learning_rate = 1e-3
   # Eq. 2: lambda_1..4, lambda_5 and lambda_6..9 (Table 1).
   config.loss_weights = dict(audio=1.0, visual=1.0, audio_visual=1.0)
+  # Whose voice the audio branch learns to tell: that of the "performer" (Section 2.1) or of "any_voice", where the data
+  # set has labels of both.
+  config.audio_targets = "performer"
+  # Fields of attavvad_jax.features.augmentation.Augmentation; 0 is off. The paper has none.
+  config.augmentation = dict(
+    gain_db=0.0,
+    mix_probability=0.0,
+    mix_min_snr_db=0.0,
+    mix_max_snr_db=20.0,
+    mask_frames=0,
+    mask_bands=0,
+    brightness_fraction=0.0,
+    contrast_fraction=0.0,
+    shift_fraction=0.0,
+    flip_probability=0.0,
+    drop_images_probability=0.0,
+    drop_sound_probability=0.0,
+  )
   # Validation and a checkpoint come together.
   config.checkpoint_every_steps = 500
   config.log_every_steps = 20

@@ -51,6 +51,18 @@ def test_terms_by_hand():
   assert terms.counts["visual_vocalising"] == 3
 
 
+def test_each_branch_may_have_labels_of_its_own():
+  outputs, labels, *masks = _batch()
+  audio_labels = np.array([SPEECH, SPEECH, OTHERS, OTHERS, SILENCE])
+  visual_labels = np.array([SINGING, OTHERS, SPEECH, SILENCE, SPEECH])
+  given = binary_cross_entropies(outputs, labels, *masks, audio_labels=audio_labels, visual_labels=visual_labels)
+  groups = ((TERMS[:4], audio_labels), (TERMS[4:5], visual_labels), (TERMS[5:], labels))
+  for names, of_group in groups:
+    expected = binary_cross_entropies(outputs, of_group, *masks)
+    for name in names:
+      np.testing.assert_array_equal(given.sums[name], expected.sums[name])
+
+
 def test_total_is_the_weighted_sum_of_the_means():
   terms = binary_cross_entropies(*_batch())
   weights = {name: 0.5 + i for i, name in enumerate(TERMS)}

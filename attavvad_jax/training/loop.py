@@ -16,6 +16,7 @@ from tqdm import tqdm
 from attavvad_jax import __version__
 from attavvad_jax import config as config_lib
 from attavvad_jax.datasets.loader import PreparedData, training_batches
+from attavvad_jax.datasets.records import AUDIO
 from attavvad_jax.detection.predict import Predict, predict
 from attavvad_jax.evaluation.protocols import PAPER
 from attavvad_jax.evaluation.split import OUTPUTS, evaluate_outputs, score_recordings
@@ -54,13 +55,21 @@ def train(config: Mapping[str, Any], workdir: str | Path) -> Path:
   optimiser = optax.adam(config["learning_rate"])
   clock = data.spec.clock
 
-  batches = training_batches(data, "train", config["batch_size"], config["seed"])
+  open_batches = functools.partial(
+    training_batches,
+    data,
+    "train",
+    config["batch_size"],
+    config["seed"],
+    shard=(jax.process_index(), jax.process_count()),
+  )
+  batches = open_batches()
   steps_per_epoch = len(data.source("train")) // config["batch_size"]
   num_steps = round(config["num_epochs"] * steps_per_epoch)
   _claim_workdir(workdir, config)
 
   # The first batch only gives the shapes; its iterator is a second one, so that no block is skipped.
-  example = next(training_batches(data, "train", config["batch_size"], config["seed"]))
+  example = next(open_batches())
   state = create_state(model, optimiser, example, clock, config["seed"])
   checkpoints = Checkpoints(workdir)
   if checkpoints.latest_step() is not None:
@@ -77,6 +86,8 @@ def train(config: Mapping[str, Any], workdir: str | Path) -> Path:
       loss_weights=per_group(**config["loss_weights"]),
       clock=clock,
       seed=config["seed"],
+      augmentation=config_lib.augmentation(config),
+      audio_label=_audio_label(data, config),
     ),
     donate_argnums=0,
   )
@@ -164,10 +175,21 @@ def _open_data(config: Mapping[str, Any]) -> PreparedData:
   if not config["data"]:
     raise ValueError("config.data is not set; name a prepared data set: --config.data=PATH")
   data = PreparedData(config["data"])
-  expected = config_lib.data_spec(config)
-  if data.spec != expected:
-    raise ValueError(f"{data.path}: prepared with {data.spec}, the config asks for {expected}; prepare it again")
+  if misfit := data.spec.misfit(config_lib.data_spec(config)):
+    raise ValueError(f"{data.path}: prepared with {misfit}, which the config asks for; prepare it again")
   return data
+
+
+def _audio_label(data: PreparedData, config: Mapping[str, Any]) -> str:
+  """The entry of a batch that the audio branch learns."""
+  if config_lib.audio_targets(config) == config_lib.PERFORMER:
+    return "label"
+  if AUDIO not in data.spec.label_sets:
+    raise ValueError(
+      f"{data.path}: has no labels of any voice, which config.audio_targets={config_lib.ANY_VOICE} needs; prepare it "
+      f"with them or set {config_lib.PERFORMER}"
+    )
+  return "audio_label"
 
 
 def _claim_workdir(workdir: Path, config: dict[str, Any]) -> None:

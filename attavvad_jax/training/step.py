@@ -15,11 +15,14 @@ import numpy as np
 import optax
 
 from attavvad_jax.clock import Clock
+from attavvad_jax.features.augmentation import Augmentation, augment
 from attavvad_jax.features.front_end import network_inputs
 from attavvad_jax.loss_weights import LossWeights
 from attavvad_jax.losses import Terms, binary_cross_entropies, total_loss
 
 Batch = Mapping[str, jax.Array | np.ndarray]
+
+_NO_AUGMENTATION = Augmentation()
 
 
 @struct.dataclass
@@ -58,6 +61,8 @@ def train_step(
   loss_weights: LossWeights,
   clock: Clock,
   seed: int,
+  augmentation: Augmentation = _NO_AUGMENTATION,
+  audio_label: str = "label",
 ) -> tuple[TrainState, Terms, jax.Array]:
   """One step of gradient descent on Eq. 2.
 
@@ -68,23 +73,33 @@ def train_step(
     optimiser: an optax transformation.
     loss_weights: the nine weights as a function of the step.
     clock: the clock of the blocks.
-    seed: of dropout; folded with the step, so that a resumed run draws what an uninterrupted one would.
+    seed: of dropout and augmentation; folded with the step, so that a resumed run draws what an uninterrupted one
+      would.
+    augmentation: what is changed in the batch.
+    audio_label: the entry of the batch that the audio branch learns, "label" or "audio_label".
 
   Returns:
     The state after, the nine losses as sums and counts, and the weighted total, float32 [].
   """
   weights = loss_weights(state.step)
+  dropout_key, augmentation_key = jax.random.split(jax.random.fold_in(jax.random.key(seed), state.step))
+  augmented = augment(augmentation_key, batch, clock, augmentation)
 
   def loss(params):
     outputs, updates = model.apply(
       {"params": params, "batch_stats": state.batch_stats},
-      *network_inputs(batch, clock),
+      *(augmented[name] for name in ("log_mel", "images", "image_mask")),
       train=True,
       mutable=["batch_stats"],
-      rngs={"dropout": jax.random.fold_in(jax.random.key(seed), state.step)},
+      rngs={"dropout": dropout_key},
     )
-    label, image_mask, block_mask = (jnp.asarray(batch[key]) for key in ("label", "image_mask", "block_mask"))
-    terms = binary_cross_entropies(outputs, label, image_mask, block_mask)
+    terms = binary_cross_entropies(
+      outputs,
+      *(augmented[name] for name in ("label", "image_mask", "block_mask")),
+      audio_labels=augmented[audio_label],
+      # Of the blocks as recorded: taking the sound away closes no mouth.
+      visual_labels=jnp.asarray(batch["label"]),
+    )
     return total_loss(terms, weights), (terms, updates)
 
   (total, (terms, updates)), gradients = jax.value_and_grad(loss, has_aux=True)(state.params)

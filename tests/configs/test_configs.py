@@ -1,5 +1,6 @@
 """Every shipped config: loaded, shrunk, stepped, saved and restored."""
 
+import dataclasses
 import importlib
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import pytest
 
 from attavvad_jax import config as config_lib
 from attavvad_jax.detection.detector import Detector
+from attavvad_jax.features.augmentation import Augmentation
 from attavvad_jax.training import loop
+from configs import att_avvad
 
 CONFIGS = sorted(path.stem for path in (Path(__file__).parents[2] / "configs").glob("*.py") if path.stem != "__init__")
 
@@ -38,8 +41,25 @@ def test_shipped_config_trains_and_detects(name, tmp_path, prepared_path):
 def test_shipped_config_declares_what_the_package_reads(name):
   config = importlib.import_module(f"configs.{name}").get_config()
   config_lib.check_keys(config)
+  assert set(config.augmentation) == {field.name for field in dataclasses.fields(Augmentation)}
+  assert config_lib.augmentation(config) is not None
+  assert config_lib.audio_targets(config) == "performer"
   assert config_lib.data_spec(config).clock.frames_per_block == 15
   assert config_lib.model(config) is not None
+
+
+def test_the_papers_configuration_has_no_augmentation():
+  assert config_lib.augmentation(att_avvad.get_config()) == Augmentation()
+
+
+def test_audio_targets_that_do_not_exist_are_refused():
+  with pytest.raises(ValueError, match=r"config.audio_targets is 'everyone'; expected performer or any_voice"):
+    config_lib.audio_targets({"audio_targets": "everyone"})
+
+
+def test_a_misspelt_augmentation_is_refused():
+  with pytest.raises(ValueError, match=r"config.augmentation: unknown key gain; expected gain_db, mix_probability"):
+    config_lib.augmentation({"augmentation": {"gain": 6.0}})
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,27 @@ from attavvad_jax.training.logs import RunLog
 pytestmark = pytest.mark.slow
 
 
+def _config(data, **changes):
+  """With augmentation of every kind, so that resuming is tested with all that is drawn."""
+  config = tiny_config(data, **changes)
+  config.augmentation.update(
+    dict(
+      gain_db=6.0,
+      mix_probability=0.5,
+      mask_frames=3,
+      mask_bands=8,
+      brightness_fraction=0.1,
+      contrast_fraction=0.1,
+      shift_fraction=0.1,
+      flip_probability=0.5,
+      # Batches that count differently often have a mean of means that is no mean of all: no images are dropped here.
+      drop_images_probability=0.0,
+      drop_sound_probability=0.1,
+    )
+  )
+  return config
+
+
 def _arrays(workdir):
   """Every array of the run's last checkpoint."""
   import orbax.checkpoint as ocp
@@ -25,7 +46,7 @@ def _arrays(workdir):
 def finished(tmp_path_factory, prepared_path):
   """A run of two epochs, 12 steps, that nothing interrupted."""
   workdir = tmp_path_factory.mktemp("run")
-  loop.train(tiny_config(prepared_path), workdir)
+  loop.train(_config(prepared_path), workdir)
   return workdir
 
 
@@ -39,10 +60,10 @@ def test_interrupted_run_ends_bit_for_bit_like_an_uninterrupted_one(tmp_path, pr
 
   monkeypatch.setattr(RunLog, "write", interrupt)
   with pytest.raises(KeyboardInterrupt):
-    loop.train(tiny_config(prepared_path), tmp_path)
+    loop.train(_config(prepared_path), tmp_path)
   assert find_checkpoint(tmp_path / "checkpoints" / "last").name == "5"
   monkeypatch.undo()
-  loop.train(tiny_config(prepared_path), tmp_path)
+  loop.train(_config(prepared_path), tmp_path)
   jax.tree.map(np.testing.assert_array_equal, _arrays(tmp_path), _arrays(finished))
 
 
@@ -58,7 +79,7 @@ def test_log_has_the_nine_losses_and_their_weighted_sum(finished):
 
 def test_checkpoint_holds_config_spec_and_validation(finished, prepared_path):
   meta = read_meta(find_checkpoint(finished))
-  assert meta["config"] == json.loads(json.dumps(tiny_config(prepared_path).to_dict()))
+  assert meta["config"] == json.loads(json.dumps(_config(prepared_path).to_dict()))
   assert meta["spec"]["clock"]["block_rate_hz"] == 3.0
   assert meta["spec"]["events"] == ["silence", "speech", "singing", "others"]
   assert set(meta["validation"]) >= {"f", "error_rate", "audio_visual_f", "audio_f"}
@@ -67,7 +88,7 @@ def test_checkpoint_holds_config_spec_and_validation(finished, prepared_path):
 def test_another_configuration_in_the_workdir_is_refused(finished, prepared_path):
   with pytest.raises(ValueError, match="holds a run with other values of model, learning_rate"):
     loop.train(
-      tiny_config(prepared_path, learning_rate=0.1, model=dict(name="att_avvad", filters=8, dtype="float32")), finished
+      _config(prepared_path, learning_rate=0.1, model=dict(name="att_avvad", filters=8, dtype="float32")), finished
     )
 
 
@@ -79,18 +100,23 @@ def test_loss_that_is_not_finite_stops_the_run_and_names_the_step(tmp_path, prep
 
   monkeypatch.setattr(loop, "per_group", poisoned)
   with pytest.raises(ValueError, match="not finite at step 7"):
-    loop.train(tiny_config(prepared_path), tmp_path)
+    loop.train(_config(prepared_path), tmp_path)
   assert find_checkpoint(tmp_path / "checkpoints" / "last").name == "5"
 
 
 def test_data_prepared_with_another_crop_are_refused(tmp_path, prepared_path):
-  config = tiny_config(prepared_path)
+  config = _config(prepared_path)
   config.crop.height_px = 48
-  with pytest.raises(ValueError, match=r"prepared with .*height_px=32.* the config asks for .*height_px=48"):
+  with pytest.raises(ValueError, match=r"prepared with crop.height_px=32 instead of 48, which"):
     loop.train(config, tmp_path / "run")
   assert not (tmp_path / "run").exists()
 
 
 def test_unknown_config_key_is_refused(tmp_path, prepared_path):
   with pytest.raises(ValueError, match="config: unknown key batchsize; expected seed, data"):
-    loop.train({**tiny_config(prepared_path), "batchsize": 3}, tmp_path)
+    loop.train({**_config(prepared_path), "batchsize": 3}, tmp_path)
+
+
+def test_labels_of_any_voice_are_refused_where_there_are_none(tmp_path, prepared_path):
+  with pytest.raises(ValueError, match=r"has no labels of any voice, which config.audio_targets=any_voice needs"):
+    loop.train(_config(prepared_path, audio_targets="any_voice"), tmp_path)

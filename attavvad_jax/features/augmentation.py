@@ -1,0 +1,288 @@
+"""Augmentation of training batches: pure functions of a key and a batch, on the device.
+
+Every function draws once for each block, so that all its images change alike, and gives back a batch with some entries
+replaced; `augment` runs those that an `Augmentation` asks for. What becomes of the targets:
+
+- Gain, masks on the log-mel, brightness, contrast, shift and flip leave them as they are.
+- Background mixed into a block is the sound of another block in which no voice is heard. Voices stay what they are,
+  others stay others, and silence becomes others.
+- Without images a block keeps its events: who is heard must then be told by ear. The visual term does not count it, as
+  for any block without an image.
+- Without sound nothing is heard: both labels become silence. The mouth moves as it did, so the target of the visual
+  term stays that of the block as recorded.
+
+Axes: B blocks, S samples, T audio frames, F mel bands, N images, H, W height and width.
+"""
+
+from collections.abc import Mapping
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from attavvad_jax.clock import Clock
+from attavvad_jax.events import BACKGROUND, EVENTS, VOCAL_EVENTS
+from attavvad_jax.features.front_end import network_inputs
+
+Batch = dict[str, jax.Array]
+
+# A background below this level is none: raised to a signal-to-noise ratio, it would be hiss.
+_AUDIBLE_DBFS = -50.0
+_SILENCE, _OTHERS = EVENTS.index("silence"), EVENTS.index(BACKGROUND)
+_VOICES = np.array([EVENTS.index(event) for event in VOCAL_EVENTS])
+
+
+@dataclasses.dataclass(frozen=True)
+class Augmentation:
+  """What is changed, and by how much at most; 0 leaves it alone, and the defaults leave everything alone.
+
+  Attributes:
+    gain_db: the sound becomes up to so much louder or quieter.
+    mix_probability: that background is mixed into a block.
+    mix_min_snr_db: the least ratio of the block's level to the background's.
+    mix_max_snr_db: the greatest.
+    mask_frames: longest run of audio frames that is masked in the log-mel.
+    mask_bands: widest run of mel bands that is masked.
+    brightness_fraction: of the images' range, which they become brighter or darker by.
+    contrast_fraction: by which differences within an image grow or shrink.
+    shift_fraction: of height and of width, by which the images move.
+    flip_probability: that the images are mirrored, left to right.
+    drop_images_probability: that a block loses its images.
+    drop_sound_probability: that it loses its sound; never both.
+
+  Raises:
+    ValueError: a value that means nothing; names it.
+  """
+
+  gain_db: float = 0.0
+  mix_probability: float = 0.0
+  mix_min_snr_db: float = 0.0
+  mix_max_snr_db: float = 20.0
+  mask_frames: int = 0
+  mask_bands: int = 0
+  brightness_fraction: float = 0.0
+  contrast_fraction: float = 0.0
+  shift_fraction: float = 0.0
+  flip_probability: float = 0.0
+  drop_images_probability: float = 0.0
+  drop_sound_probability: float = 0.0
+
+  def __post_init__(self):
+    for field in dataclasses.fields(self):
+      value = getattr(self, field.name)
+      signed = field.name in ("mix_min_snr_db", "mix_max_snr_db")
+      highest = 1.0 if field.name.endswith(("_probability", "_fraction")) else math.inf
+      if not math.isfinite(value) or (not signed and not 0 <= value <= highest):
+        expected = "a finite number" if signed else "0 to 1" if highest == 1 else "0 or more"
+        raise ValueError(f"augmentation: {field.name} is {value}; expected {expected}")
+    if self.mix_min_snr_db > self.mix_max_snr_db:
+      raise ValueError(
+        f"augmentation: mix_min_snr_db is {self.mix_min_snr_db}, above mix_max_snr_db, {self.mix_max_snr_db}"
+      )
+    if self.drop_images_probability + self.drop_sound_probability > 1:
+      raise ValueError("augmentation: drop_images_probability and drop_sound_probability add up to more than 1")
+
+
+def augment(
+  key: jax.Array, batch: Mapping[str, jax.Array | np.ndarray], clock: Clock, augmentation: Augmentation
+) -> Batch:
+  """The front end with augmentation before and after it.
+
+  Args:
+    key: of what is drawn; every kind of change has a draw of its own, so that one does not depend on another.
+    batch: waveform int16 [B,S], images uint8 [B,N,H,W], image_mask bool [B,N], label and audio_label int32 [B],
+      block_mask bool [B].
+    clock: the clock of the blocks.
+    augmentation: what is changed.
+
+  Returns:
+    The batch with images as `network_inputs` gives them, and its log_mel in the place of waveform.
+  """
+  a = augmentation
+  mix_key, gain_key, drop_key, flip_key, shift_key, mask_key, light_key = jax.random.split(key, 7)
+  changed = {name: jnp.asarray(value) for name, value in batch.items()}
+  if a.mix_probability:
+    changed = mix_background(mix_key, changed, a.mix_probability, a.mix_min_snr_db, a.mix_max_snr_db)
+  if a.gain_db:
+    changed = change_gain(gain_key, changed, a.gain_db)
+  if a.drop_images_probability or a.drop_sound_probability:
+    changed = drop_modality(drop_key, changed, a.drop_images_probability, a.drop_sound_probability)
+  if a.flip_probability:
+    changed = flip_images(flip_key, changed, a.flip_probability)
+  if a.shift_fraction:
+    changed = shift_images(shift_key, changed, a.shift_fraction)
+  log_mel, images, _ = network_inputs(changed, clock)
+  changed = {name: value for name, value in changed.items() if name != "waveform"}
+  changed = {**changed, "log_mel": log_mel, "images": images}
+  if a.mask_frames or a.mask_bands:
+    changed = mask_log_mel(mask_key, changed, a.mask_frames, a.mask_bands)
+  if a.brightness_fraction or a.contrast_fraction:
+    changed = change_light(light_key, changed, a.brightness_fraction, a.contrast_fraction)
+  return changed
+
+
+def mix_background(key: jax.Array, batch: Batch, probability: float, min_snr_db: float, max_snr_db: float) -> Batch:
+  """Adds the sound of another block of the batch, drawn from those in which no voice but something is heard.
+
+  It is added so many dB below the block's own level as is drawn between the two ratios; to a block of silence, which
+  has no level to speak of, as it is. A batch without such a block is left alone. Where a data set has no labels of any
+  voice, `audio_label` repeats the performer's, and a voice off camera counts as background: of the performer it stays
+  true.
+
+  Args:
+    key: of the draws.
+    batch: waveform, label, audio_label and block_mask are read.
+    probability: that a block gets background.
+    min_snr_db: least ratio of the block's level to the background's.
+    max_snr_db: greatest.
+
+  Returns:
+    The batch with waveform float32 in [-1, 1]; where background was added, silence in label and in audio_label has
+    become others.
+  """
+  whether_key, source_key, snr_key = jax.random.split(key, 3)
+  sound, audio_label, present = _to_float(batch["waveform"]), batch["audio_label"], batch["block_mask"]
+  num_blocks = len(sound)
+  level = jnp.sqrt(jnp.mean(sound**2, axis=1))
+
+  is_background = present & ~jnp.isin(audio_label, _VOICES) & (level > 10 ** (_AUDIBLE_DBFS / 20))
+  may_give = is_background[None, :] & ~jnp.eye(num_blocks, dtype=bool)  # [B,B]: to a block, from a block
+  source = jax.random.categorical(source_key, jnp.where(may_give, 0.0, -jnp.inf))
+  mixed = present & may_give.any(axis=1) & jax.random.bernoulli(whether_key, probability, (num_blocks,))
+
+  snr_db = jax.random.uniform(snr_key, (num_blocks,), minval=min_snr_db, maxval=max_snr_db)
+  # Where nothing may be taken, the level of what was drawn may be 0.
+  gain = level / jnp.where(mixed, level[source], 1.0) * 10 ** (-snr_db / 20)
+  gain = jnp.where(audio_label == _SILENCE, 1.0, gain)
+  sum_of_both = jnp.clip(sound + gain[:, None] * sound[source], -1.0, 1.0)
+  return {
+    **batch,
+    "waveform": jnp.where(mixed[:, None], sum_of_both, sound),
+    "label": _silence_to_others(batch["label"], mixed),
+    "audio_label": _silence_to_others(audio_label, mixed),
+  }
+
+
+def change_gain(key: jax.Array, batch: Batch, gain_db: float) -> Batch:
+  """Makes each block's sound up to `gain_db` louder or quieter, and clips it as a recorder would.
+
+  Returns:
+    The batch with waveform float32 in [-1, 1].
+  """
+  sound = _to_float(batch["waveform"])
+  drawn_db = jax.random.uniform(key, (len(sound), 1), minval=-gain_db, maxval=gain_db)
+  return {**batch, "waveform": jnp.clip(sound * 10 ** (drawn_db / 20), -1.0, 1.0)}
+
+
+def drop_modality(key: jax.Array, batch: Batch, images_probability: float, sound_probability: float) -> Batch:
+  """Takes from a block its images, or its sound, or neither.
+
+  Returns:
+    The batch; blocks without images have image_mask false, those without sound a waveform of zeros and silence in label
+    and audio_label.
+  """
+  # One draw for both, so that no block loses both.
+  drawn = jax.random.uniform(key, batch["label"].shape)
+  no_images, no_sound = drawn < images_probability, drawn >= 1.0 - sound_probability
+  return {
+    **batch,
+    "image_mask": batch["image_mask"] & ~no_images[:, None],
+    "waveform": jnp.where(no_sound[:, None], jnp.zeros((), batch["waveform"].dtype), batch["waveform"]),
+    "label": jnp.where(no_sound, _SILENCE, batch["label"]),
+    "audio_label": jnp.where(no_sound, _SILENCE, batch["audio_label"]),
+  }
+
+
+def flip_images(key: jax.Array, batch: Batch, probability: float) -> Batch:
+  """Mirrors the images of some blocks, left to right."""
+  images = batch["images"]
+  flipped = jax.random.bernoulli(key, probability, (len(images), 1, 1, 1))
+  return {**batch, "images": jnp.where(flipped, images[..., ::-1], images)}
+
+
+def shift_images(key: jax.Array, batch: Batch, fraction: float) -> Batch:
+  """Moves the images of each block by whole pixels, as if the face had been found a little aside.
+
+  Args:
+    key: of the draws.
+    batch: images are read.
+    fraction: of height and width, by which they move at most; what comes in is the edge, repeated.
+  """
+  images = batch["images"]
+  num_blocks, _, height, width = images.shape
+  down_key, right_key = jax.random.split(key)
+
+  def taken(key: jax.Array, size: int) -> jax.Array:
+    """Where each row or column comes from. [B, size]."""
+    most = round(fraction * size)
+    shift = jax.random.randint(key, (num_blocks, 1), -most, most + 1)
+    return jnp.clip(jnp.arange(size) - shift, 0, size - 1)
+
+  rows, columns = taken(down_key, height), taken(right_key, width)
+  move = jax.vmap(lambda image, row, column: image[:, row[:, None], column[None, :]])
+  return {**batch, "images": move(images, rows, columns)}
+
+
+def mask_log_mel(key: jax.Array, batch: Batch, max_frames: int, max_bands: int) -> Batch:
+  """Hides a run of audio frames and a run of mel bands of each block (SpecAugment, Park et al., Interspeech 2019).
+
+  Args:
+    key: of the draws.
+    batch: log_mel [B,T,F] is read.
+    max_frames: most frames hidden; how many and which is drawn, none included.
+    max_bands: most bands hidden, likewise.
+
+  Returns:
+    The batch; what is hidden is the mean of the block's log-mel.
+  """
+  log_mel = batch["log_mel"]
+  num_blocks, num_frames, num_bands = log_mel.shape
+  frames_key, bands_key = jax.random.split(key)
+  hidden_frames = _run(frames_key, num_blocks, num_frames, max_frames)
+  hidden_bands = _run(bands_key, num_blocks, num_bands, max_bands)
+  hidden = hidden_frames[:, :, None] | hidden_bands[:, None, :]
+  return {**batch, "log_mel": jnp.where(hidden, log_mel.mean(axis=(1, 2), keepdims=True), log_mel)}
+
+
+def change_light(key: jax.Array, batch: Batch, brightness_fraction: float, contrast_fraction: float) -> Batch:
+  """Makes the images of each block brighter or darker, and differences within them greater or smaller.
+
+  Done to images that are already scaled to [0, 1] by their own minimum and maximum, which would undo it: a lamp or a
+  shadow beside the face moves everything else in the same way.
+
+  Args:
+    key: of the draws.
+    batch: images float32 [B,N,H,W] in [0, 1] and image_mask are read.
+    brightness_fraction: most that is added or taken away.
+    contrast_fraction: most by which distances from the middle grey grow or shrink.
+
+  Returns:
+    The batch; images in [0, 1], zeros where masked.
+  """
+  images, mask = batch["images"], batch["image_mask"]
+  brightness_key, contrast_key = jax.random.split(key)
+  shape = (len(images), 1, 1, 1)
+  brightness = jax.random.uniform(brightness_key, shape, minval=-brightness_fraction, maxval=brightness_fraction)
+  contrast = jax.random.uniform(contrast_key, shape, minval=1 - contrast_fraction, maxval=1 + contrast_fraction)
+  changed = jnp.clip((images - 0.5) * contrast + 0.5 + brightness, 0.0, 1.0)
+  return {**batch, "images": jnp.where(mask[:, :, None, None], changed, 0.0)}
+
+
+def _to_float(waveform: jax.Array) -> jax.Array:
+  """Int16 as float32 in [-1, 1), as `log_mel` reads it; float32 as it is."""
+  return waveform.astype(jnp.float32) / 32768.0 if waveform.dtype == jnp.int16 else waveform
+
+
+def _silence_to_others(label: jax.Array, where: jax.Array) -> jax.Array:
+  return jnp.where(where & (label == _SILENCE), _OTHERS, label)
+
+
+def _run(key: jax.Array, num_rows: int, size: int, longest: int) -> jax.Array:
+  """In each row a run of 0 to `longest` true, anywhere it fits. [num_rows, size] bool."""
+  length_key, start_key = jax.random.split(key)
+  length = jax.random.randint(length_key, (num_rows, 1), 0, min(longest, size) + 1)
+  start = jax.random.randint(start_key, (num_rows, 1), 0, size - length + 1)
+  at = jnp.arange(size)
+  return (at >= start) & (at < start + length)
