@@ -46,7 +46,7 @@ def run_demo(config: Mapping[str, Any], workdir: str | Path, minutes: float) -> 
 
   _headline("2/5 preparing them: decoding, faces, blocks")
   data = workdir / "data"
-  if not any(data.glob("video_folder/*/*/dataset_info.json")):
+  if not any(data.glob("folder/*/*/dataset_info.json")):
     print(prepare_folder(videos, data, spec))
   path = PreparedData(data).path
 

@@ -2,7 +2,7 @@
 
 from attavvad_jax.evaluation.metrics import Counts, Scores, count, evaluate, fill_gaps
 from attavvad_jax.evaluation.protocols import PAPER, PROTOCOLS, SED_EVAL_DEFAULT, Protocol
-from attavvad_jax.evaluation.table import markdown_table, text_table
+from attavvad_jax.evaluation.table import condition_table, markdown_table, text_table
 
 __all__ = [
   "PAPER",
@@ -11,6 +11,7 @@ __all__ = [
   "Counts",
   "Protocol",
   "Scores",
+  "condition_table",
   "count",
   "evaluate",
   "fill_gaps",

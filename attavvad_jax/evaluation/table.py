@@ -21,6 +21,19 @@ def markdown_table(scores: Scores) -> str:
   return "\n\n".join(parts)
 
 
+def condition_table(condition: str, groups: Mapping[str, Mapping[str, Scores]]) -> str:
+  """Event-based F of every output for each value of a condition: value -> output -> `Scores`."""
+  outputs = list(next(iter(groups.values())))
+  rows: list[tuple[str, ...]] = [
+    (condition, "recordings", "reference events", *(f"F %, {output.replace('_', '-')}" for output in outputs))
+  ]
+  for value, scores in groups.items():
+    overall = [scores[output].event_based["overall"] for output in outputs]
+    figures = [_figure(100 * counts.f_score, 1) for counts in overall]
+    rows.append((value, str(scores[outputs[0]].recordings), str(overall[0].reference), *figures))
+  return "\n".join([groups[rows[1][0]][outputs[0]].protocol.event_name, *_align(rows)])
+
+
 def _summary(scores: Scores) -> str:
   minutes, seconds = divmod(round(scores.duration_s), 60)
   recordings = f"{scores.recordings} recording{'' if scores.recordings == 1 else 's'}"

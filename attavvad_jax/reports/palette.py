@@ -7,3 +7,8 @@ EVENT_COLOURS: dict[str, tuple[int, int, int]] = {
   "singing": (230, 159, 0),
   "others": (204, 121, 167),
 }
+
+
+def hex_colour(label: str) -> str:
+  """An event's colour as matplotlib and HTML take it: #rrggbb."""
+  return "#{:02x}{:02x}{:02x}".format(*EVENT_COLOURS[label])

@@ -13,7 +13,7 @@ import numpy as np
 from attavvad_jax.clock import Clock
 from attavvad_jax.events import EVENTS, Timeline
 from attavvad_jax.files import replacing
-from attavvad_jax.reports.palette import EVENT_COLOURS
+from attavvad_jax.reports.palette import hex_colour
 from attavvad_jax.reports.text import format_time
 
 _WIDTH_IN = 10.0
@@ -48,7 +48,6 @@ def write_picture(
   """
   # Without pyplot: no windows, and nothing is left behind in the process.
   from matplotlib.figure import Figure
-  from matplotlib.patches import Patch
   from matplotlib.ticker import MaxNLocator
 
   if estimate.duration_s <= 0:
@@ -68,7 +67,7 @@ def write_picture(
     chart = parts[1]
   # One time axis for all, so that a curve stands under its events.
   axes = chart.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
-  _draw_lanes(axes[0], lanes)
+  draw_lanes(axes[0], lanes)
   if scores is not None:
     _draw_curves(axes[1], scores, clock or Clock())
   axes[-1].set_xlim(0, estimate.duration_s)
@@ -77,9 +76,9 @@ def write_picture(
   axes[-1].set_xlabel("time")
   for axis in axes:
     axis.spines[["top", "right"]].set_visible(False)
-  handles = [Patch(color=_colour(label), label=label) for label in EVENTS]
-  chart.legend(handles=handles, loc="outside lower center", ncols=len(EVENTS), frameon=False)
-  _save(figure, Path(path))
+  draw_legend(chart)
+  with replacing(Path(path)) as part:
+    figure.savefig(part, format="png")
 
 
 def _draw_frames(part: Any, frames: Sequence[tuple[float, np.ndarray]]) -> None:
@@ -89,29 +88,28 @@ def _draw_frames(part: Any, frames: Sequence[tuple[float, np.ndarray]]) -> None:
     axis.set_axis_off()
 
 
-def _draw_lanes(axis: Any, lanes: Sequence[tuple[str, Timeline]]) -> None:
-  """One lane under the other, the first on top."""
+def draw_lanes(axis: Any, lanes: Sequence[tuple[str, Timeline]]) -> None:
+  """Named timelines as lanes of a matplotlib axis, one under the other, the first on top."""
   for i, (_, timeline) in enumerate(lanes):
     for label in EVENTS:
       spans = [(event.onset_s, event.duration_s) for event in timeline if event.label == label]
-      axis.broken_barh(spans, (i - 0.4, 0.8), facecolor=_colour(label))
+      axis.broken_barh(spans, (i - 0.4, 0.8), facecolor=hex_colour(label))
   axis.set_yticks(range(len(lanes)), [name for name, _ in lanes])
   axis.set_ylim(len(lanes) - 0.5, -0.5)
   axis.tick_params(left=False)
 
 
+def draw_legend(chart: Any) -> None:
+  """The events' colours under a matplotlib figure."""
+  from matplotlib.patches import Patch
+
+  handles = [Patch(color=hex_colour(label), label=label) for label in EVENTS]
+  chart.legend(handles=handles, loc="outside lower center", ncols=len(EVENTS), frameon=False)
+
+
 def _draw_curves(axis: Any, scores: np.ndarray, clock: Clock) -> None:
   starts_s = [clock.start_s(i) for i in range(len(scores) + 1)]
   for label, curve in zip(EVENTS, scores.T, strict=True):
-    axis.stairs(curve, starts_s, baseline=None, color=_colour(label), linewidth=1.5)
+    axis.stairs(curve, starts_s, baseline=None, color=hex_colour(label), linewidth=1.5)
   axis.set_ylim(-0.02, 1.02)
   axis.set_ylabel("score")
-
-
-def _colour(label: str) -> str:
-  return "#{:02x}{:02x}{:02x}".format(*EVENT_COLOURS[label])
-
-
-def _save(figure: Any, path: Path) -> None:
-  with replacing(path) as part:
-    figure.savefig(part, format="png")

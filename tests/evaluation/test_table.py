@@ -1,6 +1,14 @@
 import pytest
 
-from attavvad_jax.evaluation import PAPER, SED_EVAL_DEFAULT, Protocol, evaluate, markdown_table, text_table
+from attavvad_jax.evaluation import (
+  PAPER,
+  SED_EVAL_DEFAULT,
+  Protocol,
+  condition_table,
+  evaluate,
+  markdown_table,
+  text_table,
+)
 from attavvad_jax.events import Event, Timeline
 
 REFERENCE = Timeline([Event(1, 3, "speech"), Event(5, 9, "singing")], 70)
@@ -50,3 +58,14 @@ def test_markdown_rows_have_the_columns_of_the_header(scores):
   rows = [line for line in markdown_table(scores).splitlines() if line.startswith("|")]
   assert {row.count("|") for row in rows} == {8}
   assert "| speech | 0.00 | 100.0 | 100.0 | 100.0 | 1 | 2.0 |" in rows
+
+
+def test_scores_by_condition(scores):
+  missed = evaluate([(REFERENCE, Timeline([], 70))], PAPER)
+  groups = {"none": {"audio_visual": scores, "audio": missed}, "opus": {"audio_visual": missed, "audio": scores}}
+  rows = [line.split() for line in condition_table("codec", groups).splitlines()]
+  assert " ".join(rows[0]) == PAPER.event_name
+  overall = scores.event_based["overall"]
+  figure = f"{100 * overall.f_score:.1f}"
+  assert rows[2] == ["none", "1", str(overall.reference), figure, f"{100 * missed.event_based['overall'].f_score:.1f}"]
+  assert rows[3][-1] == figure
