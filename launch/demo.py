@@ -10,7 +10,7 @@ from launch import app
 
 _CONFIG = config_flags.DEFINE_config_file("config", "configs/demo.py", "Experiment.")
 _WORKDIR = flags.DEFINE_string("workdir", "demo", "Folder for everything that the demo makes.")
-_MINUTES = flags.DEFINE_float("minutes", 13.0, "Minutes of simulated video, test and validation included.")
+_MINUTES = flags.DEFINE_float("minutes", 15.0, "Minutes of simulated video, test and validation included.")
 
 
 def main():
