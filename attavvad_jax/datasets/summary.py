@@ -65,7 +65,8 @@ class Summary:
   def __str__(self) -> str:
     lines = [f"prepared {self.path}"]
     for split, sets in self.seconds.items():
-      lines.append(f"  {split}: {self.recordings[split]} recordings, {self.blocks[split]} blocks")
+      number = self.recordings[split]
+      lines.append(f"  {split}: {number} recording{'' if number == 1 else 's'}, {self.blocks[split]} blocks")
       for name, seconds in sets.items():
         events = (f"{label} {s:.0f} s ({self.num_events[split][name][label]})" for label, s in seconds.items())
         lines.append(f"    {_TITLES[name]}: {', '.join(events)}")
