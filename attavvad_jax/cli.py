@@ -29,9 +29,15 @@ def guard(run: Callable[[], object]) -> int:
   except (ValueError, OSError, ImportError) as error:
     if os.environ.get("ATTAVVAD_TRACEBACK"):
       raise
-    print(f"attavvad: {' '.join(str(error).split())}", file=sys.stderr)
+    print(f"attavvad: {_one_line(error)}", file=sys.stderr)
     return 2
   return 0
+
+
+def _one_line(error: Exception) -> str:
+  if isinstance(error, OSError) and error.filename is not None and error.strerror:
+    return f"{error.filename}: {error.strerror[0].lower()}{error.strerror[1:]}"
+  return " ".join(str(error).split())
 
 
 def _parser() -> argparse.ArgumentParser:

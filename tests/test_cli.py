@@ -114,3 +114,11 @@ def test_unusable_box_is_explained(capsys, box):
     cli.main(["detect", "a.mp4", "--checkpoint", "x", f"--box={box}"])
   assert error.value.code == 2
   assert "expected" in capsys.readouterr().err
+
+
+def test_file_that_is_missing_is_named_without_an_error_number(capsys):
+  def run():
+    open("none/labels.tsv")
+
+  assert cli.guard(run) == 2
+  assert capsys.readouterr().err == "attavvad: none/labels.tsv: no such file or directory\n"

@@ -54,6 +54,11 @@ def train(config: Mapping[str, Any], workdir: str | Path) -> Path:
   model = config_lib.model(config)
   optimiser = optax.adam(config["learning_rate"])
   clock = data.spec.clock
+  # All of the config is read before the workdir is claimed, so that a value that cannot be leaves nothing behind.
+  config_lib.smoothing(config)
+  loss_weights = per_group(**config["loss_weights"])
+  augmentation = config_lib.augmentation(config)
+  audio_label = _audio_label(data, config)
 
   open_batches = functools.partial(
     training_batches,
@@ -83,11 +88,11 @@ def train(config: Mapping[str, Any], workdir: str | Path) -> Path:
       train_step,
       model=model,
       optimiser=optimiser,
-      loss_weights=per_group(**config["loss_weights"]),
+      loss_weights=loss_weights,
       clock=clock,
       seed=config["seed"],
-      augmentation=config_lib.augmentation(config),
-      audio_label=_audio_label(data, config),
+      augmentation=augmentation,
+      audio_label=audio_label,
     ),
     donate_argnums=0,
   )

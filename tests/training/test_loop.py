@@ -114,9 +114,19 @@ def test_data_prepared_with_another_crop_are_refused(tmp_path, prepared_path):
 
 def test_unknown_config_key_is_refused(tmp_path, prepared_path):
   with pytest.raises(ValueError, match="config: unknown key batchsize; expected seed, data"):
-    loop.train({**_config(prepared_path), "batchsize": 3}, tmp_path)
+    loop.train({**_config(prepared_path), "batchsize": 3}, tmp_path / "run")
+  assert not (tmp_path / "run").exists()
 
 
 def test_labels_of_any_voice_are_refused_where_there_are_none(tmp_path, prepared_path):
   with pytest.raises(ValueError, match=r"has no labels of any voice, which config.audio_targets=any_voice needs"):
-    loop.train(_config(prepared_path, audio_targets="any_voice"), tmp_path)
+    loop.train(_config(prepared_path, audio_targets="any_voice"), tmp_path / "run")
+  assert not (tmp_path / "run").exists()
+
+
+def test_value_that_cannot_be_leaves_no_workdir(tmp_path, prepared_path):
+  config = _config(prepared_path)
+  config.augmentation.flip_probability = 1.5
+  with pytest.raises(ValueError, match="flip_probability"):
+    loop.train(config, tmp_path / "run")
+  assert not (tmp_path / "run").exists()
