@@ -107,11 +107,6 @@ def block_labels(timeline: Timeline, clock: Clock, num_blocks: int | None = None
   return np.asarray(order, np.int32)[np.argmax(overlap[:, order], axis=1)]
 
 
-def is_vocalising(labels: np.ndarray) -> np.ndarray:
-  """Target of the visual branch: true where the block label is speech or singing (Section 2.2). Same shape, bool."""
-  return np.isin(labels, [EVENTS.index(name) for name in VOCAL_EVENTS])
-
-
 def labels_to_timeline(
   labels: np.ndarray, clock: Clock, duration_s: float, scores: np.ndarray | None = None
 ) -> Timeline:

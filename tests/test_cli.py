@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 
@@ -118,7 +119,7 @@ def test_unusable_box_is_explained(capsys, box):
 
 def test_file_that_is_missing_is_named_without_an_error_number(capsys):
   def run():
-    open("none/labels.tsv")
+    Path("none/labels.tsv").read_text()
 
   assert cli.guard(run) == 2
   assert capsys.readouterr().err == "attavvad: none/labels.tsv: no such file or directory\n"

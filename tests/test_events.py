@@ -13,7 +13,6 @@ from attavvad_jax.events import (
   Smoothing,
   Timeline,
   block_labels,
-  is_vocalising,
   labels_to_timeline,
   overlap_s,
   scores_to_timeline,
@@ -149,10 +148,6 @@ def test_overlaps_equal_counting_milliseconds(events):
 def test_labels_come_back_from_their_timeline(labels):
   timeline = labels_to_timeline(np.array(labels, int), CLOCK, len(labels) / 3)
   assert block_labels(timeline, CLOCK, len(labels)).tolist() == labels
-
-
-def test_vocalising_is_speech_or_singing():
-  assert is_vocalising(np.array([SILENCE, SPEECH, SINGING, OTHERS])).tolist() == [False, True, True, False]
 
 
 # Labels and scores to timelines
