@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 import orbax.checkpoint as ocp
 
 _REMEDY = "a checkpoint is the folder that training writes, for example WORKDIR/checkpoints/best"
@@ -55,14 +54,19 @@ def restore_variables(path: str | Path, abstract: Any) -> Any:
   return ocp.StandardCheckpointHandler().restore(path / "variables", args=ocp.args.StandardRestore(placed))
 
 
+def stored_variables(path: str | Path) -> Any:
+  """What a checkpoint holds, as a tree of `jax.ShapeDtypeStruct` that `restore_variables` takes."""
+  metadata = ocp.StandardCheckpointHandler().metadata(Path(path) / "variables")
+  return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), getattr(metadata, "tree", metadata))
+
+
 def check_fit(path: Path, abstract: Any) -> None:
   """Compares the tree on disk with the one that is expected, before anything is read.
 
   Raises:
     ValueError: lists what is missing, extra and of another shape.
   """
-  stored = ocp.StandardCheckpointHandler().metadata(path / "variables")
-  have, want = _shapes(getattr(stored, "tree", stored)), _shapes(abstract)
+  have, want = leaf_shapes(stored_variables(path)), leaf_shapes(abstract)
   missing = sorted(want.keys() - have.keys())
   extra = sorted(have.keys() - want.keys())
   reshaped = [f"{k} {have[k]} (expected {want[k]})" for k in sorted(have.keys() & want.keys()) if have[k] != want[k]]
@@ -75,12 +79,14 @@ def check_fit(path: Path, abstract: Any) -> None:
     raise ValueError(f"{path}: the checkpoint is of another configuration; " + "; ".join(parts))
 
 
-def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
-  leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
-  return {
-    "/".join(str(getattr(key, "key", getattr(key, "name", key))) for key in path): tuple(np.shape(leaf) or leaf.shape)
-    for path, leaf in leaves
-  }
+def leaf_shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+  """The shape of each leaf by its path, such as "params/audio/gru/input_kernel"."""
+  return {leaf_name(path): leaf.shape for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]}
+
+
+def leaf_name(path: tuple[Any, ...]) -> str:
+  """A path of `jax.tree_util.tree_flatten_with_path` as text, its keys joined by "/"."""
+  return "/".join(str(getattr(key, "key", getattr(key, "name", key))) for key in path)
 
 
 def _shorten(names: list[str], most: int = 4) -> str:

@@ -6,11 +6,19 @@ from flax import linen as nn
 
 from attavvad_jax.models.ablations import AudioOnly, VisualOnly
 from attavvad_jax.models.att_avvad import AttAvvad
+from attavvad_jax.models.base_a import BaseA
+from attavvad_jax.models.base_av import BaseAV
 from attavvad_jax.models.outputs import Outputs
 
-MODELS: dict[str, type[nn.Module]] = {"att_avvad": AttAvvad, "audio_only": AudioOnly, "visual_only": VisualOnly}
+MODELS: dict[str, type[nn.Module]] = {
+  "att_avvad": AttAvvad,
+  "audio_only": AudioOnly,
+  "visual_only": VisualOnly,
+  "base_a": BaseA,
+  "base_av": BaseAV,
+}
 
-__all__ = ["MODELS", "AttAvvad", "AudioOnly", "Outputs", "VisualOnly", "build"]
+__all__ = ["MODELS", "AttAvvad", "AudioOnly", "BaseA", "BaseAV", "Outputs", "VisualOnly", "build"]
 
 
 def build(name: str, **fields: Any) -> nn.Module:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from attavvad_jax.models.att_avvad import AudioBranch, Sizes, VisualBranch
+from attavvad_jax.models.fusion import spread
 from attavvad_jax.models.layers import Dtype, EventHeads
 from attavvad_jax.models.outputs import Outputs
 
@@ -78,6 +79,6 @@ class VisualOnly(nn.Module):
       dtype=self.dtype,
       name="visual",
     )(images, image_mask, train=train)
-    vectors = jnp.broadcast_to(visual[:, None], (len(visual), self.num_events, visual.shape[-1]))
-    logits = EventHeads(self.embedding_dim, self.axis_name, self.dtype, name="events")(vectors, train=train)
+    heads = EventHeads(self.embedding_dim, self.axis_name, self.dtype, name="events")
+    logits = heads(spread(visual, self.num_events), train=train)
     return Outputs(audio_visual_logits=logits, visual_logit=visual_logit, visual_embedding=visual)

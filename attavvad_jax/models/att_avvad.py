@@ -7,6 +7,7 @@ from flax import linen as nn
 import jax
 import jax.numpy as jnp
 
+from attavvad_jax.models.fusion import FUSIONS, StreamWeight
 from attavvad_jax.models.layers import (
   KERNEL_INIT,
   BatchedGru,
@@ -89,25 +90,16 @@ class VisualBranch(nn.Module):
     return x, nn.Dense(1, dtype=jnp.float32, kernel_init=KERNEL_INIT, name="logit")(x)[..., 0]
 
 
-def semantic_attention(events: jax.Array, visual: jax.Array) -> jax.Array:
-  """Softmax(Q^T K / sqrt(d_k)) over the events, Eq. 1. events [B,E,D], visual [B,D] -> [B,E] float32.
-
-  Differences: the released code leaves out 1 / sqrt(d_k), and reshapes the four concatenated vectors to [D,E], which
-  mixes the events, where the paper stacks them as columns.
-  """
-  events, visual = events.astype(jnp.float32), visual.astype(jnp.float32)
-  scores = jnp.einsum("bed,bd->be", events, visual) / jnp.sqrt(visual.shape[-1])
-  return jax.nn.softmax(scores, axis=-1)
-
-
 class AttAvvad(nn.Module):
-  """The audio branch, the visual branch and their fusion by attention (Section 2, Figure 1).
+  """The audio branch, the visual branch and their fusion (Section 2, Figure 1).
 
   Call: log_mel [B,T,F] as `features.scale_log_mel` leaves it, images [B,N,H,W] float in [0, 1], image_mask [B,N] bool;
   `train` takes batch statistics and drops out (needs the `dropout` random key). Returns `Outputs`. Where a block has no
   image, attention is uniform and nothing of the visual branch reaches the result.
 
   Attributes:
+    fusion: a name of `fusion.FUSIONS`: the paper's "attention", or one to compare it with. Branches and heads are the
+      same for all; parameters of the heads are below "fusion".
     num_events: E, the paper's four.
     embedding_dim: D of the core vectors.
     filters: of every convolution.
@@ -123,6 +115,7 @@ class AttAvvad(nn.Module):
   Differences: the paper names dropout (Section 3.1) but neither place nor rate.
   """
 
+  fusion: str = "attention"
   num_events: int = 4
   embedding_dim: int = 128
   filters: int = 32
@@ -134,6 +127,11 @@ class AttAvvad(nn.Module):
   dropout_rate: float = 0.2
   axis_name: str | None = None
   dtype: Dtype = jnp.float32
+
+  def __post_init__(self) -> None:
+    if self.fusion not in FUSIONS:
+      raise ValueError(f"unknown fusion {self.fusion!r}; expected one of {', '.join(FUSIONS)}")
+    super().__post_init__()
 
   @nn.compact
   def __call__(self, log_mel: jax.Array, images: jax.Array, image_mask: jax.Array, *, train: bool) -> Outputs:
@@ -160,14 +158,17 @@ class AttAvvad(nn.Module):
       name="visual",
     )(images, image_mask, train=train)
 
-    attention = semantic_attention(events, visual)
-    fused = events * attention[..., None].astype(self.dtype)
+    seen = image_mask.any(axis=1)
+    fused, attention = FUSIONS[self.fusion](events, visual, seen)
+    logits = EventHeads(self.embedding_dim, self.axis_name, self.dtype, name="fusion")(fused, train=train)
+    if self.fusion == "decision":
+      logits = StreamWeight(name="stream_weight")(audio_logits, logits, seen)
     return Outputs(
       audio_logits=audio_logits,
       visual_logit=visual_logit,
-      audio_visual_logits=EventHeads(self.embedding_dim, self.axis_name, self.dtype, name="fusion")(fused, train=train),
+      audio_visual_logits=logits,
       audio_embeddings=events,
       visual_embedding=visual,
       attention=attention,
-      fused_embeddings=fused,
+      fused_embeddings=None if self.fusion == "decision" else fused,
     )

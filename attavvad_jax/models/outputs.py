@@ -6,7 +6,7 @@ import jax
 
 @struct.dataclass
 class Outputs:
-  """Named outputs of a model; a branch that a model lacks is None. Logits are float32, before the sigmoid.
+  """Named outputs of a model; what a model lacks is None. Logits are float32, before the sigmoid.
 
   Attributes:
     audio_logits: [B,E], the audio branch's events (Section 2.1).
@@ -15,7 +15,8 @@ class Outputs:
     audio_embeddings: [B,E,D], the core representation vectors q_i.
     visual_embedding: [B,D], the vocalisation vector K; zeros where a block has no image.
     attention: [B,E] float32, Eq. 1; sums to 1 over E.
-    fused_embeddings: [B,E,D], q_i times its attention: the audio-visual event vectors.
+    fused_embeddings: [B,E,D], the audio-visual event vectors: q_i times its attention, or what another fusion makes of
+      q_i and K ([B,E,2D] where it puts them side by side).
   """
 
   audio_logits: jax.Array | None = None

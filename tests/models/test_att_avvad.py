@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from attavvad_jax.benchmarks.separate_form import SeparateForm, separate_variables
-from attavvad_jax.models import build
-from attavvad_jax.models.att_avvad import AttAvvad, semantic_attention
+from attavvad_jax.models.att_avvad import AttAvvad
 
 SMALL = AttAvvad(
   embedding_dim=6,
@@ -96,14 +95,6 @@ def test_parameter_count_by_hand(height, width, flat, expected):
   assert sum(leaf.size for leaf in jax.tree.leaves(tree)) == expected
 
 
-def test_attention_on_a_worked_example():
-  # d_k = 4, so the scores are halved: q.K = 4, 2, 0, 0 -> exp(2), exp(1), 1, 1 over their sum 12.10734.
-  visual = np.array([[1.0, 1.0, 1.0, 1.0]])
-  events = np.array([[[1, 1, 1, 1], [2, 0, 0, 0], [1, -1, 0, 0], [0, 0, 0, 0]]], np.float32)
-  expected = [[0.610296, 0.224515, 0.082595, 0.082595]]
-  np.testing.assert_allclose(semantic_attention(events, visual), expected, atol=1e-6)
-
-
 @pytest.mark.parametrize("train", [False, True])
 def test_equals_the_separate_form(inputs, variables, train):
   config = SMALL.clone(dropout_rate=0.0)
@@ -162,16 +153,6 @@ def test_named_outputs(inputs, variables):
   np.testing.assert_allclose(outputs.fused_embeddings, outputs.audio_embeddings * outputs.attention[..., None])
 
 
-@pytest.mark.parametrize("train", [False, True])
-def test_a_masked_image_changes_nothing(inputs, variables, train):
-  model = SMALL.clone(dropout_rate=0.0)
-  log_mel, images, mask = inputs
-  others = np.where(mask[..., None, None], images, np.float32(np.nan))
-  expected = _apply(model, variables, log_mel, images, mask, train=train)
-  actual = _apply(model, variables, log_mel, others, mask, train=train)
-  jax.tree.map(np.testing.assert_array_equal, actual, expected)
-
-
 def test_an_image_that_is_not_masked_changes_the_fusion(inputs, variables):
   log_mel, images, mask = inputs
   before, after = (_apply(SMALL, variables, log_mel, x, mask, train=False)[0] for x in (images, images[:, :, ::-1]))
@@ -203,48 +184,3 @@ def test_visual_parameters_get_no_gradient_from_blocks_without_images(inputs):
   gradient = jax.jit(jax.grad(loss))(variables["params"])
   jax.tree.map(lambda g: np.testing.assert_array_equal(g, 0), gradient["visual"])
   assert max(float(jnp.abs(g).max()) for g in jax.tree.leaves(gradient["audio"])) > 0
-
-
-def test_evaluation_leaves_statistics_and_needs_no_randomness(inputs, variables):
-  outputs, state = _apply(SMALL, variables, *inputs, train=False)
-  jax.tree.map(np.testing.assert_array_equal, state["batch_stats"], variables["batch_stats"])
-  rows = np.array([2, 2, 0, 0])
-  other_batch, _ = _apply(SMALL, variables, *(x[rows] for x in inputs), train=False)
-  np.testing.assert_allclose(outputs.audio_visual_logits[rows], other_batch.audio_visual_logits, atol=1e-5)
-
-
-def test_training_drops_out_by_the_key(inputs, variables):
-  (first, state), (again, _), (other, _) = (_apply(SMALL, variables, *inputs, train=True, seed=i) for i in (0, 0, 1))
-  np.testing.assert_array_equal(first.audio_visual_logits, again.audio_visual_logits)
-  assert np.abs(first.audio_visual_logits - other.audio_visual_logits).max() > 1e-4
-  changed = jax.tree.map(lambda a, b: bool((a != b).any()), state["batch_stats"], variables["batch_stats"])
-  assert all(jax.tree.leaves(changed))
-
-
-def test_bfloat16_is_finite_and_close(inputs):
-  variables = _variables(TINY, inputs)
-
-  def loss(params, model):
-    outputs, _ = model.apply({**variables, "params": params}, *inputs, train=True, mutable=["batch_stats"])
-    logits = (outputs.audio_logits, outputs.visual_logit, outputs.audio_visual_logits)
-    return sum(jnp.sum(x**2) for x in logits), outputs
-
-  model = TINY.clone(dtype=jnp.bfloat16)
-  step = jax.jit(jax.value_and_grad(loss, has_aux=True), static_argnums=1)
-  (value, outputs), gradient = step(variables["params"], model)
-  assert np.isfinite(value)
-  assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
-  assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(gradient))
-  assert outputs.audio_embeddings.dtype == jnp.bfloat16
-  assert {x.dtype for x in (outputs.audio_logits, outputs.attention)} == {np.dtype("float32")}
-  expected, _ = _apply(TINY, variables, *inputs, train=True)
-  # On average: where a unit hardly varies over the batch, its normalisation magnifies the rounding.
-  assert np.abs(np.float32(outputs.audio_embeddings) - expected.audio_embeddings).mean() < 0.03
-
-
-def test_registry_names_what_it_has():
-  assert build("att_avvad", filters=8) == AttAvvad(filters=8)
-  with pytest.raises(ValueError, match="'att_avad'; expected one of att_avvad, audio_only, visual_only"):
-    build("att_avad")
-  with pytest.raises(ValueError, match=r"no field filter;.* filters"):
-    build("att_avvad", filter=8)

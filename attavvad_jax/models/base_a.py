@@ -1,0 +1,85 @@
+"""Base-A, the paper's baseline that only listens (Table 2).
+
+Axes: B blocks, T audio frames, F mel bands, C channels, E events, D embedding, U units of a GRU.
+"""
+
+from flax import linen as nn
+import jax
+import jax.numpy as jnp
+
+from attavvad_jax.models.layers import KERNEL_INIT, BatchedGru, Conv, Dtype, NormActivation
+from attavvad_jax.models.outputs import Outputs
+
+
+class BaseA(nn.Module):
+  """A convolutional recurrent network, trained in two stages: on clean voices, then on the mixtures.
+
+  Hou, Soong, Luan and Li, "Transfer learning for improving singing-voice detection in polyphonic instrumental music",
+  Interspeech 2020 (arXiv 2008.04658): convolutions over the log-mel, of which the first three, L1 to L3, are what is
+  carried over and held fixed or trained further, then a recurrent layer. The two stages are two runs, of which the
+  second starts from the first's checkpoint: configs/base_a.py.
+
+  Call as `AttAvvad`'s; the images are not looked at. `Outputs.audio_logits` is the decision.
+
+  Attributes:
+    num_events: E.
+    embedding_dim: D of the fully connected layer.
+    filters: of every convolution.
+    kernel_sizes: time x frequency, of L1 to L3; parameters below "block_0" to "block_2".
+    pool_bands: neighbouring bands of which the largest value is kept, after each convolution; time is kept whole.
+    gru_units: U of the GRU in either direction.
+    dropout_rate: before the fully connected layer.
+    axis_name: mapped axis for global batch statistics; see `NormActivation`.
+    dtype: of the computation, float32 or bfloat16. Parameters, statistics and logits are float32.
+
+  Differences: there, one voice is told from none frame by frame over a song; here, four independent events for a block
+  of 15 frames, from the last states of the GRUs. There, the source task is speech with music added to it. How many
+  filters and units it has, and what makes it "compound", is not in the sources we had: numbers and order of the layers
+  are a plain convolutional recurrent network's, after Cakir et al., "Convolutional recurrent neural networks for
+  polyphonic sound event detection", 2017.
+  """
+
+  num_events: int = 4
+  embedding_dim: int = 128
+  filters: int = 64
+  kernel_sizes: tuple[tuple[int, int], ...] = ((3, 3), (3, 3), (3, 3))
+  pool_bands: tuple[int, ...] = (4, 4, 4)
+  gru_units: int = 64
+  dropout_rate: float = 0.2
+  axis_name: str | None = None
+  dtype: Dtype = jnp.float32
+
+  @nn.compact
+  def __call__(self, log_mel: jax.Array, images: jax.Array, image_mask: jax.Array, *, train: bool) -> Outputs:
+    del images, image_mask
+    x = log_mel.astype(self.dtype)[..., None]
+    for i, (kernel_size, bands) in enumerate(zip(self.kernel_sizes, self.pool_bands, strict=True)):
+      x = ConvBlock(self.filters, kernel_size, bands, self.axis_name, self.dtype, name=f"block_{i}")(x, train=train)
+    x = x.reshape(*x.shape[:2], -1)  # [B,T,bands x filters]
+
+    # Last states: of the block's end, and of its beginning where it is heard backwards.
+    forward = BatchedGru(1, self.gru_units, self.dtype, name="gru_forward")(x)
+    backward = BatchedGru(1, self.gru_units, self.dtype, name="gru_backward")(x[:, ::-1])
+    x = jnp.concatenate([forward, backward], axis=-1)[:, 0]  # [B,2U]
+    x = nn.Dropout(self.dropout_rate)(x, deterministic=not train)
+    x = nn.Dense(self.embedding_dim, dtype=self.dtype, kernel_init=KERNEL_INIT, name="embedding")(x)
+    x = NormActivation(nn.relu, 1, self.axis_name, self.dtype, name="embedding_norm")(x, train=train)
+    return Outputs(audio_logits=nn.Dense(self.num_events, dtype=jnp.float32, kernel_init=KERNEL_INIT, name="logits")(x))
+
+
+class ConvBlock(nn.Module):
+  """Convolution, normalisation, ReLU, the largest of neighbouring bands. [B,T,F,C] -> [B,T,ceil(F/bands),O]."""
+
+  filters: int
+  kernel_size: tuple[int, int]
+  bands: int
+  axis_name: str | None = None
+  dtype: Dtype = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+    x = Conv(self.filters, self.kernel_size, dtype=self.dtype, name="conv")(x)
+    x = NormActivation(nn.relu, axis_name=self.axis_name, dtype=self.dtype, name="norm")(x, train=train)
+    # As a maximum over an axis: the gradient of a pooling window is slow on CPUs. After ReLU, 0 is never the larger.
+    x = jnp.pad(x, ((0, 0), (0, 0), (0, -x.shape[2] % self.bands), (0, 0)))
+    return x.reshape(*x.shape[:2], -1, self.bands, x.shape[-1]).max(axis=3)

@@ -1,0 +1,99 @@
+"""Base-AV, the paper's audio-visual baseline (Table 2).
+
+Axes: B blocks, T audio frames, F mel bands, N images, H, W height and width, E events, D embedding, U units of an LSTM.
+"""
+
+from flax import linen as nn
+import jax
+import jax.numpy as jnp
+
+from attavvad_jax.models.att_avvad import Sizes, VisualBranch
+from attavvad_jax.models.layers import KERNEL_INIT, Conv, Dtype, NormActivation
+from attavvad_jax.models.outputs import Outputs
+
+
+class BaseAV(nn.Module):
+  """Two recurrent sub-networks, for sound and for images, and a recurrent one on top of both; softmax over the events.
+
+  Tao and Busso, "End-to-end audiovisual speech activity detection with bimodal recurrent neural models", Speech
+  Communication 113, 2019 (arXiv 1809.04553): features are learned from spectrum and image, by fully connected layers
+  and by convolutions; LSTMs follow each sense over time, others follow the two together. The softmax over four events
+  is this paper's (Section 3.2).
+
+  Call as `AttAvvad`'s. `Outputs.audio_visual_logits` is the decision: log-odds, whose sigmoid is the softmax's
+  probability, so that losses, scores and timelines are made as for every other model. A masked image is no feature, 0,
+  whatever it holds.
+
+  Attributes:
+    num_events: E.
+    embedding_dim: D of the features of a frame and of an image.
+    filters: of every convolution.
+    visual_kernel_sizes: height x width, of the convolutions; each is strided.
+    visual_strides: of the same.
+    gru_units: U of every recurrent layer, by the name that all models share.
+    dropout_rate: before the softmax layer.
+    axis_name: mapped axis for global batch statistics; see `NormActivation`.
+    dtype: of the computation, float32 or bfloat16. Parameters, statistics and logits are float32.
+
+  Differences: there, two outcomes for each frame of a recording; here one decision for a block, from the last state,
+  and no state is carried from a block to the next. An image stands for the frames of its part of the block. Sizes are
+  ours, and strides those of ATT-AVVAD's visual branch: the source's were not in what we had of it. The losses are those
+  of four independent events (Eq. 2) on the softmax's probabilities.
+  """
+
+  num_events: int = 4
+  embedding_dim: int = 128
+  filters: int = 32
+  visual_kernel_sizes: Sizes = VisualBranch.strided_kernel_sizes
+  visual_strides: Sizes = VisualBranch.strides
+  gru_units: int = 64
+  dropout_rate: float = 0.2
+  axis_name: str | None = None
+  dtype: Dtype = jnp.float32
+
+  @nn.compact
+  def __call__(self, log_mel: jax.Array, images: jax.Array, image_mask: jax.Array, *, train: bool) -> Outputs:
+    audio = log_mel.astype(self.dtype)
+    for i in range(2):
+      audio = self._features(audio, f"audio_features_{i}", train)
+    audio = self._recurrent(audio, "audio_lstm")  # [B,T,U]
+
+    visual = self._image_features(images, image_mask, train)
+    visual = self._recurrent(visual, "visual_lstm")  # [B,N,U]
+
+    num_frames, num_images = audio.shape[1], visual.shape[1]
+    shown = jnp.arange(num_frames) * num_images // num_frames
+    x = jnp.concatenate([audio, visual[:, shown]], axis=-1)  # [B,T,2U]
+    for i in range(2):
+      x = self._recurrent(x, f"fusion_lstm_{i}")
+    x = nn.Dropout(self.dropout_rate)(x[:, -1], deterministic=not train)
+    logits = nn.Dense(self.num_events, dtype=jnp.float32, kernel_init=KERNEL_INIT, name="logits")(x)
+    return Outputs(audio_visual_logits=softmax_log_odds(logits))
+
+  def _features(self, x: jax.Array, name: str, train: bool) -> jax.Array:
+    """Fully connected, batch normalisation, ReLU. [B,...,I] -> [B,...,D]."""
+    x = nn.Dense(self.embedding_dim, dtype=self.dtype, kernel_init=KERNEL_INIT, name=name)(x)
+    return NormActivation(nn.relu, 1, self.axis_name, self.dtype, name=f"{name}_norm")(x, train=train)
+
+  def _image_features(self, images: jax.Array, image_mask: jax.Array, train: bool) -> jax.Array:
+    """Each image by itself. [B,N,H,W], [B,N] -> [B,N,D]."""
+    x = jnp.where(image_mask[..., None, None], images, 0.0).astype(self.dtype)
+    x = x.reshape(-1, *x.shape[2:], 1)  # [B N,H,W,1]
+    for i, (kernel_size, strides) in enumerate(zip(self.visual_kernel_sizes, self.visual_strides, strict=True)):
+      x = Conv(self.filters, kernel_size, strides, self.dtype, name=f"conv_{i}")(x)
+      x = NormActivation(nn.relu, axis_name=self.axis_name, dtype=self.dtype, name=f"conv_{i}_norm")(x, train=train)
+    x = self._features(x.reshape(*image_mask.shape, -1), "visual_features", train)
+    return jnp.where(image_mask[..., None], x, 0.0)
+
+  def _recurrent(self, x: jax.Array, name: str) -> jax.Array:
+    """The states of an LSTM. [B,T,I] -> [B,T,U]."""
+    cell = nn.OptimizedLSTMCell(self.gru_units, dtype=self.dtype, kernel_init=KERNEL_INIT, parent=None)
+    states = nn.RNN(cell, name=name)(x)
+    assert isinstance(states, jax.Array)  # the last state would come along if asked for
+    return states
+
+
+def softmax_log_odds(logits: jax.Array) -> jax.Array:
+  """Log p / (1 - p) of a softmax's probabilities: a logit less the log-sum-exp of the others. [B,E] -> [B,E]."""
+  others = jnp.where(jnp.eye(logits.shape[-1], dtype=bool), -jnp.inf, logits[:, None])
+  return logits - jax.nn.logsumexp(others, axis=-1)

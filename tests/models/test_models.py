@@ -1,0 +1,211 @@
+"""What holds for every model of the registry, and for every fusion of ATT-AVVAD."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from attavvad_jax.events import EVENTS
+from attavvad_jax.losses import binary_cross_entropies, mean_terms
+from attavvad_jax.models import MODELS, AttAvvad, build
+from attavvad_jax.models.fusion import FUSIONS
+
+# Small numbers of all that the models have; each takes the fields it has.
+_SMALL = dict(
+  embedding_dim=6,
+  filters=4,
+  gru_units=3,
+  audio_kernel_sizes=((3, 5),),
+  kernel_sizes=((3, 3),),
+  pool_bands=(5,),
+  visual_kernel_sizes=((3, 7),),
+  visual_strided_kernel_sizes=((5, 5),),
+  visual_strides=((3, 3),),
+)
+
+
+def _small(name, **fields):
+  has = MODELS[name].__dataclass_fields__
+  return build(name, **{key: value for key, value in _SMALL.items() if key in has}, **fields)
+
+
+ALL = {name: _small(name) for name in MODELS}
+WITH_FUSIONS = ALL | {f"att_avvad, {name}": _small("att_avvad", fusion=name) for name in FUSIONS if name != "attention"}
+ALL_OUTPUTS = {
+  "audio_logits": (4, 4),
+  "visual_logit": (4,),
+  "audio_visual_logits": (4, 4),
+  "audio_embeddings": (4, 4, 6),
+  "visual_embedding": (4, 6),
+  "attention": (4, 4),
+  "fused_embeddings": (4, 4, 6),
+}
+
+
+# Each program runs for moments, but takes seconds to optimise.
+_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+
+
+@pytest.fixture(scope="module")
+def inputs():
+  rng = np.random.default_rng(1)
+  mask = np.ones((4, 3), bool)
+  mask[0] = False  # no image at all
+  mask[1, 1] = False
+  return rng.normal(size=(4, 5, 12)).astype(np.float32), rng.random((4, 3, 14, 10)).astype(np.float32), mask
+
+
+@functools.cache
+def _shapes(model):
+  shapes = (jnp.zeros((4, 5, 12)), jnp.zeros((4, 3, 14, 10)), jnp.ones((4, 3), bool))
+  return jax.eval_shape(lambda: model.init(jax.random.key(0), *shapes, train=False))
+
+
+@functools.cache
+def _variables(model):
+  """Away from zeros and ones, so that no layer is an identity, and large enough for every input to be felt."""
+  rng = np.random.default_rng(0)
+
+  def noise(leaf):
+    deviation = 2.0 * np.prod(leaf.shape[:-1]) ** -0.5 if len(leaf.shape) > 1 else 0.5
+    return (deviation * rng.normal(size=leaf.shape)).astype(np.float32)
+
+  shapes = _shapes(model)
+  return {
+    "params": jax.tree.map(noise, shapes["params"]),
+    "batch_stats": jax.tree.map(lambda leaf: 0.5 + np.abs(noise(leaf)), shapes["batch_stats"]),
+  }
+
+
+@functools.partial(_jit, static_argnames=("model", "train"))
+def _apply(model, variables, *inputs, train, seed=0):
+  rngs = {"dropout": jax.random.key(seed)}
+  return model.apply(variables, *inputs, train=train, mutable=["batch_stats"], rngs=rngs)
+
+
+def _decision(outputs):
+  return outputs.audio_logits if outputs.audio_visual_logits is None else outputs.audio_visual_logits
+
+
+@pytest.mark.parametrize(
+  ("case", "outputs"),
+  [
+    ("att_avvad", {}),
+    ("att_avvad, concatenation", {"attention": None, "fused_embeddings": (4, 4, 12)}),
+    ("att_avvad, decision", {"attention": None, "fused_embeddings": None}),
+    ("att_avvad, rule", {"attention": None}),
+    ("audio_only", dict.fromkeys(set(ALL_OUTPUTS) - {"audio_logits", "audio_embeddings"})),
+    ("visual_only", dict.fromkeys(set(ALL_OUTPUTS) - {"visual_logit", "audio_visual_logits", "visual_embedding"})),
+    ("base_a", dict.fromkeys(set(ALL_OUTPUTS) - {"audio_logits"})),
+    ("base_av", dict.fromkeys(set(ALL_OUTPUTS) - {"audio_visual_logits"})),
+  ],
+)
+def test_named_outputs(inputs, case, outputs):
+  model = WITH_FUSIONS[case]
+  given = jax.eval_shape(functools.partial(model.apply, train=False), _shapes(model), *inputs)
+  shapes = {name: None if value is None else value.shape for name, value in vars(given).items()}
+  assert shapes == ALL_OUTPUTS | outputs
+
+
+@pytest.mark.parametrize("model", ALL.values(), ids=ALL)
+def test_a_masked_image_changes_nothing(inputs, model):
+  log_mel, images, mask = inputs
+  others = np.where(mask[..., None, None], images, np.float32(np.nan))
+  expected = _apply(model, _variables(model), log_mel, images, mask, train=True)
+  actual = _apply(model, _variables(model), log_mel, others, mask, train=True)
+  jax.tree.map(np.testing.assert_array_equal, actual, expected)
+
+
+@pytest.mark.parametrize("model", ALL.values(), ids=ALL)
+def test_evaluation_leaves_statistics_and_needs_no_randomness(inputs, model):
+  variables = _variables(model)
+  outputs, state = _apply(model, variables, *inputs, train=False)
+  jax.tree.map(np.testing.assert_array_equal, state["batch_stats"], variables["batch_stats"])
+  rows = np.array([2, 2, 0, 0])
+  other_batch, _ = _apply(model, variables, *(x[rows] for x in inputs), train=False)
+  np.testing.assert_allclose(_decision(outputs)[rows], _decision(other_batch), atol=1e-5)
+
+
+@pytest.mark.parametrize("model", ALL.values(), ids=ALL)
+def test_training_drops_out_by_the_key(inputs, model):
+  variables = _variables(model)
+  (first, state), (again, _), (other, _) = (_apply(model, variables, *inputs, train=True, seed=i) for i in (0, 0, 1))
+  np.testing.assert_array_equal(_decision(first), _decision(again))
+  assert np.abs(_decision(first) - _decision(other)).max() > 1e-4
+  changed = jax.tree.map(lambda a, b: bool((a != b).any()), state["batch_stats"], variables["batch_stats"])
+  assert all(jax.tree.leaves(changed))
+
+
+@pytest.mark.parametrize("model", ALL.values(), ids=ALL)
+def test_bfloat16_is_finite_and_close(inputs, model):
+  variables = _variables(model)
+  narrow = model.clone(dtype=jnp.bfloat16)
+
+  def loss(params):
+    outputs, _ = narrow.apply(
+      {**variables, "params": params},
+      *inputs,
+      train=True,
+      mutable=["batch_stats"],
+      rngs={"dropout": jax.random.key(0)},
+    )
+    return jnp.sum(_decision(outputs) ** 2), outputs
+
+  (value, outputs), gradient = _jit(jax.value_and_grad(loss, has_aux=True))(variables["params"])
+  assert np.isfinite(value)
+  assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
+  assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(gradient))
+  # Logits and attention are not rounded, embeddings are.
+  types = {name: value.dtype for name, value in vars(outputs).items() if value is not None}
+  assert types == {name: jnp.bfloat16 if "embedding" in name else jnp.float32 for name in types}
+  expected, _ = _apply(model, variables, *inputs, train=True)
+  # On average: where a unit hardly varies over the batch, its normalisation magnifies the rounding.
+  errors = np.abs(jax.nn.sigmoid(_decision(outputs)) - jax.nn.sigmoid(_decision(expected)))
+  assert 0 < errors.mean() < 0.03
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", WITH_FUSIONS)
+def test_learns_one_batch_by_heart(case):
+  """To nearly no loss, of every output that it has."""
+  model = WITH_FUSIONS[case].clone(dropout_rate=0.0)
+  rng = np.random.default_rng(1)
+  log_mel = rng.normal(size=(8, 5, 12)).astype(np.float32)
+  images = rng.random((8, 3, 14, 10)).astype(np.float32)
+  mask, labels = np.ones((8, 3), bool), np.arange(8) % len(EVENTS)
+  variables = _jit(lambda key: model.init(key, log_mel, images, mask, train=False))(jax.random.key(0))
+  optimiser = optax.adam(0.03)
+
+  @_jit
+  def step(params, state):
+    def loss(params):
+      outputs, _ = model.apply(
+        {**variables, "params": params}, log_mel, images, mask, train=True, mutable=["batch_stats"]
+      )
+      terms = mean_terms(binary_cross_entropies(outputs, labels, mask, np.ones(8, bool)))
+      return sum(terms.values()) / len(terms)
+
+    value, gradient = jax.value_and_grad(loss)(params)
+    changes, state = optimiser.update(gradient, state)
+    return optax.apply_updates(params, changes), state, value
+
+  params, state = variables["params"], optimiser.init(variables["params"])
+  values = []
+  for _ in range(150):
+    params, state, value = step(params, state)
+    values.append(float(value))
+  assert values[0] > 0.4
+  assert values[-1] < 0.05
+
+
+def test_registry_names_what_it_has():
+  assert build("att_avvad", filters=8) == AttAvvad(filters=8)
+  with pytest.raises(
+    ValueError, match="'att_avad'; expected one of att_avvad, audio_only, visual_only, base_a, base_av"
+  ):
+    build("att_avad")
+  with pytest.raises(ValueError, match=r"no field filter;.* filters"):
+    build("att_avvad", filter=8)
