@@ -10,6 +10,7 @@ from attavvad_jax.clock import Clock
 from attavvad_jax.datasets.records import DataSpec
 from attavvad_jax.events import Smoothing
 from attavvad_jax.features.augmentation import Augmentation
+from attavvad_jax.loss_weights import LossWeights, from_name
 from attavvad_jax.media import Crop
 from attavvad_jax.models import build
 
@@ -24,6 +25,7 @@ KEYS = (
   "learning_rate",
   "loss_weights",
   "audio_targets",
+  "transfer",
   "augmentation",
   "checkpoint_every_steps",
   "log_every_steps",
@@ -65,6 +67,14 @@ def model(config: Mapping[str, Any]) -> nn.Module:
   return build(fields.pop("name"), **fields)
 
 
+def loss_weights(config: Mapping[str, Any]) -> LossWeights:
+  """The function that gives the nine weights."""
+  try:
+    return from_name(config["loss_weights"])
+  except ValueError as error:
+    raise ValueError(f"config.{error}") from error
+
+
 def augmentation(config: Mapping[str, Any]) -> Augmentation:
   """What training changes in its batches."""
   return _fill(Augmentation, config["augmentation"], "augmentation")
@@ -76,6 +86,27 @@ def audio_targets(config: Mapping[str, Any]) -> str:
   if value not in (PERFORMER, ANY_VOICE):
     raise ValueError(f"config.audio_targets is {value!r}; expected {PERFORMER} or {ANY_VOICE}")
   return value
+
+
+@dataclasses.dataclass(frozen=True)
+class Transfer:
+  """What a run starts from.
+
+  Attributes:
+    checkpoint: of which all that fits is loaded, as `checkpoints.find_checkpoint` takes it; None to start from nothing.
+    freeze: paths of parameters or modules that stay as they are.
+  """
+
+  checkpoint: str | None = None
+  freeze: tuple[str, ...] = ()
+
+
+def transfer(config: Mapping[str, Any]) -> Transfer:
+  """What a run starts from."""
+  found = _fill(Transfer, config["transfer"], "transfer")
+  if isinstance(found.freeze, str):
+    raise ValueError(f"config.transfer.freeze is {found.freeze!r}; expected a tuple of paths")
+  return found
 
 
 def _fill(cls: type[T], values: Mapping[str, Any], where: str) -> T:

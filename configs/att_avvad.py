@@ -22,11 +22,15 @@ def get_config() -> ml_collections.ConfigDict:
   config.batch_size = 64
   config.num_epochs = 100
   config.learning_rate = 1e-3
-  # Eq. 2: lambda_1..4, lambda_5 and lambda_6..9 (Table 1).
-  config.loss_weights = dict(audio=1.0, visual=1.0, audio_visual=1.0)
+  # Eq. 2's lambda_1..4, lambda_5 and lambda_6..9 as Table 1 writes them, audio/visual/audio-visual; or "uncertainty",
+  # "dynamic_average", "grad_norm", or "package.module:function" that gives a function of attavvad_jax.loss_weights.
+  config.loss_weights = "1/1/1"
   # Whose voice the audio branch learns to tell: that of the "performer" (Section 2.1) or of "any_voice", where the data
   # set has labels of both.
   config.audio_targets = "performer"
+  # A run, or a checkpoint, of which all parameters that fit are loaded at the start; and paths of parameters that
+  # training leaves alone, such as "audio/block_0".
+  config.transfer = dict(checkpoint=ml_collections.config_dict.placeholder(str), freeze=())
   # Fields of attavvad_jax.features.augmentation.Augmentation; 0 is off. The paper has none.
   config.augmentation = dict(
     gain_db=0.0,

@@ -150,12 +150,13 @@ def _network(form: str, kind: str, size: tuple[int, int], batch_size: int) -> Ru
   batch = {key: jax.numpy.asarray(value) for key, value in arrays.items()}
   network: nn.Module = AttAvvad(dropout_rate=0.0)
   optimiser = optax.adam(1e-3)
-  state = create_state(network, optimiser, batch, clock, seed=0)
+  state = create_state(network, optimiser, per_group(), batch, clock, seed=0)
   if form == "separate":
     config = AttAvvad(dropout_rate=0.0)
     variables = separate_variables(config, state.variables)
     network = SeparateForm(config)
-    state = TrainState(state.step, variables["params"], variables["batch_stats"], optimiser.init(variables["params"]))
+    params = variables["params"]
+    state = TrainState(state.step, params, variables["batch_stats"], optimiser.init(params), state.loss_weights)
   if kind == "inference":
     infer = jax.jit(functools.partial(predict, model=network, clock=clock))
     return lambda: jax.block_until_ready(infer(state.variables, batch))
@@ -204,6 +205,7 @@ def _untrained_checkpoint(folder: Path) -> Path:
   import orbax.checkpoint as ocp
 
   from attavvad_jax.datasets.records import DataSpec
+  from attavvad_jax.loss_weights import per_group
   from attavvad_jax.media import Crop
   from attavvad_jax.models import build
   from attavvad_jax.training.step import create_state
@@ -214,7 +216,7 @@ def _untrained_checkpoint(folder: Path) -> Path:
     "images": np.zeros((1, spec.clock.images_per_block, *_SMALL), np.uint8),
     "image_mask": np.ones((1, spec.clock.images_per_block), bool),
   }
-  state = create_state(build("att_avvad"), optax.adam(1e-3), batch, spec.clock, seed=0)
+  state = create_state(build("att_avvad"), optax.adam(1e-3), per_group(), batch, spec.clock, seed=0)
   path = folder / "checkpoint" / "0"
   with ocp.StandardCheckpointer() as checkpointer:
     checkpointer.save(path / "variables", jax.tree.map(np.asarray, state.variables))

@@ -1,4 +1,4 @@
-"""Checkpoints that are enough: parameters, statistics, optimiser, data position, config, clock and label map.
+"""Checkpoints that are enough: parameters, statistics, optimiser, loss weights, data position, config, clock, labels.
 
 A run keeps two: `last`, to go on from, and `best` on validation, to use. Orbax writes each aside and renames it, so
 that one killed in mid-save leaves the one before it intact.
@@ -14,6 +14,11 @@ import orbax.checkpoint as ocp
 
 from attavvad_jax.checkpoints import check_fit, read_meta
 from attavvad_jax.training.step import TrainState
+
+
+def has_last(workdir: str | Path) -> bool:
+  """Whether a run has a checkpoint to go on from; creates nothing."""
+  return any(child.name.isdigit() for child in (Path(workdir) / "checkpoints" / "last").glob("*"))
 
 
 class Checkpoints:
@@ -40,7 +45,7 @@ class Checkpoints:
     """Writes `last` or `best`; returns when it is committed."""
     items = ocp.args.Composite(
       variables=ocp.args.StandardSave(state.variables),
-      optimiser=ocp.args.StandardSave({"step": state.step, "optimiser": state.optimiser}),
+      optimiser=ocp.args.StandardSave(_rest(state)),
       data=grain.checkpoint.CheckpointSave(iterator),
       meta=ocp.args.JsonSave(dict(meta)),
     )
@@ -54,21 +59,31 @@ class Checkpoints:
     folder = manager.directory / str(step)
     abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, state)
     check_fit(folder, abstract.variables)
-    restored = manager.restore(
-      step,
-      args=ocp.args.Composite(
-        variables=ocp.args.StandardRestore(abstract.variables),
-        optimiser=ocp.args.StandardRestore({"step": abstract.step, "optimiser": abstract.optimiser}),
-        data=grain.checkpoint.CheckpointRestore(iterator),
-      ),
+    items = ocp.args.Composite(
+      variables=ocp.args.StandardRestore(abstract.variables),
+      optimiser=ocp.args.StandardRestore(_rest(abstract)),
+      data=grain.checkpoint.CheckpointRestore(iterator),
     )
+    try:
+      restored = manager.restore(step, args=items)
+    except ValueError as error:
+      raise ValueError(
+        f"{folder}: optimiser or loss weights remember other things than these ({str(error).splitlines()[0]}); restore "
+        "what config.loss_weights names to what it was, or use another --workdir"
+      ) from error
     return TrainState(
       restored.optimiser["step"],
       restored.variables["params"],
       restored.variables["batch_stats"],
       restored.optimiser["optimiser"],
+      restored.optimiser["loss_weights"],
     )
 
   def close(self) -> None:
     for manager in self._managers.values():
       manager.close()
+
+
+def _rest(state: TrainState) -> dict[str, Any]:
+  """What a run needs to go on beside the variables and the position in the data."""
+  return {"step": state.step, "optimiser": state.optimiser, "loss_weights": state.loss_weights}

@@ -4,9 +4,74 @@ from collections.abc import Mapping
 import json
 from pathlib import Path
 
+from flax import struct
+import jax
+import jax.numpy as jnp
 from tensorboardX import SummaryWriter
 
 from attavvad_jax.files import write_text
+from attavvad_jax.loss_weights import Weights
+from attavvad_jax.losses import Terms
+from attavvad_jax.training.step import StepLog
+
+_NO_STEP = jnp.iinfo(jnp.int32).max
+
+
+@struct.dataclass
+class Interval:
+  """What the steps between two lines of the log found, added up; it stays on the device until `figures` asks for it.
+
+  Attributes:
+    terms: the losses.
+    weighted: the sum of each of them times its weight at each step.
+    weights: of each of the nine, added up over the steps.
+    steps: how many there are, int32 [].
+    first_bad_step: of those whose total was not finite the first, or the largest int32, int32 [].
+  """
+
+  terms: Terms
+  weighted: dict[str, jax.Array]
+  weights: Weights
+  steps: jax.Array
+  first_bad_step: jax.Array
+
+  @classmethod
+  def of(cls, found: StepLog, step: jax.Array | int) -> "Interval":
+    """A single step, by its number."""
+    weighted = {name: found.weights[name] * total for name, total in found.terms.sums.items()}
+    bad = jnp.where(jnp.isfinite(found.total), _NO_STEP, jnp.asarray(step, jnp.int32))
+    return cls(found.terms, weighted, found.weights, jnp.ones((), jnp.int32), bad)
+
+  def __add__(self, other: "Interval") -> "Interval":
+    added = jax.tree.map(jnp.add, self, other)
+    return added.replace(first_bad_step=jnp.minimum(self.first_bad_step, other.first_bad_step))
+
+  @property
+  def diverged_at(self) -> int | None:
+    """The first step whose total was not finite, or None."""
+    step = int(self.first_bad_step)
+    return None if step == _NO_STEP else step
+
+
+def figures(interval: Interval) -> dict[str, float]:
+  """The losses, their weights as `weight_<term>`, and the total of an interval.
+
+  A loss is the mean over the blocks that counted, NaN where none did. Its weight is the mean over the steps, each
+  counted by the loss that it met, so that loss times weight is the mean weighted loss; a weight that does not change is
+  itself. The total is the sum of these products: Eq. 2 of the figures beside it. The weight of a term that has no loss,
+  or one of 0, is the mean over the steps.
+  """
+  interval = jax.device_get(interval)
+  losses: dict[str, float] = {}
+  weights = {name: float(weight) / int(interval.steps) for name, weight in interval.weights.items()}
+  total = 0.0
+  for name, sums in interval.terms.sums.items():
+    count = float(interval.terms.counts[name])
+    losses[name] = float(sums) / count if count else float("nan")
+    if sums:
+      weights[name] = float(interval.weighted[name]) / float(sums)
+      total += weights[name] * losses[name]
+  return {**losses, **{f"weight_{name}": weight for name, weight in weights.items()}, "total": total}
 
 
 class RunLog:

@@ -1,6 +1,7 @@
 """The training loop: fetches, steps, logs, validates and saves. Everything that computes is elsewhere."""
 
 from collections.abc import Mapping
+import dataclasses
 import functools
 import importlib.metadata
 import json
@@ -8,8 +9,9 @@ from pathlib import Path
 import time
 from typing import Any
 
+from flax import linen as nn
+import grain
 import jax
-import jax.numpy as jnp
 import optax
 from tqdm import tqdm
 
@@ -17,18 +19,105 @@ from attavvad_jax import __version__
 from attavvad_jax import config as config_lib
 from attavvad_jax.datasets.loader import PreparedData, training_batches
 from attavvad_jax.datasets.records import AUDIO
-from attavvad_jax.detection.predict import Predict, predict
+from attavvad_jax.detection.predict import BlockScores, Predict, predict
 from attavvad_jax.evaluation.protocols import PAPER
 from attavvad_jax.evaluation.split import OUTPUTS, evaluate_outputs, score_recordings
+from attavvad_jax.events import Timeline
+from attavvad_jax.features.augmentation import Augmentation
 from attavvad_jax.files import write_text
-from attavvad_jax.loss_weights import per_group
-from attavvad_jax.losses import Terms, mean_terms
-from attavvad_jax.training.checkpoints import Checkpoints
-from attavvad_jax.training.logs import RunLog
-from attavvad_jax.training.step import create_state, train_step
+from attavvad_jax.loss_weights import LossWeights
+from attavvad_jax.training.checkpoints import Checkpoints, has_last
+from attavvad_jax.training.logs import Interval, RunLog, figures
+from attavvad_jax.training.step import Batch, StepLog, TrainState, create_state, train_step
+from attavvad_jax.training.transfer import describe, freeze, frozen_parameters, load_matching
 
 # Keys of the config that may differ when a run goes on.
 _MAY_CHANGE = ("num_epochs", "log_every_steps")
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+  """What a config describes, read and checked.
+
+  Attributes:
+    config: plain values, as JSON gives them back.
+    data: the prepared data set.
+    model: the network.
+    transfer: what it starts from.
+    optimiser: of its parameters.
+    loss_weights: the function that gives the nine weights.
+    augmentation: what is changed in the batches.
+    audio_label: the entry of a batch that the audio branch learns.
+    num_steps: of the whole training.
+  """
+
+  config: dict[str, Any]
+  data: PreparedData
+  model: nn.Module
+  transfer: config_lib.Transfer
+  optimiser: optax.GradientTransformation
+  loss_weights: LossWeights
+  augmentation: Augmentation
+  audio_label: str
+  num_steps: int
+
+  def open_batches(self) -> grain.DatasetIterator:
+    """This process's share of the training batches, from the first."""
+    shard = (jax.process_index(), jax.process_count())
+    return training_batches(self.data, "train", self.config["batch_size"], self.config["seed"], shard=shard)
+
+  def create_state(self, batch: Batch) -> TrainState:
+    """A fresh state for batches shaped like `batch`."""
+    return create_state(self.model, self.optimiser, self.loss_weights, batch, self.data.spec.clock, self.config["seed"])
+
+  def load_transfer(self, state: TrainState) -> tuple[TrainState, str]:
+    """A fresh state with what fits of `config.transfer.checkpoint`, and what that was, to be read; "" where none is."""
+    if self.transfer.checkpoint is None:
+      return state, ""
+    state, loaded = load_matching(state, self.transfer.checkpoint)
+    return state, describe(loaded, frozen_parameters(state.params, self.transfer.freeze))
+
+  def step(self, state: TrainState, batch: Batch, **changes: Any) -> tuple[TrainState, StepLog]:
+    """`train_step` of this setup, but for the `changes`: pure, to be jitted by the caller."""
+    options: dict[str, Any] = dict(
+      model=self.model,
+      optimiser=self.optimiser,
+      loss_weights=self.loss_weights,
+      clock=self.data.spec.clock,
+      seed=self.config["seed"],
+      augmentation=self.augmentation,
+      audio_label=self.audio_label,
+    )
+    return train_step(state, batch, **{**options, **changes})
+
+  def predict(self, variables: Any, batch: Batch) -> BlockScores:
+    """Scores of a batch: pure, to be jitted by the caller."""
+    return predict(variables, batch, model=self.model, clock=self.data.spec.clock)
+
+
+def set_up(config: Mapping[str, Any]) -> Setup:
+  """Reads all of a config and writes nothing, so that a value that cannot be leaves nothing behind.
+
+  Raises:
+    ValueError: the config cannot be used or does not fit the data.
+  """
+  config = _plain(config)
+  config_lib.check_keys(config)
+  data = _open_data(config)
+  config_lib.smoothing(config)
+  transfer = config_lib.transfer(config)
+  steps_per_epoch = len(data.source("train")) // config["batch_size"]
+  return Setup(
+    config=config,
+    data=data,
+    model=config_lib.model(config),
+    transfer=transfer,
+    optimiser=freeze(optax.adam(config["learning_rate"]), transfer.freeze),
+    loss_weights=config_lib.loss_weights(config),
+    augmentation=config_lib.augmentation(config),
+    audio_label=_audio_label(data, config),
+    num_steps=round(config["num_epochs"] * steps_per_epoch),
+  )
 
 
 def train(config: Mapping[str, Any], workdir: str | Path) -> Path:
@@ -36,6 +125,7 @@ def train(config: Mapping[str, Any], workdir: str | Path) -> Path:
 
   The workdir receives config.json, log.jsonl, tensorboard/ and checkpoints/{last,best}; `best` is the checkpoint with
   the highest event-based F on the split "validation" (the paper's protocol, audio-visual output), the first of equals.
+  What a fresh run takes from another's checkpoint is printed and written to transfer.txt; one that goes on takes none.
 
   Args:
     config: plain values with the keys of `configs/att_avvad.py`.
@@ -47,35 +137,19 @@ def train(config: Mapping[str, Any], workdir: str | Path) -> Path:
   Raises:
     ValueError: the config cannot be used, does not fit the data or the run in the workdir, or the loss is not finite.
   """
-  config = _plain(config)
-  config_lib.check_keys(config)
   workdir = Path(workdir)
-  data = _open_data(config)
-  model = config_lib.model(config)
-  optimiser = optax.adam(config["learning_rate"])
-  clock = data.spec.clock
-  # All of the config is read before the workdir is claimed, so that a value that cannot be leaves nothing behind.
-  config_lib.smoothing(config)
-  loss_weights = per_group(**config["loss_weights"])
-  augmentation = config_lib.augmentation(config)
-  audio_label = _audio_label(data, config)
-
-  open_batches = functools.partial(
-    training_batches,
-    data,
-    "train",
-    config["batch_size"],
-    config["seed"],
-    shard=(jax.process_index(), jax.process_count()),
-  )
-  batches = open_batches()
-  steps_per_epoch = len(data.source("train")) // config["batch_size"]
-  num_steps = round(config["num_epochs"] * steps_per_epoch)
-  _claim_workdir(workdir, config)
-
+  setup = set_up(config)
+  config, num_steps = setup.config, setup.num_steps
+  batches = setup.open_batches()
   # The first batch only gives the shapes; its iterator is a second one, so that no block is skipped.
-  example = next(open_batches())
-  state = create_state(model, optimiser, example, clock, config["seed"])
+  example = next(setup.open_batches())
+  state = setup.create_state(example)
+  state, transferred = (state, "") if has_last(workdir) else setup.load_transfer(state)
+  claim_workdir(workdir, config)
+  if transferred:
+    print(transferred)
+    write_text(workdir / "transfer.txt", transferred + "\n")
+
   checkpoints = Checkpoints(workdir)
   if checkpoints.latest_step() is not None:
     state = checkpoints.restore_last(state, batches)
@@ -83,45 +157,36 @@ def train(config: Mapping[str, Any], workdir: str | Path) -> Path:
   best = checkpoints.best_meta()
   best_f = best["validation"]["f"] if best else None
 
-  advance = jax.jit(
-    functools.partial(
-      train_step,
-      model=model,
-      optimiser=optimiser,
-      loss_weights=loss_weights,
-      clock=clock,
-      seed=config["seed"],
-      augmentation=augmentation,
-      audio_label=audio_label,
-    ),
-    donate_argnums=0,
-  )
-  predict_batch = jax.jit(functools.partial(predict, model=model, clock=clock))
+  advance = jax.jit(setup.step, donate_argnums=0)
+  accumulate = jax.jit(lambda interval, found, step: interval + Interval.of(found, step))
+  predict_batch = jax.jit(setup.predict)
   log = RunLog(workdir, step)
   progress = tqdm(total=num_steps, initial=step, desc="training", unit="step", disable=step >= num_steps)
-  interval = _Interval()
+  interval, started_s = None, time.monotonic()
   try:
     while step < num_steps:
-      state, terms, total = advance(state, next(batches))
+      state, found = advance(state, next(batches))
       step += 1
-      interval.add(terms, total, step)
+      interval = Interval.of(found, step) if interval is None else accumulate(interval, found, step)
       checkpoint_due = step % config["checkpoint_every_steps"] == 0 or step == num_steps
       if step % config["log_every_steps"] == 0 or checkpoint_due:
-        figures = interval.figures(config["batch_size"])
-        interval = _Interval()
-        log.write(step, "train", figures)
-        progress.set_postfix_str(f"loss {figures['total']:.3f}, {figures['blocks_per_s']:.0f} blocks/s", refresh=False)
+        check_finite(interval)
+        blocks = config["batch_size"] * int(interval.steps)
+        line = {**figures(interval), "blocks_per_s": blocks / (time.monotonic() - started_s)}
+        interval, started_s = None, time.monotonic()
+        log.write(step, "train", line)
+        progress.set_postfix_str(f"loss {line['total']:.3f}, {line['blocks_per_s']:.0f} blocks/s", refresh=False)
         progress.update(step - progress.n)
       if checkpoint_due:
-        validation = _validate(functools.partial(predict_batch, state.variables), data, config)
+        validation = validate(functools.partial(predict_batch, state.variables), setup.data, config)
         log.write(step, "validation", validation)
-        meta = _meta(config, data, step, validation)
+        meta = run_meta(config, setup.data, step, validation)
         if validation and (best_f is None or validation["f"] > best_f):
           best_f = validation["f"]
           checkpoints.save("best", state, batches, meta)
         # Last, so that a run killed between the two finds its best again when it goes on.
         checkpoints.save("last", state, batches, meta)
-        interval = _Interval()
+        started_s = time.monotonic()
   finally:
     progress.close()
     log.close()
@@ -129,46 +194,27 @@ def train(config: Mapping[str, Any], workdir: str | Path) -> Path:
   return workdir
 
 
-class _Interval:
-  """Losses and time between two lines of the log; the losses stay on the device until they are asked for."""
-
-  def __init__(self):
-    self._start_s = time.monotonic()
-    self._steps = 0
-    self._terms: Terms | None = None
-    self._total = jnp.zeros(())
-    self._first_bad = jnp.full((), jnp.iinfo(jnp.int32).max, jnp.int32)
-
-  def add(self, terms: Terms, total: jax.Array, step: int) -> None:
-    self._terms = terms if self._terms is None else jax.tree.map(jnp.add, self._terms, terms)
-    self._total = self._total + total
-    self._first_bad = jnp.where(jnp.isfinite(total), self._first_bad, jnp.minimum(self._first_bad, step))
-    self._steps += 1
-
-  def figures(self, batch_size: int) -> dict[str, float]:
-    """Mean losses, mean total and speed of the interval.
-
-    Raises:
-      ValueError: a loss was not finite; names the first step.
-    """
-    assert self._terms is not None
-    first_bad = int(self._first_bad)
-    if first_bad != jnp.iinfo(jnp.int32).max:
-      raise ValueError(
-        f"the loss is not finite at step {first_bad}; the last checkpoint is of before: lower config.learning_rate and "
-        "start again"
-      )
-    figures = {name: float(value) for name, value in mean_terms(self._terms).items()}
-    figures["total"] = float(self._total) / self._steps
-    figures["blocks_per_s"] = batch_size * self._steps / (time.monotonic() - self._start_s)
-    return figures
+def check_finite(interval: Interval) -> None:
+  """Raises a ValueError where a loss was not finite; names the first step."""
+  if (step := interval.diverged_at) is not None:
+    raise ValueError(
+      f"the loss is not finite at step {step}; the last checkpoint is of before: lower config.learning_rate and start "
+      "again"
+    )
 
 
-def _validate(predict_batch: Predict, data: PreparedData, config: Mapping[str, Any]) -> dict[str, float]:
+def validate(predict_batch: Predict, data: PreparedData, config: Mapping[str, Any]) -> dict[str, float]:
   """Event-based figures of the outputs on the validation split; empty if the data set has none."""
   if "validation" not in data.splits:
     return {}
   recordings = score_recordings(predict_batch, data, "validation", config["batch_size"])
+  return validation_figures(recordings, data, config)
+
+
+def validation_figures(
+  recordings: Mapping[str, tuple[Timeline, BlockScores]], data: PreparedData, config: Mapping[str, Any]
+) -> dict[str, float]:
+  """Event-based figures of the outputs on recordings that were scored; `f`, of the main one, tells what is best."""
   scores = evaluate_outputs(recordings, data, config_lib.smoothing(config), PAPER)
   main = next(output for output in OUTPUTS if output in scores)
   overall = scores[main].event_based["overall"]
@@ -197,8 +243,8 @@ def _audio_label(data: PreparedData, config: Mapping[str, Any]) -> str:
   return "audio_label"
 
 
-def _claim_workdir(workdir: Path, config: dict[str, Any]) -> None:
-  """Writes config.json, or refuses a workdir that holds a run of another configuration."""
+def check_workdir(workdir: Path, config: dict[str, Any]) -> None:
+  """Refuses a workdir that holds a run of another configuration."""
   path = workdir / "config.json"
   if path.exists():
     found = json.loads(path.read_text(encoding="utf-8"))["config"]
@@ -207,11 +253,17 @@ def _claim_workdir(workdir: Path, config: dict[str, Any]) -> None:
       raise ValueError(
         f"{workdir}: holds a run with other values of {', '.join(different)}; use another --workdir or remove it"
       )
+
+
+def claim_workdir(workdir: Path, config: dict[str, Any]) -> None:
+  """Writes config.json, or refuses as `check_workdir`."""
+  check_workdir(workdir, config)
   workdir.mkdir(parents=True, exist_ok=True)
-  write_text(path, json.dumps({"config": config, "versions": _versions()}, indent=2) + "\n")
+  write_text(workdir / "config.json", json.dumps({"config": config, "versions": _versions()}, indent=2) + "\n")
 
 
-def _meta(config: dict[str, Any], data: PreparedData, step: int, validation: dict[str, float]) -> dict[str, Any]:
+def run_meta(config: dict[str, Any], data: PreparedData, step: int, validation: dict[str, float]) -> dict[str, Any]:
+  """What a checkpoint says of itself."""
   return {
     "config": config,
     "spec": data.spec.to_dict(),

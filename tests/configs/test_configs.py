@@ -11,8 +11,10 @@ import pytest
 from attavvad_jax import config as config_lib
 from attavvad_jax.detection.detector import Detector
 from attavvad_jax.features.augmentation import Augmentation
+from attavvad_jax.losses import TERMS
+from attavvad_jax.reports.curves import weights_of_function
 from attavvad_jax.training import loop
-from configs import att_avvad
+from configs import att_avvad, curriculum
 
 CONFIGS = sorted(path.stem for path in (Path(__file__).parents[2] / "configs").glob("*.py") if path.stem != "__init__")
 
@@ -32,7 +34,8 @@ def test_shipped_config_trains_and_detects(name, tmp_path, prepared_path):
     "images": np.zeros((2, 3, 32, 32), np.uint8),
     "image_mask": np.zeros((2, 3), bool),
   }
-  scores = np.asarray(detector.predict(batch).audio_visual)
+  predicted = detector.predict(batch)
+  scores = np.asarray(predicted.audio if predicted.audio_visual is None else predicted.audio_visual)
   assert scores.shape == (2, 4)
   assert ((scores >= 0) & (scores <= 1)).all()
 
@@ -46,6 +49,8 @@ def test_shipped_config_declares_what_the_package_reads(name):
   assert config_lib.audio_targets(config) == "performer"
   assert config_lib.data_spec(config).clock.frames_per_block == 15
   assert config_lib.model(config) is not None
+  assert config_lib.loss_weights(config) is not None
+  assert config_lib.transfer(config) == config_lib.Transfer()
 
 
 def test_the_papers_configuration_has_no_augmentation():
@@ -55,6 +60,23 @@ def test_the_papers_configuration_has_no_augmentation():
 def test_audio_targets_that_do_not_exist_are_refused():
   with pytest.raises(ValueError, match=r"config.audio_targets is 'everyone'; expected performer or any_voice"):
     config_lib.audio_targets({"audio_targets": "everyone"})
+
+
+def test_loss_weights_of_another_kind_are_refused():
+  with pytest.raises(ValueError, match=r"config.loss_weights is '1:1'"):
+    config_lib.loss_weights({"loss_weights": "1:1"})
+
+
+def test_a_path_to_freeze_that_is_no_tuple_is_refused():
+  with pytest.raises(ValueError, match=r"config.transfer.freeze is 'audio'; expected a tuple of paths"):
+    config_lib.transfer({"transfer": {"checkpoint": None, "freeze": "audio"}})
+
+
+def test_the_curriculum_hears_first_then_sees_then_does_both():
+  _, weights = weights_of_function(curriculum.audio_then_visual_then_joint(), 1500)
+  for first, groups in ((0, (1, 0, 0)), (500, (0, 1, 0)), (1000, (1, 1, 1))):
+    for step in (first, first + 499):
+      assert [weights[name][step] for name in TERMS] == [groups[0]] * 4 + [groups[1]] + [groups[2]] * 4
 
 
 def test_a_misspelt_augmentation_is_refused():

@@ -8,15 +8,16 @@ import pytest
 
 from attavvad_jax.checkpoints import find_checkpoint, read_meta, restore_variables
 from attavvad_jax.datasets.loader import training_batches
+from attavvad_jax.loss_weights import per_group, uncertainty
 from attavvad_jax.training.checkpoints import Checkpoints
 from attavvad_jax.training.step import TrainState
 
 
 def _state(step, width=3, seed=0):
   params = {"dense": {"kernel": jax.random.normal(jax.random.key(seed), (2, width)), "bias": jnp.zeros(width)}}
-  return TrainState(
-    jnp.asarray(step, jnp.int32), params, {"norm": {"mean": jnp.ones(width)}}, optax.adam(1e-3).init(params)
-  )
+  statistics, optimiser = {"norm": {"mean": jnp.ones(width)}}, optax.adam(1e-3).init(params)
+  learned = uncertainty().init().replace(log_variances=jnp.full(9, float(step)))
+  return TrainState(jnp.asarray(step, jnp.int32), params, statistics, optimiser, learned)
 
 
 @pytest.fixture
@@ -39,6 +40,16 @@ def test_restored_state_and_data_position_are_those_saved(saved, prepared):
   state = checkpoints.restore_last(_state(0), batches)
   jax.tree.map(np.testing.assert_array_equal, state, _state(5, seed=5))
   np.testing.assert_array_equal(next(batches)["waveform"], expected_batch["waveform"])
+  checkpoints.close()
+
+
+def test_loss_weights_that_remember_other_things_are_refused(saved, prepared):
+  """A function by the same name in the config may have been changed."""
+  workdir, _ = saved
+  checkpoints = Checkpoints(workdir)
+  batches = training_batches(prepared, "train", 8, seed=1)
+  with pytest.raises(ValueError, match="optimiser or loss weights remember other things than these"):
+    checkpoints.restore_last(_state(0).replace(loss_weights=per_group().init()), batches)
   checkpoints.close()
 
 

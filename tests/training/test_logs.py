@@ -1,6 +1,12 @@
 import json
 
-from attavvad_jax.training.logs import RunLog
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from attavvad_jax.losses import Terms
+from attavvad_jax.training.logs import Interval, RunLog, figures
+from attavvad_jax.training.step import StepLog
 
 
 def _lines(workdir):
@@ -32,3 +38,39 @@ def test_tensorboard_files_are_written(tmp_path):
   log.write(1, "train", {"total": 1.0})
   log.close()
   assert list((tmp_path / "tensorboard").glob("events.out.tfevents.*"))
+
+
+def _found(sums, counts, weights, total=0.0):
+  """A step of a model with two terms; the weight of `lacking` meets none."""
+  a, b = ({"a": jnp.asarray(x), "b": jnp.asarray(y)} for x, y in (sums, counts))
+  return StepLog(
+    Terms(a, b),
+    {**dict(zip("ab", map(jnp.asarray, weights), strict=True)), "lacking": jnp.asarray(3.0)},
+    jnp.asarray(total),
+  )
+
+
+def test_an_interval_by_hand():
+  interval = Interval.of(_found((4.0, 6.0), (8.0, 8.0), (1.0, 0.5)), 1)
+  interval = interval + Interval.of(_found((2.0, 3.0), (8.0, 4.0), (0.25, 0.5)), 2)
+  # a: mean 6 / 16, weighted (4 + 0.5) / 16. b: mean 9 / 12, weighted 0.5 of it.
+  found = figures(interval)
+  assert found == pytest.approx(
+    {"a": 0.375, "b": 0.75, "weight_a": 0.75, "weight_b": 0.5, "weight_lacking": 3.0, "total": 0.28125 + 0.375}
+  )
+  assert found["total"] == pytest.approx(found["a"] * found["weight_a"] + found["b"] * found["weight_b"], rel=1e-12)
+  assert interval.diverged_at is None
+
+
+def test_a_term_that_was_not_counted_has_no_loss_and_the_mean_of_its_weights():
+  interval = Interval.of(_found((4.0, 0.0), (8.0, 0.0), (1.0, 0.5)), 1)
+  found = figures(interval + Interval.of(_found((4.0, 0.0), (8.0, 0.0), (1.0, 1.0)), 2))
+  assert np.isnan(found["b"])
+  assert (found["weight_b"], found["total"]) == (0.75, 0.5)
+
+
+def test_an_interval_knows_the_first_step_that_was_not_finite():
+  steps = [
+    Interval.of(_found((1.0, 1.0), (1.0, 1.0), (1.0, 1.0), total), i) for i, total in enumerate([0, np.inf, np.nan])
+  ]
+  assert (steps[0] + steps[2] + steps[1]).diverged_at == 1

@@ -1,11 +1,16 @@
 import json
+import shutil
 
 import jax
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 from tiny import tiny_config
 
+from attavvad_jax import config as config_lib
 from attavvad_jax.checkpoints import find_checkpoint, read_meta
+from attavvad_jax.loss_weights import per_group
+from attavvad_jax.losses import TERMS
 from attavvad_jax.training import loop
 from attavvad_jax.training.logs import RunLog
 
@@ -13,8 +18,9 @@ pytestmark = pytest.mark.slow
 
 
 def _config(data, **changes):
-  """With augmentation of every kind, so that resuming is tested with all that is drawn."""
-  config = tiny_config(data, **changes)
+  """With augmentation of every kind and weights that learn, so that resuming is tested with all that there is."""
+  config = tiny_config(data, loss_weights="grad_norm")
+  config.update(changes)
   config.augmentation.update(
     dict(
       gain_db=6.0,
@@ -25,8 +31,7 @@ def _config(data, **changes):
       contrast_fraction=0.1,
       shift_fraction=0.1,
       flip_probability=0.5,
-      # Batches that count differently often have a mean of means that is no mean of all: no images are dropped here.
-      drop_images_probability=0.0,
+      drop_images_probability=0.3,  # so that batches count differently often
       drop_sound_probability=0.1,
     )
   )
@@ -35,11 +40,13 @@ def _config(data, **changes):
 
 def _arrays(workdir):
   """Every array of the run's last checkpoint."""
-  import orbax.checkpoint as ocp
-
   folder = find_checkpoint(workdir / "checkpoints" / "last")
+  return [_restore(folder / item) for item in ("variables", "optimiser")]
+
+
+def _restore(item):
   with ocp.StandardCheckpointer() as checkpointer:
-    return [checkpointer.restore(folder / item) for item in ("variables", "optimiser")]
+    return checkpointer.restore(item)
 
 
 @pytest.fixture(scope="module")
@@ -67,14 +74,15 @@ def test_interrupted_run_ends_bit_for_bit_like_an_uninterrupted_one(tmp_path, pr
   jax.tree.map(np.testing.assert_array_equal, _arrays(tmp_path), _arrays(finished))
 
 
-def test_log_has_the_nine_losses_and_their_weighted_sum(finished):
+def test_logged_losses_times_logged_weights_add_up_to_the_logged_total(finished):
   lines = [json.loads(line) for line in (finished / "log.jsonl").read_text().splitlines()]
   train = [line for line in lines if line["split"] == "train"]
   assert [line["step"] for line in train] == [2, 4, 5, 6, 8, 10, 12]
-  nine = [name for name in train[0] if name not in ("step", "split", "total", "blocks_per_s")]
-  assert len(nine) == 9
   for line in train:
-    np.testing.assert_allclose(sum(line[name] for name in nine), line["total"], rtol=1e-5)
+    assert set(line) == {"step", "split", "total", "blocks_per_s", *TERMS, *(f"weight_{name}" for name in TERMS)}
+    np.testing.assert_allclose(sum(line[name] * line[f"weight_{name}"] for name in TERMS), line["total"], rtol=1e-6)
+  first, last = ([line[f"weight_{name}"] for name in TERMS] for line in (train[0], train[-1]))
+  assert min(np.abs(np.subtract(first, last))) > 0.01  # they did learn
 
 
 def test_checkpoint_holds_config_spec_and_validation(finished, prepared_path):
@@ -93,12 +101,8 @@ def test_another_configuration_in_the_workdir_is_refused(finished, prepared_path
 
 
 def test_loss_that_is_not_finite_stops_the_run_and_names_the_step(tmp_path, prepared_path, monkeypatch):
-  ones = loop.per_group()
-
-  def poisoned(**groups):
-    return lambda step: jax.tree.map(lambda weight: jax.numpy.where(step == 6, jax.numpy.nan, weight), ones(step))
-
-  monkeypatch.setattr(loop, "per_group", poisoned)
+  poisoned = per_group(audio=lambda step: jax.numpy.where(step == 6, jax.numpy.nan, 1.0))
+  monkeypatch.setattr(config_lib, "loss_weights", lambda config: poisoned)
   with pytest.raises(ValueError, match="not finite at step 7"):
     loop.train(_config(prepared_path), tmp_path)
   assert find_checkpoint(tmp_path / "checkpoints" / "last").name == "5"
@@ -128,5 +132,34 @@ def test_value_that_cannot_be_leaves_no_workdir(tmp_path, prepared_path):
   config = _config(prepared_path)
   config.augmentation.flip_probability = 1.5
   with pytest.raises(ValueError, match="flip_probability"):
+    loop.train(config, tmp_path / "run")
+  with pytest.raises(ValueError, match=r"config.loss_weights is '1/1'; expected three weights"):
+    loop.train(_config(prepared_path, loss_weights="1/1"), tmp_path / "run")
+  assert not (tmp_path / "run").exists()
+
+
+def test_a_run_starts_from_what_fits_of_another(tmp_path, prepared_path, finished, capsys):
+  """Frozen parameters stay those of the source; once it has begun, the source is no longer needed."""
+  source = shutil.copytree(finished, tmp_path / "source")
+  transfer = dict(checkpoint=str(source), freeze=("audio/gru",))
+  config = tiny_config(prepared_path, num_epochs=1, checkpoint_every_steps=6, transfer=transfer)
+  loop.train(config, tmp_path / "run")
+  printed = capsys.readouterr().out
+  assert printed == (tmp_path / "run" / "transfer.txt").read_text()
+  assert f"transfer from {find_checkpoint(source)}" in printed
+  given, got = (_restore(find_checkpoint(workdir) / "variables")["params"] for workdir in (source, tmp_path / "run"))
+  jax.tree.map(np.testing.assert_array_equal, given["audio"]["gru"], got["audio"]["gru"])
+  assert (given["audio"]["block_0"]["gated_conv"]["kernel"] != got["audio"]["block_0"]["gated_conv"]["kernel"]).any()
+  assert read_meta(find_checkpoint(tmp_path / "run"))["config"]["transfer"]["checkpoint"] == str(source)
+
+  shutil.rmtree(source)
+  loop.train(config, tmp_path / "run")
+  assert capsys.readouterr().out == ""
+
+
+def test_a_source_that_is_not_there_leaves_no_workdir(tmp_path, prepared_path):
+  config = _config(prepared_path)
+  config.transfer.checkpoint = str(tmp_path / "none")
+  with pytest.raises(ValueError, match="no such checkpoint"):
     loop.train(config, tmp_path / "run")
   assert not (tmp_path / "run").exists()

@@ -1,5 +1,6 @@
 import functools
 
+from flax import linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,8 +11,9 @@ from tiny import tiny_config
 
 from attavvad_jax import config as config_lib
 from attavvad_jax.features.augmentation import Augmentation
-from attavvad_jax.loss_weights import per_group
+from attavvad_jax.loss_weights import LossWeights, grad_norm, per_group, per_term
 from attavvad_jax.losses import TERMS
+from attavvad_jax.models import Outputs
 from attavvad_jax.training.step import create_state, train_step
 
 
@@ -34,7 +36,7 @@ def setting():
   }
   model = config_lib.model(tiny_config(""))
   optimiser = optax.adam(1e-2)
-  state = create_state(model, optimiser, batch, SPEC.clock, seed=0)
+  state = create_state(model, optimiser, per_group(), batch, SPEC.clock, seed=0)
   return state, batch, _compiled(model, optimiser)
 
 
@@ -45,12 +47,18 @@ def _compiled(model, optimiser, **options):
 def _losses_alone(**options):
   """The step's terms; that nothing else is asked for makes it quick to compile."""
   step = _step(config_lib.model(tiny_config("")), optax.adam(1e-2), **options)
-  return jax.jit(lambda state, batch: step(state, batch)[1])
+  return jax.jit(lambda state, batch: step(state, batch)[1].terms)
 
 
 def _step(model, optimiser, **options):
-  weights = per_group(audio=1.0, visual=1.0, audio_visual=1.0)
-  options = {"model": model, "optimiser": optimiser, "loss_weights": weights, "clock": SPEC.clock, "seed": 0, **options}
+  options = {
+    "model": model,
+    "optimiser": optimiser,
+    "loss_weights": per_group(),
+    "clock": SPEC.clock,
+    "seed": 0,
+    **options,
+  }
   return functools.partial(train_step, **options)
 
 
@@ -58,8 +66,8 @@ def test_one_batch_can_be_learned_by_heart(setting):
   state, batch, step = setting
   totals = []
   for _ in range(60):
-    state, _, total = step(state, batch)
-    totals.append(float(total))
+    state, found = step(state, batch)
+    totals.append(float(found.total))
   assert totals[-1] < 0.35 * totals[0]
   assert int(state.step) == 60
 
@@ -72,7 +80,7 @@ def test_step_is_a_pure_function(setting):
 
 def test_dropout_differs_from_step_to_step(setting):
   state, batch, step = setting
-  totals = [float(step(state.replace(step=jnp.asarray(i, jnp.int32)), batch)[2]) for i in range(3)]
+  totals = [float(step(state.replace(step=jnp.asarray(i, jnp.int32)), batch)[1].total) for i in range(3)]
   assert len(set(totals)) == 3
 
 
@@ -84,16 +92,16 @@ def test_padding_is_not_counted_and_has_no_gradient(setting):
   a = step(state, {**batch, "block_mask": mask})
   b = step(state, {**batch, "block_mask": mask, "label": relabelled})
   jax.tree.map(np.testing.assert_array_equal, a, b)
-  assert float(a[1].counts["audio_speech"]) == 6
+  assert float(a[1].terms.counts["audio_speech"]) == 6
   c = step(state, {**batch, "label": relabelled})
-  assert float(c[2]) != float(a[2])
+  assert float(c[1].total) != float(a[1].total)
 
 
 def test_audio_branch_learns_the_labels_that_it_is_given(setting):
   state, batch, step = setting
-  performer = step(state, batch)[1]
+  performer = step(state, batch)[1].terms
   changed = _losses_alone(audio_label="audio_label")(state, batch)
-  relabelled = step(state, {**batch, "label": batch["audio_label"]})[1]
+  relabelled = step(state, {**batch, "label": batch["audio_label"]})[1].terms
   for i, name in enumerate(TERMS):
     expected = relabelled if i < 4 else performer
     np.testing.assert_allclose(changed.sums[name], expected.sums[name], rtol=1e-6)
@@ -102,11 +110,11 @@ def test_audio_branch_learns_the_labels_that_it_is_given(setting):
 def test_sound_taken_away_is_silence_and_the_mouth_moves_as_before(setting):
   state, batch, step = setting
   for _ in range(10):  # until it is no longer all the same what the targets are
-    state, _, _ = step(state, batch)
+    state, _ = step(state, batch)
   dropped = _losses_alone(augmentation=Augmentation(drop_sound_probability=1.0))(state, batch)
   silent = {**batch, "waveform": np.zeros_like(batch["waveform"])}
-  as_recorded = step(state, silent)[1].sums
-  as_silence = step(state, {**silent, "label": np.zeros(8, np.int32)})[1].sums
+  as_recorded = step(state, silent)[1].terms.sums
+  as_silence = step(state, {**silent, "label": np.zeros(8, np.int32)})[1].terms.sums
   for i, name in enumerate(TERMS):
     expected, other = (as_recorded, as_silence) if i == 4 else (as_silence, as_recorded)
     np.testing.assert_allclose(dropped.sums[name], expected[name], rtol=1e-3)
@@ -120,10 +128,84 @@ def test_augmentation_is_drawn_by_the_step_and_the_seed(setting):
   def counts(seed):
     options = dict(seed=seed, augmentation=Augmentation(drop_images_probability=0.5))
     step = _step(config_lib.model(tiny_config("")), optax.adam(1e-2), **options)
-    count = jax.jit(lambda i: step(state.replace(step=i), batch)[1].counts["visual_vocalising"])
+    count = jax.jit(lambda i: step(state.replace(step=i), batch)[1].terms.counts["visual_vocalising"])
     return [int(count(jnp.asarray(i, jnp.int32))) for i in range(12)]
 
   first, again, other = counts(0), counts(0), counts(1)
   assert len(set(first)) > 3
   assert first == again
   assert first != other
+
+
+def _gradients(state, batch, weights):
+  """Of the total by every parameter, where `weights` are of the nine terms."""
+  collect = optax.GradientTransformation(
+    init=lambda params: params, update=lambda gradients, kept, params: (jax.tree.map(jnp.zeros_like, params), gradients)
+  )
+  function = per_term(**dict(zip(TERMS, weights, strict=True)))
+  step = _step(config_lib.model(tiny_config("")), collect, loss_weights=function)
+  after, found = step(state.replace(optimiser=state.params, loss_weights=function.init()), batch)
+  return after.optimiser, found
+
+
+@pytest.fixture(scope="module")
+def gradients():
+  return jax.jit(_gradients)
+
+
+@pytest.mark.slow
+def test_total_is_the_sum_of_the_nine_means_times_weights(setting, gradients):
+  state, batch, _ = setting
+  weights = np.arange(9, dtype=np.float32) / 3
+  _, found = gradients(state, batch, weights)
+  means = [found.terms.sums[name] / found.terms.counts[name] for name in TERMS]
+  np.testing.assert_allclose(found.total, np.dot(means, weights), rtol=1e-6)
+  assert [found.weights[name] for name in TERMS] == weights.tolist()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+  ("weights", "module"),
+  [
+    ([0] * 4 + [1] * 5, ("audio", "logits")),
+    ([1] * 4 + [0] + [1] * 4, ("visual", "logit")),
+    ([1] * 5 + [0] * 4, ("fusion",)),
+  ],
+)
+def test_weights_of_zero_leave_a_groups_own_layers_alone(setting, gradients, weights, module):
+  state, batch, _ = setting
+  found, _ = gradients(state, batch, np.float32(weights))
+  for name in (("audio", "logits"), ("visual", "logit"), ("fusion",)):
+    layer = found[name[0]] if len(name) == 1 else found[name[0]][name[1]]
+    zero = [bool((leaf == 0).all()) for leaf in jax.tree.leaves(layer)]
+    assert all(zero) if name == module else not any(zero)
+
+
+@pytest.mark.slow
+def test_gradient_norms_are_those_of_each_term_by_the_embedding_layers(setting, gradients):
+  """The oracle takes the gradient of one term after another by all parameters."""
+  state, batch, _ = setting
+  probe = LossWeights(lambda: (), lambda step, seen, losses: (losses.gradient_norms, seen), uses_gradient_norms=True)
+  masked = {**batch, "image_mask": np.zeros((8, 3), bool)}
+  step = jax.jit(lambda *args: _step(config_lib.model(tiny_config("")), optax.adam(1e-2), loss_weights=probe)(*args)[1])
+  norms = step(state, batch).weights
+  for name, one in zip(TERMS, np.eye(9, dtype=np.float32), strict=True):
+    whole, _ = gradients(state, batch, one)
+    leaves = jax.tree.leaves([whole["audio"]["embedding"], whole["visual"]["embedding"]])
+    expected = np.sqrt(sum(np.sum(np.float64(leaf) ** 2) for leaf in leaves))
+    np.testing.assert_allclose(norms[name], expected, rtol=1e-4)
+  unseen = step(state, masked).weights
+  assert [name for name in TERMS if np.isnan(unseen[name])] == ["visual_vocalising"]
+
+
+def test_a_model_without_embeddings_cannot_have_gradient_norms(setting):
+  _, batch, _ = setting
+
+  class Linear(nn.Module):
+    @nn.compact
+    def __call__(self, log_mel, images, image_mask, *, train):
+      return Outputs(audio_logits=nn.Dense(4)(log_mel.mean(axis=1)))
+
+  assert create_state(Linear(), optax.sgd(0.1), per_group(), batch, SPEC.clock, seed=0)
+  with pytest.raises(ValueError, match="compares gradients by layers called 'embedding', and the model has none"):
+    create_state(Linear(), optax.sgd(0.1), grad_norm(), batch, SPEC.clock, seed=0)

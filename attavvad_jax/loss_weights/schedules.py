@@ -1,0 +1,69 @@
+"""Numbers as functions of the step, between any two values and 0 among them.
+
+Any function of the step serves as well; these are optax's where it has them, in the same words.
+"""
+
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from attavvad_jax.loss_weights.base import Schedule
+
+
+def constant(value: float) -> Schedule:
+  """The same at every step."""
+  return optax.constant_schedule(value)
+
+
+def linear(start: float, end: float, steps: int) -> Schedule:
+  """From `start` to `end` in a straight line, then `end`."""
+  return optax.linear_schedule(start, end, _positive(steps))
+
+
+def cosine(start: float, end: float, steps: int) -> Schedule:
+  """From `start` to `end` along half a cosine wave, slow at both ends, then `end`."""
+  falling = optax.cosine_decay_schedule(1.0, _positive(steps))
+  return lambda step: end + (start - end) * falling(step)
+
+
+def exponential(start: float, end: float, steps: int) -> Schedule:
+  """From `start` to `end`, both above 0, by the same factor at every step, then `end`."""
+  _positive(steps)
+  return lambda step: start * (end / start) ** jnp.clip(step / steps, 0.0, 1.0)
+
+
+def piecewise(values: Mapping[int, float]) -> Schedule:
+  """Constant from each of the given steps to the next: `{0: 1.0, 1000: 0.5}`.
+
+  Raises:
+    ValueError: the steps are not in order, or the first is not 0.
+  """
+  starts = list(values)
+  if not starts or starts[0] != 0 or starts != sorted(starts):
+    raise ValueError(f"piecewise: steps are {starts}; expected 0 first and then ascending")
+  return optax.join_schedules([constant(value) for value in values.values()], starts[1:])
+
+
+def warm_up(value: float, steps: int) -> Schedule:
+  """From 0 to `value` in a straight line, then `value`."""
+  return optax.warmup_constant_schedule(0.0, value, _positive(steps))
+
+
+def cyclic(low: float, high: float, period: int) -> Schedule:
+  """From `low` to `high` and back in straight lines, every `period` steps (Smith 2017, the triangular policy)."""
+  _positive(period)
+
+  def schedule(step: jax.Array) -> jax.Array:
+    phase = jnp.mod(step, period) / period
+    return low + (high - low) * (1 - jnp.abs(2 * phase - 1))
+
+  return schedule
+
+
+def _positive(steps: int) -> int:
+  """Raises a ValueError for a number of steps that is not at least 1; optax would hold the first value for ever."""
+  if steps < 1:
+    raise ValueError(f"a schedule over {steps} steps; expected at least 1")
+  return steps

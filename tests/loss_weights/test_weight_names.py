@@ -1,0 +1,66 @@
+import sys
+import types
+
+from following import at
+import pytest
+
+from attavvad_jax.loss_weights import TABLE_1, LossWeights, from_name, per_group
+
+
+@pytest.fixture
+def module(monkeypatch):
+  module = types.ModuleType("my_weights")
+  module.rising = lambda: per_group(visual=lambda step: step / 10)
+  module.number = lambda: 3.0
+  module.with_argument = lambda steps: per_group()
+  module.not_a_function = 3.0
+  monkeypatch.setitem(sys.modules, "my_weights", module)
+  return module
+
+
+def test_rows_of_table_1():
+  # The table's rows, from the paper's text: audio, visual, audio-visual.
+  rows = [(1, 1, 0.5), (1, 0.5, 1), (0.5, 1, 1), (1, 1, 1), (0.5, 0.5, 1), (0.5, 0.5, 0.5)]
+  for name, (audio, visual, audio_visual) in zip(TABLE_1, rows, strict=True):
+    assert at(from_name(name), 0) == [audio] * 4 + [visual] + [audio_visual] * 4
+
+
+def test_any_three_weights():
+  assert at(from_name("0/2/0.25"), 9) == [0.0] * 4 + [2.0] + [0.25] * 4
+
+
+@pytest.mark.parametrize("name", ["uncertainty", "dynamic_average", "grad_norm"])
+def test_adaptive_ones_by_name(name):
+  assert isinstance(from_name(name), LossWeights)
+  assert from_name(name).uses_gradient_norms == (name == "grad_norm")
+
+
+def test_a_function_of_ones_own(module):
+  assert at(from_name("my_weights:rising"), 5) == [1.0] * 4 + [0.5] + [1.0] * 4
+
+
+@pytest.mark.parametrize("text", ["uncertain", "1/1", "1/1/1/1", "1/x/1", "", {"audio": 1.0}, None])
+def test_what_is_nothing_says_what_there_is(text):
+  with pytest.raises(ValueError, match=r"loss_weights is .*; expected three weights as .*, uncertainty, dynamic_av"):
+    from_name(text)
+
+
+@pytest.mark.parametrize("text", ["1/-1/1", "1/nan/1", "inf/1/1"])
+def test_weights_that_cannot_be_are_refused(text):
+  with pytest.raises(ValueError, match="expected three finite numbers of 0 or more"):
+    from_name(text)
+
+
+@pytest.mark.parametrize(
+  ("text", "message"),
+  [
+    ("no_such_module:f", r"cannot be called \(No module named 'no_such_module'\)"),
+    ("my_weights:falling", r"cannot be called \(module 'my_weights' has no attribute 'falling'\)"),
+    ("my_weights:with_argument", r"cannot be called \(missing a required argument: 'steps'\)"),
+    ("my_weights:not_a_function", r"cannot be called \(3.0 is not a callable object\)"),
+    ("my_weights:number", "gives a float; expected a LossWeights"),
+  ],
+)
+def test_a_function_that_is_none_says_why(module, text, message):
+  with pytest.raises(ValueError, match=message):
+    from_name(text)

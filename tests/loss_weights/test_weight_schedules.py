@@ -1,0 +1,46 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from attavvad_jax.loss_weights import constant, cosine, cyclic, exponential, linear, piecewise, warm_up
+
+
+@pytest.mark.parametrize(
+  ("schedule", "expected"),
+  [
+    # At steps 0, 1, 2, 3, 4, 6.
+    (constant(0.5), [0.5, 0.5, 0.5, 0.5, 0.5, 0.5]),
+    (linear(0.0, 1.0, 4), [0.0, 0.25, 0.5, 0.75, 1.0, 1.0]),
+    (linear(1.0, 0.5, 2), [1.0, 0.75, 0.5, 0.5, 0.5, 0.5]),
+    # (1 - cos(pi t / 4)) / 2, times 2.
+    (cosine(0.0, 2.0, 4), [0.0, 1 - np.sqrt(0.5), 1.0, 1 + np.sqrt(0.5), 2.0, 2.0]),
+    (exponential(1.0, 0.01, 4), [1.0, np.sqrt(0.1), 0.1, 0.1**1.5, 0.01, 0.01]),
+    (piecewise({0: 1.0, 2: 0.5, 4: 0.0}), [1.0, 1.0, 0.5, 0.5, 0.0, 0.0]),
+    (warm_up(2.0, 4), [0.0, 0.5, 1.0, 1.5, 2.0, 2.0]),
+    (cyclic(1.0, 3.0, 4), [1.0, 2.0, 3.0, 2.0, 1.0, 3.0]),
+  ],
+)
+def test_values_by_hand(schedule, expected):
+  steps = jnp.array([0, 1, 2, 3, 4, 6])
+  values = jax.jit(jax.vmap(lambda step: jnp.asarray(schedule(step), jnp.float32)))(steps)
+  np.testing.assert_allclose(values, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [linear, cosine, exponential])
+def test_the_end_is_reached_as_far_as_it_moves(kind):
+  """Half-way, the derivatives by start and end are 1/2 where the way is a mean, and those of sqrt(start end) else."""
+  gradient = jax.grad(lambda start, end: kind(start, end, 10)(jnp.asarray(5)), argnums=(0, 1))(1.0, 4.0)
+  np.testing.assert_allclose(gradient, (1.0, 0.25) if kind is exponential else (0.5, 0.5), rtol=1e-6)
+
+
+@pytest.mark.parametrize("make", [lambda: linear(0, 1, 0), lambda: warm_up(1, -3), lambda: cyclic(0, 1, 0)])
+def test_a_schedule_over_no_steps_is_refused(make):
+  with pytest.raises(ValueError, match=r"a schedule over -?[0-9] steps; expected at least 1"):
+    make()
+
+
+@pytest.mark.parametrize("values", [{}, {10: 1.0}, {0: 1.0, 20: 0.5, 10: 2.0}])
+def test_pieces_out_of_order_are_refused(values):
+  with pytest.raises(ValueError, match="expected 0 first and then ascending"):
+    piecewise(values)

@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+
+from attavvad_jax.loss_weights import join, linear, per_event, per_group
+from attavvad_jax.losses import TERMS
+from attavvad_jax.reports.curves import plot_weights
+from attavvad_jax.training.logs import RunLog
+
+
+def _drawn(figure):
+  """The curves of each panel, [curves,S], under its title."""
+  return {axis.get_title(): np.array([line.get_ydata() for line in axis.lines]) for axis in figure.axes}
+
+
+def test_a_weight_function_is_drawn_group_by_group():
+  function = join([per_event(speech=linear(0.0, 1.0, 2), vocalising=3.0), per_group(audio=0.5)], [3])
+  drawn = _drawn(plot_weights(function, 5))
+  assert drawn["audio"].tolist() == [[1, 1, 1, 0.5, 0.5], [0, 0.5, 1, 0.5, 0.5], *[[1, 1, 1, 0.5, 0.5]] * 2]
+  assert drawn["visual"].tolist() == [[3, 3, 3, 1, 1]]
+  assert drawn["audio-visual"].tolist() == [[1, 1, 1, 1, 1], [0, 0.5, 1, 1, 1], *[[1, 1, 1, 1, 1]] * 2]
+
+
+def test_a_run_is_drawn_as_it_was_logged(tmp_path):
+  log = RunLog(tmp_path, 0)
+  for step in (10, 20):
+    log.write(step, "train", {f"weight_{name}": step + i for i, name in enumerate(TERMS)})
+    log.write(step, "validation", {"f": 0.5})
+  log.close()
+  figure = plot_weights(tmp_path)
+  assert figure.axes[0].lines[0].get_xdata().tolist() == [10, 20]
+  assert _drawn(figure)["visual"].tolist() == [[14, 24]]
+  assert _drawn(figure)["audio-visual"][:, 0].tolist() == [15, 16, 17, 18]
+
+
+def test_it_is_written_as_png(tmp_path):
+  plot_weights(per_group(), 3, tmp_path / "weights.png")
+  assert (tmp_path / "weights.png").read_bytes().startswith(b"\x89PNG")
+  assert [path.name for path in tmp_path.iterdir()] == ["weights.png"]
+
+
+def test_what_cannot_be_drawn_is_refused(tmp_path):
+  with pytest.raises(ValueError, match="num_steps is None; expected at least 1"):
+    plot_weights(per_group())
+  with pytest.raises(ValueError, match=r"log\.jsonl: no such file; expected the log of a run"):
+    plot_weights(tmp_path)
+  (tmp_path / "log.jsonl").write_text('{"step": 1, "split": "train", "total": 1.0}\n')
+  with pytest.raises(ValueError, match="holds no loss weights"):
+    plot_weights(tmp_path)
