@@ -15,7 +15,7 @@ _MINUTES = {
   "validation": flags.DEFINE_float("validation_minutes", 3.0, "Minutes of the split validation."),
   "test": flags.DEFINE_float("test_minutes", 5.0, "Minutes of the split test."),
 }
-_PRESET = flags.DEFINE_string("preset", "live", "How hard: clean, live or hard.")
+_PRESET = flags.DEFINE_string("preset", "live", "How hard: unaccompanied, clean, live or hard.")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of everything that is drawn.")
 _WORKERS = flags.DEFINE_integer("workers", os.cpu_count(), "Processes that render side by side.")
 

@@ -1,6 +1,6 @@
 """What makes a simulated performance easy or hard, in numbers.
 
-`clean` is a recording studio: what is hard about it is the task alone. `live` is a stream from a furnished room with
+`unaccompanied` is nobody but the performer in a quiet room: what Base-A's source task is learned on. `clean` is a recording studio: what is hard about it is the task alone. `live` is a stream from a furnished room with
 guests, listeners and a compressed sound track. `hard` is a stage: most of what is not the performer's is somebody
 else's voice, the backing is as loud as the voice or louder, and the mouth is hidden or moves to something else now and
 then.
@@ -61,37 +61,43 @@ class Difficulty:
   restlessness: Range
 
 
+_CLEAN = Difficulty(
+  # The share of MAVC100: 232 s of the 1,318 s labelled others hold somebody's singing.
+  off_camera=0.18,
+  stretch_s=6.0,
+  answers=0.5,
+  playback=0.0,
+  guest=0.1,
+  other_words=0.0,
+  idle_mouth=0.1,
+  snr_db=(15.0, 30.0),
+  backing_vocals=0.1,
+  music=(0.2, 0.8, 0.8),
+  noise=0.1,
+  reverb_s=(0.12, 0.3),
+  wet=(0.02, 0.15),
+  codec=0.0,
+  bit_rate_kbps=(64.0, 64.0),
+  occluded=0.0,
+  stand=0.0,
+  away=0.0,
+  bad_light=(0.0, 0.0),
+  restlessness=(0.5, 1.0),
+)
+
 PRESETS = {
-  "clean": Difficulty(
-    # The share of MAVC100: 232 s of the 1,318 s labelled others hold somebody's singing.
-    off_camera=0.18,
-    stretch_s=6.0,
-    answers=0.5,
-    playback=0.0,
-    guest=0.1,
-    other_words=0.0,
-    idle_mouth=0.1,
-    snr_db=(15.0, 30.0),
-    backing_vocals=0.1,
-    music=(0.2, 0.8, 0.8),
-    noise=0.1,
-    reverb_s=(0.12, 0.3),
-    wet=(0.02, 0.15),
-    codec=0.0,
-    bit_rate_kbps=(64.0, 64.0),
-    occluded=0.0,
-    stand=0.0,
-    away=0.0,
-    bad_light=(0.0, 0.0),
-    restlessness=(0.5, 1.0),
+  # One voice after another in a quiet room; where nobody performs it is silent, or the listeners are heard.
+  "unaccompanied": dataclasses.replace(
+    _CLEAN, off_camera=0.0, guest=0.0, idle_mouth=0.0, backing_vocals=0.0, music=(0.0, 0.0, 0.0), noise=0.0
   ),
+  "clean": _CLEAN,
   "live": Difficulty(
     off_camera=0.65,
     stretch_s=2.0,
     answers=0.7,
     playback=0.08,
     guest=0.4,
-    other_words=0.08,
+    other_words=0.15,
     idle_mouth=0.6,
     snr_db=(5.0, 20.0),
     backing_vocals=0.3,
@@ -108,12 +114,12 @@ PRESETS = {
     restlessness=(0.6, 1.5),
   ),
   "hard": Difficulty(
-    off_camera=0.85,
+    off_camera=0.75,
     stretch_s=1.0,
     answers=0.9,
     playback=0.10,
     guest=0.5,
-    other_words=0.14,
+    other_words=0.15,
     idle_mouth=0.9,
     snr_db=(-2.0, 12.0),
     backing_vocals=0.5,
