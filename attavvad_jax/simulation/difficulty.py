@@ -1,9 +1,9 @@
 """What makes a simulated performance easy or hard, in numbers.
 
-`unaccompanied` is nobody but the performer in a quiet room: what Base-A's source task is learned on. `clean` is a recording studio: what is hard about it is the task alone. `live` is a stream from a furnished room with
-guests, listeners and a compressed sound track. `hard` is a stage: most of what is not the performer's is somebody
-else's voice, the backing is as loud as the voice or louder, and the mouth is hidden or moves to something else now and
-then.
+`unaccompanied` is nobody but the performer in a quiet room: what Base-A's source task is learned on. `clean` is a
+recording studio: what is hard about it is the task alone. `live` is a stream from a furnished room with guests,
+listeners and a compressed sound track. `hard` is a stage: nearly all that is not the performer's is somebody else's
+voice, the backing is as loud as the voice or louder, and the mouth is hidden or moves to something else now and then.
 """
 
 import dataclasses
@@ -114,7 +114,7 @@ PRESETS = {
     restlessness=(0.6, 1.5),
   ),
   "hard": Difficulty(
-    off_camera=0.75,
+    off_camera=0.88,
     stretch_s=1.0,
     answers=0.9,
     playback=0.10,
@@ -129,9 +129,9 @@ PRESETS = {
     wet=(0.15, 0.7),
     codec=0.9,
     bit_rate_kbps=(16.0, 32.0),
-    occluded=0.2,
+    occluded=0.25,
     stand=0.3,
-    away=0.04,
+    away=0.05,
     bad_light=(0.2, 0.9),
     restlessness=(0.8, 2.5),
   ),
