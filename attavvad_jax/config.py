@@ -23,6 +23,7 @@ KEYS = (
   "batch_size",
   "num_epochs",
   "learning_rate",
+  "learning_rate_decay_epochs",
   "loss_weights",
   "audio_targets",
   "transfer",

@@ -22,6 +22,8 @@ def get_config() -> ml_collections.ConfigDict:
   config.batch_size = 64
   config.num_epochs = 100
   config.learning_rate = 1e-3
+  # Epochs in which the learning rate falls to 0 along a half cosine wave; 0 keeps it, as in the paper.
+  config.learning_rate_decay_epochs = 0.0
   # Eq. 2's lambda_1..4, lambda_5 and lambda_6..9 as Table 1 writes them, audio/visual/audio-visual; or "uncertainty",
   # "dynamic_average", "grad_norm", or "package.module:function" that gives a function of attavvad_jax.loss_weights.
   config.loss_weights = "1/1/1"

@@ -42,7 +42,9 @@ class Checkpoints:
     return None if step is None else read_meta(self._managers["best"].directory / str(step))
 
   def save(self, name: str, state: TrainState, iterator: grain.DatasetIterator, meta: Mapping[str, Any]) -> None:
-    """Writes `last` or `best`; returns when it is committed."""
+    """Writes `last` or `best`; returns when it is committed. One of this step is kept as it is."""
+    if self._managers[name].latest_step() == int(state.step):
+      return  # of a run that was killed after its `best` and before the `last` that follows
     items = ocp.args.Composite(
       variables=ocp.args.StandardSave(state.variables),
       optimiser=ocp.args.StandardSave(_rest(state)),

@@ -1,6 +1,6 @@
 """The training loop: fetches, steps, logs, validates and saves. Everything that computes is elsewhere."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import dataclasses
 import functools
 import importlib.metadata
@@ -12,6 +12,7 @@ from typing import Any
 from flax import linen as nn
 import grain
 import jax
+import numpy as np
 import optax
 from tqdm import tqdm
 
@@ -90,6 +91,12 @@ class Setup:
     )
     return train_step(state, batch, **{**options, **changes})
 
+  def jit_step(self) -> Callable[[TrainState, Batch], tuple[TrainState, StepLog]]:
+    """`step`, compiled; the state that it is given is used up."""
+    # The seed is an argument, so that runs that differ in nothing else find the program compiled.
+    advance = jax.jit(lambda state, batch, seed: self.step(state, batch, seed=seed), donate_argnums=0)
+    return lambda state, batch: advance(state, batch, np.uint32(self.config["seed"]))
+
   def predict(self, variables: Any, batch: Batch) -> BlockScores:
     """Scores of a batch: pure, to be jitted by the caller."""
     return predict(variables, batch, model=self.model, clock=self.data.spec.clock)
@@ -112,12 +119,20 @@ def set_up(config: Mapping[str, Any]) -> Setup:
     data=data,
     model=config_lib.model(config),
     transfer=transfer,
-    optimiser=freeze(optax.adam(config["learning_rate"]), transfer.freeze),
+    optimiser=freeze(optax.adam(_learning_rate(config, steps_per_epoch)), transfer.freeze),
     loss_weights=config_lib.loss_weights(config),
     augmentation=config_lib.augmentation(config),
     audio_label=_audio_label(data, config),
     num_steps=round(config["num_epochs"] * steps_per_epoch),
   )
+
+
+def _learning_rate(config: Mapping[str, Any], steps_per_epoch: int) -> float | optax.Schedule:
+  """Constant, or along half a cosine wave from its value to 0."""
+  rate, decay_epochs = config["learning_rate"], config["learning_rate_decay_epochs"]
+  if decay_epochs < 0:
+    raise ValueError(f"config.learning_rate_decay_epochs is {decay_epochs}; expected 0 for a constant rate, or more")
+  return optax.cosine_decay_schedule(rate, max(1, round(decay_epochs * steps_per_epoch))) if decay_epochs else rate
 
 
 def train(config: Mapping[str, Any], workdir: str | Path) -> Path:
@@ -157,7 +172,7 @@ def train(config: Mapping[str, Any], workdir: str | Path) -> Path:
   best = checkpoints.best_meta()
   best_f = best["validation"]["f"] if best else None
 
-  advance = jax.jit(setup.step, donate_argnums=0)
+  advance = setup.jit_step()
   accumulate = jax.jit(lambda interval, found, step: interval + Interval.of(found, step))
   predict_batch = jax.jit(setup.predict)
   log = RunLog(workdir, step)

@@ -163,3 +163,22 @@ def test_a_source_that_is_not_there_leaves_no_workdir(tmp_path, prepared_path):
   with pytest.raises(ValueError, match="no such checkpoint"):
     loop.train(config, tmp_path / "run")
   assert not (tmp_path / "run").exists()
+
+
+def test_learning_rate_falls_along_half_a_cosine_wave(prepared_path):
+  setup = loop.set_up(tiny_config(prepared_path, learning_rate=0.01, learning_rate_decay_epochs=2.0))
+  assert setup.num_steps == 12
+  gradient = np.float32(1.0)
+  state = setup.optimiser.init(gradient)
+  found = []
+  for _ in range(14):
+    change, state = setup.optimiser.update(gradient, state)
+    found.append(-float(change))
+  # Adam's step for a gradient that stays the same is the learning rate.
+  expected = [0.005 * (1 + np.cos(np.pi * min(step, 12) / 12)) for step in range(14)]
+  np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-9)
+
+
+def test_negative_decay_is_refused(prepared_path):
+  with pytest.raises(ValueError, match=r"learning_rate_decay_epochs is -1\.0; expected 0"):
+    loop.set_up(tiny_config(prepared_path, learning_rate_decay_epochs=-1.0))
