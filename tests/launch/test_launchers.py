@@ -28,6 +28,16 @@ def _run(launcher, *flags):
     ("train", ["--config=configs/att_avvad.py", "--workdir=x", "--config.data=none"], "no prepared data set"),
     ("train", ["--config=configs/att_avvad.py"], "workdir"),
     ("train", ["--config=configs/att_avvad.py", "--workdr=x"], "workdr"),
+    (
+      "sweep",
+      ["--config=configs/att_avvad.py", "--workdir=x", "--settings=1/1/1,1/1/1", "--seeds=1"],
+      "settings: 1/1/1 and 1/1/1 are the same; give each once",
+    ),
+    (
+      "sweep",
+      ["--config=configs/att_avvad.py", "--workdir=x", "--settings=1/1/1", "--seeds=1,two"],
+      "seeds: 'two'; expected whole numbers",
+    ),
     ("prepare", ["--input=none", "--output=x"], "none: not a folder"),
     ("evaluate", ["--checkpoint=none", "--data=x"], "no such checkpoint"),
     (
