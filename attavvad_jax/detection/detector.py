@@ -7,6 +7,7 @@ import functools
 from pathlib import Path
 from typing import Any
 
+from flax import linen as nn
 import jax
 import numpy as np
 from tqdm import tqdm
@@ -64,14 +65,21 @@ class Detector:
     self.smoothing: Smoothing = config_lib.smoothing(self.meta["config"])
 
   @functools.cached_property
+  def model(self) -> nn.Module:
+    """The network."""
+    return config_lib.model(self.meta["config"])
+
+  @functools.cached_property
+  def variables(self) -> Any:
+    """Parameters and statistics of the network, read at first use."""
+    abstract = jax.eval_shape(functools.partial(_init, self.model, self.spec.clock), _zeros(self.spec, 1))
+    return restore_variables(self.path, abstract)
+
+  @functools.cached_property
   def predict(self) -> Predict:
-    """The jitted network: batches of blocks to scores. Reads the parameters at first use."""
-    model = config_lib.model(self.meta["config"])
-    one = _zeros(self.spec, 1)
-    clock = self.spec.clock
-    abstract = jax.eval_shape(functools.partial(_init, model, clock), one)
-    variables = restore_variables(self.path, abstract)
-    return functools.partial(jax.jit(functools.partial(predict, model=model, clock=clock)), variables)
+    """The jitted network: batches of blocks to scores."""
+    compiled = jax.jit(functools.partial(predict, model=self.model, clock=self.spec.clock))
+    return functools.partial(compiled, self.variables)
 
   def detect(self, video: str | Path, *, box: tuple[float, float, float, float] | None = None) -> Detection:
     """Scores and timeline of one file; memory is flat in its length but for the scores.

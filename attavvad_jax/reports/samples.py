@@ -1,0 +1,90 @@
+"""What figures that look inside a network need: the network of a checkpoint, and some blocks of a data set."""
+
+from collections.abc import Sequence
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from flax import linen as nn
+import jax
+import numpy as np
+
+from attavvad_jax.clock import Clock
+from attavvad_jax.datasets.loader import Batch, PreparedData, batches_in_order
+from attavvad_jax.datasets.records import to_example
+from attavvad_jax.detection.detector import Detector
+from attavvad_jax.events import EVENTS
+from attavvad_jax.features.front_end import network_inputs
+from attavvad_jax.models import Outputs
+
+_BATCH_SIZE = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+  """A network as it was trained.
+
+  Attributes:
+    name: of the model, with its fusion and the step of the checkpoint, for titles.
+    model: the module.
+    variables: its parameters and statistics.
+    clock: of the blocks that it takes.
+  """
+
+  name: str
+  model: nn.Module
+  variables: Any
+  clock: Clock
+
+  def outputs(self, blocks: Sequence[Batch]) -> Outputs:
+    """All that the network says of some blocks, as numpy."""
+
+    @jax.jit
+    def apply(variables, batch):
+      return self.model.apply(variables, *network_inputs(batch, self.clock), train=False)
+
+    parts = [
+      jax.tree.map(lambda array, mask=batch["block_mask"]: np.asarray(array)[mask], apply(self.variables, batch))
+      for batch in batches_in_order(blocks, _BATCH_SIZE)
+    ]
+    return jax.tree.map(lambda *arrays: np.concatenate(arrays), *parts)
+
+
+def draw_blocks(
+  checkpoint: str | Path, data: str | Path, split: str, groups: Sequence[Sequence[str]], per_group: int, seed: int
+) -> tuple[Network, list[Batch]]:
+  """The network of a checkpoint and blocks of a split, as many of each group of events, drawn by the seed.
+
+  Args:
+    checkpoint: what training wrote.
+    data: a prepared data set with the checkpoint's clock and crop.
+    split: one of its splits. Blocks without any image are left out.
+    groups: events of the performer; the blocks of a group are drawn together.
+    per_group: blocks of each group; all of them where there are fewer.
+    seed: of the draw.
+
+  Returns:
+    The network, and the blocks as `to_example` gives them, group after group.
+
+  Raises:
+    ValueError: no checkpoint, no such data or split, data that the checkpoint does not fit, or no block to draw.
+  """
+  detector, prepared = Detector(checkpoint), PreparedData(data)
+  if misfit := prepared.spec.misfit(detector.spec):
+    raise ValueError(f"{prepared.path}: prepared with {misfit}, which the checkpoint needs; prepare it again")
+  source = prepared.source(split)
+  labels = np.array([EVENTS[record["label"]] if record["image_mask"].any() else "" for record in source])
+  rng = np.random.default_rng(seed)
+  positions = [
+    int(position)
+    for group in groups
+    for position in rng.permutation(np.flatnonzero(np.isin(labels, group)))[:per_group]
+  ]
+  if not positions:
+    raise ValueError(f"{prepared.path}: no block of split {split!r} shows a face; choose another split or data set")
+  blocks = [to_example(source[position], prepared.spec) for position in positions]
+
+  fields = detector.meta["config"]["model"]
+  name = " with ".join([fields["name"], *([fields["fusion"]] if "fusion" in fields else [])])
+  title = f"{name}, step {detector.meta['step']}"
+  return Network(title, detector.model, detector.variables, detector.spec.clock), blocks
