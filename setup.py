@@ -8,6 +8,7 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "attavvad_jax" / "__init__.py").read_text(encoding="utf-8"))
 BEAM = ["apache-beam>=2.77,<3"]
+REPRODUCE = ["scikit-learn>=1.4"]
 
 setup(
   name="attavvad_jax",
@@ -19,7 +20,7 @@ setup(
   license_files=["LICENSE"],
   python_requires=">=3.11,<3.14",
   packages=find_packages(include=["attavvad_jax", "attavvad_jax.*"]),
-  package_data={"attavvad_jax": ["py.typed"]},
+  package_data={"attavvad_jax": ["py.typed", "reports/templates/*"]},
   entry_points={"console_scripts": ["attavvad = attavvad_jax.cli:main"]},
   install_requires=[
     "absl-py>=2.1,<3",
@@ -29,6 +30,7 @@ setup(
     "grain>=0.2.9,<0.3",
     "importlib_resources>=6",  # tensorflow-datasets needs it and does not say so
     "jax>=0.6,<0.12",
+    "jinja2>=3.1,<4",
     "matplotlib>=3.8",
     "mediapipe>=1.0,<2",
     "ml_collections>=1.0,<2",
@@ -45,8 +47,10 @@ setup(
     "beam": BEAM,
     "simulation": ["espeakng-loader>=0.2.4,<0.3", "scipy>=1.14"],
     "benchmark": ["librosa>=0.11,<0.12"],
+    "reproduce": REPRODUCE,
     "test": [
       *BEAM,
+      *REPRODUCE,
       "hypothesis>=6.100",
       "librosa>=0.11,<0.12",
       "mypy>=1.10",

@@ -1,0 +1,104 @@
+"""The data of the experiments, each set prepared once."""
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from attavvad_jax.datasets.loader import PreparedData
+from attavvad_jax.datasets.prepare import prepare_mavc100, prepare_simulated
+from attavvad_jax.datasets.records import DataSpec
+from attavvad_jax.experiments.plan import DATA_SEED, Budget
+from attavvad_jax.files import write_text
+from attavvad_jax.simulation.difficulty import preset as find_preset
+
+_SIMULATED = "simulated:"
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSource:
+  """What `--data` names, checked.
+
+  Attributes:
+    name: as it was given: "simulated:PRESET", "mavc100" or the path of a prepared data set.
+    source: of MAVC100's files.
+    prepared: the data set, where it is prepared already.
+  """
+
+  name: str
+  source: Path | None = None
+  prepared: PreparedData | None = None
+
+  def prepare(self, folder: Path, spec: DataSpec, budget: Budget) -> PreparedData:
+    """The data set, prepared in `folder` where it is not yet.
+
+    Raises:
+      ValueError: the folder holds another data set, or nothing can be prepared.
+    """
+    if self.prepared is not None:
+      return self.prepared
+    output = folder / self.name.replace(":", "_")
+    request: dict[str, Any] = {"data": self.name, "spec": spec.to_dict()}
+    if self.preset is not None:
+      settings = dataclasses.asdict(find_preset(self.preset))
+      request.update(preset=settings, minutes=dict(budget.minutes), seed=DATA_SEED)
+    _claim(output, request)
+    if not any(output.glob("*/*/*/dataset_info.json")):
+      workers = os.cpu_count() or 1
+      if self.preset is not None:
+        summary = prepare_simulated(output, spec, self.preset, budget.minutes, seed=DATA_SEED, workers=workers)
+      else:
+        assert self.source is not None
+        summary = prepare_mavc100(self.source, output, spec, workers=workers)
+      print(summary, flush=True)
+    return PreparedData(output)
+
+  @property
+  def preset(self) -> str | None:
+    """Of the simulation; None for other data."""
+    return self.name.removeprefix(_SIMULATED) if self.name.startswith(_SIMULATED) else None
+
+  def describe(self, data: PreparedData, budget: Budget) -> str:
+    """Name and size, for people."""
+    if self.preset is not None:
+      size = ", ".join(f"{minutes:g} min {split}" for split, minutes in budget.minutes.items())
+    else:
+      size = ", ".join(f"{len(data.source(split))} blocks {split}" for split in data.splits)
+    return f"{self.name}: {size}"
+
+
+def find_data(name: str, source: str | Path | None = None) -> DataSource:
+  """Reads what `--data` names and prepares nothing.
+
+  Args:
+    name: "simulated:PRESET", "mavc100" or the path of a prepared data set.
+    source: the folder with MAVC100's files.
+
+  Raises:
+    ValueError: no such preset, no MAVC100 files named, or no data set at the path.
+  """
+  if name.startswith(_SIMULATED):
+    find_preset(name.removeprefix(_SIMULATED))
+    return DataSource(name)
+  if name == "mavc100":
+    if source is None:
+      raise ValueError("--data=mavc100 needs --input, the folder of its files")
+    if not Path(source).is_dir():
+      raise ValueError(f"--input={source}: not a folder; expected that of MAVC100's files")
+    return DataSource(name, Path(source))
+  if not Path(name).exists():
+    raise ValueError(
+      f"--data={name}: no such data set; expected simulated:PRESET, mavc100 or the path of a prepared data set"
+    )
+  return DataSource(name, prepared=PreparedData(Path(name).absolute()))
+
+
+def _claim(folder: Path, request: dict[str, Any]) -> None:
+  """Notes beside a data set what it is made of, or refuses one that is made of something else."""
+  path = folder / "request.json"
+  text = json.dumps(request, indent=2) + "\n"
+  if path.is_file() and path.read_text(encoding="utf-8") != text:
+    raise ValueError(f"{folder}: holds other data than this budget asks for; use another --output or remove it")
+  folder.mkdir(parents=True, exist_ok=True)
+  write_text(path, text)

@@ -1,0 +1,108 @@
+"""Scores of runs, counted once and kept as JSON: tables are made of them without a network.
+
+Axes: N recordings, C the counts of `bootstrap.COUNTS`.
+"""
+
+from collections.abc import Mapping
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from attavvad_jax.datasets.loader import PreparedData
+from attavvad_jax.detection.detector import Detector
+from attavvad_jax.evaluation import PAPER, Counts, Scores, count
+from attavvad_jax.evaluation.bootstrap import to_array
+from attavvad_jax.evaluation.split import OUTPUTS, score_recordings
+from attavvad_jax.events import scores_to_timeline
+from attavvad_jax.files import write_text
+
+SPLIT = "test"
+_BATCH_SIZE = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class RunScores:
+  """What one run's best checkpoint is worth.
+
+  Attributes:
+    step: of the checkpoint.
+    output: the one of `OUTPUTS` that was scored: that after fusion where there is one.
+    recordings: counts of each by name.
+  """
+
+  step: int
+  output: str
+  recordings: Mapping[str, Scores]
+
+  def event_based(self, label: str = "overall") -> np.ndarray:
+    """[N,C], in the order of the recordings."""
+    return np.stack([to_array(scores.event_based[label]) for scores in self.recordings.values()])
+
+  def segment_based(self, label: str = "overall") -> np.ndarray:
+    """[N,C], in the order of the recordings."""
+    return np.stack([to_array(scores.segment_based[label]) for scores in self.recordings.values()])
+
+
+def score_run(workdir: Path, data: PreparedData, path: Path) -> RunScores:
+  """The scores of a run's best checkpoint on the test split: those in the file at `path`, where they are still of it.
+
+  Raises:
+    ValueError: the run has no checkpoint.
+  """
+  detector = Detector(workdir)
+  of = {"checkpoint": _fingerprint(detector.path), "data": str(data.path), "protocol": PAPER.event_name}
+  if path.is_file():
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    if stored["of"] == of:
+      return _from_json(stored)
+  scored = score_recordings(detector.predict, data, SPLIT, _BATCH_SIZE)
+  first = next(iter(scored.values()))[1]
+  output = next(name for name in OUTPUTS if getattr(first, name) is not None)
+  recordings = {}
+  for name, (reference, scores) in scored.items():
+    decision = getattr(scores, output)
+    estimate = scores_to_timeline(decision, data.spec.clock, reference.duration_s, detector.smoothing)
+    recordings[name] = count(reference, estimate, PAPER)
+  found = RunScores(detector.meta["step"], output, recordings)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  write_text(path, json.dumps({"of": of, **_to_json(found)}, indent=1) + "\n")
+  return found
+
+
+def _fingerprint(checkpoint: Path) -> str:
+  """Changes with what is written as the checkpoint, even where another is of the same step."""
+  meta = checkpoint / "meta" / "metadata"
+  written = f"{checkpoint} {meta.stat().st_mtime_ns} ".encode() + meta.read_bytes()
+  return hashlib.sha256(written).hexdigest()
+
+
+def _to_json(found: RunScores) -> dict[str, Any]:
+  return {
+    "step": found.step,
+    "output": found.output,
+    "recordings": {
+      name: {
+        "duration_s": scores.duration_s,
+        "event_based": {label: dataclasses.astuple(counts) for label, counts in scores.event_based.items()},
+        "segment_based": {label: dataclasses.astuple(counts) for label, counts in scores.segment_based.items()},
+      }
+      for name, scores in found.recordings.items()
+    },
+  }
+
+
+def _from_json(stored: Mapping[str, Any]) -> RunScores:
+  recordings = {
+    name: Scores(
+      PAPER,
+      1,
+      values["duration_s"],
+      *({label: Counts(*row) for label, row in values[kind].items()} for kind in ("event_based", "segment_based")),
+    )
+    for name, values in stored["recordings"].items()
+  }
+  return RunScores(stored["step"], stored["output"], recordings)

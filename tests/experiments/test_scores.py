@@ -1,0 +1,68 @@
+import os
+from pathlib import Path
+import types
+
+import numpy as np
+from prepared import TIMELINE, prepare
+import pytest
+
+from attavvad_jax.datasets.loader import PreparedData
+from attavvad_jax.detection.predict import BlockScores
+from attavvad_jax.evaluation import PAPER, evaluate
+from attavvad_jax.events import EVENTS, Smoothing
+from attavvad_jax.experiments import scores as scores_lib
+from attavvad_jax.experiments.scores import score_run
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+  return PreparedData(prepare(tmp_path_factory.mktemp("data"), {"test": 2}))
+
+
+@pytest.fixture
+def scored(monkeypatch, tmp_path):
+  """Checkpoints that were scored, by a network that knows the answer of the first recording alone."""
+  seen = []
+  checkpoint = tmp_path / "run" / "best" / "4"
+  (checkpoint / "meta").mkdir(parents=True)
+  (checkpoint / "meta" / "metadata").write_text("{}")
+
+  def detector(workdir):
+    return types.SimpleNamespace(
+      path=checkpoint, meta={"step": 4}, predict=None, smoothing=Smoothing(mean_blocks=1, min_duration_s=0.0)
+    )
+
+  def score_recordings(predict, data, split, batch_size):
+    seen.append(split)
+    right = np.eye(4)[np.repeat(np.arange(4), 6)]
+    wrong = np.eye(4)[np.full(24, EVENTS.index("others"))]
+    return {
+      name: (TIMELINE, BlockScores(wrong, None, answer, None)) for name, answer in (("test0", right), ("test1", wrong))
+    }
+
+  monkeypatch.setattr(scores_lib, "Detector", detector)
+  monkeypatch.setattr(scores_lib, "score_recordings", score_recordings)
+  return seen, checkpoint
+
+
+def test_counts_of_recordings_add_up_to_those_of_the_test_set(data, scored, tmp_path):
+  found = score_run(Path("run"), data, tmp_path / "scores.json")
+  assert (found.step, found.output) == (4, "audio_visual")
+  # The first is right: four events, four hits. Of the second only the last event has its label, not its onset.
+  assert found.event_based().tolist()[0] == [4, 4, 4, 0]
+  assert found.event_based()[1, :3].tolist() == [0, 4, 1]
+  assert found.event_based("speech").tolist()[0] == [1, 1, 1, 0]
+  pairs = [(TIMELINE, TIMELINE)]
+  assert found.recordings["test0"] == evaluate(pairs, PAPER)
+  assert found.segment_based().shape == (2, 4)
+
+
+def test_scores_are_read_back_while_the_checkpoint_is_the_same(data, scored, tmp_path):
+  seen, checkpoint = scored
+  path = tmp_path / "deep" / "scores.json"
+  first = score_run(Path("run"), data, path)
+  assert score_run(Path("run"), data, path) == first
+  assert seen == ["test"]
+  os.utime(checkpoint / "meta" / "metadata", (1, 1))
+  score_run(Path("run"), data, path)
+  assert seen == ["test", "test"]

@@ -1,0 +1,96 @@
+"""Which runs are trained, in the place of training a function that writes what tells a finished run."""
+
+import json
+import time
+
+from prepared import prepare
+import pytest
+from tiny import tiny_config
+
+from attavvad_jax.experiments import train as train_lib
+from attavvad_jax.experiments.plan import EXPERIMENTS
+from attavvad_jax.experiments.train import Run, train_runs
+from attavvad_jax.training.loop import claim_workdir, set_up
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+  return prepare(tmp_path_factory.mktemp("data"), {"train": 3})
+
+
+@pytest.fixture
+def runs(data, tmp_path):
+  def one(name, checkpoint=None, **changes):
+    config = tiny_config(data, **changes).to_dict()
+    config["transfer"]["checkpoint"] = checkpoint and str(tmp_path / checkpoint)
+    return Run(EXPERIMENTS[name], 7, config, tmp_path / name)
+
+  return [one("base_a_source"), one("base_a", "base_a_source"), one("att_avvad")]
+
+
+@pytest.fixture
+def trained(monkeypatch):
+  """The names of the runs that were trained so far, names of those that shall fail, and the function."""
+  names, breaks = [], set()
+
+  def fake(config, workdir, steps=None):
+    names.append(workdir.name)
+    if workdir.name in breaks:
+      raise ValueError("the loss is not finite at step 3")
+    claim_workdir(workdir, set_up(config).config)
+    last = workdir / "checkpoints" / "last" / "8"
+    for part in ("meta", "variables"):
+      (last / part).mkdir(parents=True, exist_ok=True)
+    step = set_up(config).num_steps if steps is None else steps
+    (last / "meta" / "metadata").write_text(json.dumps({"step": step}))
+
+  monkeypatch.setattr(train_lib, "train", fake)
+  return names, breaks, fake
+
+
+def test_each_run_is_trained_once_and_not_again(runs, trained, capsys):
+  names, *_ = trained
+  assert train_runs(runs, time.monotonic() - 90) == {}
+  assert names == ["base_a_source", "base_a", "att_avvad"]
+  printed = capsys.readouterr().out
+  assert "run 3 of 3, 1.5 min so far: ATT-AVVAD, seed 7\n" in printed
+  assert train_runs(runs, time.monotonic()) == {}
+  assert len(names) == 3
+  assert capsys.readouterr().out.count("is there") == 3
+
+
+def test_a_run_that_was_cut_short_goes_on(runs, trained):
+  names, _, fake = trained
+  fake(runs[2].config, runs[2].workdir, steps=1)
+  train_runs(runs[2:], time.monotonic())
+  assert names == ["att_avvad", "att_avvad"]
+
+
+def test_a_run_that_fails_is_recorded_with_those_that_start_from_it_and_the_rest_goes_on(runs, trained, capsys):
+  names, breaks, _ = trained
+  breaks.add("base_a_source")
+  reasons = train_runs(runs, time.monotonic())
+  assert names == ["base_a_source", "att_avvad"]
+  assert reasons == {
+    runs[0].workdir: "the loss is not finite at step 3",
+    runs[1].workdir: "the run that it starts from failed: the loss is not finite at step 3",
+  }
+  assert "Base-A, source task, seed 7 failed: the loss is not finite at step 3" in capsys.readouterr().out
+
+
+def test_a_run_that_failed_is_tried_again(runs, trained):
+  names, breaks, _ = trained
+  breaks.add("att_avvad")
+  train_runs(runs[2:], time.monotonic())
+  breaks.clear()
+  assert train_runs(runs[2:], time.monotonic()) == {}
+  assert names == ["att_avvad", "att_avvad"]
+
+
+def test_a_folder_with_a_run_of_another_config_is_refused_before_anything_is_trained(runs, trained, data):
+  names, *_ = trained
+  other = tiny_config(data, learning_rate=0.5)
+  claim_workdir(runs[2].workdir, set_up(other).config)
+  with pytest.raises(ValueError, match="att_avvad: holds a run with other values of learning_rate"):
+    train_runs(runs, time.monotonic())
+  assert names == []
