@@ -222,11 +222,11 @@ BUDGETS = {
       "base_av": {"filters": 16},
     },
     training={
-      "batch_size": 32,
-      "num_epochs": 2,
-      "learning_rate_decay_epochs": 2.0,
-      "checkpoint_every_steps": 75,
-      "log_every_steps": 25,
+      "batch_size": 16,
+      "num_epochs": 3,
+      "learning_rate_decay_epochs": 3.0,
+      "checkpoint_every_steps": 225,
+      "log_every_steps": 45,
     },
   ),
   "full": Budget(

@@ -129,11 +129,11 @@ PRESETS = {
     wet=(0.15, 0.7),
     codec=0.9,
     bit_rate_kbps=(16.0, 32.0),
-    occluded=0.25,
+    occluded=0.15,
     stand=0.3,
-    away=0.05,
-    bad_light=(0.2, 0.9),
-    restlessness=(0.8, 2.5),
+    away=0.03,
+    bad_light=(0.1, 0.7),
+    restlessness=(0.8, 2.0),
   ),
 }
 

@@ -36,7 +36,7 @@ MAVC100_QUARTILES_S: Mapping[str, tuple[float, float, float]] = {
 }
 # Share of the time of each event in MAVC100.
 MAVC100_SHARES: Mapping[str, float] = {"singing": 0.66, "speech": 0.12, "others": 0.22}
-SILENCE_SHARE = 0.45  # part of the visits to others that are silence here
+SILENCE_SHARE = 0.35  # part of the visits to others that are silence here
 
 _WARM_UP_S = 180.0
 
