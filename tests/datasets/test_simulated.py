@@ -49,7 +49,7 @@ def test_minutes_are_scenes_with_both_label_sets(drawn, tmp_path):
 @pytest.mark.parametrize(
   ("changes", "message"),
   [
-    ({"preset": "easy"}, "unknown preset 'easy'; expected one of clean, live, hard"),
+    ({"preset": "easy"}, "unknown preset 'easy'; expected one of unaccompanied, clean, live, hard"),
     ({"minutes": {"dev": 1.0}}, "no such split: dev; expected train, validation, test"),
     ({"minutes": {"train": -1.0}}, "expected 0 or more for each split"),
     ({"minutes": {"train": 0.0}}, "something in all"),
