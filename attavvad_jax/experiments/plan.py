@@ -223,8 +223,8 @@ BUDGETS = {
     },
     training={
       "batch_size": 16,
-      "num_epochs": 3,
-      "learning_rate_decay_epochs": 3.0,
+      "num_epochs": 6,
+      "learning_rate_decay_epochs": 6.0,
       "checkpoint_every_steps": 225,
       "log_every_steps": 45,
     },

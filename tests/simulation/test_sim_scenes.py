@@ -182,7 +182,7 @@ def test_what_sounds_instead_of_the_performer_has_the_stated_shares(drawn, prese
   assert seconds(off_camera) / seconds(others) == pytest.approx(level.off_camera, abs=0.08)
 
 
-@pytest.mark.parametrize(("preset", "low", "high"), [("clean", 0, 0), ("live", 0.07, 0.15), ("hard", 0.09, 0.17)])
+@pytest.mark.parametrize(("preset", "low", "high"), [("clean", 0, 0), ("live", 0.05, 0.1), ("hard", 0.07, 0.13)])
 def test_mouths_that_move_to_other_words_are_a_small_share_of_others(drawn, preset, low, high):
   others = [part for part in parts(drawn, preset) if part.event.label == "others"]
   moved = [part for part in others if part.mouth in ("along", "other words")]

@@ -47,16 +47,20 @@ def _log(workdir):
 def _process(*arguments, devices=1):
   flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"
   path = os.pathsep.join(str(Path(__file__).parents[i]) for i in range(3))
-  environment = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": path}
+  environment = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": path, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
   command = [sys.executable, str(Path(sweeping.__file__)), *map(str, arguments)]
   return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
 def smooth():
+  """Programs compiled in a hurry: compiling is nearly all that these tests take."""
+  optimises = jax.config.values["jax_disable_most_optimizations"]
+  jax.config.update("jax_disable_most_optimizations", True)
   with pytest.MonkeyPatch.context() as patch:
     sweeping.make_smooth(patch.setattr)
     yield
+  jax.config.update("jax_disable_most_optimizations", optimises)
 
 
 @pytest.fixture(scope="module")
