@@ -28,6 +28,8 @@ KEYS = (
   "audio_targets",
   "transfer",
   "augmentation",
+  "num_microbatches",
+  "remat",
   "checkpoint_every_steps",
   "log_every_steps",
   "smoothing",
@@ -87,6 +89,22 @@ def audio_targets(config: Mapping[str, Any]) -> str:
   if value not in (PERFORMER, ANY_VOICE):
     raise ValueError(f"config.audio_targets is {value!r}; expected {PERFORMER} or {ANY_VOICE}")
   return value
+
+
+def check_memory(config: Mapping[str, Any]) -> None:
+  """Refuses values of what saves memory that cannot be.
+
+  Raises:
+    ValueError: names them.
+  """
+  num_parts = config["num_microbatches"]
+  if not isinstance(num_parts, int) or num_parts < 1 or config["batch_size"] % num_parts:
+    raise ValueError(
+      f"config.num_microbatches is {num_parts!r}; expected a whole number that divides config.batch_size, "
+      f"{config['batch_size']}"
+    )
+  if not isinstance(config["remat"], bool):
+    raise ValueError(f"config.remat is {config['remat']!r}; expected True or False")
 
 
 @dataclasses.dataclass(frozen=True)

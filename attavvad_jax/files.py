@@ -1,7 +1,8 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and folders that one program at a time works in."""
 
 from collections.abc import Iterator
 import contextlib
+import fcntl
 import os
 from pathlib import Path
 
@@ -19,6 +20,26 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     part.replace(path)
   finally:
     part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def locked(folder: str | os.PathLike[str]) -> Iterator[None]:
+  """Holds a folder until the `with` block ends. The system lets go of it when the program ends, however it does.
+
+  Raises:
+    ValueError: another program holds it.
+  """
+  descriptor = os.open(folder, os.O_RDONLY)
+  try:
+    try:
+      fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+      raise ValueError(
+        f"{folder}: another program is at work in it; wait until it ends, or use another folder"
+      ) from None
+    yield
+  finally:
+    os.close(descriptor)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

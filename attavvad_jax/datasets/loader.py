@@ -78,8 +78,8 @@ def training_batches(
     split: usually "train".
     batch_size: blocks of a batch, those of all processes together.
     seed: of the order, the same in every process.
-    shard: index and number of processes. Each gets an equal part of every batch; position i of a part with index p of n
-      is position n * i + p of the batch that one process alone would get. A state fits the shard that it was saved in.
+    shard: index and number of processes. Each gets an equal part of every batch that one process alone would get, in
+      order. A state says how many batches there were, and fits every shard.
 
   Returns:
     An iterator of batches: waveform int16 [B,S], images uint8 [B,N,H,W], image_mask bool [B,N], label and audio_label
@@ -101,10 +101,10 @@ def training_batches(
     )
   spec = data.spec
   # Sliced after the shuffle: processes that shuffled a slice each would see its blocks alone, epoch after epoch.
-  dataset = grain.MapDataset.source(source).seed(seed).shuffle().repeat()[index::num_shards]
-  dataset = dataset.map(lambda record: to_example(record, spec)).batch(batch_size // num_shards)
+  dataset = grain.MapDataset.source(source).seed(seed).shuffle().repeat()
+  parts = dataset.map(lambda record: to_example(record, spec)).batch(batch_size // num_shards)[index::num_shards]
   options = grain.ReadOptions(num_threads=2, prefetch_buffer_size=8)
-  return iter(dataset.to_iter_dataset(options))
+  return iter(parts.to_iter_dataset(options))
 
 
 def batches_in_order(examples: Iterator[Batch] | Sequence[Batch], batch_size: int) -> Iterator[Batch]:

@@ -1,7 +1,8 @@
 """Augmentation of training batches: pure functions of a key and a batch, on the device.
 
-Every function draws once for each block, so that all its images change alike, and gives back a batch with some entries
-replaced; `augment` runs those that an `Augmentation` asks for. What becomes of the targets:
+Every function draws with a key for each block, so that all its images change alike and no block's draw depends on which
+others stand beside it, and gives back a batch with some entries replaced; `augment` runs those that an `Augmentation`
+asks for. What becomes of the targets:
 
 - Gain, masks on the log-mel, brightness, contrast, shift and flip leave them as they are.
 - Background mixed into a block is the sound of another block in which no voice is heard. Voices stay what they are,
@@ -14,7 +15,7 @@ replaced; `augment` runs those that an `Augmentation` asks for. What becomes of 
 Axes: B blocks, S samples, T audio frames, F mel bands, N images, H, W height and width.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import dataclasses
 import math
 
@@ -86,12 +87,12 @@ class Augmentation:
 
 
 def augment(
-  key: jax.Array, batch: Mapping[str, jax.Array | np.ndarray], clock: Clock, augmentation: Augmentation
+  keys: jax.Array, batch: Mapping[str, jax.Array | np.ndarray], clock: Clock, augmentation: Augmentation
 ) -> Batch:
   """The front end with augmentation before and after it.
 
   Args:
-    key: of what is drawn; every kind of change has a draw of its own, so that one does not depend on another.
+    keys: one for each block; every kind of change has a draw of its own, so that one does not depend on another. [B]
     batch: waveform int16 [B,S], images uint8 [B,N,H,W], image_mask bool [B,N], label and audio_label int32 [B],
       block_mask bool [B].
     clock: the clock of the blocks.
@@ -101,29 +102,29 @@ def augment(
     The batch with images as `network_inputs` gives them, and its log_mel in the place of waveform.
   """
   a = augmentation
-  mix_key, gain_key, drop_key, flip_key, shift_key, mask_key, light_key = jax.random.split(key, 7)
+  mix_keys, gain_keys, drop_keys, flip_keys, shift_keys, mask_keys, light_keys = _split(keys, 7)
   changed = {name: jnp.asarray(value) for name, value in batch.items()}
   if a.mix_probability:
-    changed = mix_background(mix_key, changed, a.mix_probability, a.mix_min_snr_db, a.mix_max_snr_db)
+    changed = mix_background(mix_keys, changed, a.mix_probability, a.mix_min_snr_db, a.mix_max_snr_db)
   if a.gain_db:
-    changed = change_gain(gain_key, changed, a.gain_db)
+    changed = change_gain(gain_keys, changed, a.gain_db)
   if a.drop_images_probability or a.drop_sound_probability:
-    changed = drop_modality(drop_key, changed, a.drop_images_probability, a.drop_sound_probability)
+    changed = drop_modality(drop_keys, changed, a.drop_images_probability, a.drop_sound_probability)
   if a.flip_probability:
-    changed = flip_images(flip_key, changed, a.flip_probability)
+    changed = flip_images(flip_keys, changed, a.flip_probability)
   if a.shift_fraction:
-    changed = shift_images(shift_key, changed, a.shift_fraction)
+    changed = shift_images(shift_keys, changed, a.shift_fraction)
   log_mel, images, _ = network_inputs(changed, clock)
   changed = {name: value for name, value in changed.items() if name != "waveform"}
   changed = {**changed, "log_mel": log_mel, "images": images}
   if a.mask_frames or a.mask_bands:
-    changed = mask_log_mel(mask_key, changed, a.mask_frames, a.mask_bands)
+    changed = mask_log_mel(mask_keys, changed, a.mask_frames, a.mask_bands)
   if a.brightness_fraction or a.contrast_fraction:
-    changed = change_light(light_key, changed, a.brightness_fraction, a.contrast_fraction)
+    changed = change_light(light_keys, changed, a.brightness_fraction, a.contrast_fraction)
   return changed
 
 
-def mix_background(key: jax.Array, batch: Batch, probability: float, min_snr_db: float, max_snr_db: float) -> Batch:
+def mix_background(keys: jax.Array, batch: Batch, probability: float, min_snr_db: float, max_snr_db: float) -> Batch:
   """Adds the sound of another block of the batch, drawn from those in which no voice but something is heard.
 
   It is added so many dB below the block's own level as is drawn between the two ratios; to a block of silence, which
@@ -132,7 +133,7 @@ def mix_background(key: jax.Array, batch: Batch, probability: float, min_snr_db:
   true.
 
   Args:
-    key: of the draws.
+    keys: of the draws, one for each block.
     batch: waveform, label, audio_label and block_mask are read.
     probability: that a block gets background.
     min_snr_db: least ratio of the block's level to the background's.
@@ -142,17 +143,17 @@ def mix_background(key: jax.Array, batch: Batch, probability: float, min_snr_db:
     The batch with waveform float32 in [-1, 1]; where background was added, silence in label and in audio_label has
     become others.
   """
-  whether_key, source_key, snr_key = jax.random.split(key, 3)
+  whether_keys, source_keys, snr_keys = _split(keys, 3)
   sound, audio_label, present = _to_float(batch["waveform"]), batch["audio_label"], batch["block_mask"]
   num_blocks = len(sound)
   level = jnp.sqrt(jnp.mean(sound**2, axis=1))
 
   is_background = present & ~jnp.isin(audio_label, _VOICES) & (level > 10 ** (_AUDIBLE_DBFS / 20))
   may_give = is_background[None, :] & ~jnp.eye(num_blocks, dtype=bool)  # [B,B]: to a block, from a block
-  source = jax.random.categorical(source_key, jnp.where(may_give, 0.0, -jnp.inf))
-  mixed = present & may_give.any(axis=1) & jax.random.bernoulli(whether_key, probability, (num_blocks,))
+  source = jax.vmap(jax.random.categorical)(source_keys, jnp.where(may_give, 0.0, -jnp.inf))
+  mixed = present & may_give.any(axis=1) & (_uniform(whether_keys) < probability)
 
-  snr_db = jax.random.uniform(snr_key, (num_blocks,), minval=min_snr_db, maxval=max_snr_db)
+  snr_db = _uniform(snr_keys, min_snr_db, max_snr_db)
   # Where nothing may be taken, the level of what was drawn may be 0.
   gain = level / jnp.where(mixed, level[source], 1.0) * 10 ** (-snr_db / 20)
   gain = jnp.where(audio_label == _SILENCE, 1.0, gain)
@@ -165,18 +166,18 @@ def mix_background(key: jax.Array, batch: Batch, probability: float, min_snr_db:
   }
 
 
-def change_gain(key: jax.Array, batch: Batch, gain_db: float) -> Batch:
+def change_gain(keys: jax.Array, batch: Batch, gain_db: float) -> Batch:
   """Makes each block's sound up to `gain_db` louder or quieter, and clips it as a recorder would.
 
   Returns:
     The batch with waveform float32 in [-1, 1].
   """
   sound = _to_float(batch["waveform"])
-  drawn_db = jax.random.uniform(key, (len(sound), 1), minval=-gain_db, maxval=gain_db)
-  return {**batch, "waveform": jnp.clip(sound * 10 ** (drawn_db / 20), -1.0, 1.0)}
+  drawn_db = _uniform(keys, -gain_db, gain_db)
+  return {**batch, "waveform": jnp.clip(sound * 10 ** (drawn_db[:, None] / 20), -1.0, 1.0)}
 
 
-def drop_modality(key: jax.Array, batch: Batch, images_probability: float, sound_probability: float) -> Batch:
+def drop_modality(keys: jax.Array, batch: Batch, images_probability: float, sound_probability: float) -> Batch:
   """Takes from a block its images, or its sound, or neither.
 
   Returns:
@@ -184,7 +185,7 @@ def drop_modality(key: jax.Array, batch: Batch, images_probability: float, sound
     and audio_label.
   """
   # One draw for both, so that no block loses both.
-  drawn = jax.random.uniform(key, batch["label"].shape)
+  drawn = _uniform(keys)
   no_images, no_sound = drawn < images_probability, drawn >= 1.0 - sound_probability
   return {
     **batch,
@@ -195,41 +196,40 @@ def drop_modality(key: jax.Array, batch: Batch, images_probability: float, sound
   }
 
 
-def flip_images(key: jax.Array, batch: Batch, probability: float) -> Batch:
+def flip_images(keys: jax.Array, batch: Batch, probability: float) -> Batch:
   """Mirrors the images of some blocks, left to right."""
   images = batch["images"]
-  flipped = jax.random.bernoulli(key, probability, (len(images), 1, 1, 1))
-  return {**batch, "images": jnp.where(flipped, images[..., ::-1], images)}
+  flipped = _uniform(keys) < probability
+  return {**batch, "images": jnp.where(flipped[:, None, None, None], images[..., ::-1], images)}
 
 
-def shift_images(key: jax.Array, batch: Batch, fraction: float) -> Batch:
+def shift_images(keys: jax.Array, batch: Batch, fraction: float) -> Batch:
   """Moves the images of each block by whole pixels, as if the face had been found a little aside.
 
   Args:
-    key: of the draws.
+    keys: of the draws, one for each block.
     batch: images are read.
     fraction: of height and width, by which they move at most; what comes in is the edge, repeated.
   """
   images = batch["images"]
-  num_blocks, _, height, width = images.shape
-  down_key, right_key = jax.random.split(key)
+  down_keys, right_keys = _split(keys, 2)
 
-  def taken(key: jax.Array, size: int) -> jax.Array:
+  def taken(keys: jax.Array, size: int) -> jax.Array:
     """Where each row or column comes from. [B, size]."""
     most = round(fraction * size)
-    shift = jax.random.randint(key, (num_blocks, 1), -most, most + 1)
-    return jnp.clip(jnp.arange(size) - shift, 0, size - 1)
+    shift = _draw(keys, lambda key: jax.random.randint(key, (), -most, most + 1))
+    return jnp.clip(jnp.arange(size) - shift[:, None], 0, size - 1)
 
-  rows, columns = taken(down_key, height), taken(right_key, width)
+  rows, columns = taken(down_keys, images.shape[2]), taken(right_keys, images.shape[3])
   move = jax.vmap(lambda image, row, column: image[:, row[:, None], column[None, :]])
   return {**batch, "images": move(images, rows, columns)}
 
 
-def mask_log_mel(key: jax.Array, batch: Batch, max_frames: int, max_bands: int) -> Batch:
+def mask_log_mel(keys: jax.Array, batch: Batch, max_frames: int, max_bands: int) -> Batch:
   """Hides a run of audio frames and a run of mel bands of each block (SpecAugment, Park et al., Interspeech 2019).
 
   Args:
-    key: of the draws.
+    keys: of the draws, one for each block.
     batch: log_mel [B,T,F] is read.
     max_frames: most frames hidden; how many and which is drawn, none included.
     max_bands: most bands hidden, likewise.
@@ -238,22 +238,21 @@ def mask_log_mel(key: jax.Array, batch: Batch, max_frames: int, max_bands: int) 
     The batch; what is hidden is the mean of the block's log-mel.
   """
   log_mel = batch["log_mel"]
-  num_blocks, num_frames, num_bands = log_mel.shape
-  frames_key, bands_key = jax.random.split(key)
-  hidden_frames = _run(frames_key, num_blocks, num_frames, max_frames)
-  hidden_bands = _run(bands_key, num_blocks, num_bands, max_bands)
+  frames_keys, bands_keys = _split(keys, 2)
+  hidden_frames = _run(frames_keys, log_mel.shape[1], max_frames)
+  hidden_bands = _run(bands_keys, log_mel.shape[2], max_bands)
   hidden = hidden_frames[:, :, None] | hidden_bands[:, None, :]
   return {**batch, "log_mel": jnp.where(hidden, log_mel.mean(axis=(1, 2), keepdims=True), log_mel)}
 
 
-def change_light(key: jax.Array, batch: Batch, brightness_fraction: float, contrast_fraction: float) -> Batch:
+def change_light(keys: jax.Array, batch: Batch, brightness_fraction: float, contrast_fraction: float) -> Batch:
   """Makes the images of each block brighter or darker, and differences within them greater or smaller.
 
   Done to images that are already scaled to [0, 1] by their own minimum and maximum, which would undo it: a lamp or a
   shadow beside the face moves everything else in the same way.
 
   Args:
-    key: of the draws.
+    keys: of the draws, one for each block.
     batch: images float32 [B,N,H,W] in [0, 1] and image_mask are read.
     brightness_fraction: most that is added or taken away.
     contrast_fraction: most by which distances from the middle grey grow or shrink.
@@ -262,10 +261,9 @@ def change_light(key: jax.Array, batch: Batch, brightness_fraction: float, contr
     The batch; images in [0, 1], zeros where masked.
   """
   images, mask = batch["images"], batch["image_mask"]
-  brightness_key, contrast_key = jax.random.split(key)
-  shape = (len(images), 1, 1, 1)
-  brightness = jax.random.uniform(brightness_key, shape, minval=-brightness_fraction, maxval=brightness_fraction)
-  contrast = jax.random.uniform(contrast_key, shape, minval=1 - contrast_fraction, maxval=1 + contrast_fraction)
+  brightness_keys, contrast_keys = _split(keys, 2)
+  brightness = _uniform(brightness_keys, -brightness_fraction, brightness_fraction)[:, None, None, None]
+  contrast = _uniform(contrast_keys, 1 - contrast_fraction, 1 + contrast_fraction)[:, None, None, None]
   changed = jnp.clip((images - 0.5) * contrast + 0.5 + brightness, 0.0, 1.0)
   return {**batch, "images": jnp.where(mask[:, :, None, None], changed, 0.0)}
 
@@ -279,10 +277,29 @@ def _silence_to_others(label: jax.Array, where: jax.Array) -> jax.Array:
   return jnp.where(where & (label == _SILENCE), _OTHERS, label)
 
 
-def _run(key: jax.Array, num_rows: int, size: int, longest: int) -> jax.Array:
-  """In each row a run of 0 to `longest` true, anywhere it fits. [num_rows, size] bool."""
-  length_key, start_key = jax.random.split(key)
-  length = jax.random.randint(length_key, (num_rows, 1), 0, min(longest, size) + 1)
-  start = jax.random.randint(start_key, (num_rows, 1), 0, size - length + 1)
-  at = jnp.arange(size)
-  return (at >= start) & (at < start + length)
+def _run(keys: jax.Array, size: int, longest: int) -> jax.Array:
+  """For each block a run of 0 to `longest` true, anywhere it fits. [B, size] bool."""
+
+  def run(key: jax.Array) -> jax.Array:
+    length_key, start_key = jax.random.split(key)
+    length = jax.random.randint(length_key, (), 0, min(longest, size) + 1)
+    start = jax.random.randint(start_key, (), 0, size - length + 1)
+    at = jnp.arange(size)
+    return (at >= start) & (at < start + length)
+
+  return _draw(keys, run)
+
+
+def _draw(keys: jax.Array, draw: Callable[[jax.Array], jax.Array]) -> jax.Array:
+  """What is drawn with each block's key. [B, ...]."""
+  return jax.vmap(draw)(keys)
+
+
+def _uniform(keys: jax.Array, low: float = 0.0, high: float = 1.0) -> jax.Array:
+  """A number between two for each block. [B]."""
+  return _draw(keys, lambda key: jax.random.uniform(key, minval=low, maxval=high))
+
+
+def _split(keys: jax.Array, num: int) -> tuple[jax.Array, ...]:
+  """Several keys for each block from one. [num] of [B]."""
+  return tuple(_draw(keys, lambda key: jax.random.split(key, num)).T)

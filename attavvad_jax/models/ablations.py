@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from attavvad_jax.models.att_avvad import AudioBranch, Sizes, VisualBranch
 from attavvad_jax.models.fusion import spread
-from attavvad_jax.models.layers import Dtype, EventHeads
+from attavvad_jax.models.layers import Dtype, EventHeads, Shares
 from attavvad_jax.models.outputs import Outputs
 
 
@@ -29,7 +29,9 @@ class AudioOnly(nn.Module):
   dtype: Dtype = jnp.float32
 
   @nn.compact
-  def __call__(self, log_mel: jax.Array, images: jax.Array, image_mask: jax.Array, *, train: bool) -> Outputs:
+  def __call__(
+    self, log_mel: jax.Array, images: jax.Array, image_mask: jax.Array, *, train: bool, shares: Shares = None
+  ) -> Outputs:
     del images, image_mask
     events, logits = AudioBranch(
       num_events=self.num_events,
@@ -41,7 +43,7 @@ class AudioOnly(nn.Module):
       axis_name=self.axis_name,
       dtype=self.dtype,
       name="audio",
-    )(log_mel, train=train)
+    )(log_mel, train=train, shares=shares)
     return Outputs(audio_logits=logits, audio_embeddings=events)
 
 
@@ -66,7 +68,9 @@ class VisualOnly(nn.Module):
   dtype: Dtype = jnp.float32
 
   @nn.compact
-  def __call__(self, log_mel: jax.Array, images: jax.Array, image_mask: jax.Array, *, train: bool) -> Outputs:
+  def __call__(
+    self, log_mel: jax.Array, images: jax.Array, image_mask: jax.Array, *, train: bool, shares: Shares = None
+  ) -> Outputs:
     del log_mel
     visual, visual_logit = VisualBranch(
       embedding_dim=self.embedding_dim,
@@ -78,7 +82,7 @@ class VisualOnly(nn.Module):
       axis_name=self.axis_name,
       dtype=self.dtype,
       name="visual",
-    )(images, image_mask, train=train)
+    )(images, image_mask, train=train, shares=shares)
     heads = EventHeads(self.embedding_dim, self.axis_name, self.dtype, name="events")
-    logits = heads(spread(visual, self.num_events), train=train)
+    logits = heads(spread(visual, self.num_events), train=train, shares=shares)
     return Outputs(audio_visual_logits=logits, visual_logit=visual_logit, visual_embedding=visual)

@@ -11,11 +11,13 @@ from attavvad_jax.models.fusion import FUSIONS, StreamWeight
 from attavvad_jax.models.layers import (
   KERNEL_INIT,
   BatchedGru,
+  Dropout,
   Dtype,
   EventDense,
   EventHeads,
   GluBlock,
   NormActivation,
+  Shares,
   gate,
 )
 from attavvad_jax.models.outputs import Outputs
@@ -40,20 +42,20 @@ class AudioBranch(nn.Module):
   dtype: Dtype = jnp.float32
 
   @nn.compact
-  def __call__(self, log_mel: jax.Array, *, train: bool) -> tuple[jax.Array, jax.Array]:
+  def __call__(self, log_mel: jax.Array, *, train: bool, shares: Shares = None) -> tuple[jax.Array, jax.Array]:
     x = log_mel.astype(self.dtype)[..., None]
     for i, kernel_size in enumerate(self.kernel_sizes):
       block = GluBlock(self.filters, kernel_size, (3, 3), (1, 2), self.axis_name, self.dtype, name=f"block_{i}")
-      x = block(x, train=train)
+      x = block(x, train=train, shares=shares)
     x = x.reshape(*x.shape[:2], -1)  # [B,T,bands x filters]
 
     x = BatchedGru(2 * self.num_events, self.gru_units, self.dtype, name="gru")(x)
     # An event's two GRUs side by side are what `gate` splits: [B,E,2 x units].
     x = x.reshape(len(x), self.num_events, 2 * self.gru_units)
-    x = NormActivation(gate, 2, self.axis_name, self.dtype, name="gru_norm")(x, train=train)
-    x = nn.Dropout(self.dropout_rate)(x, deterministic=not train)
+    x = NormActivation(gate, 2, self.axis_name, self.dtype, name="gru_norm")(x, train=train, shares=shares)
+    x = Dropout(self.dropout_rate, self.axis_name)(x, train=train)
     x = EventDense(self.embedding_dim, self.dtype, name="embedding")(x)
-    x = NormActivation(nn.sigmoid, 2, self.axis_name, self.dtype, name="embedding_norm")(x, train=train)
+    x = NormActivation(nn.sigmoid, 2, self.axis_name, self.dtype, name="embedding_norm")(x, train=train, shares=shares)
     return x, EventDense(1, jnp.float32, name="logits")(x)[..., 0]
 
 
@@ -76,16 +78,19 @@ class VisualBranch(nn.Module):
   dtype: Dtype = jnp.float32
 
   @nn.compact
-  def __call__(self, images: jax.Array, image_mask: jax.Array, *, train: bool) -> tuple[jax.Array, jax.Array]:
+  def __call__(
+    self, images: jax.Array, image_mask: jax.Array, *, train: bool, shares: Shares = None
+  ) -> tuple[jax.Array, jax.Array]:
     x = jnp.where(image_mask[:, :, None, None], images, 0.0).astype(self.dtype)
     x = x.transpose(0, 2, 3, 1)  # [B,H,W,N]
     sizes = zip(self.kernel_sizes, self.strided_kernel_sizes, self.strides, strict=True)
     for i, size in enumerate(sizes):
-      x = GluBlock(self.filters, *size, self.axis_name, self.dtype, name=f"block_{i}")(x, train=train)
+      block = GluBlock(self.filters, *size, self.axis_name, self.dtype, name=f"block_{i}")
+      x = block(x, train=train, shares=shares)
 
-    x = nn.Dropout(self.dropout_rate)(x.reshape(len(x), -1), deterministic=not train)
+    x = Dropout(self.dropout_rate, self.axis_name)(x.reshape(len(x), -1), train=train)
     x = nn.Dense(self.embedding_dim, dtype=self.dtype, kernel_init=KERNEL_INIT, name="embedding")(x)
-    x = NormActivation(nn.sigmoid, 1, self.axis_name, self.dtype, name="embedding_norm")(x, train=train)
+    x = NormActivation(nn.sigmoid, 1, self.axis_name, self.dtype, name="embedding_norm")(x, train=train, shares=shares)
     x = jnp.where(image_mask.any(axis=1, keepdims=True), x, 0.0)
     return x, nn.Dense(1, dtype=jnp.float32, kernel_init=KERNEL_INIT, name="logit")(x)[..., 0]
 
@@ -94,8 +99,9 @@ class AttAvvad(nn.Module):
   """The audio branch, the visual branch and their fusion (Section 2, Figure 1).
 
   Call: log_mel [B,T,F] as `features.scale_log_mel` leaves it, images [B,N,H,W] float in [0, 1], image_mask [B,N] bool;
-  `train` takes batch statistics and drops out (needs the `dropout` random key). Returns `Outputs`. Where a block has no
-  image, attention is uniform and nothing of the visual branch reaches the result.
+  `train` takes batch statistics, in which the blocks have `shares` (`layers.Shares`), and drops out (needs the
+  `dropout` random key). Returns `Outputs`. Where a block has no image, attention is uniform and nothing of the visual
+  branch reaches the result.
 
   Attributes:
     fusion: a name of `fusion.FUSIONS`: the paper's "attention", or one to compare it with. Branches and heads are the
@@ -134,7 +140,9 @@ class AttAvvad(nn.Module):
     super().__post_init__()
 
   @nn.compact
-  def __call__(self, log_mel: jax.Array, images: jax.Array, image_mask: jax.Array, *, train: bool) -> Outputs:
+  def __call__(
+    self, log_mel: jax.Array, images: jax.Array, image_mask: jax.Array, *, train: bool, shares: Shares = None
+  ) -> Outputs:
     events, audio_logits = AudioBranch(
       num_events=self.num_events,
       embedding_dim=self.embedding_dim,
@@ -145,7 +153,7 @@ class AttAvvad(nn.Module):
       axis_name=self.axis_name,
       dtype=self.dtype,
       name="audio",
-    )(log_mel, train=train)
+    )(log_mel, train=train, shares=shares)
     visual, visual_logit = VisualBranch(
       embedding_dim=self.embedding_dim,
       filters=self.filters,
@@ -156,11 +164,12 @@ class AttAvvad(nn.Module):
       axis_name=self.axis_name,
       dtype=self.dtype,
       name="visual",
-    )(images, image_mask, train=train)
+    )(images, image_mask, train=train, shares=shares)
 
     seen = image_mask.any(axis=1)
     fused, attention = FUSIONS[self.fusion](events, visual, seen)
-    logits = EventHeads(self.embedding_dim, self.axis_name, self.dtype, name="fusion")(fused, train=train)
+    heads = EventHeads(self.embedding_dim, self.axis_name, self.dtype, name="fusion")
+    logits = heads(fused, train=train, shares=shares)
     if self.fusion == "decision":
       logits = StreamWeight(name="stream_weight")(audio_logits, logits, seen)
     return Outputs(

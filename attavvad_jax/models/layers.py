@@ -12,10 +12,18 @@ from typing import Any
 from flax import linen as nn
 import jax
 from jax import lax
+from jax.ad_checkpoint import checkpoint_name
 import jax.numpy as jnp
 
 Dtype = Any
 Activation = Callable[[jax.Array], jax.Array]
+# [B], the part that each block has in the batch statistics. They add up to 1 over the whole batch, that of all devices,
+# and padding has 0. None for equal parts.
+Shares = jax.Array | None
+
+# What rematerialisation keeps, by name: what leaves a block of convolutions, which is small beside what is within it;
+# and batch statistics, so that no device asks the others for them twice.
+BLOCK_OUTPUT, STATISTICS = "block_output", "statistics"
 
 # Of the running statistics: 0.99 lags a hundred steps behind, too long for a short training.
 BATCH_NORM_MOMENTUM = 0.9
@@ -41,8 +49,7 @@ class NormActivation(nn.Module):
   Attributes:
     activation: what follows the normalisation, e.g. `gate` or `nn.relu`.
     feature_axes: number of last axes that have statistics of their own: 1 for [..., C], 2 for [..., E, C].
-    axis_name: name of a mapped axis (pmap, shard_map) over which batch statistics are taken, None without one. Under
-      jit over a mesh they are global by themselves.
+    axis_name: name of a mapped axis (shard_map, pmap) over which batch statistics are taken, None without one.
     dtype: of the result; statistics and normalisation are float32.
   """
 
@@ -52,7 +59,7 @@ class NormActivation(nn.Module):
   dtype: Dtype = jnp.float32
 
   @nn.compact
-  def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+  def __call__(self, x: jax.Array, *, train: bool, shares: Shares = None) -> jax.Array:
     shape = x.shape[-self.feature_axes :]
     scale = self.param("scale", nn.initializers.ones_init(), shape)
     bias = self.param("bias", nn.initializers.zeros_init(), shape)
@@ -61,7 +68,7 @@ class NormActivation(nn.Module):
     if not train:
       return _normalise(x, running_mean.value, running_var.value, scale, bias, self.activation, self.dtype)
 
-    mean, var = _batch_statistics(x, self.feature_axes, self.axis_name)
+    mean, var = _batch_statistics(x, self.feature_axes, self.axis_name, shares)
     if not self.is_initializing():
       keep = BATCH_NORM_MOMENTUM
       running_mean.value = keep * running_mean.value + (1 - keep) * mean
@@ -70,15 +77,25 @@ class NormActivation(nn.Module):
     return normalise(x, mean, var, scale, bias, self.activation, self.dtype)
 
 
-def _batch_statistics(x: jax.Array, feature_axes: int, axis_name: str | None) -> tuple[jax.Array, jax.Array]:
+def _batch_statistics(
+  x: jax.Array, feature_axes: int, axis_name: str | None, shares: Shares
+) -> tuple[jax.Array, jax.Array]:
   """Mean and (biased) variance over all but the feature axes, float32.
 
   In two passes: the mean of squares less the squared mean loses the small variance of what a sigmoid made.
   """
-  count = math.prod(x.shape[: x.ndim - feature_axes])
-  global_mean = (lambda value: value) if axis_name is None else functools.partial(lax.pmean, axis_name=axis_name)
-  mean = global_mean(_sum(x, feature_axes) / count)
-  return mean, global_mean(_sum((x - _spread(mean, x.shape)) ** 2, feature_axes) / count)
+  positions = math.prod(x.shape[1 : x.ndim - feature_axes])
+
+  def global_mean(values: jax.Array) -> jax.Array:
+    if shares is None:
+      mean = _sum(values, feature_axes) / (len(x) * positions)
+      return mean if axis_name is None else lax.pmean(mean, axis_name)
+    weighted = values * shares.reshape(-1, *[1] * (x.ndim - 1))
+    mean = _sum(weighted, feature_axes) / positions
+    return mean if axis_name is None else lax.psum(mean, axis_name)
+
+  mean = checkpoint_name(global_mean(x), STATISTICS)
+  return mean, checkpoint_name(global_mean((x - _spread(mean, x.shape)) ** 2), STATISTICS)
 
 
 def _normalise(
@@ -204,11 +221,15 @@ class GluBlock(nn.Module):
   dtype: Dtype = jnp.float32
 
   @nn.compact
-  def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+  def __call__(self, x: jax.Array, *, train: bool, shares: Shares = None) -> jax.Array:
+    def norm(activation: Activation, name: str, x: jax.Array) -> jax.Array:
+      layer = NormActivation(activation, axis_name=self.axis_name, dtype=self.dtype, name=name)
+      return layer(x, train=train, shares=shares)
+
     x = Conv(2 * self.filters, self.kernel_size, dtype=self.dtype, name="gated_conv")(x)
-    x = NormActivation(gate, axis_name=self.axis_name, dtype=self.dtype, name="gated_norm")(x, train=train)
+    x = norm(gate, "gated_norm", x)
     x = Conv(self.filters, self.strided_kernel_size, self.strides, self.dtype, name="strided_conv")(x)
-    return NormActivation(nn.relu, axis_name=self.axis_name, dtype=self.dtype, name="strided_norm")(x, train=train)
+    return checkpoint_name(norm(nn.relu, "strided_norm", x), BLOCK_OUTPUT)
 
 
 class BatchedGru(nn.Module):
@@ -253,6 +274,31 @@ def _orthogonal(key: jax.Array, shape: tuple[int, int, int]) -> jax.Array:
   return jax.vmap(lambda key: nn.initializers.orthogonal()(key, shape[1:]))(keys)
 
 
+def block_keys(key: jax.Array, num_blocks: int, axis_name: str | None) -> jax.Array:
+  """A key for each block by its place in the whole batch, of which this device has `num_blocks`. [B] keys."""
+  first = 0 if axis_name is None else lax.axis_index(axis_name) * num_blocks
+  return jax.vmap(functools.partial(jax.random.fold_in, key))(first + jnp.arange(num_blocks))
+
+
+class Dropout(nn.Module):
+  """Drops each value with probability `rate` and scales what is left. [B, ...] -> [B, ...].
+
+  What a block loses depends on the key "dropout" and on its place in the whole batch, that of all devices over the
+  mapped axis `axis_name`: a batch that is shared out loses what it would lose on one device.
+  """
+
+  rate: float
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+    if not train or self.rate == 0.0:
+      return x
+    keys = block_keys(self.make_rng("dropout"), len(x), self.axis_name)
+    kept = jax.vmap(lambda key: jax.random.bernoulli(key, 1.0 - self.rate, x.shape[1:]))(keys)
+    return jnp.where(kept, x / (1.0 - self.rate), 0.0).astype(x.dtype)
+
+
 class EventDense(nn.Module):
   """A fully connected layer for each event. [B,E,I] -> [B,E,O]."""
 
@@ -277,7 +323,7 @@ class EventHeads(nn.Module):
   dtype: Dtype = jnp.float32
 
   @nn.compact
-  def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+  def __call__(self, x: jax.Array, *, train: bool, shares: Shares = None) -> jax.Array:
     x = EventDense(self.units, self.dtype, name="hidden")(x)
-    x = NormActivation(nn.relu, 2, self.axis_name, self.dtype, name="norm")(x, train=train)
+    x = NormActivation(nn.relu, 2, self.axis_name, self.dtype, name="norm")(x, train=train, shares=shares)
     return EventDense(1, jnp.float32, name="logits")(x)[..., 0]

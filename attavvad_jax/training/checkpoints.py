@@ -48,7 +48,8 @@ class Checkpoints:
     items = ocp.args.Composite(
       variables=ocp.args.StandardSave(state.variables),
       optimiser=ocp.args.StandardSave(_rest(state)),
-      data=grain.checkpoint.CheckpointSave(iterator),
+      # How many batches there were: the same in every process, whose number may change.
+      data=ocp.args.JsonSave(iterator.get_state()),
       meta=ocp.args.JsonSave(dict(meta)),
     )
     self._managers[name].save(int(state.step), args=items, force=True)
@@ -64,7 +65,7 @@ class Checkpoints:
     items = ocp.args.Composite(
       variables=ocp.args.StandardRestore(abstract.variables),
       optimiser=ocp.args.StandardRestore(_rest(abstract)),
-      data=grain.checkpoint.CheckpointRestore(iterator),
+      data=ocp.args.JsonRestore(),
     )
     try:
       restored = manager.restore(step, args=items)
@@ -73,6 +74,7 @@ class Checkpoints:
         f"{folder}: optimiser or loss weights remember other things than these ({str(error).splitlines()[0]}); restore "
         "what config.loss_weights names to what it was, or use another --workdir"
       ) from error
+    iterator.set_state(restored.data)
     return TrainState(
       restored.optimiser["step"],
       restored.variables["params"],

@@ -29,11 +29,13 @@ from attavvad_jax.files import write_text
 from attavvad_jax.loss_weights import LossWeights
 from attavvad_jax.training.checkpoints import Checkpoints, has_last
 from attavvad_jax.training.logs import Interval, RunLog, figures
+from attavvad_jax.training.placement import AXIS, MESH, PLACEMENTS, HostBatch, Placement, padded, part_of_process
+from attavvad_jax.training.processes import holding, is_main, stop_requests, wait_for_all
 from attavvad_jax.training.step import Batch, StepLog, TrainState, create_state, train_step
 from attavvad_jax.training.transfer import describe, freeze, frozen_parameters, load_matching
 
 # Keys of the config that may differ when a run goes on.
-_MAY_CHANGE = ("num_epochs", "log_every_steps")
+_MAY_CHANGE = ("num_epochs", "log_every_steps", "remat")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,14 +90,35 @@ class Setup:
       seed=self.config["seed"],
       augmentation=self.augmentation,
       audio_label=self.audio_label,
+      num_microbatches=self.config["num_microbatches"],
+      remat=self.config["remat"],
     )
     return train_step(state, batch, **{**options, **changes})
 
-  def jit_step(self) -> Callable[[TrainState, Batch], tuple[TrainState, StepLog]]:
-    """`step`, compiled; the state that it is given is used up."""
+  def map_step(self, placement: Placement) -> Callable[[TrainState, HostBatch], tuple[TrainState, StepLog]]:
+    """`step`, compiled and mapped over devices; takes this process's blocks and uses up the state that it is given."""
+    local_devices = placement.num_devices // jax.process_count()
+    multiple = local_devices * self.config["num_microbatches"]
+    has_padding = self.config["batch_size"] // jax.process_count() % multiple != 0
+    model = self.model.clone(axis_name=AXIS)
+
     # The seed is an argument, so that runs that differ in nothing else find the program compiled.
-    advance = jax.jit(lambda state, batch, seed: self.step(state, batch, seed=seed), donate_argnums=0)
-    return lambda state, batch: advance(state, batch, np.uint32(self.config["seed"]))
+    def step(state: TrainState, batch: Batch, seed: jax.Array) -> tuple[TrainState, StepLog]:
+      return self.step(state, batch, seed=seed, model=model, axis_name=AXIS, has_padding=has_padding)
+
+    advance = placement.map_step(step)
+    seed = np.uint32(self.config["seed"])
+    return lambda state, batch: advance(state, placement.put(padded(batch, multiple)), seed)
+
+  def map_predict(self, placement: Placement) -> Callable[[Any, HostBatch], BlockScores]:
+    """`predict`, compiled and mapped over devices; takes and gives all blocks in every process."""
+    run = placement.map_predict(self.predict)
+
+    def predict_batch(variables: Any, batch: HostBatch) -> BlockScores:
+      scores = run(variables, placement.put(part_of_process(padded(batch, placement.num_devices))))
+      return jax.tree.map(lambda values: np.asarray(values)[: len(batch["image_mask"])], scores)
+
+    return predict_batch
 
   def predict(self, variables: Any, batch: Batch) -> BlockScores:
     """Scores of a batch: pure, to be jitted by the caller."""
@@ -112,6 +135,7 @@ def set_up(config: Mapping[str, Any]) -> Setup:
   config_lib.check_keys(config)
   data = _open_data(config)
   config_lib.smoothing(config)
+  config_lib.check_memory(config)
   transfer = config_lib.transfer(config)
   steps_per_epoch = len(data.source("train")) // config["batch_size"]
   return Setup(
@@ -135,35 +159,60 @@ def _learning_rate(config: Mapping[str, Any], steps_per_epoch: int) -> float | o
   return optax.cosine_decay_schedule(rate, max(1, round(decay_epochs * steps_per_epoch))) if decay_epochs else rate
 
 
-def train(config: Mapping[str, Any], workdir: str | Path) -> Path:
+def train(config: Mapping[str, Any], workdir: str | Path, placement: str = MESH) -> Path:
   """Trains until `config.num_epochs`, going on from the last checkpoint in the workdir if there is one.
 
   The workdir receives config.json, log.jsonl, tensorboard/ and checkpoints/{last,best}; `best` is the checkpoint with
   the highest event-based F on the split "validation" (the paper's protocol, audio-visual output), the first of equals.
   What a fresh run takes from another's checkpoint is printed and written to transfer.txt; one that goes on takes none.
 
+  All devices are used, and those of all processes that have joined (`training.processes`), which need not be as many
+  when a run goes on.
+
   Args:
     config: plain values with the keys of `configs/att_avvad.py`.
-    workdir: folder of the run.
+    workdir: folder of the run; of several processes the same one.
+    placement: a name of `placement.PLACEMENTS`.
 
   Returns:
     The workdir.
 
   Raises:
-    ValueError: the config cannot be used, does not fit the data or the run in the workdir, or the loss is not finite.
+    ValueError: the config cannot be used, does not fit the data or the run in the workdir, another program is at work
+      in the workdir, a checkpoint cannot be written, or the loss is not finite.
+    SystemExit: with code 0, after SIGTERM: the run was saved and can be gone on with.
   """
   workdir = Path(workdir)
   setup = set_up(config)
+  if placement not in PLACEMENTS:
+    raise ValueError(f"unknown placement {placement!r}; expected one of {', '.join(PLACEMENTS)}")
+  check_workdir(workdir, setup.config)
+  # The first batch only gives the shapes.
+  state = setup.create_state(next(setup.open_batches()))
+  state, transferred = (state, "") if has_last(workdir) else setup.load_transfer(state)
+  with holding(workdir), stop_requests() as must_stop:
+    _train(setup, workdir, PLACEMENTS[placement](), state, transferred, must_stop)
+  return workdir
+
+
+def _train(
+  setup: Setup,
+  workdir: Path,
+  placement: Placement,
+  state: TrainState,
+  transferred: str,
+  must_stop: Callable[[int], bool],
+) -> None:
+  """As `train`, from a fresh state, in a workdir that is held."""
   config, num_steps = setup.config, setup.num_steps
   batches = setup.open_batches()
-  # The first batch only gives the shapes; its iterator is a second one, so that no block is skipped.
-  example = next(setup.open_batches())
-  state = setup.create_state(example)
-  state, transferred = (state, "") if has_last(workdir) else setup.load_transfer(state)
-  claim_workdir(workdir, config)
-  if transferred:
-    print(transferred)
-    write_text(workdir / "transfer.txt", transferred + "\n")
+  state = placement.replicate(state)
+  if is_main():
+    claim_workdir(workdir, config)
+    if transferred:
+      print(transferred)
+      write_text(workdir / "transfer.txt", transferred + "\n")
+  wait_for_all("claimed")
 
   checkpoints = Checkpoints(workdir)
   if checkpoints.latest_step() is not None:
@@ -172,41 +221,53 @@ def train(config: Mapping[str, Any], workdir: str | Path) -> Path:
   best = checkpoints.best_meta()
   best_f = best["validation"]["f"] if best else None
 
-  advance = setup.jit_step()
+  advance = setup.map_step(placement)
   accumulate = jax.jit(lambda interval, found, step: interval + Interval.of(found, step))
-  predict_batch = jax.jit(setup.predict)
-  log = RunLog(workdir, step)
-  progress = tqdm(total=num_steps, initial=step, desc="training", unit="step", disable=step >= num_steps)
+  predict_batch = setup.map_predict(placement)
+  log = RunLog(workdir, step) if is_main() else None
+  progress = tqdm(
+    total=num_steps, initial=step, desc="training", unit="step", disable=step >= num_steps or not is_main()
+  )
   interval, started_s = None, time.monotonic()
   try:
     while step < num_steps:
       state, found = advance(state, next(batches))
       step += 1
       interval = Interval.of(found, step) if interval is None else accumulate(interval, found, step)
+      stopping = must_stop(step)
       checkpoint_due = step % config["checkpoint_every_steps"] == 0 or step == num_steps
-      if step % config["log_every_steps"] == 0 or checkpoint_due:
+      if step % config["log_every_steps"] == 0 or checkpoint_due or stopping:
         check_finite(interval)
         blocks = config["batch_size"] * int(interval.steps)
         line = {**figures(interval), "blocks_per_s": blocks / (time.monotonic() - started_s)}
         interval, started_s = None, time.monotonic()
-        log.write(step, "train", line)
+        if log:
+          log.write(step, "train", line)
         progress.set_postfix_str(f"loss {line['total']:.3f}, {line['blocks_per_s']:.0f} blocks/s", refresh=False)
         progress.update(step - progress.n)
       if checkpoint_due:
-        validation = validate(functools.partial(predict_batch, state.variables), setup.data, config)
-        log.write(step, "validation", validation)
+        placed = placement.replicate(state)
+        validation = validate(functools.partial(predict_batch, placed.variables), setup.data, config)
+        if log and validation:
+          log.write(step, "validation", validation)
         meta = run_meta(config, setup.data, step, validation)
         if validation and (best_f is None or validation["f"] > best_f):
           best_f = validation["f"]
-          checkpoints.save("best", state, batches, meta)
+          checkpoints.save("best", placed, batches, meta)
         # Last, so that a run killed between the two finds its best again when it goes on.
-        checkpoints.save("last", state, batches, meta)
+        checkpoints.save("last", placed, batches, meta)
         started_s = time.monotonic()
+      if stopping and step < num_steps:
+        if not checkpoint_due:
+          checkpoints.save("last", placement.replicate(state), batches, run_meta(config, setup.data, step, {}))
+        if is_main():
+          print(f"{workdir}: asked to end; saved at step {step} of {num_steps}. The same command goes on from there.")
+        raise SystemExit(0)
   finally:
     progress.close()
-    log.close()
+    if log:
+      log.close()
     checkpoints.close()
-  return workdir
 
 
 def check_finite(interval: Interval) -> None:

@@ -1,6 +1,10 @@
 """The training state and the pure step that advances it. Compilation and placement happen outside.
 
-Axes: B blocks.
+A step that is mapped over devices has a part of the batch on each, and all have the same state before and after it:
+batch statistics, losses and gradients are of the whole batch. Between devices there go, for each normalisation, mean
+and variance forward and their gradients backward; the losses, as one array; and the gradients, as one array.
+
+Axes: B blocks, of the device; M parts that a batch is taken in.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,6 +14,8 @@ from typing import Any
 from flax import linen as nn
 from flax import struct
 import jax
+from jax import lax
+from jax.flatten_util import ravel_pytree
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -20,8 +26,11 @@ from attavvad_jax.features.augmentation import Augmentation, augment
 from attavvad_jax.features.front_end import network_inputs
 from attavvad_jax.loss_weights import Losses, LossWeights, State, Weights
 from attavvad_jax.losses import Terms, binary_cross_entropies, mean_terms, total_loss
+from attavvad_jax.models.layers import BLOCK_OUTPUT, STATISTICS, block_keys
 
 Batch = Mapping[str, jax.Array | np.ndarray]
+# A batch that went through augmentation and front end.
+Inputs = dict[str, jax.Array]
 
 _NO_AUGMENTATION = Augmentation()
 # The layers, of every model, by whose parameters GradNorm compares the terms' gradients: the last of a branch, after
@@ -105,71 +114,122 @@ def train_step(
   seed: int | jax.Array,
   augmentation: Augmentation = _NO_AUGMENTATION,
   audio_label: str = "label",
+  num_microbatches: int = 1,
+  remat: bool = False,
+  has_padding: bool = False,
+  axis_name: str | None = None,
 ) -> tuple[TrainState, StepLog]:
   """One step of gradient descent on Eq. 2.
 
   Args:
     state: the state before.
     batch: as `datasets.loader.training_batches` gives it, [B, ...].
-    model: a network of the registry.
+    model: a network of the registry, whose `axis_name` is this one's.
     optimiser: an optax transformation.
     loss_weights: the nine weights. Functions that use gradient norms are given those of each term by the parameters of
       the layers called `embedding` of both branches, at the price of a backward pass through what lies after them.
     clock: the clock of the blocks.
     seed: of dropout and augmentation; folded with the step, so that a resumed run draws what an uninterrupted one
-      would.
+      would, and with a block's place in the whole batch, so that devices together draw what one would. Only background
+      is mixed into a block from among the blocks of its device.
     augmentation: what is changed in the batch.
     audio_label: the entry of the batch that the audio branch learns, "label" or "audio_label".
+    num_microbatches: in how many parts, of every M-th block, the batch is taken, one after another. Only the inputs of
+      a part are kept for its backward pass, where the rest is computed again: memory for one part, 4/3 of the time, and
+      the gradient of the whole batch under any loss weights. Batch statistics are of one part.
+    remat: whether only what leaves blocks of convolutions is kept for the backward pass, and the rest computed again.
+    has_padding: whether block_mask may be false. If not, it is not read for the batch statistics.
+    axis_name: the mapped axis of the devices, None without one.
 
   Returns:
-    The state after, and what the step found.
+    The state after, and what the step found; on every device the same.
   """
   dropout_key, augmentation_key = jax.random.split(jax.random.fold_in(jax.random.key(seed), state.step))
-  augmented = augment(augmentation_key, batch, clock, augmentation)
+  keys = block_keys(augmentation_key, len(batch["label"]), axis_name)
+  # The visual targets are of the blocks as recorded: taking the sound away closes no mouth.
+  inputs = {**augment(keys, batch, clock, augmentation), "visual_label": jnp.asarray(batch["label"])}
 
-  def losses(params):
+  def part_losses(params: Any, batch_stats: Any, part: Inputs, key: jax.Array) -> tuple[Terms, Any]:
     outputs, updates = model.apply(
-      {"params": params, "batch_stats": state.batch_stats},
-      *(augmented[name] for name in ("log_mel", "images", "image_mask")),
+      {"params": params, "batch_stats": batch_stats},
+      *(part[name] for name in ("log_mel", "images", "image_mask")),
       train=True,
+      shares=_shares(part["block_mask"], axis_name) if has_padding else None,
       mutable=["batch_stats"],
-      rngs={"dropout": dropout_key},
+      rngs={"dropout": key},
     )
     terms = binary_cross_entropies(
       outputs,
-      *(augmented[name] for name in ("label", "image_mask", "block_mask")),
-      audio_labels=augmented[audio_label],
-      # Of the blocks as recorded: taking the sound away closes no mouth.
-      visual_labels=jnp.asarray(batch["label"]),
+      *(part[name] for name in ("label", "image_mask", "block_mask")),
+      audio_labels=part[audio_label],
+      visual_labels=part["visual_label"],
     )
-    return terms, updates
+    return terms, updates.get("batch_stats", {})
 
-  terms, pull_back, updates = jax.vjp(losses, state.params, has_aux=True)
-  norms = _gradient_norms(terms, pull_back) if loss_weights.uses_gradient_norms else None
+  if remat:
+    kept = jax.checkpoint_policies.save_only_these_names(BLOCK_OUTPUT, STATISTICS)
+    part_losses = jax.checkpoint(part_losses, policy=kept)
+
+  def losses(params: Any) -> tuple[Terms, Any]:
+    if num_microbatches == 1:
+      return part_losses(params, state.batch_stats, inputs, dropout_key)
+
+    def next_part(batch_stats: Any, part_and_key: tuple[Inputs, jax.Array]) -> tuple[Any, Terms]:
+      terms, batch_stats = jax.checkpoint(part_losses)(params, batch_stats, *part_and_key)
+      return batch_stats, terms
+
+    keys = jax.random.split(dropout_key, num_microbatches)
+    batch_stats, terms = lax.scan(next_part, state.batch_stats, (_parts(inputs, num_microbatches), keys))
+    return jax.tree.map(lambda values: values.sum(axis=0), terms), batch_stats
+
+  terms, pull_back, batch_stats = jax.vjp(losses, state.params, has_aux=True)
+  terms = _sum_over(terms, axis_name)
+  norms = _gradient_norms(terms, pull_back, axis_name) if loss_weights.uses_gradient_norms else None
   weights, weights_state = loss_weights.update(state.step, state.loss_weights, Losses(mean_terms(terms), norms))
   total, terms_gradient = jax.value_and_grad(total_loss)(terms, weights)
+  # The whole batch's sums grow by what a device's do, so that their gradient is pulled back on each.
   (gradients,) = pull_back(terms_gradient)
+  gradients = _sum_over(gradients, axis_name)
   changes, optimiser_state = optimiser.update(gradients, state.optimiser, state.params)
   new_state = TrainState(
     state.step + 1,
     optax.apply_updates(state.params, changes),
-    updates.get("batch_stats", {}),
+    batch_stats,
     optimiser_state,
     weights_state,
   )
   return new_state, StepLog(terms, weights, total)
 
 
-def _gradient_norms(terms: Terms, pull_back: Callable[[Terms], tuple[Any]]) -> Weights:
+def _parts(batch: Inputs, num_parts: int) -> Inputs:
+  """A batch in parts of every M-th block: the same blocks fall together on any number of devices. [M, B / M, ...]."""
+  return {name: value.reshape(-1, num_parts, *value.shape[1:]).swapaxes(0, 1) for name, value in batch.items()}
+
+
+def _shares(block_mask: jax.Array, axis_name: str | None) -> jax.Array:
+  """Equal parts of the whole batch for the blocks that are not padding. [B] bool -> [B] float32."""
+  mask = block_mask.astype(jnp.float32)
+  return mask / jnp.maximum(_sum_over(mask.sum(), axis_name), 1.0)
+
+
+def _sum_over(tree: Any, axis_name: str | None) -> Any:
+  """Float32 arrays summed over devices, in one go."""
+  if axis_name is None:
+    return tree
+  flat, restore = ravel_pytree(tree)
+  return restore(lax.psum(flat, axis_name))
+
+
+def _gradient_norms(terms: Terms, pull_back: Callable[[Terms], tuple[Any]], axis_name: str | None) -> Weights:
   """Of each term's gradient by the shared parameters; NaN where no block counted. Float32 []."""
   names = list(terms.sums)
 
-  def norm(weights: jax.Array) -> jax.Array:
+  def gradients(weights: jax.Array) -> list[jax.Array]:
     # All the parameters' gradients are asked for and few are used: XLA leaves out what lies before the shared ones.
     (gradients,) = pull_back(jax.grad(total_loss)(terms, dict(zip(names, weights, strict=True))))
-    return optax.global_norm(_shared(gradients))
+    return _shared(gradients)
 
-  norms = jax.vmap(norm)(jnp.eye(len(names)))
+  norms = jax.vmap(optax.global_norm)(_sum_over(jax.vmap(gradients)(jnp.eye(len(names))), axis_name))
   return {name: jnp.where(terms.counts[name] > 0, norms[i], jnp.nan) for i, name in enumerate(names)}
 
 

@@ -18,7 +18,7 @@ measured on accelerators; each sweep measures its own.
 Axes: M members of the program, a multiple of the number of devices; B blocks.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import contextlib
 import dataclasses
 import functools
@@ -44,6 +44,8 @@ from attavvad_jax.loss_weights import LossWeights, choose, from_name
 from attavvad_jax.training import loop
 from attavvad_jax.training.checkpoints import Checkpoints, has_last
 from attavvad_jax.training.logs import Interval, RunLog, figures
+from attavvad_jax.training.placement import HostBatch, Mesh
+from attavvad_jax.training.processes import holding, stop_requests
 from attavvad_jax.training.step import Batch, TrainState
 
 _LARGEST_SEED = 2**32 - 1
@@ -119,26 +121,27 @@ def sweep(config: Mapping[str, Any], workdir: str | Path, settings: Sequence[str
   Raises:
     ValueError: as `plan` and `training.loop.train`; but a loss that is not finite ends only its member, whose folder
       then has a file diverged.txt.
+    SystemExit: with code 0, after SIGTERM: all members were saved and can be gone on with.
   """
   members = plan(config, Path(workdir), settings, seeds)
   example = next(members[0].setup.open_batches())
   fresh = _fresh_states(members, example)
   for member in members:
     loop.check_workdir(member.workdir, member.setup.config)
-  for transferred in dict.fromkeys(transferred for _, transferred in fresh if transferred):
-    print(transferred)
-  for member, (_, transferred) in zip(members, fresh, strict=True):
-    loop.claim_workdir(member.workdir, member.setup.config)
-    if transferred:
-      write_text(member.workdir / "transfer.txt", transferred + "\n")
+  with contextlib.ExitStack() as stack:
+    for member in members:
+      stack.enter_context(holding(member.workdir))
+    for transferred in dict.fromkeys(transferred for _, transferred in fresh if transferred):
+      print(transferred)
+    for member, (_, transferred) in zip(members, fresh, strict=True):
+      loop.claim_workdir(member.workdir, member.setup.config)
+      if transferred:
+        write_text(member.workdir / "transfer.txt", transferred + "\n")
 
-  unfinished = [pair for pair in zip(members, fresh, strict=True) if _is_unfinished(pair[0])]
-  runs = [_Run(member) for member, _ in unfinished]
-  try:
-    speed = _train(runs, [state for _, (state, _) in unfinished], example) if runs else None
-  finally:
-    for run in runs:
-      run.close()
+    unfinished = [pair for pair in zip(members, fresh, strict=True) if _is_unfinished(pair[0])]
+    runs = [stack.enter_context(contextlib.closing(_Run(member))) for member, _ in unfinished]
+    must_stop = stack.enter_context(stop_requests())
+    speed = _train(runs, [state for _, (state, _) in unfinished], example, must_stop) if runs else None
   return Sweep([(member, _best(member)) for member in members], speed)
 
 
@@ -222,7 +225,7 @@ def _file_name(setting: str) -> str:
   return re.sub(r"[^\w.+]", "-", "-".join(plain(part) for part in setting.split("/")))
 
 
-def _fresh_states(members: Sequence[Member], example: Batch) -> list[tuple[TrainState, str]]:
+def _fresh_states(members: Sequence[Member], example: HostBatch) -> list[tuple[TrainState, str]]:
   """The state that each member starts from, and what it takes of a checkpoint, to be read."""
   # Members of one seed start from the same parameters.
   by_seed = {member.seed: member.setup for member in members}
@@ -276,7 +279,8 @@ class _Run:
   def save(self, state: TrainState, batches: grain.DatasetIterator, validation: dict[str, float]) -> None:
     """Logs the validation and saves the checkpoints, as `loop.train` does."""
     setup = self.member.setup
-    self._log.write(self.step, "validation", validation)
+    if validation:
+      self._log.write(self.step, "validation", validation)
     meta = loop.run_meta(setup.config, setup.data, self.step, validation)
     if validation and (self._best_f is None or validation["f"] > self._best_f):
       self._best_f = validation["f"]
@@ -332,7 +336,7 @@ class _Program:
     predict_all = jax.vmap(setup.predict, in_axes=(0, None), out_axes=1)
     self._predict = jax.jit(share(predict_all, in_specs=(shared, everywhere), out_specs=PartitionSpec(None, "members")))
 
-  def advance(self, active: Sequence[bool], batches: Sequence[Batch]) -> Interval:
+  def advance(self, active: Sequence[bool], batches: Sequence[HostBatch]) -> Interval:
     """A step of the active members; what is found of the others means nothing.
 
     Args:
@@ -363,7 +367,9 @@ class _Program:
     return jax.device_put(np.concatenate([values, *[values[:1]] * self._num_copies]), self._sharding)
 
 
-def _train(runs: Sequence[_Run], fresh: Sequence[TrainState], example: Batch) -> Speed:
+def _train(
+  runs: Sequence[_Run], fresh: Sequence[TrainState], example: HostBatch, must_stop: Callable[[int], bool]
+) -> Speed:
   """Trains runs to their ends, or to where a loss is not finite, and then measures the speed."""
   states, iterators = [], {}
   for run, state in zip(runs, fresh, strict=True):
@@ -394,7 +400,8 @@ def _train(runs: Sequence[_Run], fresh: Sequence[TrainState], example: Batch) ->
       checkpoint_due = step % config["checkpoint_every_steps"] == 0 or step == num_steps
       # An interval ends where members that waited join in, so that all its steps are of the same ones.
       joined = any(run.step == step for run in going_on if run not in active)
-      if step % config["log_every_steps"] == 0 or checkpoint_due or joined:
+      stopping = must_stop(step)
+      if step % config["log_every_steps"] == 0 or checkpoint_due or joined or stopping:
         everyone = jax.device_get(interval)
         blocks_per_s = config["batch_size"] * int(everyone.steps[0]) / (time.monotonic() - started_s)
         interval, started_s = None, time.monotonic()
@@ -403,21 +410,29 @@ def _train(runs: Sequence[_Run], fresh: Sequence[TrainState], example: Batch) ->
             run.log(jax.tree.map(operator.itemgetter(i), everyone), blocks_per_s)
         progress.set_postfix_str(f"{len(active) * blocks_per_s:.0f} blocks/s", refresh=False)
         progress.update(step - progress.n)
-      if checkpoint_due:
-        _checkpoint(program, runs, [run for run in active if not run.diverged], iterators)
+      if checkpoint_due or stopping:
+        to_save = [run for run in active if not run.diverged]
+        _checkpoint(program, runs, to_save, iterators, validates=checkpoint_due)
         started_s = time.monotonic()
+      if stopping and any(run.goes_on for run in runs):
+        print(f"asked to end; saved at step {step} of {num_steps}. The same command goes on from there.")
+        raise SystemExit(0)
   finally:
     progress.close()
   return _measure(program, setup, program.states()[0], example)
 
 
 def _checkpoint(
-  program: _Program, runs: Sequence[_Run], active: Sequence[_Run], iterators: Mapping[int, grain.DatasetIterator]
+  program: _Program,
+  runs: Sequence[_Run],
+  active: Sequence[_Run],
+  iterators: Mapping[int, grain.DatasetIterator],
+  validates: bool,
 ) -> None:
-  """Validates the active ones of a program's runs, in one pass over the data, and saves them."""
+  """Validates the active ones of a program's runs where that is asked for, in one pass over the data; saves them."""
   setup = runs[0].member.setup
   recordings = {}
-  if active and "validation" in setup.data.splits:
+  if validates and active and "validation" in setup.data.splits:
     recordings = score_recordings(program.predict, setup.data, "validation", setup.config["batch_size"])
   for i, (run, state) in enumerate(zip(runs, program.states(), strict=True)):
     if run in active:
@@ -431,7 +446,7 @@ def _of_member(scores: BlockScores, i: int) -> BlockScores:
   return jax.tree.map(lambda array: array[:, i], scores)
 
 
-def _measure(program: _Program, setup: loop.Setup, state: TrainState, example: Batch) -> Speed:
+def _measure(program: _Program, setup: loop.Setup, state: TrainState, example: HostBatch) -> Speed:
   """Times steps of all members of a program and, in turn, of one alone as in `loop.train`.
 
   Args:
@@ -440,7 +455,8 @@ def _measure(program: _Program, setup: loop.Setup, state: TrainState, example: B
     state: of the one alone.
     example: the batch of every step.
   """
-  advance = setup.jit_step()
+  placement = Mesh()
+  advance, state = setup.map_step(placement), placement.replicate(state)
   together_s: list[float] = []
   alone_s: list[float] = []
   # The first steps compile.

@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 
 import jax
@@ -24,7 +25,6 @@ EVERYTHING = Augmentation(
   drop_images_probability=0.2,
   drop_sound_probability=0.2,
 )
-KEY = jax.random.key(0)
 # Compiled, which is many times faster than one operation after another; numbers may be traced.
 mix_background = jax.jit(lib.mix_background)
 
@@ -58,6 +58,11 @@ def _levels(*values, labels, audio_labels=None, num_samples=64):
   }
 
 
+def _keys(batch, seed=0):
+  """One for each block."""
+  return jax.random.split(jax.random.key(seed), len(next(iter(batch.values()))))
+
+
 def _assert_same(a, b, exact=True):
   assert a.keys() == b.keys()
   for name in a:
@@ -75,42 +80,52 @@ def test_off_is_the_front_end_bit_for_bit():
   log_mel, images, image_mask = network_inputs(batch, CLOCK)
   expected = {**batch, "log_mel": log_mel, "images": images, "image_mask": image_mask}
   del expected["waveform"]
-  _assert_same(augment(KEY, batch, CLOCK, Augmentation()), expected)
+  _assert_same(augment(_keys(batch), batch, CLOCK, Augmentation()), expected)
 
 
 def test_compiled_is_the_same_as_not_compiled():
   function = functools.partial(augment, clock=CLOCK, augmentation=EVERYTHING)
-  _assert_same(jax.jit(function)(KEY, _batch()), function(KEY, _batch()), exact=False)
+  _assert_same(jax.jit(function)(_keys(_batch()), _batch()), function(_keys(_batch()), _batch()), exact=False)
 
 
 def test_mapped_over_batches_is_the_same_as_one_after_another():
   function = jax.jit(functools.partial(augment, clock=CLOCK, augmentation=EVERYTHING))
-  keys, batches = jax.random.split(KEY, 3), [_batch(seed=seed) for seed in range(3)]
-  mapped = jax.jit(jax.vmap(function))(keys, jax.tree.map(lambda *arrays: np.stack(arrays), *batches))
+  batches = [_batch(seed=seed) for seed in range(3)]
+  keys = [_keys(batch, seed) for seed, batch in enumerate(batches)]
+  mapped = jax.jit(jax.vmap(function))(jnp.stack(keys), jax.tree.map(lambda *arrays: np.stack(arrays), *batches))
   for i, (key, batch) in enumerate(zip(keys, batches, strict=True)):
     _assert_same({name: value[i] for name, value in mapped.items()}, function(key, batch), exact=False)
 
 
 def test_the_key_alone_decides():
   function = jax.jit(functools.partial(augment, clock=CLOCK, augmentation=EVERYTHING))
-  first, again, other = (function(jax.random.key(seed), _batch()) for seed in (1, 1, 2))
+  first, again, other = (function(_keys(_batch(), seed), _batch()) for seed in (1, 1, 2))
   _assert_same(first, again)
   assert (np.asarray(first["log_mel"]) != other["log_mel"]).any()
   assert (np.asarray(first["images"]) != other["images"]).any()
 
 
 def test_one_change_does_not_alter_what_another_draws():
-  alone = augment(KEY, _batch(), CLOCK, Augmentation(flip_probability=0.5))
-  beside = augment(KEY, _batch(), CLOCK, Augmentation(flip_probability=0.5, gain_db=6.0, mask_bands=9))
+  alone = augment(_keys(_batch()), _batch(), CLOCK, Augmentation(flip_probability=0.5))
+  beside = augment(_keys(_batch()), _batch(), CLOCK, Augmentation(flip_probability=0.5, gain_db=6.0, mask_bands=9))
   np.testing.assert_array_equal(alone["images"], beside["images"])
   assert (np.asarray(alone["log_mel"]) != beside["log_mel"]).any()
+
+
+def test_a_block_draws_the_same_whatever_stands_beside_it():
+  """But for background, which is another block's."""
+  function = functools.partial(augment, clock=CLOCK, augmentation=dataclasses.replace(EVERYTHING, mix_probability=0.0))
+  batch = _batch()
+  half = {name: value[4:] for name, value in batch.items()}
+  whole = function(_keys(batch), batch)
+  _assert_same(function(_keys(batch)[4:], half), {name: value[4:] for name, value in whole.items()}, exact=False)
 
 
 def test_what_is_masked_stays_masked():
   batch = _batch(num_blocks=40)
   function = jax.jit(functools.partial(augment, clock=CLOCK, augmentation=EVERYTHING))
   for seed in range(5):
-    changed = function(jax.random.key(seed), batch)
+    changed = function(_keys(batch, seed), batch)
     assert not (np.asarray(changed["image_mask"]) & ~batch["image_mask"]).any()
     assert (np.asarray(changed["images"])[~np.asarray(changed["image_mask"])] == 0).all()
     np.testing.assert_array_equal(changed["block_mask"], batch["block_mask"])
@@ -138,7 +153,7 @@ def test_values_that_mean_nothing_are_refused(fields, message):
 
 def test_background_is_added_at_the_drawn_ratio():
   batch = _levels(0.1, 0.2, labels=[SPEECH, OTHERS])
-  mixed = mix_background(KEY, batch, 1.0, 20.0, 20.0)
+  mixed = mix_background(_keys(batch), batch, 1.0, 20.0, 20.0)
   # 20 dB below the speech's 0.1; the only background is not mixed with itself.
   np.testing.assert_allclose(mixed["waveform"][:, 0], [0.11, 0.2], rtol=1e-6)
   assert mixed["label"].tolist() == [SPEECH, OTHERS]
@@ -146,7 +161,7 @@ def test_background_is_added_at_the_drawn_ratio():
 
 def test_silence_with_background_becomes_others():
   batch = _levels(0.0, 0.001, 0.2, labels=[SILENCE] * 2 + [OTHERS])
-  mixed = mix_background(KEY, batch, 1.0, 20.0, 20.0)
+  mixed = mix_background(_keys(batch), batch, 1.0, 20.0, 20.0)
   # Silence has no level to speak of: the background comes as it is.
   np.testing.assert_allclose(mixed["waveform"][:, 0], [0.2, 0.201, 0.2], rtol=1e-6)
   assert mixed["label"].tolist() == [OTHERS] * 3
@@ -155,7 +170,8 @@ def test_silence_with_background_becomes_others():
 
 def test_voices_keep_both_their_labels():
   labels, audio_labels = [SPEECH, SINGING, OTHERS, OTHERS], [SPEECH, SINGING, SPEECH, OTHERS]
-  mixed = mix_background(KEY, _levels(0.1, 0.1, 0.1, 0.1, labels=labels, audio_labels=audio_labels), 1.0, 0.0, 0.0)
+  batch = _levels(0.1, 0.1, 0.1, 0.1, labels=labels, audio_labels=audio_labels)
+  mixed = mix_background(_keys(batch), batch, 1.0, 0.0, 0.0)
   assert mixed["label"].tolist() == labels
   assert mixed["audio_label"].tolist() == audio_labels
   np.testing.assert_allclose(mixed["waveform"][:, 0], [0.2, 0.2, 0.2, 0.1], rtol=1e-6)
@@ -173,14 +189,14 @@ def test_voices_keep_both_their_labels():
 def test_what_is_no_background_is_never_mixed_in(change):
   batch = _levels(0.1, 0.2, labels=[SPEECH, OTHERS])
   batch = {**batch, **{name: jnp.asarray(value) for name, value in change.items()}}
-  mixed = mix_background(KEY, batch, 1.0, 0.0, 0.0)
+  mixed = mix_background(_keys(batch), batch, 1.0, 0.0, 0.0)
   _assert_same(mixed, batch)
 
 
 def test_each_background_is_drawn_equally_often():
   count = 900
   batch = _levels(*[0.0] * count, 0.1, 0.2, 0.4, labels=[SILENCE] * count + [OTHERS] * 3, num_samples=2)
-  mixed = np.asarray(mix_background(KEY, batch, 1.0, 0.0, 0.0)["waveform"])[:count, 0]
+  mixed = np.asarray(mix_background(_keys(batch), batch, 1.0, 0.0, 0.0)["waveform"])[:count, 0]
   values, counts = np.unique(mixed, return_counts=True)
   np.testing.assert_allclose(values, [0.1, 0.2, 0.4])
   np.testing.assert_allclose(counts / count, 1 / 3, atol=0.06)
@@ -189,7 +205,7 @@ def test_each_background_is_drawn_equally_often():
 def test_chance_and_ratio_of_mixing_are_those_asked_for():
   count = 1500
   batch = _levels(*[0.01] * count, 0.02, labels=[SPEECH] * count + [OTHERS], num_samples=4)
-  mixed = np.asarray(mix_background(KEY, batch, 0.25, -5.0, 15.0)["waveform"])[:count, 0]
+  mixed = np.asarray(mix_background(_keys(batch), batch, 0.25, -5.0, 15.0)["waveform"])[:count, 0]
   changed = mixed[mixed != np.float32(0.01)]
   assert len(changed) / count == pytest.approx(0.25, abs=0.04)
   ratios_db = 20 * np.log10(0.01 / (changed - 0.01))
@@ -203,7 +219,7 @@ def test_chance_and_ratio_of_mixing_are_those_asked_for():
 
 def test_gain_is_one_factor_a_block_within_its_bounds():
   batch = _batch(num_blocks=2000, num_samples=16, size=(1, 1))
-  changed = np.asarray(lib.change_gain(KEY, batch, 6.0)["waveform"])
+  changed = np.asarray(lib.change_gain(_keys(batch), batch, 6.0)["waveform"])
   sound = batch["waveform"] / 32768.0
   factors = (changed * sound).sum(axis=1) / (sound**2).sum(axis=1)
   np.testing.assert_allclose(changed, factors[:, None] * sound, atol=1e-7)
@@ -214,13 +230,14 @@ def test_gain_is_one_factor_a_block_within_its_bounds():
 
 
 def test_loud_sound_clips():
-  changed = lib.change_gain(KEY, _levels(*[0.9, -0.9] * 20, labels=[SPEECH] * 40), 40.0)["waveform"]
+  batch = _levels(*[0.9, -0.9] * 20, labels=[SPEECH] * 40)
+  changed = lib.change_gain(_keys(batch), batch, 40.0)["waveform"]
   assert float(jnp.abs(changed).max()) == 1.0
 
 
 def test_a_gain_of_nothing_is_int16_as_the_front_end_reads_it():
   batch = _batch()
-  changed = lib.change_gain(KEY, batch, 0.0)["waveform"]
+  changed = lib.change_gain(_keys(batch), batch, 0.0)["waveform"]
   np.testing.assert_array_equal(changed, batch["waveform"].astype(np.float32) / 32768.0)
 
 
@@ -230,7 +247,7 @@ def test_a_gain_of_nothing_is_int16_as_the_front_end_reads_it():
 def test_blocks_lose_images_or_sound_and_never_both():
   batch = _batch(num_blocks=4000, num_samples=2, size=(1, 1))
   batch["waveform"] = np.full_like(batch["waveform"], 7)
-  changed = {name: np.asarray(value) for name, value in lib.drop_modality(KEY, batch, 0.2, 0.3).items()}
+  changed = {name: np.asarray(value) for name, value in lib.drop_modality(_keys(batch), batch, 0.2, 0.3).items()}
   no_images, no_sound = ~changed["image_mask"].any(axis=1), (changed["waveform"] == 0).all(axis=1)
   assert no_images.mean() == pytest.approx(0.2, abs=0.03)
   assert no_sound.mean() == pytest.approx(0.3, abs=0.03)
@@ -247,7 +264,7 @@ def test_blocks_lose_images_or_sound_and_never_both():
 
 def test_flipped_images_are_mirrored_left_to_right():
   batch = _batch(num_blocks=2000, num_samples=2, size=(2, 3))
-  changed = np.asarray(lib.flip_images(KEY, batch, 0.3)["images"])
+  changed = np.asarray(lib.flip_images(_keys(batch), batch, 0.3)["images"])
   flipped = (changed != batch["images"]).any(axis=(1, 2, 3))
   np.testing.assert_array_equal(changed[flipped], batch["images"][flipped][..., ::-1])
   assert flipped.mean() == pytest.approx(0.3, abs=0.04)
@@ -256,7 +273,7 @@ def test_flipped_images_are_mirrored_left_to_right():
 def test_shifted_images_are_padded_with_their_edge_and_cut():
   size = (10, 20)
   batch = _batch(num_blocks=600, num_samples=2, size=size)
-  changed = np.asarray(lib.shift_images(KEY, batch, 0.2)["images"])
+  changed = np.asarray(lib.shift_images(_keys(batch), batch, 0.2)["images"])
   # By up to 2 rows and 4 columns. All the images of a block must fit one and the same shift.
   padded = np.pad(batch["images"], [(0, 0), (0, 0), (2, 2), (4, 4)], mode="edge")
   found = np.zeros(len(changed), int)
@@ -275,14 +292,14 @@ def test_shifted_images_are_padded_with_their_edge_and_cut():
 
 def test_a_shift_of_less_than_a_pixel_is_none():
   batch = _batch()
-  np.testing.assert_array_equal(lib.shift_images(KEY, batch, 0.04)["images"], batch["images"])
+  np.testing.assert_array_equal(lib.shift_images(_keys(batch), batch, 0.04)["images"], batch["images"])
 
 
 def test_light_is_one_line_through_all_of_a_blocks_images():
   rng = np.random.default_rng(0)
   images = rng.uniform(0.4, 0.6, (500, 3, 4, 5)).astype(np.float32)
   batch = {"images": jnp.asarray(images), "image_mask": jnp.ones((500, 3), bool)}
-  changed = np.asarray(lib.change_light(KEY, batch, 0.1, 0.5)["images"])
+  changed = np.asarray(lib.change_light(_keys(batch), batch, 0.1, 0.5)["images"])
   lines = [np.polyfit(x.ravel() - 0.5, y.ravel() - 0.5, 1, full=True) for x, y in zip(images, changed, strict=True)]
   contrast, brightness = np.array([line[0] for line in lines]).T
   assert max(line[1][0] for line in lines) < 1e-10  # nothing is left over
@@ -294,7 +311,8 @@ def test_light_is_one_line_through_all_of_a_blocks_images():
 
 def test_light_stays_within_the_range():
   images = jnp.asarray(np.tile(np.float32([0.0, 0.5, 1.0]), (50, 3, 2, 1)))
-  changed = lib.change_light(KEY, {"images": images, "image_mask": jnp.ones((50, 3), bool)}, 1.0, 1.0)["images"]
+  batch = {"images": images, "image_mask": jnp.ones((50, 3), bool)}
+  changed = lib.change_light(_keys(batch), batch, 1.0, 1.0)["images"]
   assert float(changed.min()) == 0.0
   assert float(changed.max()) == 1.0
 
@@ -305,7 +323,8 @@ def test_light_stays_within_the_range():
 def test_masks_are_runs_of_frames_and_bands_at_the_mean():
   rng = np.random.default_rng(0)
   log_mel = rng.normal(size=(400, 15, 64)).astype(np.float32)
-  changed = np.asarray(lib.mask_log_mel(KEY, {"log_mel": jnp.asarray(log_mel)}, 3, 8)["log_mel"])
+  batch = {"log_mel": jnp.asarray(log_mel)}
+  changed = np.asarray(lib.mask_log_mel(_keys(batch), batch, 3, 8)["log_mel"])
   hidden = changed != log_mel
   frames, bands = hidden.all(axis=2), hidden.all(axis=1)
   np.testing.assert_array_equal(hidden, frames[:, :, None] | bands[:, None, :])
@@ -320,5 +339,6 @@ def test_masks_are_runs_of_frames_and_bands_at_the_mean():
 
 
 def test_a_mask_longer_than_the_block_hides_all_of_it_at_most():
-  changed = lib.mask_log_mel(KEY, {"log_mel": jnp.arange(200.0).reshape(50, 2, 2)}, 9, 0)["log_mel"]
+  batch = {"log_mel": jnp.arange(200.0).reshape(50, 2, 2)}
+  changed = lib.mask_log_mel(_keys(batch), batch, 9, 0)["log_mel"]
   assert np.isfinite(changed).all()

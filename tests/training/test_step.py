@@ -129,7 +129,7 @@ def test_augmentation_is_drawn_by_the_step_and_the_seed(setting):
     options = dict(seed=seed, augmentation=Augmentation(drop_images_probability=0.5))
     step = _step(config_lib.model(tiny_config("")), optax.adam(1e-2), **options)
     count = jax.jit(lambda i: step(state.replace(step=i), batch)[1].terms.counts["visual_vocalising"])
-    return [int(count(jnp.asarray(i, jnp.int32))) for i in range(12)]
+    return [int(count(jnp.asarray(i, jnp.int32))) for i in range(20)]
 
   first, again, other = counts(0), counts(0), counts(1)
   assert len(set(first)) > 3

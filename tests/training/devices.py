@@ -1,0 +1,111 @@
+"""Steps on several devices, as a program of its own, since the number of devices is settled when jax starts.
+
+python devices.py OUTPUT   with JAX_NUM_CPU_DEVICES set: what a step of every case gives, under every placement
+"""
+
+import json
+import pickle
+import sys
+
+from flax import linen as nn
+import jax
+import numpy as np
+import optax
+from prepared import SPEC
+
+from attavvad_jax.features.augmentation import Augmentation
+from attavvad_jax.loss_weights import grad_norm, per_group
+from attavvad_jax.models import MODELS, build
+from attavvad_jax.training.placement import AXIS, PLACEMENTS, padded
+from attavvad_jax.training.step import create_state, train_step
+
+SMALL = dict(filters=4, gru_units=4, dropout_rate=0.3)
+VISUAL = dict(visual_kernel_sizes=((5, 13),), visual_strided_kernel_sizes=((5, 5),), visual_strides=((3, 3),))
+AUDIO = dict(audio_kernel_sizes=((3, 7),))
+FIELDS = {
+  "att_avvad": dict(**SMALL, **VISUAL, **AUDIO, embedding_dim=8),
+  "audio_only": dict(**SMALL, **AUDIO, embedding_dim=8),
+  "visual_only": dict(filters=4, dropout_rate=0.3, **VISUAL, embedding_dim=8),
+  "base_a": dict(**SMALL, kernel_sizes=((3, 3),), pool_bands=(4,), embedding_dim=8),
+  "base_av": dict(**SMALL, visual_kernel_sizes=((5, 5),), visual_strides=((3, 3),), embedding_dim=8),
+}
+assert set(FIELDS) == set(MODELS)
+# Each has dropout and augmentation; 13 blocks do not divide by 8 devices.
+CASES = {
+  **{name: dict(model=name, num_blocks=16) for name in FIELDS},
+  **{f"{name} padded": dict(model=name, num_blocks=13) for name in FIELDS},
+  "grad_norm": dict(model="att_avvad", num_blocks=16, loss_weights=grad_norm()),
+  "microbatches": dict(model="att_avvad", num_blocks=32, num_microbatches=2),
+  "remat": dict(model="att_avvad", num_blocks=16, remat=True),
+}
+
+
+def batch(num_blocks):
+  """Noise; some blocks lack images, so that the terms count differently, and not evenly over the devices."""
+  rng = np.random.default_rng(0)
+  clock, crop = SPEC.clock, SPEC.crop
+  image_mask = np.arange(num_blocks) % 5 != 1
+  return {
+    "waveform": rng.integers(-3000, 3000, (num_blocks, clock.block_samples)).astype(np.int16),
+    "images": rng.integers(0, 256, (num_blocks, 3, crop.height_px, crop.width_px)).astype(np.uint8),
+    "image_mask": np.repeat(image_mask[:, None], 3, axis=1),
+    "label": rng.integers(0, 4, num_blocks).astype(np.int32),
+    "audio_label": rng.integers(0, 4, num_blocks).astype(np.int32),
+    "block_mask": np.ones(num_blocks, bool),
+  }
+
+
+def case(model, num_blocks, loss_weights=None, **options):
+  """The state, the step and the batch of a case; the step's optimiser is plain descent, so that it shows gradients."""
+  network, optimiser, data = build(model, **FIELDS[model]), optax.sgd(1.0), batch(num_blocks)
+  weights = loss_weights or per_group()
+  state = create_state(network, optimiser, weights, data, SPEC.clock, seed=0)
+
+  def step(state, batch, seed, axis_name=None, has_padding=False):
+    return train_step(
+      state,
+      batch,
+      model=network.clone(axis_name=axis_name),
+      optimiser=optimiser,
+      loss_weights=weights,
+      clock=SPEC.clock,
+      seed=seed,
+      augmentation=Augmentation(gain_db=6.0, shift_fraction=0.1, drop_images_probability=0.2, mask_bands=9),
+      axis_name=axis_name,
+      has_padding=has_padding,
+      **options,
+    )
+
+  return state, step, data
+
+
+def alone(name):
+  """The step of one device without any placement: the new state, and what it found."""
+  state, step, data = case(**CASES[name])
+  return jax.device_get(jax.jit(step)(state, data, np.uint32(3)))
+
+
+def mapped(name, placement):
+  """The compiled step and its arguments."""
+  state, step, data = case(**CASES[name])
+  multiple = placement.num_devices * CASES[name].get("num_microbatches", 1)
+  filled = padded(data, multiple)
+  has_padding = not filled["block_mask"].all()
+  advance = placement.map_step(lambda *args: step(*args, axis_name=AXIS, has_padding=has_padding))
+  return advance, (placement.replicate(state), placement.put(filled), np.uint32(3))
+
+
+def main(output, names):
+  nn.relu = nn.softplus  # at a kink, rounding decides the gradient
+  results = {}
+  for name in names:
+    results[name] = {"alone": alone(name)}
+    for kind, make in PLACEMENTS.items():
+      advance, arguments = mapped(name, make())
+      results[name][kind] = jax.device_get(advance(*arguments))
+  with open(output, "wb") as file:
+    pickle.dump(results, file)
+
+
+if __name__ == "__main__":
+  main(sys.argv[1], json.loads(sys.argv[2]))
