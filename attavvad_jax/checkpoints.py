@@ -49,15 +49,29 @@ def restore_variables(path: str | Path, abstract: Any) -> Any:
   """
   path = Path(path)
   check_fit(path, abstract)
-  device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-  placed = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), abstract)
-  return ocp.StandardCheckpointHandler().restore(path / "variables", args=ocp.args.StandardRestore(placed))
+  return _restore(path / "variables", abstract)
+
+
+def restore_item(path: str | Path, item: str) -> Any:
+  """All arrays of an item of a checkpoint, "variables" or "optimiser", as plain containers that hold them."""
+  return _restore(Path(path) / item, _stored(Path(path) / item))
 
 
 def stored_variables(path: str | Path) -> Any:
   """What a checkpoint holds, as a tree of `jax.ShapeDtypeStruct` that `restore_variables` takes."""
-  metadata = ocp.StandardCheckpointHandler().metadata(Path(path) / "variables")
+  return _stored(Path(path) / "variables")
+
+
+def _stored(item: Path) -> Any:
+  metadata = ocp.StandardCheckpointHandler().metadata(item)
   return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), getattr(metadata, "tree", metadata))
+
+
+def _restore(item: Path, abstract: Any) -> Any:
+  """To the first device, whichever devices of whichever processes wrote it."""
+  device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+  placed = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), abstract)
+  return ocp.StandardCheckpointHandler().restore(item, args=ocp.args.StandardRestore(placed))
 
 
 def check_fit(path: Path, abstract: Any) -> None:

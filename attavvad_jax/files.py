@@ -24,11 +24,12 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def locked(folder: str | os.PathLike[str]) -> Iterator[None]:
-  """Holds a folder until the `with` block ends. The system lets go of it when the program ends, however it does.
+  """Holds a folder, which is made, until the `with` block ends; the system lets go of it however the program ends.
 
   Raises:
     ValueError: another program holds it.
   """
+  Path(folder).mkdir(parents=True, exist_ok=True)
   descriptor = os.open(folder, os.O_RDONLY)
   try:
     try:

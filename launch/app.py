@@ -1,16 +1,47 @@
 """What the launchers share: absl flags, and errors as one line with exit code 2."""
 
 from collections.abc import Callable, Sequence
+import os
 import sys
+import time
+import traceback
 
 from absl import app, flags, logging
 
 from attavvad_jax.cli import guard
 
+# Process 0 holds the service that the others need until they have said what is wrong.
+_OTHERS_LEAVE_S = 3.0
+
 
 def run(main: Callable[[], object]) -> None:
   """Parses the flags, calls `main` and exits."""
-  app.run(lambda argv: guard(lambda: _call(main, argv)), flags_parser=_parse)
+  app.run(lambda argv: _leave(lambda: guard(lambda: _call(main, argv))), flags_parser=_parse)
+
+
+def _leave(run: Callable[[], int]) -> int:
+  """The exit code, or, of a process that trains with others and failed, the exit itself.
+
+  To end in order would be to wait for the others, which may have died or wait for this one.
+  """
+  try:
+    code = run()
+  except Exception:
+    if not _has_joined_others():
+      raise
+    traceback.print_exc()
+    code = 1
+  if code and _has_joined_others():
+    if sys.modules["jax"].process_index() == 0:
+      time.sleep(_OTHERS_LEAVE_S)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+  return code
+
+
+def _has_joined_others() -> bool:
+  return "jax" in sys.modules and sys.modules["jax"].distributed.is_initialized()
 
 
 def _call(main: Callable[[], object], argv: Sequence[str]) -> None:

@@ -8,9 +8,8 @@ whole.
 """
 
 import abc
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 import contextlib
-import fcntl
 from pathlib import Path
 import shutil
 from typing import Any, ClassVar
@@ -23,6 +22,7 @@ from attavvad_jax.datasets import finished, summary
 from attavvad_jax.datasets.finished import Job, Note, Recording
 from attavvad_jax.datasets.manifest import SPLITS, LeftOut
 from attavvad_jax.datasets.records import DataSpec, features
+from attavvad_jax.files import locked
 
 # A new shard begins when one has reached this size.
 _SHARD_BYTES = 256 << 20
@@ -76,7 +76,7 @@ class RecordingsBuilder(FileReaderBuilder, skip_registration=True):  # type: ign
 
   def download_and_prepare(self, **kwargs: Any) -> None:
     target = Path(self.data_path)
-    with _alone(self.scratch):
+    with locked(self.scratch):
       # Left by a preparation that was killed.
       for folder in target.parent.glob(f"incomplete.*_{target.name}"):
         shutil.rmtree(folder)
@@ -145,15 +145,3 @@ def _check_names(recordings: Sequence[Recording]) -> None:
         "once, under a name of its own"
       )
     sources[recording.name] = recording.source
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-  """Makes a folder and holds it for this process; a process that is killed lets go of it."""
-  folder.mkdir(parents=True, exist_ok=True)
-  with (folder / "lock").open("w") as file:
-    try:
-      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-      raise ValueError(f"{folder}: another preparation of this data set is under way") from None
-    yield

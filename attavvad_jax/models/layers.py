@@ -82,20 +82,30 @@ def _batch_statistics(
 ) -> tuple[jax.Array, jax.Array]:
   """Mean and (biased) variance over all but the feature axes, float32.
 
-  In two passes: the mean of squares less the squared mean loses the small variance of what a sigmoid made.
+  In two passes: the mean of squares less the squared mean loses the small variance of what a sigmoid made. Each device
+  makes both of its blocks, and all bring them together in one go (Chan et al., "Updating formulae and a pairwise
+  algorithm for computing sample variances", 1979).
   """
   positions = math.prod(x.shape[1 : x.ndim - feature_axes])
+  own_share = 1.0 if shares is None else shares.sum()
 
-  def global_mean(values: jax.Array) -> jax.Array:
+  def own_mean(values: jax.Array) -> jax.Array:
     if shares is None:
-      mean = _sum(values, feature_axes) / (len(x) * positions)
-      return mean if axis_name is None else lax.pmean(mean, axis_name)
-    weighted = values * shares.reshape(-1, *[1] * (x.ndim - 1))
-    mean = _sum(weighted, feature_axes) / positions
-    return mean if axis_name is None else lax.psum(mean, axis_name)
+      return _sum(values, feature_axes) / (len(x) * positions)
+    weights = shares / jnp.maximum(own_share, jnp.finfo(jnp.float32).tiny)
+    return _sum(values * weights.reshape(-1, *[1] * (x.ndim - 1)), feature_axes) / positions
 
-  mean = checkpoint_name(global_mean(x), STATISTICS)
-  return mean, checkpoint_name(global_mean((x - _spread(mean, x.shape)) ** 2), STATISTICS)
+  mean = own_mean(x)
+  var = own_mean((x - _spread(mean, x.shape)) ** 2)
+  if axis_name is None:
+    return mean, var
+  if shares is None:
+    own_share = 1.0 / lax.axis_size(axis_name)
+  own = jnp.stack([mean, var, jnp.broadcast_to(own_share, mean.shape)])
+  means, variances, parts = lax.all_gather(own, axis_name, axis=1)
+  mean = checkpoint_name((parts * means).sum(axis=0), STATISTICS)
+  var = checkpoint_name((parts * (variances + (means - mean) ** 2)).sum(axis=0), STATISTICS)
+  return mean, var
 
 
 def _normalise(

@@ -4,8 +4,12 @@ A run keeps two: `last`, to go on from, and `best` on validation, to use. Orbax 
 that one killed in mid-save leaves the one before it intact.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+import contextlib
+import logging
 from pathlib import Path
+import shutil
+import threading
 from typing import Any
 
 import grain
@@ -14,6 +18,9 @@ import orbax.checkpoint as ocp
 
 from attavvad_jax.checkpoints import check_fit, read_meta
 from attavvad_jax.training.step import TrainState
+
+# A checkpoint takes that many times its arrays (compression gains little), and so much besides.
+_ROOM_FACTOR, _ROOM_BYTES = 1.1, 300_000
 
 
 def has_last(workdir: str | Path) -> bool:
@@ -42,8 +49,13 @@ class Checkpoints:
     return None if step is None else read_meta(self._managers["best"].directory / str(step))
 
   def save(self, name: str, state: TrainState, iterator: grain.DatasetIterator, meta: Mapping[str, Any]) -> None:
-    """Writes `last` or `best`; returns when it is committed. One of this step is kept as it is."""
-    if self._managers[name].latest_step() == int(state.step):
+    """Writes `last` or `best`; returns when it is committed. One of this step is kept as it is.
+
+    Raises:
+      ValueError: it cannot be written. The one before it is as it was.
+    """
+    manager, step = self._managers[name], int(state.step)
+    if manager.latest_step() == step:
       return  # of a run that was killed after its `best` and before the `last` that follows
     items = ocp.args.Composite(
       variables=ocp.args.StandardSave(state.variables),
@@ -52,8 +64,20 @@ class Checkpoints:
       data=ocp.args.JsonSave(iterator.get_state()),
       meta=ocp.args.JsonSave(dict(meta)),
     )
-    self._managers[name].save(int(state.step), args=items, force=True)
-    self._managers[name].wait_until_finished()
+    try:
+      _check_room(manager.directory, state)
+      with _silent_threads():
+        manager.save(step, args=items, force=True)
+        manager.wait_until_finished()
+    except jax.errors.JaxRuntimeError:
+      raise  # about devices and processes, not about files
+    except Exception as error:  # whatever the libraries below make of it
+      reason = "no space left on device" if "No space left" in str(error) else str(error).splitlines()[0]
+      there = [f"{kind} of step {found}" for kind in self._managers if (found := self._managers[kind].latest_step())]
+      raise ValueError(
+        f"{manager.directory}: the checkpoint of step {step} could not be written ({reason}); intact: "
+        f"{', '.join(there) or 'none yet'}; make room and start again"
+      ) from error
 
   def restore_last(self, state: TrainState, iterator: grain.DatasetIterator) -> TrainState:
     """The state of `last`, shaped and placed like `state`; sets the iterator to the position that was saved."""
@@ -86,6 +110,27 @@ class Checkpoints:
   def close(self) -> None:
     for manager in self._managers.values():
       manager.close()
+
+
+def _check_room(folder: Any, state: TrainState) -> None:
+  """Raises an OSError where a disk is too full to begin; it may still fill up meanwhile."""
+  needed = _ROOM_FACTOR * sum(leaf.nbytes for leaf in jax.tree.leaves(state)) + _ROOM_BYTES
+  free = shutil.disk_usage(folder).free
+  if free < needed:
+    raise OSError(f"no space left on device: {needed / 1e6:.1f} MB are needed, {free / 1e6:.1f} MB are free")
+
+
+@contextlib.contextmanager
+def _silent_threads() -> Iterator[None]:
+  """Lets Orbax's threads and tasks keep to themselves what it also raises; where it does, for good."""
+  before = threading.excepthook
+  threading.excepthook = lambda args: None
+  try:
+    yield
+  except Exception:
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL + 1)
+    raise
+  threading.excepthook = before
 
 
 def _rest(state: TrainState) -> dict[str, Any]:

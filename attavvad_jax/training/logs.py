@@ -1,13 +1,19 @@
 """What a run leaves to be read: one JSON object a line in log.jsonl, and the same figures for TensorBoard."""
 
 from collections.abc import Mapping
+import contextlib
 import json
+import os
 from pathlib import Path
+import time
+from typing import Any
 
 from flax import struct
 import jax
 import jax.numpy as jnp
-from tensorboardX import SummaryWriter
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.proto.summary_pb2 import Summary
 
 from attavvad_jax.files import write_text
 from attavvad_jax.loss_weights import Weights
@@ -86,20 +92,34 @@ class RunLog:
       kept = [line for line in self._path.read_text(encoding="utf-8").splitlines() if _step_of(line) <= step]
       write_text(self._path, "".join(line + "\n" for line in kept))
     self._file = self._path.open("a", encoding="utf-8")
-    self._board = SummaryWriter(str(workdir / "tensorboard"), purge_step=step + 1)
+    board = workdir / "tensorboard"
+    board.mkdir(exist_ok=True)
+    # Not SummaryWriter: its thread says with a traceback that a disk is full.
+    self._board = EventsWriter(str(board / "events"), f".{os.getpid()}.{step}")
+    self._add(step + 1, session_log=SessionLog(status=SessionLog.START))  # hides what was after the step
 
   def write(self, step: int, split: str, figures: Mapping[str, float]) -> None:
     """One line; a figure that is NaN (nothing was counted) becomes null."""
     finite = {name: value if value == value else None for name, value in figures.items()}
-    self._file.write(json.dumps({"step": step, "split": split, **finite}) + "\n")
-    self._file.flush()
-    for name, value in finite.items():
-      if value is not None:
-        self._board.add_scalar(f"{split}/{name}", value, step)
+    values = [
+      Summary.Value(tag=f"{split}/{name}", simple_value=value) for name, value in finite.items() if value is not None
+    ]
+    try:
+      self._file.write(json.dumps({"step": step, "split": split, **finite}) + "\n")
+      self._file.flush()
+      self._add(step, summary=Summary(value=values))
+    except OSError as error:
+      raise OSError(error.errno, error.strerror, str(self._path)) from error
+
+  def _add(self, step: int, **content: Any) -> None:
+    self._board.write_event(Event(wall_time=time.time(), step=step, **content))
+    self._board.flush()
 
   def close(self) -> None:
-    self._file.close()
-    self._board.close()
+    with contextlib.suppress(OSError):  # of what `write` has already complained about
+      self._file.close()
+    with contextlib.suppress(OSError):
+      self._board.close()
 
 
 def _step_of(line: str) -> float:

@@ -179,7 +179,7 @@ def train(config: Mapping[str, Any], workdir: str | Path, placement: str = MESH)
 
   Raises:
     ValueError: the config cannot be used, does not fit the data or the run in the workdir, another program is at work
-      in the workdir, a checkpoint cannot be written, or the loss is not finite.
+      in the workdir, a checkpoint cannot be written, another process was lost, or the loss is not finite.
     SystemExit: with code 0, after SIGTERM: the run was saved and can be gone on with.
   """
   workdir = Path(workdir)
@@ -191,7 +191,15 @@ def train(config: Mapping[str, Any], workdir: str | Path, placement: str = MESH)
   state = setup.create_state(next(setup.open_batches()))
   state, transferred = (state, "") if has_last(workdir) else setup.load_transfer(state)
   with holding(workdir), stop_requests() as must_stop:
-    _train(setup, workdir, PLACEMENTS[placement](), state, transferred, must_stop)
+    try:
+      _train(setup, workdir, PLACEMENTS[placement](), state, transferred, must_stop)
+    except jax.errors.JaxRuntimeError as error:
+      if jax.process_count() == 1:
+        raise
+      raise ValueError(
+        f"{workdir}: lost another of the {jax.process_count()} processes ({str(error).splitlines()[0]}); look at what "
+        "the others say; started again, all go on from the last checkpoint"
+      ) from error
   return workdir
 
 

@@ -70,7 +70,6 @@ def holding(workdir: Path) -> Iterator[None]:
   with contextlib.ExitStack() as stack:
     refusal = ""
     if is_main():
-      workdir.mkdir(parents=True, exist_ok=True)
       try:
         stack.enter_context(locked(workdir))
       except ValueError as error:

@@ -1,8 +1,8 @@
 """The training state and the pure step that advances it. Compilation and placement happen outside.
 
 A step that is mapped over devices has a part of the batch on each, and all have the same state before and after it:
-batch statistics, losses and gradients are of the whole batch. Between devices there go, for each normalisation, mean
-and variance forward and their gradients backward; the losses, as one array; and the gradients, as one array.
+batch statistics, losses and gradients are of the whole batch. Between devices there go, for each normalisation, one
+array of statistics forward and one of their gradients backward; the losses, as one array; and the gradients, as one.
 
 Axes: B blocks, of the device; M parts that a batch is taken in.
 """
@@ -150,11 +150,12 @@ def train_step(
   inputs = {**augment(keys, batch, clock, augmentation), "visual_label": jnp.asarray(batch["label"])}
 
   def part_losses(params: Any, batch_stats: Any, part: Inputs, key: jax.Array) -> tuple[Terms, Any]:
+    padding: dict[str, Any] = {"shares": _shares(part["block_mask"], axis_name)} if has_padding else {}
     outputs, updates = model.apply(
       {"params": params, "batch_stats": batch_stats},
       *(part[name] for name in ("log_mel", "images", "image_mask")),
       train=True,
-      shares=_shares(part["block_mask"], axis_name) if has_padding else None,
+      **padding,
       mutable=["batch_stats"],
       rngs={"dropout": key},
     )

@@ -37,6 +37,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 import numpy as np
 from tqdm import tqdm
 
+from attavvad_jax.checkpoints import find_checkpoint, read_meta
 from attavvad_jax.detection.predict import BlockScores
 from attavvad_jax.evaluation.split import score_recordings
 from attavvad_jax.files import write_text
@@ -107,7 +108,8 @@ def sweep(config: Mapping[str, Any], workdir: str | Path, settings: Sequence[str
   """Trains every setting with every seed until `config.num_epochs`, each going on from its own last checkpoint.
 
   Members that are ahead, because the program was killed between two saves or because they were trained alone, wait for
-  the others. Those that are finished or diverged are left out.
+  the others. Those that are finished or diverged are left out, unless others that began with them are not: these then
+  end as they would have if nothing had happened, bit for bit.
 
   Args:
     config: as `training.loop.train` takes it; members have `loss_weights` and `seed` of their own.
@@ -138,10 +140,11 @@ def sweep(config: Mapping[str, Any], workdir: str | Path, settings: Sequence[str
       if transferred:
         write_text(member.workdir / "transfer.txt", transferred + "\n")
 
-    unfinished = [pair for pair in zip(members, fresh, strict=True) if _is_unfinished(pair[0])]
-    runs = [stack.enter_context(contextlib.closing(_Run(member))) for member, _ in unfinished]
+    in_program = _in_program(members)
+    runs = [stack.enter_context(contextlib.closing(_Run(member, in_program))) for member in in_program]
+    states = [state for member, (state, _) in zip(members, fresh, strict=True) if member in in_program]
     must_stop = stack.enter_context(stop_requests())
-    speed = _train(runs, [state for _, (state, _) in unfinished], example, must_stop) if runs else None
+    speed = _train(runs, states, example, must_stop) if runs else None
   return Sweep([(member, _best(member)) for member in members], speed)
 
 
@@ -237,10 +240,16 @@ def _fresh_states(members: Sequence[Member], example: HostBatch) -> list[tuple[T
   return result
 
 
-def _is_unfinished(member: Member) -> bool:
-  """Whether there is something left to train."""
-  with contextlib.closing(Checkpoints(member.workdir)) as checkpoints:
-    return member.diverged is None and (checkpoints.latest_step() or 0) < member.setup.num_steps
+def _in_program(members: Sequence[Member]) -> list[Member]:
+  """Those with something left to train, and those that they began with: another program would round differently."""
+  unfinished: list[Member] = []
+  names: set[str] = set()
+  for member in members:
+    meta = read_meta(find_checkpoint(member.workdir / "checkpoints" / "last")) if has_last(member.workdir) else None
+    if member.diverged is None and (meta is None or meta["step"] < member.setup.num_steps):
+      unfinished.append(member)
+      names.update(meta.get("program", ()) if meta else ())
+  return [member for member in members if member in unfinished or member.workdir.name in names]
 
 
 def _best(member: Member) -> dict[str, Any] | None:
@@ -251,11 +260,12 @@ def _best(member: Member) -> dict[str, Any] | None:
 class _Run:
   """A member that is trained: what it leaves in its folder, and how far it is."""
 
-  def __init__(self, member: Member):
+  def __init__(self, member: Member, in_program: Sequence[Member]):
     self.member = member
+    self._program = [other.workdir.name for other in in_program]
     self.checkpoints = Checkpoints(member.workdir)
     self.step = self.checkpoints.latest_step() or 0
-    self.diverged = False
+    self.diverged = member.diverged is not None
     best = self.checkpoints.best_meta()
     self._best_f = best["validation"]["f"] if best else None
     self._log = RunLog(member.workdir, self.step)
@@ -281,7 +291,7 @@ class _Run:
     setup = self.member.setup
     if validation:
       self._log.write(self.step, "validation", validation)
-    meta = loop.run_meta(setup.config, setup.data, self.step, validation)
+    meta = {**loop.run_meta(setup.config, setup.data, self.step, validation), "program": self._program}
     if validation and (self._best_f is None or validation["f"] > self._best_f):
       self._best_f = validation["f"]
       self.checkpoints.save("best", state, batches, meta)

@@ -243,7 +243,7 @@ def test_killed_preparation_looks_incomplete_and_goes_on_where_it_stopped(whole,
       _wait_for(lambda: len(list(tmp_path.glob("drawn/default/.*.partial/*.json"))) >= 2, process)
     else:
       _wait_for((tmp_path / "joining").exists, process)
-    with pytest.raises(ValueError, match="another preparation of this data set is under way"):
+    with pytest.raises(ValueError, match="another program is at work in it"):
       _prepare(tmp_path)
     process.send_signal(signal.SIGKILL)
   with pytest.raises(ValueError, match="no prepared data set"):

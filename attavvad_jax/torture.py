@@ -1,0 +1,416 @@
+"""Whether anything is lost: programs killed at random moments, processes of several lost, disks that fill up.
+
+What is tortured are the launchers, as a user starts them, on a small simulated data set. A program that was interrupted
+is started again, by the same command, until it ends; what it leaves must be what one leaves that nothing interrupted:
+the same files, arrays bit for bit, the same validations, nothing else.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+import contextlib
+import dataclasses
+import json
+from pathlib import Path
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from typing import Any, TypeVar
+
+import numpy as np
+
+PARTS = ("kill", "processes", "disk")
+
+# A program that was asked to end must have saved and ended by then.
+STOP_S = 15.0
+# The other processes must have ended so long after one was killed: what `training.processes` waits, and some more.
+LOSS_S = 90.0
+# No program here takes so long.
+_LONGEST_S = 600.0
+_NUM_PROCESSES = 4
+_DISK_MB = 64
+_CONFIG = "--config=configs/torture.py"
+
+Found = dict[str, Any]
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+  """What came of torturing one program.
+
+  Attributes:
+    name: of the program and what was done to it.
+    tried: how often.
+    lost: of these, how often something was lost, or it did not go on, or an error was not clear.
+    notes: how it went, and what was wrong.
+  """
+
+  name: str
+  tried: int
+  lost: int
+  notes: Sequence[str]
+
+  def __str__(self) -> str:
+    head = f"{self.name}: tried {self.tried}, survived {self.tried - self.lost}, lost {self.lost}"
+    return "\n  ".join([head, *self.notes])
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+  """A program that writes into a folder.
+
+  Attributes:
+    name: of the program.
+    arguments: gives those after `python -m`, for a folder.
+    at_work: what stands on its standard error once it is at work.
+    found: what it left in a folder, to be compared.
+    saves_when_asked: whether SIGTERM makes it save and end.
+  """
+
+  name: str
+  arguments: Callable[[Path], Sequence[str]]
+  at_work: str
+  found: Callable[[Path], Found]
+  saves_when_asked: bool = False
+
+  def start(self, folder: Path, more: Sequence[str] = (), log: Path | None = None) -> "Program":
+    return Program([*self.arguments(folder), *more], log or folder.with_name(f"{folder.name}.log"))
+
+  def finish(self, folder: Path, log: Path | None = None) -> None:
+    """Runs it to its end.
+
+    Raises:
+      RuntimeError: it does not.
+    """
+    with self.start(folder, log=log) as program:
+      program.wait_to_end()
+    if program.code != 0:
+      raise RuntimeError(f"{self.name} ended with code {program.code}: {program.said[-500:]}")
+
+
+class Program:
+  """A launcher at work, killed at the end of the `with` block if it still is; what it says goes into a file."""
+
+  def __init__(self, arguments: Sequence[str], log: Path):
+    self._log = log
+    with log.open("w") as file:
+      self._process = subprocess.Popen(
+        [sys.executable, "-m", *arguments], cwd=Path(__file__).parents[1], stdout=file, stderr=subprocess.STDOUT
+      )
+
+  def __enter__(self) -> "Program":
+    return self
+
+  def __exit__(self, *error: Any) -> None:
+    self.send(signal.SIGKILL)
+    self._process.wait()
+
+  @property
+  def said(self) -> str:
+    return self._log.read_text(encoding="utf-8", errors="replace")
+
+  @property
+  def code(self) -> int | None:
+    """The exit code; negative after a signal, None while it is at work."""
+    return self._process.poll()
+
+  def send(self, signal_number: int) -> None:
+    self._process.send_signal(signal_number)
+
+  def wait_for(self, text: str) -> bool:
+    """Returns when the program has said a text, or False when it has ended before."""
+    return _wait(lambda: True if text in self.said else False if self.code is not None else None, _LONGEST_S)
+
+  def wait_to_end(self, seconds: float = _LONGEST_S) -> float:
+    """Returns when it has ended, and how long that took.
+
+    Raises:
+      TimeoutError: it has not.
+    """
+    start = time.monotonic()
+    _wait(lambda: self.code is not None or None, seconds)
+    return time.monotonic() - start
+
+
+def run(parts: Sequence[str], folder: Path, tries: int, seed: int) -> Iterator[Outcome]:
+  """Tortures programs; yields what came of each.
+
+  Args:
+    parts: of `PARTS`.
+    folder: is made and gets what the programs write; must not be there.
+    tries: for each program.
+    seed: of the moments.
+
+  Raises:
+    ValueError: no such part, the folder is there, or a small disk cannot be made here.
+  """
+  if unknown := sorted(set(parts) - set(PARTS)):
+    raise ValueError(f"--part: no such part as {', '.join(unknown)}; expected some of {', '.join(PARTS)}")
+  if tries < 1:
+    raise ValueError(f"--tries is {tries}; expected 1 or more")
+  if folder.exists():
+    raise ValueError(f"{folder}: is there; name a folder that is not")
+  folder.mkdir(parents=True)
+  rng = np.random.default_rng(seed)
+  data = folder / "data"
+  preparing = Job("preparation", _prepare, "preparing:", _files)
+  preparing.finish(data)
+  training = Job("training", lambda output: _train(data, output), "training:", _run_of, saves_when_asked=True)
+  sweeping = Job("sweep", lambda output: _sweep(data, output), "training 2 runs:", _runs_of, saves_when_asked=True)
+  if "kill" in parts:
+    for job in (training, preparing, sweeping):
+      yield _kill(job, folder, tries, rng, signal.SIGKILL)
+      if job.saves_when_asked:
+        yield _kill(job, folder, tries, rng, signal.SIGTERM)
+  if "processes" in parts:
+    yield _lose_processes(training, folder, tries, rng)
+  if "disk" in parts:
+    yield _fill_disk(training, folder, tries, rng)
+
+
+def _prepare(output: Path) -> list[str]:
+  minutes = ["--train_minutes=1.5", "--validation_minutes=0.5", "--test_minutes=0.5"]
+  data = ["--dataset=simulated", "--preset=clean", "--workers=2"]
+  return ["launch.prepare", _CONFIG, *data, *minutes, f"--output={output}"]
+
+
+def _train(data: Path, output: Path) -> list[str]:
+  return ["launch.train", _CONFIG, f"--config.data={data}", f"--workdir={output}"]
+
+
+def _sweep(data: Path, output: Path) -> list[str]:
+  members = ["--settings=1/1/1,dynamic_average", "--seeds=1"]
+  return ["launch.sweep", _CONFIG, f"--config.data={data}", f"--workdir={output}", "--config.num_epochs=2", *members]
+
+
+def _kill(job: Job, folder: Path, tries: int, rng: np.random.Generator, signal_number: signal.Signals) -> Outcome:
+  """Sends a program a signal at random moments of its work, starts it again, and compares what it leaves in the end."""
+  name = f"{job.name} {signal_number.name}"
+  expected, work_s = _reference(job, folder)
+  tried = lost = saving = unbroken = 0
+  notes, waits_s = [], []
+  while tried < tries or unbroken:
+    output = folder / f"{job.name}_{signal_number.name}_{tried}"
+    unbroken = 0
+    try:
+      while tried < tries:
+        with job.start(output) as program:
+          if not program.wait_for(job.at_work):
+            break
+          time.sleep(rng.uniform(0, work_s / 3))
+          if program.code is not None:
+            break
+          program.send(signal_number)
+          tried, unbroken = tried + 1, unbroken + 1
+          waits_s.append(program.wait_to_end())
+          if signal_number == signal.SIGTERM and (program.code != 0 or waits_s[-1] > STOP_S):
+            raise RuntimeError(f"ended with code {program.code} after {waits_s[-1]:.1f} s: {program.said[-500:]}")
+          saving += any(output.glob("**/*orbax-checkpoint-tmp*"))
+      job.finish(output)
+      _compare(expected, job.found(output))
+    except RuntimeError as error:
+      lost += max(unbroken, 1)
+      notes.append(f"{output.name}: {error}")
+    unbroken = 0
+  if job.saves_when_asked and signal_number == signal.SIGKILL:
+    notes.insert(0, f"{saving} of them while a checkpoint was written")
+  if signal_number == signal.SIGTERM:
+    notes.insert(0, f"ended {max(waits_s):.1f} s later at most, with code 0")
+  return Outcome(name, tried, lost, notes)
+
+
+def _lose_processes(job: Job, folder: Path, tries: int, rng: np.random.Generator) -> Outcome:
+  """Kills one of several processes at a random moment; the others must say so and end, and all go on together."""
+  expected, work_s = _reference(job, folder, _NUM_PROCESSES)
+  lost, notes, waits_s = 0, [], []
+  output = folder / "processes"
+  for _ in range(tries):
+    try:
+      with _together(job, output, _NUM_PROCESSES) as programs:
+        if not programs[0].wait_for(job.at_work):
+          raise RuntimeError(f"did not start: {programs[0].said[-500:]}")
+        time.sleep(rng.uniform(0, work_s / (tries + 1)))
+        victim = int(rng.integers(_NUM_PROCESSES))
+        programs[victim].send(signal.SIGKILL)
+        waits_s.append(max(program.wait_to_end(LOSS_S) for program in programs))
+        for index, program in enumerate(programs):
+          # Said by us, or by jax where process 0, which holds what they are joined by, is the one that is lost.
+          clear = re.search(r"lost another of the|another task died", program.said)
+          if index != victim and (program.code == 0 or not clear):
+            raise RuntimeError(f"process {index} ended with code {program.code}: {program.said[-500:]}")
+    except (RuntimeError, TimeoutError) as error:
+      lost += 1
+      notes.append(str(error))
+  try:
+    _finish_together(job, output, _NUM_PROCESSES)
+    _compare(expected, job.found(output))
+  except RuntimeError as error:
+    lost = tries
+    notes.append(str(error))
+  if waits_s:
+    notes.insert(0, f"the others ended {max(waits_s):.1f} s later at most")
+  return Outcome(f"{job.name}, one of {_NUM_PROCESSES} processes SIGKILL", tries, lost, notes)
+
+
+def _fill_disk(job: Job, folder: Path, tries: int, rng: np.random.Generator) -> Outcome:
+  """Fills the disk at a random moment of the work; it must say so, and go on when there is room again."""
+  expected, work_s = _reference(job, folder)
+  lost, notes = 0, []
+  with _small_disk(folder / "disk") as disk:
+    output, filler, log = disk / "run", disk / "filler", folder / "disk.log"
+    for attempt in range(tries):
+      try:
+        with job.start(output, log=log) as program:
+          if not program.wait_for(job.at_work):
+            shutil.rmtree(output)  # it was at its end: once more from the start
+            continue
+          time.sleep(rng.uniform(0, work_s / 3))
+          _fill(filler, room_bytes=int(rng.integers(0, 200_000)))
+          program.wait_to_end()
+          text = program.said.strip().splitlines()[-1]
+          if program.code != 2 or not re.search(r"^attavvad: .*no space left on device", text):
+            raise RuntimeError(f"ended with code {program.code}: {program.said[-500:]}")
+          if not attempt:
+            notes.append(f"says: {text}")
+        filler.unlink()
+      except RuntimeError as error:
+        lost += 1
+        notes.append(str(error))
+        filler.unlink(missing_ok=True)
+    try:
+      job.finish(output, log)
+      _compare(expected, job.found(output))
+    except RuntimeError as error:
+      lost = tries
+      notes.append(str(error))
+  return Outcome(f"{job.name}, disk full", tries, lost, notes)
+
+
+def _reference(job: Job, folder: Path, num_processes: int = 1) -> tuple[Found, float]:
+  """What a run leaves that nothing interrupts, and the seconds it was at work."""
+  output = folder / f"{job.name}_alone_{num_processes}"
+  if num_processes > 1:
+    with _together(job, output, num_processes) as programs:
+      return _work(job, programs, output)
+  with job.start(output) as program:
+    return _work(job, [program], output)
+
+
+def _work(job: Job, programs: Sequence[Program], output: Path) -> tuple[Found, float]:
+  programs[0].wait_for(job.at_work)
+  work_s = max(program.wait_to_end() for program in programs)
+  for program in programs:
+    if program.code != 0:
+      raise RuntimeError(f"{job.name} ended with code {program.code}: {program.said[-500:]}")
+  return job.found(output), work_s
+
+
+@contextlib.contextmanager
+def _together(job: Job, output: Path, num_processes: int) -> Iterator[list[Program]]:
+  """Processes that train together on this machine."""
+  with socket.socket() as free, contextlib.ExitStack() as stack:
+    free.bind(("127.0.0.1", 0))
+    port = free.getsockname()[1]
+    free.close()
+    joined = ["--distributed", f"--coordinator_address=127.0.0.1:{port}", f"--num_processes={num_processes}"]
+    yield [
+      stack.enter_context(
+        job.start(output, [*joined, f"--process_id={index}"], output.with_name(f"{output.name}.{index}.log"))
+      )
+      for index in range(num_processes)
+    ]
+
+
+def _finish_together(job: Job, output: Path, num_processes: int) -> None:
+  with _together(job, output, num_processes) as programs:
+    _work(job, programs, output)
+
+
+@contextlib.contextmanager
+def _small_disk(mount: Path) -> Iterator[Path]:
+  """A disk of `_DISK_MB` in memory, in a name space of its own, that is gone with the program that holds it."""
+  mount.mkdir()
+  script = f'mount -t tmpfs -o size={_DISK_MB}m tmpfs "$0" && echo made && exec sleep infinity'
+  command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, str(mount)]
+  try:
+    holder = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+  except FileNotFoundError as error:
+    raise ValueError("part disk needs the command unshare, of util-linux") from error
+  try:
+    assert holder.stdout is not None
+    assert holder.stderr is not None
+    if holder.stdout.readline() != "made\n":
+      raise ValueError(f"part disk needs a Linux where users may mount: {holder.stderr.read().strip()}")
+    yield Path(f"/proc/{holder.pid}/root{mount.absolute()}")
+  finally:
+    holder.kill()
+    holder.wait()
+
+
+def _fill(path: Path, room_bytes: int) -> None:
+  """Writes a file that takes all room but so much."""
+  with path.open("wb", buffering=0) as file:
+    with contextlib.suppress(OSError):
+      while file.write(bytes(2**16)):
+        pass
+    file.truncate(max(0, file.tell() - room_bytes))
+
+
+def _files(folder: Path) -> Found:
+  """The bytes of every file, by path."""
+  return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def _runs_of(folder: Path) -> Found:
+  """Those of a sweep's members."""
+  return {f"{run.name}/{name}": value for run in sorted(folder.iterdir()) for name, value in _run_of(run).items()}
+
+
+def _run_of(workdir: Path) -> Found:
+  """What a run leaves: its files by name, but those of TensorBoard; the arrays of its checkpoints; its log."""
+  import jax
+
+  from attavvad_jax.checkpoints import leaf_name, read_meta, restore_item
+
+  found: Found = {"files": sorted(path.name for path in workdir.iterdir())}
+  for kind in ("last", "best"):
+    steps = sorted(path.name for path in (workdir / "checkpoints" / kind).iterdir())
+    found[f"checkpoints/{kind}"] = steps
+    for step in steps:
+      folder = workdir / "checkpoints" / kind / step
+      found[f"{kind} files"] = sorted(path.name for path in folder.iterdir())
+      found[f"{kind} meta"] = {name: value for name, value in read_meta(folder).items() if name != "versions"}
+      for item in ("variables", "optimiser"):
+        leaves, _ = jax.tree_util.tree_flatten_with_path(restore_item(folder.absolute(), item))
+        found.update({f"{kind} {item} {leaf_name(path)}": np.asarray(leaf) for path, leaf in leaves})
+  lines = [json.loads(line) for line in (workdir / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+  # How many steps a line of training is about depends on where a run was asked to end.
+  found["log"] = [line for line in lines if line["split"] == "validation"]
+  return found
+
+
+def _compare(expected: Found, found: Found) -> None:
+  """Raises a RuntimeError that names what is missing, what is left over, and what is different."""
+  missing, extra = sorted(expected.keys() - found.keys()), sorted(found.keys() - expected.keys())
+  different = [name for name in expected.keys() & found.keys() if not _same(expected[name], found[name])]
+  problems = {"missing": missing, "left over": extra, "different": sorted(different)}
+  if any(problems.values()):
+    listed = "; ".join(f"{what}: {', '.join(names[:5])}" for what, names in problems.items() if names)
+    raise RuntimeError(f"not what an uninterrupted one leaves: {listed}")
+
+
+def _same(a: Any, b: Any) -> bool:
+  return np.array_equal(a, b, equal_nan=True) if isinstance(a, np.ndarray) else a == b
+
+
+def _wait(found: Callable[[], T | None], seconds: float) -> T:
+  """What a function gives once it is not None."""
+  end_s = time.monotonic() + seconds
+  while (value := found()) is None:
+    if time.monotonic() > end_s:
+      raise TimeoutError(f"not within {seconds:.0f} s")
+    time.sleep(0.02)
+  return value

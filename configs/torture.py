@@ -1,0 +1,29 @@
+"""As small as the network can be: what `python -m launch.torture` trains. Good for nothing else."""
+
+import ml_collections
+
+from configs import att_avvad_small
+
+
+def get_config() -> ml_collections.ConfigDict:
+  config = att_avvad_small.get_config()
+  config.crop.update(dict(height_px=32, width_px=32))
+  config.model.update(
+    dict(
+      filters=4,
+      embedding_dim=8,
+      gru_units=4,
+      audio_kernel_sizes=((3, 7),),
+      visual_kernel_sizes=((5, 13),),
+      visual_strided_kernel_sizes=((5, 5),),
+      visual_strides=((3, 3),),
+    )
+  )
+  # Weights that learn have a state of their own to lose.
+  config.loss_weights = "dynamic_average"
+  config.batch_size = 16
+  config.num_epochs = 4
+  # Half of the time goes into saving.
+  config.checkpoint_every_steps = 4
+  config.log_every_steps = 2
+  return config
