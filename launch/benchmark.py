@@ -7,7 +7,8 @@ from absl import flags
 
 from launch import app
 
-_SUITE = flags.DEFINE_enum("suite", None, ["frontend", "model", "detect", "media"], "What is timed.", required=True)
+_SUITES = ["frontend", "model", "detect", "media", "devices"]
+_SUITE = flags.DEFINE_enum("suite", None, _SUITES, "What is timed.", required=True)
 _RUNS = flags.DEFINE_integer("runs", 5, "How often each case is timed, in alternation.")
 
 

@@ -1,4 +1,4 @@
-"""The suites: front end, model, media and the whole of `attavvad detect`.
+"""The suites: front end, model, media, the whole of `attavvad detect`, and a train step on several devices.
 
 Every function below that returns a run is called in a child process and imports what it times.
 """
@@ -6,13 +6,16 @@ Every function below that returns a run is called in a child process and imports
 from collections.abc import Callable
 import functools
 import json
+import os
 from pathlib import Path
 import subprocess
 import sys
 import tempfile
+from typing import Any
 
 import numpy as np
 
+from attavvad_jax.benchmarks.collectives import collectives, describe
 from attavvad_jax.benchmarks.harness import Case, Run, alternate, report
 from attavvad_jax.clock import Clock
 
@@ -50,6 +53,25 @@ def model(runs: int) -> str:
   return "\n\n".join(parts)
 
 
+def devices(runs: int) -> str:
+  """A train step of a batch on 8 simulated devices of this CPU; what goes between them; what that costs elsewhere."""
+  num_devices, batch_size = 8, 16
+  simulated = {**_COMPILE, "JAX_NUM_CPU_DEVICES": str(num_devices)}
+  cases = [
+    Case("shard_map in jit", _on_devices, ("mesh", batch_size), (batch_size, "blocks"), simulated),
+    Case("pmap", _on_devices, ("pmap", batch_size), (batch_size, "blocks"), simulated),
+    Case("jit alone", _on_devices, ("jit", batch_size), (batch_size, "blocks"), simulated),
+    Case("one device", _on_devices, ("mesh", batch_size), (batch_size, "blocks"), _COMPILE),
+  ]
+  parts = [report(f"devices: {num_devices}, small configuration", alternate(cases, runs), "shard_map in jit")]
+  os.environ["JAX_NUM_CPU_DEVICES"] = str(num_devices)  # jax was not imported here so far
+  for how, title in (("mesh", "shard_map in jit"), ("jit", "jit alone")):
+    step, arguments = _step_on_devices(how, _SMALL, batch_size)
+    calls = collectives(step.lower(*arguments).compile().as_text(), num_devices)
+    parts.append(f"{title}, calls between devices in a step, small configuration:\n{describe(calls)}")
+  return "\n\n".join(parts)
+
+
 def media(runs: int) -> str:
   """A 30 s clip of 960x544: decoding alone, and decoding with faces and crops."""
   with tempfile.TemporaryDirectory() as folder:
@@ -72,7 +94,13 @@ def detect(runs: int) -> str:
     return report("detect", alternate(cases, runs), "attavvad detect")
 
 
-SUITES: dict[str, Callable[[int], str]] = {"frontend": frontend, "model": model, "detect": detect, "media": media}
+SUITES: dict[str, Callable[[int], str]] = {
+  "frontend": frontend,
+  "model": model,
+  "detect": detect,
+  "media": media,
+  "devices": devices,
+}
 
 
 def run_suite(name: str, runs: int) -> str:
@@ -127,6 +155,18 @@ def _librosa(seconds: int) -> Run:
   return run
 
 
+def _batch(size: tuple[int, int], batch_size: int) -> dict[str, np.ndarray]:
+  """Noise."""
+  clock, rng = Clock(), np.random.default_rng(0)
+  return {
+    "waveform": rng.integers(-3000, 3000, (batch_size, clock.block_samples)).astype(np.int16),
+    "images": rng.integers(0, 255, (batch_size, clock.images_per_block, *size)).astype(np.uint8),
+    "image_mask": np.ones((batch_size, clock.images_per_block), bool),
+    "label": (np.arange(batch_size) % 4).astype(np.int32),
+    "block_mask": np.ones(batch_size, bool),
+  }
+
+
 def _network(form: str, kind: str, size: tuple[int, int], batch_size: int) -> Run:
   """One forward pass, or one train step with Adam, of a form of the network."""
   from flax import linen as nn
@@ -139,15 +179,8 @@ def _network(form: str, kind: str, size: tuple[int, int], batch_size: int) -> Ru
   from attavvad_jax.models import AttAvvad
   from attavvad_jax.training.step import TrainState, create_state, train_step
 
-  clock, rng = Clock(), np.random.default_rng(0)
-  arrays = {
-    "waveform": rng.integers(-3000, 3000, (batch_size, clock.block_samples)).astype(np.int16),
-    "images": rng.integers(0, 255, (batch_size, clock.images_per_block, *size)).astype(np.uint8),
-    "image_mask": np.ones((batch_size, clock.images_per_block), bool),
-    "label": (np.arange(batch_size) % 4).astype(np.int32),
-    "block_mask": np.ones(batch_size, bool),
-  }
-  batch = {key: jax.numpy.asarray(value) for key, value in arrays.items()}
+  clock = Clock()
+  batch = {key: jax.numpy.asarray(value) for key, value in _batch(size, batch_size).items()}
   network: nn.Module = AttAvvad(dropout_rate=0.0)
   optimiser = optax.adam(1e-3)
   state = create_state(network, optimiser, per_group(), batch, clock, seed=0)
@@ -164,6 +197,54 @@ def _network(form: str, kind: str, size: tuple[int, int], batch_size: int) -> Ru
     functools.partial(train_step, model=network, optimiser=optimiser, loss_weights=per_group(), clock=clock, seed=0)
   )
   return lambda: jax.block_until_ready(step(state, batch))
+
+
+def _on_devices(how: str, batch_size: int) -> Run:
+  """One train step of the small configuration, on all devices that there are."""
+  import jax
+
+  step, (state, *others) = _step_on_devices(how, _SMALL, batch_size)
+
+  def run() -> None:
+    nonlocal state
+    state, _ = jax.block_until_ready(step(state, *others))
+
+  return run
+
+
+def _step_on_devices(how: str, size: tuple[int, int], batch_size: int) -> tuple[Any, tuple[Any, ...]]:
+  """A compiled train step and its arguments: under a placement, or by `jit`, which shares the batch out by itself."""
+  import jax
+  from jax.sharding import AxisType, NamedSharding, PartitionSpec
+  import optax
+
+  from attavvad_jax.loss_weights import per_group
+  from attavvad_jax.models import AttAvvad
+  from attavvad_jax.training.placement import AXIS, PLACEMENTS
+  from attavvad_jax.training.step import create_state, train_step
+
+  batch, network, optimiser, clock = _batch(size, batch_size), AttAvvad(), optax.adam(1e-3), Clock()
+  state = create_state(network, optimiser, per_group(), batch, clock, seed=0)
+  axis_name = AXIS if how in PLACEMENTS else None
+  step = functools.partial(
+    train_step,
+    model=network.clone(axis_name=axis_name),
+    optimiser=optimiser,
+    loss_weights=per_group(),
+    clock=clock,
+    axis_name=axis_name,
+  )
+
+  def seeded(state, batch, seed):
+    return step(state, batch, seed=seed)
+
+  if how in PLACEMENTS:
+    placement = PLACEMENTS[how]()
+    return placement.map_step(seeded), (placement.replicate(state), placement.put(batch), np.uint32(0))
+  mesh = jax.make_mesh((jax.device_count(),), (AXIS,), axis_types=(AxisType.Auto,))
+  everywhere, shared = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(AXIS))
+  arguments = jax.device_put(state, everywhere), jax.device_put(batch, shared), np.uint32(0)
+  return jax.jit(seeded, donate_argnums=0), arguments
 
 
 def _simulated_clip(folder: Path) -> str:
@@ -234,8 +315,6 @@ def _command(video: str, checkpoint: str, compiled_before: bool) -> Run:
 
   def run() -> None:
     with tempfile.TemporaryDirectory() as empty:
-      import os
-
       cache = {} if compiled_before else {"JAX_COMPILATION_CACHE_DIR": empty}
       subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, **cache})
 

@@ -115,9 +115,10 @@ def test_several_processes_make_the_same_files(whole, tmp_path):
 
 
 @pytest.mark.slow
-def test_apache_beam_makes_the_same_files(whole, tmp_path):
+@pytest.mark.parametrize("workers", ["", "--direct_num_workers=3 --direct_running_mode=multi_threading"])
+def test_apache_beam_makes_the_same_files(whole, tmp_path, workers):
   pytest.importorskip("apache_beam")
-  _prepare(tmp_path, beam="--runner=FnApiRunner")
+  _prepare(tmp_path, beam=f"--runner=FnApiRunner {workers}")
   assert _files(tmp_path) == _files(whole)
 
 

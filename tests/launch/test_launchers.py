@@ -27,6 +27,12 @@ def _run(launcher, *flags):
     ("train", ["--config=configs/att_avvad.py", "--workdir=x"], "config.data is not set"),
     ("train", ["--config=configs/att_avvad.py", "--workdir=x", "--config.data=none"], "no prepared data set"),
     ("train", ["--config=configs/att_avvad.py"], "workdir"),
+    ("train", ["--config=configs/att_avvad.py", "--workdir=x", "--num_processes=2"], "need --distributed"),
+    (
+      "train",
+      ["--config=configs/att_avvad.py", "--workdir=x", "--distributed", "--num_processes=2"],
+      "--coordinator_address is not given",
+    ),
     ("train", ["--config=configs/att_avvad.py", "--workdr=x"], "workdr"),
     (
       "sweep",
@@ -47,6 +53,7 @@ def _run(launcher, *flags):
     ),
     ("simulate", ["--output=x", "--train_minutes=-1"], "expected 0 or more"),
     ("benchmark", ["--suite=none"], "--suite"),
+    ("torture", ["--folder=x", "--part=kil"], "no such part as kil; expected some of kill, processes, disk"),
     ("detect", ["clip.mp4", "--video=a.mp4", "--checkpoint=none"], "options are given as --name=value"),
   ],
 )

@@ -1,6 +1,7 @@
 """Steps on several devices, as a program of its own, since the number of devices is settled when jax starts.
 
-python devices.py OUTPUT   with JAX_NUM_CPU_DEVICES set: what a step of every case gives, under every placement
+python devices.py OUTPUT NAMES   with JAX_NUM_CPU_DEVICES set, NAMES of CASES as JSON: what a step of each gives; for
+  "collectives", what the compiled step of the first says between devices
 """
 
 import json
@@ -13,10 +14,11 @@ import numpy as np
 import optax
 from prepared import SPEC
 
+from attavvad_jax.benchmarks.collectives import collectives, describe
 from attavvad_jax.features.augmentation import Augmentation
 from attavvad_jax.loss_weights import grad_norm, per_group
 from attavvad_jax.models import MODELS, build
-from attavvad_jax.training.placement import AXIS, PLACEMENTS, padded
+from attavvad_jax.training.placement import AXIS, MESH, PLACEMENTS, padded
 from attavvad_jax.training.step import create_state, train_step
 
 SMALL = dict(filters=4, gru_units=4, dropout_rate=0.3)
@@ -26,18 +28,21 @@ FIELDS = {
   "att_avvad": dict(**SMALL, **VISUAL, **AUDIO, embedding_dim=8),
   "audio_only": dict(**SMALL, **AUDIO, embedding_dim=8),
   "visual_only": dict(filters=4, dropout_rate=0.3, **VISUAL, embedding_dim=8),
-  "base_a": dict(**SMALL, kernel_sizes=((3, 3),), pool_bands=(4,), embedding_dim=8),
+  # Without pooling: where most of XLA's optimisations are off, the gradient of a maximum is NaN (jaxlib 0.10.2).
+  "base_a": dict(**SMALL, kernel_sizes=((3, 3),), pool_bands=(1,), embedding_dim=8),
   "base_av": dict(**SMALL, visual_kernel_sizes=((5, 5),), visual_strides=((3, 3),), embedding_dim=8),
 }
 assert set(FIELDS) == set(MODELS)
 # Each has dropout and augmentation; 13 blocks do not divide by 8 devices.
 CASES = {
-  **{name: dict(model=name, num_blocks=16) for name in FIELDS},
+  "att_avvad": dict(model="att_avvad", num_blocks=16),
   **{f"{name} padded": dict(model=name, num_blocks=13) for name in FIELDS},
   "grad_norm": dict(model="att_avvad", num_blocks=16, loss_weights=grad_norm()),
   "microbatches": dict(model="att_avvad", num_blocks=32, num_microbatches=2),
   "remat": dict(model="att_avvad", num_blocks=16, remat=True),
 }
+# Under pmap too; the others would say the same once more.
+BY_PMAP = ("att_avvad padded", "microbatches")
 
 
 def batch(num_blocks):
@@ -95,14 +100,31 @@ def mapped(name, placement):
   return advance, (placement.replicate(state), placement.put(filled), np.uint32(3))
 
 
+def calls(name):
+  """What a case's compiled step says between devices, and what it is to be held against."""
+  advance, arguments = mapped(name, PLACEMENTS[MESH]())
+  found = collectives(advance.lower(*arguments).compile().as_text(), jax.device_count())
+  norms = jax.tree.leaves(arguments[0].batch_stats)
+  return {
+    "calls": found,
+    "description": describe(found),
+    "num_norms": len(norms) // 2,
+    "num_parameters": sum(leaf.size for leaf in jax.tree.leaves(arguments[0].params)),
+  }
+
+
 def main(output, names):
   nn.relu = nn.softplus  # at a kink, rounding decides the gradient
   results = {}
   for name in names:
+    if name == "collectives":
+      results[name] = calls(next(iter(CASES)))
+      continue
     results[name] = {"alone": alone(name)}
     for kind, make in PLACEMENTS.items():
-      advance, arguments = mapped(name, make())
-      results[name][kind] = jax.device_get(advance(*arguments))
+      if kind == MESH or name in BY_PMAP:
+        advance, arguments = mapped(name, make())
+        results[name][kind] = jax.device_get(advance(*arguments))
   with open(output, "wb") as file:
     pickle.dump(results, file)
 

@@ -1,0 +1,53 @@
+from pathlib import Path
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from attavvad_jax import torture
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", torture.PARTS)
+def test_nothing_is_lost(tmp_path, part):
+  """The short form of `python -m launch.torture --tries=30`."""
+  if part == "disk" and not _may_mount():
+    pytest.skip("a small disk needs a Linux where users may mount")
+  outcomes = list(torture.run([part], tmp_path / "torture", tries=1, seed=0))
+  assert outcomes
+  for outcome in outcomes:
+    assert (outcome.tried, outcome.lost) == (1, 0), outcome
+
+
+def _may_mount():
+  command = ["unshare", "--user", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
+  return shutil.which("unshare") and not subprocess.run(command, capture_output=True, check=False).returncode
+
+
+def test_whatever_differs_is_found():
+  expected = {"a": np.array([1.0, np.nan]), "b": [1, 2], "c": b"x"}
+  torture._compare(expected, {"a": np.array([1.0, np.nan]), "b": [1, 2], "c": b"x"})
+  with pytest.raises(RuntimeError, match="missing: c; left over: d; different: a, b"):
+    torture._compare(expected, {"a": np.array([1.0, 2.0]), "b": [1], "d": 0})
+
+
+def test_a_lost_run_counts_and_is_shown():
+  assert str(torture.Outcome("training SIGKILL", 30, 2, ["why"])) == (
+    "training SIGKILL: tried 30, survived 28, lost 2\n  why"
+  )
+
+
+@pytest.mark.parametrize(
+  ("parts", "tries", "message"),
+  [(["kil"], 1, "no such part as kil; expected some of kill"), (["kill"], 0, "--tries is 0; expected 1 or more")],
+)
+def test_what_cannot_be_is_refused(tmp_path, parts, tries, message):
+  with pytest.raises(ValueError, match=message):
+    next(torture.run(parts, tmp_path / "torture", tries, 0))
+  assert not (tmp_path / "torture").exists()
+
+
+def test_a_folder_that_is_there_is_left_alone(tmp_path):
+  with pytest.raises(ValueError, match="is there; name a folder that is not"):
+    next(torture.run(["kill"], Path(tmp_path), 1, 0))

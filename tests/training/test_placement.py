@@ -1,0 +1,69 @@
+import json
+import os
+from pathlib import Path
+import pickle
+import subprocess
+import sys
+
+import devices
+import jax
+import numpy as np
+import pytest
+
+from attavvad_jax.training.placement import padded
+
+TESTS = Path(__file__).parents[1]
+# Each half is a program of its own, so that two workers share the work.
+HALVES = [list(devices.CASES)[0::2], list(devices.CASES)[1::2]]
+
+
+def _on_eight_devices(output, names):
+  environment = {
+    **os.environ,
+    "JAX_NUM_CPU_DEVICES": "8",
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # compiles in half the time
+    "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)]),
+  }
+  command = [sys.executable, devices.__file__, str(output), json.dumps(names)]
+  result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+  assert result.returncode == 0, result.stderr
+  return pickle.loads(output.read_bytes())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("names", HALVES, ids=["even", "odd"])
+def test_a_step_on_eight_devices_is_that_of_one(tmp_path, names):
+  """Losses, weights, parameters (moved by their gradients) and batch statistics, by every placement."""
+  results = _on_eight_devices(tmp_path / "results", names)
+  assert list(results) == names
+  for name, found in results.items():
+    alone_state, alone_log = found.pop("alone")
+    assert set(found["mesh"][0].params) == set(alone_state.params)
+    for placement, (state, log) in found.items():
+      message = f"{name}, {placement}"
+      jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5, err_msg=message), state, alone_state)  # noqa: B023
+      jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5, err_msg=message), log, alone_log)  # noqa: B023
+
+
+@pytest.mark.slow
+def test_one_reduction_of_gradients_a_step_and_nothing_in_a_loop(tmp_path, capsys):
+  """As the compiled program says: gradients, losses, and twice each normalisation's statistics."""
+  found = _on_eight_devices(tmp_path / "calls", ["collectives"])["collectives"]
+  calls, num_norms, num_parameters = found["calls"], found["num_norms"], found["num_parameters"]
+  with capsys.disabled():
+    print(f"\n{found['description']}")
+  assert not any(call.in_loop for call in calls)
+  reduced = sorted(call.num_bytes for call in calls if call.kind == "all-reduce")
+  assert reduced == [4 * 18, 4 * num_parameters]
+  assert sum(call.kind == "all-gather" for call in calls) == num_norms
+  assert sum(call.kind == "reduce-scatter" for call in calls) == num_norms
+  assert len(calls) == 2 + 2 * num_norms
+
+
+def test_padding_is_behind_and_masked():
+  batch = {"image_mask": np.ones((5, 3), bool), "block_mask": np.ones(5, bool), "label": np.full(5, 2, np.int32)}
+  filled = padded(batch, 4)
+  assert filled["block_mask"].tolist() == [True] * 5 + [False] * 3
+  assert filled["label"].tolist() == [2] * 5 + [0] * 3
+  assert filled["image_mask"].shape == (8, 3)
+  assert padded(batch, 5)["label"].tolist() == [2] * 5

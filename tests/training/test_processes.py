@@ -1,0 +1,99 @@
+"""Several processes on this machine, joined over loopback."""
+
+import os
+from pathlib import Path
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from attavvad_jax.checkpoints import find_checkpoint, restore_item
+from attavvad_jax.files import locked
+from attavvad_jax.training import processes
+
+ROOT = Path(__file__).parents[2]
+
+
+def _command(data, workdir, *more):
+  """`launch.torture`'s network, as `prepared.py`'s data fit it; trained as the tests of the loop do."""
+  flags = ["--config=configs/torture.py", "--config.checkpoint_every_steps=6", "--config.loss_weights=1/1/1"]
+  return [sys.executable, "-m", "launch.train", *flags, f"--config.data={data}", f"--workdir={workdir}", *more]
+
+
+def _start(command, output):
+  environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+  with output.open("w") as file:
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT)
+
+
+def _train_together(folder, data, workdir, num_processes, *more):
+  with socket.socket() as free:
+    free.bind(("127.0.0.1", 0))
+    port = free.getsockname()[1]
+  joined = ["--distributed", f"--coordinator_address=127.0.0.1:{port}", f"--num_processes={num_processes}"]
+  logs = [folder / f"{index}.log" for index in range(num_processes)]
+  started = [
+    _start(_command(data, workdir, *joined, f"--process_id={index}", *more), log) for index, log in enumerate(logs)
+  ]
+  codes = [process.wait(300) for process in started]
+  said = [log.read_text() for log in logs]
+  assert codes == [0] * num_processes, said
+  return said
+
+
+def _variables(workdir):
+  return restore_item(find_checkpoint(workdir / "checkpoints" / "last"), "variables")
+
+
+@pytest.mark.slow
+def test_two_and_then_four_processes_train_what_one_does(tmp_path, prepared_path):
+  """Half of the steps by two processes over a mesh, the rest by four with pmap, from the checkpoint of the two."""
+  epochs = "--config.num_epochs=2"  # 12 steps
+  alone = _start(_command(prepared_path, tmp_path / "alone", epochs), tmp_path / "alone.log")
+  said = _train_together(tmp_path, prepared_path, tmp_path / "together", 2, "--config.num_epochs=1")
+  assert "finished" in said[0]
+  assert "finished" not in said[1]
+  assert find_checkpoint(tmp_path / "together" / "checkpoints" / "last").name == "6"
+  assert alone.wait(300) == 0, (tmp_path / "alone.log").read_text()
+  _train_together(tmp_path, prepared_path, tmp_path / "together", 4, epochs, "--placement=pmap")
+  expected, found = _variables(tmp_path / "alone"), _variables(tmp_path / "together")
+  # Adam makes steps of a whole learning rate, 1e-3, of the least gradient: 12 such steps would be 1e-2.
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-3), found, expected)
+  steps = [line.split(",")[0] for line in (tmp_path / "together" / "log.jsonl").read_text().splitlines()]
+  assert steps == [line.split(",")[0] for line in (tmp_path / "alone" / "log.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.slow
+def test_asked_to_end_it_saves_and_ends_with_code_0(tmp_path, prepared_path):
+  workdir, log = tmp_path / "run", tmp_path / "log"
+  process = _start(_command(prepared_path, workdir, "--config.num_epochs=1000"), log)
+  end_s = time.monotonic() + 120
+  while "blocks/s" not in log.read_text():
+    assert process.poll() is None, log.read_text()
+    assert time.monotonic() < end_s
+    time.sleep(0.05)
+  with pytest.raises(ValueError, match="another program is at work in it"), locked(workdir):
+    pass
+  process.send_signal(signal.SIGTERM)
+  assert process.wait(15) == 0, log.read_text()
+  assert "asked to end; saved at step" in log.read_text()
+  with locked(workdir):
+    assert int(find_checkpoint(workdir / "checkpoints" / "last").name) > 0
+
+
+@pytest.mark.parametrize(
+  ("arguments", "message"),
+  [
+    (("host:1", None, 0), "--num_processes is not given; processes are joined by all of"),
+    (("host:1", 2, 2), "--process_id is 2; expected 0 to 1, as there are 2"),
+    ((None, None, None), "could not be joined .*give --coordinator_address, --num_processes and --process_id"),
+  ],
+)
+def test_processes_that_cannot_be_joined_are_told_why(arguments, message):
+  with pytest.raises(ValueError, match=message):
+    processes.join(*arguments)
