@@ -8,6 +8,7 @@ the same files, arrays bit for bit, the same validations, nothing else.
 from collections.abc import Callable, Iterator, Sequence
 import contextlib
 import dataclasses
+import functools
 import json
 from pathlib import Path
 import re
@@ -289,6 +290,7 @@ def _fill_disk(job: Job, folder: Path, tries: int, rng: np.random.Generator) -> 
   return Outcome(f"{job.name}, disk full", tries, lost, notes)
 
 
+@functools.cache
 def _reference(job: Job, folder: Path, num_processes: int = 1) -> tuple[Found, float]:
   """What a run leaves that nothing interrupts, and the seconds it was at work."""
   output = folder / f"{job.name}_alone_{num_processes}"

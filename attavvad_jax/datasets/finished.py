@@ -6,18 +6,15 @@ nothing else. The note comes last: a recording that has one is finished.
 
 import collections
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-import concurrent.futures
-from concurrent.futures.process import BrokenProcessPool
 import dataclasses
 import hashlib
 import json
-import multiprocessing
 from pathlib import Path
 from typing import Any, Protocol
 
 from tqdm import tqdm
 
-from attavvad_jax import __version__
+from attavvad_jax import __version__, pool
 from attavvad_jax.clock import Clock
 from attavvad_jax.datasets.records import AUDIO, AUDIO_VISUAL, DataSpec, features, serialise, to_records
 from attavvad_jax.events import EVENTS, Timeline, overlap_s
@@ -119,24 +116,8 @@ def run(jobs: Sequence[Job], workers: int) -> None:
   missing = _missing(jobs)
   progress = tqdm(desc="preparing", unit="recording", initial=len(jobs) - len(missing), total=len(jobs))
   with progress:
-    if workers == 1 or len(missing) < 2:
-      for job in missing:
-        finish(job)
-        progress.update()
-      return
-    context = multiprocessing.get_context("spawn")
-    pool = concurrent.futures.ProcessPoolExecutor(min(workers, len(missing)), context, initializer=_one_thread)
-    try:
-      for future in concurrent.futures.as_completed([pool.submit(finish, job) for job in missing]):
-        future.result()
-        progress.update()
-    except BrokenProcessPool:
-      raise OSError(
-        "a process that prepared recordings was killed, maybe for memory; start again with fewer workers, what is "
-        "finished is kept"
-      ) from None
-    finally:
-      pool.shutdown(cancel_futures=True)
+    for _ in pool.each(finish, missing, workers):
+      progress.update()
 
 
 def run_on_beam(jobs: Sequence[Job], runner: Any, options: Any) -> None:
@@ -239,10 +220,3 @@ def _write_records(path: Path, job: Job) -> Note:
 def _seconds(timeline: Timeline, clock: Clock) -> dict[str, float]:
   totals = overlap_s(timeline, clock, clock.num_blocks(timeline.duration_s)).sum(axis=0)
   return {label: float(total) for label, total in zip(EVENTS, totals, strict=True)}
-
-
-def _one_thread() -> None:
-  """The processes share the cores among them."""
-  import cv2
-
-  cv2.setNumThreads(1)

@@ -1,19 +1,18 @@
 """Simulated performances as a folder of real video files with labels: what anybody's own data would look like."""
 
 from collections.abc import Iterable, Iterator
-import concurrent.futures
 import csv
 import dataclasses
 import io
 import json
 import math
-import multiprocessing
 import os
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from attavvad_jax import pool
 from attavvad_jax.events import Timeline
 from attavvad_jax.files import write_text
 from attavvad_jax.simulation import difficulty
@@ -133,7 +132,7 @@ def write_folder(
   ]
   missing = [clip for clip in clips if not clip.is_complete]
   done = len(clips) - len(missing)
-  for _ in tqdm(_write_all(missing, workers), desc="rendering", unit="clip", initial=done, total=len(clips)):
+  for _ in tqdm(pool.each(write_clip, missing, workers), desc="rendering", unit="clip", initial=done, total=len(clips)):
     pass
   header = ("video", "labels", "recording", "split", "audio_labels", "conditions")
   rows = []
@@ -165,29 +164,6 @@ def _frames_and_samples(clip: Clip, waveform: np.ndarray) -> Iterator[tuple[int,
   edges = [round(frame * SAMPLE_RATE_HZ / clip.frames_per_second) for frame in range(count)] + [len(waveform)]
   for frame in range(count):
     yield frame, waveform[edges[frame] : edges[frame + 1]]
-
-
-def _write_all(clips: list[Clip], workers: int) -> Iterator[None]:
-  """Writes the clips, here or in processes of their own; yields as each is done."""
-  if workers == 1 or len(clips) < 2:
-    for clip in clips:
-      write_clip(clip)
-      yield
-    return
-  context = multiprocessing.get_context("spawn")
-  pool = concurrent.futures.ProcessPoolExecutor(min(workers, len(clips)), context, initializer=_one_thread)
-  try:
-    for future in concurrent.futures.as_completed([pool.submit(write_clip, clip) for clip in clips]):
-      future.result()
-      yield
-  finally:
-    pool.shutdown(cancel_futures=True)
-
-
-def _one_thread() -> None:
-  import cv2
-
-  cv2.setNumThreads(1)
 
 
 def _claim(folder: Path, settings: dict) -> None:
