@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 PARTS = ("kill", "processes", "disk")
+PROGRAMS = ("training", "preparation", "sweep")
 
 # A program that was asked to end must have saved and ended by then.
 STOP_S = 15.0
@@ -136,7 +137,14 @@ class Program:
     return time.monotonic() - start
 
 
-def run(parts: Sequence[str], folder: Path, tries: int, seed: int) -> Iterator[Outcome]:
+def run(
+  parts: Sequence[str],
+  folder: Path,
+  tries: int,
+  seed: int,
+  programs: Sequence[str] = PROGRAMS,
+  epochs: int = 4,
+) -> Iterator[Outcome]:
   """Tortures programs; yields what came of each.
 
   Args:
@@ -144,12 +152,15 @@ def run(parts: Sequence[str], folder: Path, tries: int, seed: int) -> Iterator[O
     folder: is made and gets what the programs write; must not be there.
     tries: for each program.
     seed: of the moments.
+    programs: of `PROGRAMS`, those to be killed.
+    epochs: that a training has.
 
   Raises:
-    ValueError: no such part, the folder is there, or a small disk cannot be made here.
+    ValueError: no such part or program, the folder is there, or a small disk cannot be made here.
   """
-  if unknown := sorted(set(parts) - set(PARTS)):
-    raise ValueError(f"--part: no such part as {', '.join(unknown)}; expected some of {', '.join(PARTS)}")
+  for flag, given, known in (("part", parts, PARTS), ("programs", programs, PROGRAMS)):
+    if unknown := sorted(set(given) - set(known)):
+      raise ValueError(f"--{flag}: no such thing as {', '.join(unknown)}; expected some of {', '.join(known)}")
   if tries < 1:
     raise ValueError(f"--tries is {tries}; expected 1 or more")
   if folder.exists():
@@ -159,10 +170,12 @@ def run(parts: Sequence[str], folder: Path, tries: int, seed: int) -> Iterator[O
   data = folder / "data"
   preparing = Job("preparation", _prepare, "preparing:", _files)
   preparing.finish(data)
-  training = Job("training", lambda output: _train(data, output), "training:", _run_of, saves_when_asked=True)
-  sweeping = Job("sweep", lambda output: _sweep(data, output), "training 2 runs:", _runs_of, saves_when_asked=True)
+  training = Job("training", lambda output: _train(data, output, epochs), "training:", _run_of, saves_when_asked=True)
+  sweeping = Job(
+    "sweep", lambda output: _sweep(data, output, epochs), "training 2 runs:", _runs_of, saves_when_asked=True
+  )
   if "kill" in parts:
-    for job in (training, preparing, sweeping):
+    for job in (job for job in (training, preparing, sweeping) if job.name in programs):
       yield _kill(job, folder, tries, rng, signal.SIGKILL)
       if job.saves_when_asked:
         yield _kill(job, folder, tries, rng, signal.SIGTERM)
@@ -178,13 +191,13 @@ def _prepare(output: Path) -> list[str]:
   return ["launch.prepare", _CONFIG, *data, *minutes, f"--output={output}"]
 
 
-def _train(data: Path, output: Path) -> list[str]:
-  return ["launch.train", _CONFIG, f"--config.data={data}", f"--workdir={output}"]
+def _train(data: Path, output: Path, epochs: int) -> list[str]:
+  return ["launch.train", _CONFIG, f"--config.data={data}", f"--config.num_epochs={epochs}", f"--workdir={output}"]
 
 
-def _sweep(data: Path, output: Path) -> list[str]:
-  members = ["--settings=1/1/1,dynamic_average", "--seeds=1"]
-  return ["launch.sweep", _CONFIG, f"--config.data={data}", f"--workdir={output}", "--config.num_epochs=2", *members]
+def _sweep(data: Path, output: Path, epochs: int) -> list[str]:
+  _, *flags = _train(data, output, epochs)
+  return ["launch.sweep", *flags, "--settings=1/1/1,dynamic_average", "--seeds=1"]
 
 
 def _kill(job: Job, folder: Path, tries: int, rng: np.random.Generator, signal_number: signal.Signals) -> Outcome:
@@ -259,22 +272,25 @@ def _lose_processes(job: Job, folder: Path, tries: int, rng: np.random.Generator
 def _fill_disk(job: Job, folder: Path, tries: int, rng: np.random.Generator) -> Outcome:
   """Fills the disk at a random moment of the work; it must say so, and go on when there is room again."""
   expected, work_s = _reference(job, folder)
-  lost, notes = 0, []
+  tried = lost = 0
+  notes: list[str] = []
   with _small_disk(folder / "disk") as disk:
     output, filler, log = disk / "run", disk / "filler", folder / "disk.log"
-    for attempt in range(tries):
+    while tried < tries:
       try:
         with job.start(output, log=log) as program:
-          if not program.wait_for(job.at_work):
-            shutil.rmtree(output)  # it was at its end: once more from the start
+          if program.wait_for(job.at_work):
+            time.sleep(rng.uniform(0, work_s / 10))
+          if program.code == 0:
+            shutil.rmtree(output)  # it came to its end before: once more from the start
             continue
-          time.sleep(rng.uniform(0, work_s / 3))
+          tried += 1
           _fill(filler, room_bytes=int(rng.integers(0, 200_000)))
           program.wait_to_end()
           text = program.said.strip().splitlines()[-1]
           if program.code != 2 or not re.search(r"^attavvad: .*no space left on device", text):
             raise RuntimeError(f"ended with code {program.code}: {program.said[-500:]}")
-          if not attempt:
+          if not notes:
             notes.append(f"says: {text}")
         filler.unlink()
       except RuntimeError as error:
@@ -285,9 +301,9 @@ def _fill_disk(job: Job, folder: Path, tries: int, rng: np.random.Generator) -> 
       job.finish(output, log)
       _compare(expected, job.found(output))
     except RuntimeError as error:
-      lost = tries
+      lost = tried
       notes.append(str(error))
-  return Outcome(f"{job.name}, disk full", tries, lost, notes)
+  return Outcome(f"{job.name}, disk full", tried, lost, notes)
 
 
 @functools.cache
@@ -341,15 +357,15 @@ def _small_disk(mount: Path) -> Iterator[Path]:
     holder = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
   except FileNotFoundError as error:
     raise ValueError("part disk needs the command unshare, of util-linux") from error
-  try:
-    assert holder.stdout is not None
-    assert holder.stderr is not None
-    if holder.stdout.readline() != "made\n":
-      raise ValueError(f"part disk needs a Linux where users may mount: {holder.stderr.read().strip()}")
-    yield Path(f"/proc/{holder.pid}/root{mount.absolute()}")
-  finally:
-    holder.kill()
-    holder.wait()
+  with holder:
+    try:
+      assert holder.stdout is not None
+      assert holder.stderr is not None
+      if holder.stdout.readline() != "made\n":
+        raise ValueError(f"part disk needs a Linux where users may mount: {holder.stderr.read().strip()}")
+      yield Path(f"/proc/{holder.pid}/root{mount.absolute()}")
+    finally:
+      holder.kill()
 
 
 def _fill(path: Path, room_bytes: int) -> None:

@@ -78,7 +78,7 @@ def dynamic_average(steps_per_epoch: int = 200, temperature: float = 2.0) -> Los
   """
 
   def init() -> AverageState:
-    unknown = jnp.full(len(TERMS), jnp.nan)
+    unknown = jnp.full(len(TERMS), jnp.nan, jnp.float32)
     return AverageState(jnp.zeros(len(TERMS)), jnp.zeros(len(TERMS)), unknown, unknown)
 
   def update(step: jax.Array, state: AverageState, losses: Losses) -> tuple[Weights, AverageState]:
@@ -128,7 +128,7 @@ def grad_norm(alpha: float = 1.5, optimiser: optax.GradientTransformation | None
 
   def init() -> GradNormState:
     weights = jnp.ones(len(TERMS))
-    return GradNormState(weights, jnp.full(len(TERMS), jnp.nan), optimiser.init(weights))
+    return GradNormState(weights, jnp.full(len(TERMS), jnp.nan, jnp.float32), optimiser.init(weights))
 
   def update(step: jax.Array, state: GradNormState, losses: Losses) -> tuple[Weights, GradNormState]:
     means, norms = _vector(losses.means), _vector(losses.gradient_norms or {})

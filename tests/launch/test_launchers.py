@@ -53,7 +53,7 @@ def _run(launcher, *flags):
     ),
     ("simulate", ["--output=x", "--train_minutes=-1"], "expected 0 or more"),
     ("benchmark", ["--suite=none"], "--suite"),
-    ("torture", ["--folder=x", "--part=kil"], "no such part as kil; expected some of kill, processes, disk"),
+    ("torture", ["--folder=x", "--part=kil"], "no such thing as kil; expected some of kill, processes, disk"),
     ("detect", ["clip.mp4", "--video=a.mp4", "--checkpoint=none"], "options are given as --name=value"),
   ],
 )
