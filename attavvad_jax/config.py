@@ -65,8 +65,8 @@ def smoothing(config: Mapping[str, Any]) -> Smoothing:
 
 
 def model(config: Mapping[str, Any]) -> nn.Module:
-  """The network that `config.model` names, with its fields."""
-  fields = dict(config["model"])
+  """The network that `config.model` names, with those of its fields that are not None."""
+  fields = {name: value for name, value in config["model"].items() if value is not None}
   return build(fields.pop("name"), **fields)
 
 

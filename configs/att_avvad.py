@@ -7,18 +7,25 @@ Where run: not run yet on the paper's data, which is private. Score: not measure
 """
 
 import ml_collections
+from ml_collections import config_dict
 
 
 def get_config() -> ml_collections.ConfigDict:
   config = ml_collections.ConfigDict()
   config.seed = 1024
   # Folder of the prepared data set.
-  config.data = ml_collections.config_dict.placeholder(str)
+  config.data = config_dict.placeholder(str)
   config.clock = dict(sample_rate_hz=16_000, block_rate_hz=3.0, images_per_block=3, window_ms=44.0)
   # Size of the face image, and how much of the face box's height and width is added around it.
   config.crop = dict(height_px=450, width_px=300, margin=0.3)
-  # A name of attavvad_jax.models.MODELS, and the fields of that model that depart from its defaults.
-  config.model = dict(name="att_avvad", dropout_rate=0.2, dtype="float32")
+  # A name of attavvad_jax.models.MODELS, and fields of that model; None leaves a field as the model has it.
+  config.model = dict(
+    name="att_avvad",
+    dropout_rate=0.2,
+    dtype="float32",
+    filters=config_dict.placeholder(int),
+    fusion=config_dict.placeholder(str),
+  )
   config.batch_size = 64
   config.num_epochs = 100
   config.learning_rate = 1e-3
@@ -32,7 +39,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.audio_targets = "performer"
   # A run, or a checkpoint, of which all parameters that fit are loaded at the start; and paths of parameters that
   # training leaves alone, such as "audio/block_0".
-  config.transfer = dict(checkpoint=ml_collections.config_dict.placeholder(str), freeze=())
+  config.transfer = dict(checkpoint=config_dict.placeholder(str), freeze=())
   # Fields of attavvad_jax.features.augmentation.Augmentation; 0 is off. The paper has none.
   config.augmentation = dict(
     gain_db=0.0,
