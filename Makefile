@@ -10,13 +10,13 @@ PACKAGES := libgl1 libegl1 libgles2 libglib2.0-0
 
 export PYTHONNOUSERSITE := 1
 
-.PHONY: demo test test-fast lint install system-libraries clean
+.PHONY: demo test test-fast lint notebooks install system-libraries clean
 
 demo: install
 	$(BIN)/python -m launch.demo --workdir=demo
 
 test: install lint
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q -n 2 --durations=25
 
 test-fast: install
 	$(BIN)/python -m pytest -q -n 2 -m "not slow"
@@ -25,6 +25,10 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Runs the notebooks' text from top to bottom, and stores them with what they show.
+notebooks: install
+	$(BIN)/python colab/make.py
 
 install: system-libraries $(INSTALLED)
 

@@ -9,6 +9,7 @@ HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "attavvad_jax" / "__init__.py").read_text(encoding="utf-8"))
 BEAM = ["apache-beam>=2.77,<3"]
 REPRODUCE = ["scikit-learn>=1.4"]
+NOTEBOOKS = ["ipykernel>=6.29", "jupytext>=1.16,<2", "nbclient>=0.10"]
 
 setup(
   name="attavvad_jax",
@@ -47,9 +48,11 @@ setup(
     "beam": BEAM,
     "simulation": ["espeakng-loader>=0.2.4,<0.3", "scipy>=1.14"],
     "benchmark": ["librosa>=0.11,<0.12"],
+    "notebooks": NOTEBOOKS,
     "reproduce": REPRODUCE,
     "test": [
       *BEAM,
+      *NOTEBOOKS,
       *REPRODUCE,
       "hypothesis>=6.100",
       "librosa>=0.11,<0.12",

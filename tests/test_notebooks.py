@@ -1,35 +1,56 @@
-"""Every notebook runs top to bottom; only its installation cell is left out."""
+"""Notebooks run in their short form, and what is stored is what their text says."""
 
-import json
-import os
+import importlib.util
 from pathlib import Path
+import re
 import subprocess
 import sys
 
+import jupytext
 import pytest
 
 from attavvad_jax.media.face_model import cache_path
 
 COLAB = Path(__file__).parents[1] / "colab"
-NOTEBOOKS = sorted(COLAB.glob("*.ipynb"))
-# Stands for IPython's: what it would display is of no concern here.
-_IMAGE = "from IPython.display import Image", "def Image(path, width): assert path.stat().st_size"
+_spec = importlib.util.spec_from_file_location("make_notebooks", COLAB / "make.py")
+make = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(make)
+each = pytest.mark.parametrize("name", make.NAMES)
 
 
-def test_there_are_notebooks():
-  assert NOTEBOOKS
+def test_all_notebooks_are_known():
+  assert {path.stem for path in COLAB.glob("*.ipynb")} == set(make.NAMES)
+  assert {path.stem for path in COLAB.glob("*.py")} == {*make.NAMES, "make"}
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not cache_path().is_file(), reason="the face model is not in the cache: make install fetches it")
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_runs(path, tmp_path):
-  cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-  sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-  script = "\n\n".join(source for source in sources if not source.startswith("%")).replace(*_IMAGE)
-  environment = {**os.environ, "TMPDIR": str(tmp_path)}
-  # Workers of a pool would import the script again: it stands in a string, as cells do.
-  result = subprocess.run(
-    [sys.executable, "-c", script], cwd=COLAB, env=environment, capture_output=True, text=True, check=False
+@each
+def test_notebook_runs(name):
+  command = [sys.executable, "make.py", "--quick", name]
+  result = subprocess.run(command, cwd=COLAB, capture_output=True, text=True, check=False)
+  assert result.returncode == 0, result.stderr[-3000:]
+
+
+@each
+def test_stored_notebook_is_its_text(name):
+  text, stored = jupytext.read(COLAB / f"{name}.py"), jupytext.read(COLAB / f"{name}.ipynb")
+  assert [(c.cell_type, c.source) for c in stored.cells] == [(c.cell_type, c.source) for c in text.cells]
+
+
+@each
+def test_stored_notebook_was_run_from_top_to_bottom(name):
+  code = [cell for cell in jupytext.read(COLAB / f"{name}.ipynb").cells if cell.cell_type == "code"]
+  assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+  outputs = [output for cell in code for output in cell.outputs]
+  assert any("image/png" in output.get("data", {}) for output in outputs)
+  assert not any(output.output_type == "error" for output in outputs)
+
+
+@each
+def test_notebook_opens_in_colab_and_installs_pinned_versions(name):
+  first, *others = jupytext.read(COLAB / f"{name}.py").cells
+  assert re.match(
+    rf"\[!\[Open in Colab\]\(\S+\)\]\(https://colab\.research\.google\.com/github/\S+/{name}\.ipynb\)", first.source
   )
-  assert result.returncode == 0, result.stderr[-2000:]
+  assert any(cell.source.startswith("%pip install -q -c ../constraints.txt") for cell in others)

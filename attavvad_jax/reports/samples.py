@@ -85,6 +85,6 @@ def draw_blocks(
   blocks = [to_example(source[position], prepared.spec) for position in positions]
 
   fields = detector.meta["config"]["model"]
-  name = " with ".join([fields["name"], *([fields["fusion"]] if "fusion" in fields else [])])
+  name = f"{fields['name']} with {fields['fusion']}" if fields.get("fusion") else fields["name"]
   title = f"{name}, step {detector.meta['step']}"
   return Network(title, detector.model, detector.variables, detector.spec.clock), blocks

@@ -1,0 +1,185 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/attavvad-jax/attavvad_jax/blob/main/colab/detect.ipynb)
+#
+# # Detect: a video in, its timeline out
+#
+# When does the performer on camera speak or sing, when are they silent, and when is what is heard not theirs? This
+# notebook takes a video of yours, or a simulated performance, and gives its timeline: as text, as a table, as a picture
+# and as an annotated video. From top to bottom it takes less than five minutes on two CPU cores; most of that goes into
+# training a small network, since no trained weights come with the package yet.
+
+# %%
+import os
+from pathlib import Path
+
+if not Path("../constraints.txt").exists():  # Colab brings this notebook alone
+  os.system("git clone -q --depth 1 https://github.com/attavvad-jax/attavvad_jax")
+  os.chdir("attavvad_jax/colab")
+
+# %%
+# %pip install -q -c ../constraints.txt -e "..[simulation]"
+
+# %%
+import sys
+
+sys.path.insert(0, "..")  # for configs/, and for the package, which a kernel that is running does not see yet
+
+from attavvad_jax.machine import prepare_xla
+
+prepare_xla()  # before jax is imported: faster convolutions on CPUs, and compiled programs are kept
+
+# %% [markdown]
+# ## Settings
+#
+# `VIDEO` may be any file with sound that FFmpeg reads. On Colab, `"upload"` asks for one; a file on your Drive is named
+# by its path once the Drive is mounted. `CHECKPOINT` is the folder of a run that you have trained, for example by
+# `train.ipynb`.
+
+# %%
+import tempfile
+
+QUICK = "ATTAVVAD_QUICK" in os.environ  # the tests' short form
+VIDEO = None  # a path, "upload", or None for a simulated performance
+CHECKPOINT = None  # a path, or None to train a small network first
+CLIP_S = 8.0 if QUICK else 30.0  # of the simulated performance
+MINUTES = {"train": 0.5 if QUICK else 8.0, "validation": 0.5 if QUICK else 1.0}  # of simulated video to train on
+EPOCHS = 1 if QUICK else 5
+SEED = 1
+FOLDER = Path(tempfile.mkdtemp())
+
+# %% [markdown]
+# ## A small network, for want of trained weights
+#
+# Weights that ship with the package will replace this part. Until then, a small form of the paper's network is trained
+# on a few minutes of simulated performances, with face images of 64 x 64. That shows how everything goes together. It
+# says nothing about real footage: expect little of this network on a video of your own.
+
+# %%
+from attavvad_jax import config as config_lib
+from attavvad_jax.checkpoints import find_checkpoint, read_meta
+from attavvad_jax.datasets.prepare import prepare_simulated
+from attavvad_jax.experiments.plan import BUDGETS
+from attavvad_jax.training.loop import train
+from configs import demo
+
+if CHECKPOINT is None:
+  budget = BUDGETS["smoke" if QUICK else "small"]  # face images and networks smaller than the paper's
+  config = demo.get_config()
+  config.crop.update(budget.crop)
+  config.model.update(budget.models["att_avvad"])
+  config.num_epochs = EPOCHS
+  summary = prepare_simulated(FOLDER / "data", config_lib.data_spec(config), "live", MINUTES, seed=SEED)
+  config.data = str(summary.path)
+  CHECKPOINT = train(config, FOLDER / "run")
+  best = read_meta(find_checkpoint(CHECKPOINT))
+  print(
+    f"kept: step {best['step']}, F {100 * best['validation']['f']:.1f} % on validation ({best['protocol']}; simulated, "
+    f'preset "live", {MINUTES["validation"]:g} min, data seed {SEED}, run seed {config.seed})'
+  )
+
+# %% [markdown]
+# ## The video
+#
+# The simulated performance comes from the test split: its voice, face, tune and place are in no other. It is written as
+# an mp4 file with labels beside it, so that from here on it is read like any other video.
+
+# %%
+from attavvad_jax.datasets.manifest import read_folder
+from attavvad_jax.media import probe
+from attavvad_jax.simulation import write_folder
+
+labels = None
+if VIDEO == "upload":
+  from google.colab import files
+
+  VIDEO = next(iter(files.upload()), None)
+if VIDEO is None:
+  write_folder(FOLDER / "clip", minutes={"test": CLIP_S / 60}, clip_s=CLIP_S, seed=SEED)
+  (clip,) = read_folder(FOLDER / "clip")
+  VIDEO, labels = clip.video, clip.labels
+
+info = probe(VIDEO)
+size = f"{info.width_px} x {info.height_px}" if info.has_pictures else "no pictures"
+print(f"{Path(VIDEO).name}: {size}, sound at {info.sample_rate_hz} Hz")
+
+# %% [markdown]
+# ## Its timeline
+#
+# Three times a second the network decides from 352 ms of sound and three images of the performer's face; the decisions
+# are smoothed and joined to events. Faces are found by mediapipe, whose model is fetched once; mediapipe reports usage
+# figures to its maker when the machine is online. What is damaged or missing in the file is said here. The timeline is
+# also written as TSV and JSON, under the video's name.
+#
+# `attavvad detect VIDEO --checkpoint=RUN --annotate` does the same in a terminal.
+
+# %%
+from attavvad_jax.detection.run import detect_file
+
+detection = detect_file(VIDEO, CHECKPOINT, FOLDER / "detection", annotate=info.has_pictures)
+
+# %% [markdown]
+# The events as a table. A score is the mean of the network's probabilities for the event over its blocks; nothing has
+# been done to make it the chance of being right.
+
+# %%
+from IPython.display import Markdown, display
+
+from attavvad_jax.reports.text import format_time
+
+rows = ["| from | to | event | score |", "| ---: | ---: | :--- | ---: |"]
+for event in detection.timeline:
+  rows.append(f"| {format_time(event.onset_s)} | {format_time(event.offset_s)} | {event.label} | {event.score:.2f} |")
+display(Markdown("\n".join(rows)))
+
+# %% [markdown]
+# ## As a picture
+#
+# Frames from the middle of the longest events, the events, and the scores of all blocks under them. Where the labels
+# are known, as those of the simulation are, they stand above as the reference.
+
+# %%
+from IPython.display import Image
+
+from attavvad_jax.annotations import read
+from attavvad_jax.detection.detector import Detector
+from attavvad_jax.media import read_pictures
+from attavvad_jax.reports.picture import write_picture
+
+annotated = FOLDER / "detection" / f"{Path(VIDEO).stem}.annotated.mp4"
+frames = []
+if info.has_pictures:
+  longest = sorted(detection.timeline, key=lambda event: -event.duration_s)[:5]
+  times_s = sorted((event.onset_s + event.offset_s) / 2 for event in longest)
+  pictures = zip(times_s, read_pictures(annotated, times_s), strict=True)
+  frames = [(time_s, picture.rgb) for time_s, picture in pictures if picture is not None]
+write_picture(
+  FOLDER / "timeline.png",
+  detection.timeline,
+  reference=None if labels is None else read(labels, detection.report.duration_s),
+  scores=detection.decision,
+  clock=Detector(CHECKPOINT).spec.clock,
+  frames=frames,
+)
+display(Image(FOLDER / "timeline.png", width=900))
+
+# %% [markdown]
+# ## As a video
+#
+# The state stands at the top left with its scores under it, and the face that was followed has a box round it. A video
+# of more than 20 MB would make the notebook heavy: it stays in the folder that was printed above.
+
+# %%
+from IPython.display import Video
+
+if annotated.exists() and annotated.stat().st_size < 20_000_000:
+  display(Video(str(annotated), embed=True, width=640))
