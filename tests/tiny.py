@@ -5,14 +5,23 @@ from prepared import SPEC
 from configs import att_avvad_small
 
 
+# A layer of convolutions for each branch: nearly all that most tests take is to compile.
+SHALLOW = dict(
+  audio_kernel_sizes=((3, 7),),
+  visual_kernel_sizes=((5, 13),),
+  visual_strided_kernel_sizes=((5, 5),),
+  visual_strides=((3, 3),),
+)
+
+
 def tiny_config(data, **changes):
-  """`configs/att_avvad_small.py` with a few filters, for the data set of `prepared.py`."""
+  """`configs/att_avvad_small.py` with a few filters and one layer a branch, for the data set of `prepared.py`."""
   config = att_avvad_small.get_config()
   config.data = str(data)
   config.crop.height_px = SPEC.crop.height_px
   config.crop.width_px = SPEC.crop.width_px
   config.crop.margin = SPEC.crop.margin
-  config.model.update(dict(filters=4, embedding_dim=8, gru_units=4))
+  config.model.update(dict(filters=4, embedding_dim=8, gru_units=4, **SHALLOW))
   config.update(dict(batch_size=16, num_epochs=2, checkpoint_every_steps=5, log_every_steps=2))
   config.update(changes)
   return config

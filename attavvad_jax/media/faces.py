@@ -38,6 +38,9 @@ _MIN_IOU = 0.2
 _MAX_JUMP = 1.0
 _MAX_GROWTH = 1.6
 
+# Where parts lie in the detector's box, which reaches from the forehead to the chin: x, y, width, height as fractions.
+PARTS = {"face": (0.0, 0.0, 1.0, 1.0), "mouth": (0.2, 0.52, 0.6, 0.5)}
+
 # Correlation of two pictures' thumbnails below which there was a cut.
 _CUT_CORRELATION = 0.5
 # Pictures that may wait for the detector; each is as large as the picture.
@@ -55,17 +58,21 @@ class Crop:
     height_px: height of the image (H).
     width_px: width of the image (W).
     margin: what is added on each side of the box, as a fraction of the box; the image's aspect ratio adds more.
+    part: of the face that the image shows: a name of `PARTS`.
   """
 
   height_px: int = 112
   width_px: int = 112
   margin: float = 0.2
+  part: str = "face"
 
   def __post_init__(self):
     if self.height_px < 1 or self.width_px < 1:
       raise ValueError(f"crop: size is {self.height_px}x{self.width_px}; expected at least 1x1 pixels")
     if not 0 <= self.margin < 10:
       raise ValueError(f"crop: margin is {self.margin}; expected a fraction of the face box, 0 or more")
+    if self.part not in PARTS:
+      raise ValueError(f"crop: part is {self.part!r}; expected {' or '.join(PARTS)}")
 
 
 class FaceDetector:
@@ -433,20 +440,22 @@ def _jump(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def crop_face(grey: np.ndarray, box: np.ndarray, crop: Crop) -> np.ndarray:
-  """Cuts a face out of a grey picture.
+  """Cuts a face, or a part of it, out of a grey picture.
 
-  The box grows by the margin on each side and then, about its centre, to the image's aspect ratio. What lies outside
+  The box of the part grows by the margin on each side and then, about its centre, to the image's aspect ratio. What lies outside
   the picture repeats its edge.
 
   Args:
     grey: uint8 [h,w].
-    box: [4], x, y, width, height as fractions of the picture.
-    crop: size and margin.
+    box: of the face, [4]: x, y, width, height as fractions of the picture.
+    crop: size, margin and part.
 
   Returns:
     uint8 [H,W].
   """
   height, width = grey.shape
+  part_x, part_y, part_width, part_height = PARTS[crop.part]
+  box = np.array([*(box[:2] + box[2:] * (part_x, part_y)), *(box[2:] * (part_width, part_height))])
   box_width, box_height = box[2] * width * (1 + 2 * crop.margin), box[3] * height * (1 + 2 * crop.margin)
   aspect = crop.width_px / crop.height_px
   cut_height = max(box_height, box_width / aspect)

@@ -4,6 +4,8 @@
 recording studio: what is hard about it is the task alone. `live` is a stream from a furnished room with guests,
 listeners and a compressed sound track. `hard` is a stage: nearly all that is not the performer's is somebody else's
 voice, the backing is as loud as the voice or louder, and the mouth is hidden or moves to something else now and then.
+`varied` is `live` with everything spread more widely, mouths that hardly open and faces that are never at rest: what a
+network is trained on that shall work on real footage.
 """
 
 import dataclasses
@@ -37,6 +39,13 @@ class Difficulty:
     away: share of the time in which the face is out of the frame.
     bad_light: 0 for good light to 1 for the worst.
     restlessness: speed of the head's sway, 1 for somebody who sits and plays.
+    idle_mouths: shares of chewing, yawning, smiling, mouthing words and grimacing among what an idle mouth does.
+    idle_under_voice: share of the voices off camera under which the performer's mouth is idle in one of these ways, or
+      grimaces where it would have mouthed words.
+    articulation: how far a mouth opens with its voice, by performance; 1 as far as the vowels of the voice say.
+    lips: how much lips differ from the skin, by performance; 1 as much as the face has it.
+    teeth: how bright teeth are, by performance; 1 in full light.
+    turn: how far heads turn and tilt, by performance; 1 for somebody who looks into the camera.
   """
 
   off_camera: float
@@ -59,6 +68,12 @@ class Difficulty:
   away: float
   bad_light: Range
   restlessness: Range
+  idle_mouths: tuple[float, float, float, float, float] = (0.3, 0.15, 0.15, 0.4, 0.0)
+  idle_under_voice: float = 0.0
+  articulation: Range = (1.0, 1.0)
+  lips: Range = (1.0, 1.0)
+  teeth: Range = (1.0, 1.0)
+  turn: Range = (1.0, 1.0)
 
 
 _CLEAN = Difficulty(
@@ -85,34 +100,36 @@ _CLEAN = Difficulty(
   restlessness=(0.5, 1.0),
 )
 
+_LIVE = Difficulty(
+  off_camera=0.65,
+  stretch_s=2.0,
+  answers=0.7,
+  playback=0.08,
+  guest=0.4,
+  other_words=0.1,
+  idle_mouth=0.6,
+  snr_db=(5.0, 20.0),
+  backing_vocals=0.3,
+  music=(0.5, 0.85, 0.7),
+  noise=0.3,
+  reverb_s=(0.15, 0.6),
+  wet=(0.05, 0.4),
+  codec=0.5,
+  bit_rate_kbps=(24.0, 64.0),
+  occluded=0.1,
+  stand=0.2,
+  away=0.02,
+  bad_light=(0.0, 0.4),
+  restlessness=(0.6, 1.5),
+)
+
 PRESETS = {
   # One voice after another in a quiet room; where nobody performs it is silent, or the listeners are heard.
   "unaccompanied": dataclasses.replace(
     _CLEAN, off_camera=0.0, guest=0.0, idle_mouth=0.0, backing_vocals=0.0, music=(0.0, 0.0, 0.0), noise=0.0
   ),
   "clean": _CLEAN,
-  "live": Difficulty(
-    off_camera=0.65,
-    stretch_s=2.0,
-    answers=0.7,
-    playback=0.08,
-    guest=0.4,
-    other_words=0.1,
-    idle_mouth=0.6,
-    snr_db=(5.0, 20.0),
-    backing_vocals=0.3,
-    music=(0.5, 0.85, 0.7),
-    noise=0.3,
-    reverb_s=(0.15, 0.6),
-    wet=(0.05, 0.4),
-    codec=0.5,
-    bit_rate_kbps=(24.0, 64.0),
-    occluded=0.1,
-    stand=0.2,
-    away=0.02,
-    bad_light=(0.0, 0.4),
-    restlessness=(0.6, 1.5),
-  ),
+  "live": _LIVE,
   "hard": Difficulty(
     off_camera=0.82,
     stretch_s=1.0,
@@ -134,6 +151,24 @@ PRESETS = {
     away=0.03,
     bad_light=(0.1, 0.7),
     restlessness=(0.8, 2.0),
+  ),
+  "varied": dataclasses.replace(
+    _LIVE,
+    stretch_s=1.5,
+    idle_mouth=0.8,
+    snr_db=(-2.0, 30.0),
+    music=(0.4, 0.8, 0.6),
+    reverb_s=(0.12, 1.0),
+    wet=(0.02, 0.5),
+    bit_rate_kbps=(16.0, 64.0),
+    bad_light=(0.0, 0.6),
+    restlessness=(0.3, 2.0),
+    idle_mouths=(0.15, 0.1, 0.2, 0.2, 0.35),
+    idle_under_voice=0.6,
+    articulation=(0.3, 1.1),
+    lips=(0.1, 1.0),
+    teeth=(0.25, 1.0),
+    turn=(0.5, 3.0),
   ),
 }
 

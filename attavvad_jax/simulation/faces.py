@@ -77,6 +77,8 @@ class FaceState:
     shift_y: the same downwards.
     smile: 0 for a face at rest to 1 for raised corners of the mouth, with `openness` above 0.1 also teeth.
     jaw_shift: jaw moved sideways, -1 to 1, as in chewing.
+    lips: how much the lips differ from the skin, 0 not at all to 1 as the face has them.
+    teeth: how bright the teeth are, 1 in full light.
     occlusion: what is in front of the face.
     blur_px: length of the head's motion blur, in pixels of a frame 360 px high.
     blur_deg: direction of that motion, 0 for sideways, 90 for up and down.
@@ -94,6 +96,8 @@ class FaceState:
   shift_y: float = 0.0
   smile: float = 0.0
   jaw_shift: float = 0.0
+  lips: float = 1.0
+  teeth: float = 1.0
   occlusion: Occlusion | None = None
   blur_px: float = 0.0
   blur_deg: float = 0.0
@@ -320,7 +324,7 @@ class _Painter:
           [[x - side * 2 * wide, y - high], [x + wide, y], [x - side * 0.2 * wide, y + high], [x - wide, y]]
         )
         _blend(part, fold, self._lit(np.array(face.skin) * 0.55), 0.25 * smile)
-    lips = np.array(face.lips, float)
+    lips = np.array(face.skin) + state.lips * (np.array(face.lips, float) - face.skin)
     # Shade under the lower lip, then both lips: the upper one looks down and is darker, the lower one catches light.
     _blend(part, band(lower_outer, lower_outer + 0.05 * self.half * soft), self._lit(np.array(face.skin) * 0.6), 0.35)
     _blend(part, band(upper_outer, upper_inner + 1), self._lit(lips * 0.80), 0.95)
@@ -347,7 +351,7 @@ class _Painter:
             [cx - 0.66 * a, cy - 0.30 * gap + teeth],
           ]
         ),
-        self._lit((224, 216, 204)),
+        self._lit(state.teeth * np.array((224, 216, 204))),
         0.95,
       )
       _mix(part, hole, _mask(part.shape[:2], band(upper_inner, lower_inner)))

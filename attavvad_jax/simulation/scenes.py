@@ -30,7 +30,7 @@ from attavvad_jax.simulation.portraits import Camera, Face
 from attavvad_jax.simulation.vocoder import FRAME_RATE_HZ, SAMPLE_RATE_HZ
 from attavvad_jax.simulation.voices import Utterance
 
-IDLE_MOUTHS = ("chewing", "yawning", "smiling", "mouthing")
+IDLE_MOUTHS = ("chewing", "yawning", "smiling", "mouthing", "grimacing")
 NOISES = {"crowd": noise.crowd, "applause": noise.applause, "cheers": noise.cheers, "clicks": noise.clicks}
 # Voices off camera are the performers of the scenes just before and after.
 _NEIGHBOURS = 6
@@ -101,6 +101,10 @@ class Scene:
     bad_light: 0 good to 1 the worst.
     exposure_s: how long each frame is exposed, which blurs motion.
     restlessness: speed of the head's sway around 1.
+    articulation: how far the mouth opens with its voice; 1 as far as the vowels say.
+    lips: how much they differ from the skin, 0 to 1.
+    teeth: how bright they are, 0 to 1.
+    turn: how far the head turns and tilts, around 1.
     stand: a microphone on a stand before the chin.
     room: reverberation and room tone.
     song: the backing music.
@@ -118,6 +122,10 @@ class Scene:
   bad_light: float
   exposure_s: float
   restlessness: float
+  articulation: float
+  lips: float
+  teeth: float
+  turn: float
   stand: Occlusion | None
   room: Room
   song: Song
@@ -252,6 +260,11 @@ def draw_scene(seed: int, index: int, split: str = "train", duration_s: float = 
     ),
     episodes=_draw_episodes(duration_s, level, rng),
     seed=int(rng.integers(2**31)),
+    # Drawn last: what was drawn before it for other presets stays.
+    articulation=rng.uniform(*level.articulation),
+    lips=rng.uniform(*level.lips),
+    teeth=rng.uniform(*level.teeth),
+    turn=rng.uniform(*level.turn),
   )
 
 
@@ -331,6 +344,8 @@ def face_state(scene: Scene, time_s: float) -> FaceState:
     shift_y=float(sway[4]),
     smile=smile,
     jaw_shift=jaw_shift,
+    lips=scene.lips,
+    teeth=scene.teeth,
     occlusion=_occlusion(scene, time_s),
     blur_px=float(np.hypot(moved_x, moved_y) * scene.camera.head_height * 360),
     blur_deg=float(np.rad2deg(np.arctan2(moved_y, moved_x))),
@@ -344,7 +359,7 @@ def _habits(scene: Scene) -> dict[str, np.ndarray]:
   count = int(scene.duration_s) + 2
   sizes = rng.uniform(0.3, 1.0, (6, 3))
   # Yaw, pitch and roll in degrees, places in head heights, width of the mouth.
-  reach = np.array([9.0, 5.0, 4.0, 0.05, 0.025, 0.15])[:, None]
+  reach = np.array([9.0 * scene.turn, 5.0 * scene.turn, 4.0 * scene.turn, 0.05, 0.025, 0.15])[:, None]
   return {
     "rates_hz": scene.restlessness * rng.uniform(0.05, 0.5, (6, 3)),
     "phases": rng.uniform(0, 1, (6, 3)),
@@ -512,10 +527,18 @@ def _draw_mouth(source: str, level: Difficulty, rng: np.random.Generator) -> str
   if source == "performer":
     return "voice"
   if source == "none":
-    return str(rng.choice(IDLE_MOUTHS, p=(0.3, 0.15, 0.15, 0.4))) if rng.uniform() < level.idle_mouth else "shut"
-  if rng.uniform() < level.other_words:
+    return _draw_idle(level, rng) if rng.uniform() < level.idle_mouth else "shut"
+  chance = rng.uniform()
+  if chance < level.other_words:
     return "along" if source == "playback" else "other words"
+  if chance < level.other_words + (1 - level.other_words) * level.idle_under_voice:
+    idle = _draw_idle(level, rng)
+    return "grimacing" if idle == "mouthing" else idle
   return "shut"
+
+
+def _draw_idle(level: Difficulty, rng: np.random.Generator) -> str:
+  return str(rng.choice(IDLE_MOUTHS, p=level.idle_mouths))
 
 
 def _centre(part: Part, scene: Scene) -> int:
@@ -561,7 +584,7 @@ def _mouth(
     utterance = _perform(part, scene.performer, tune, part.event.duration_s, rng)
   if part.mouth in ("voice", "along", "other words", "mouthing"):
     assert utterance is not None
-    for column, track in enumerate((utterance.openness, utterance.width)):
+    for column, track in enumerate((scene.articulation * utterance.openness, utterance.width)):
       face[: len(track), column] = track[:count]
   elif part.mouth == "chewing":
     phase = 2 * np.pi * rng.uniform(1.0, 1.8) * t + rng.uniform(0, 6)
@@ -575,7 +598,23 @@ def _mouth(
     face[:, 2] = rng.uniform(0.5, 1.0) * ease
     face[:, 0] = rng.uniform(0.0, 0.2) * ease
     face[:, 1] = 0.4 * face[:, 2]
+  elif part.mouth == "grimacing":
+    face[:] = _grimaces(count, rng) * ease[:, None]
   return face
+
+
+def _grimaces(count: int, rng: np.random.Generator) -> np.ndarray:
+  """A mouth that takes on one pose after another and holds each for a while. -> [T,4]."""
+  poses = 2 + int(count / FRAME_RATE_HZ / 0.4)
+  at_rest = rng.uniform(size=(poses, 4)) < (0.4, 0.3, 0.5, 0.6)
+  drawn = rng.uniform((0.05, -1.0, 0.2, -0.7), (0.8, 1.0, 1.0, 0.7), (poses, 4))
+  targets = np.where(at_rest, 0.0, drawn)
+  begins = np.cumsum(rng.uniform(0.4, 2.5, poses)) * FRAME_RATE_HZ
+  moves = rng.uniform(0.12, 0.6, poses) * FRAME_RATE_HZ
+  at = np.arange(count)[:, None]
+  x = np.clip((at - begins) / moves, 0, 1)
+  reached = x * x * (3 - 2 * x)  # [T,poses], of each pose in its turn
+  return reached @ np.diff(targets, axis=0, prepend=0)
 
 
 def _fade(count: int) -> np.ndarray:

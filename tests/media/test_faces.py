@@ -119,7 +119,15 @@ def test_crop_of_a_wide_box_grows_in_height_about_its_centre():
   np.testing.assert_array_equal(cut, grey[15:35, 16:36])
 
 
-@pytest.mark.parametrize("arguments", [(0, 10), (10, 0), (10, 10, -0.1), (10, 10, float("nan"))])
+def test_crop_of_the_mouth_is_the_lower_middle_of_the_box():
+  grey = np.random.default_rng(0).integers(0, 256, (200, 200), np.uint8)
+  cut = crop_face(grey, np.array([0.1, 0.1, 0.5, 0.5]), Crop(50, 60, margin=0.0, part="mouth"))
+  np.testing.assert_array_equal(cut, grey[72:122, 40:100])
+
+
+@pytest.mark.parametrize(
+  "arguments", [(0, 10), (10, 0), (10, 10, -0.1), (10, 10, float("nan")), (10, 10, 0.1, "nose")]
+)
 def test_impossible_crops_are_refused(arguments):
   with pytest.raises(ValueError, match=r"^crop: "):
     Crop(*arguments)

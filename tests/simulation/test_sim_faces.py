@@ -44,6 +44,18 @@ def test_open_mouth_is_darker_and_more_open_is_darker_still(number):
   assert dark[0] < dark[1] < dark[2]
 
 
+@pytest.mark.parametrize("name", ["lips", "teeth"])
+def test_lips_may_be_paler_and_teeth_darker(name):
+  """Pale lips are less red; teeth are the brightest of an open, smiling mouth."""
+  face, camera = person(2)
+  frames = [
+    mouth_of(render(face, camera, FaceState(openness=0.5, smile=0.8, **{name: value}), *SIZE), camera).astype(float)
+    for value in (0.2, 1.0)
+  ]
+  found = [frame[..., 0] - frame[..., 1] if name == "lips" else frame for frame in frames]
+  assert np.percentile(found[0], 90) < np.percentile(found[1], 90) - 8
+
+
 def test_mouth_changes_nothing_outside_the_lower_face():
   face, camera = person(3)
   change = np.abs(

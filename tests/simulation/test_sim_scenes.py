@@ -195,7 +195,37 @@ def test_mouths_move_without_a_voice_as_often_as_stated(drawn, preset):
   voiceless = [part for part in parts(drawn, preset) if part.source == "none"]
   idle = [part for part in voiceless if part.mouth in IDLE_MOUTHS]
   assert len(idle) / len(voiceless) == pytest.approx(PRESETS[preset].idle_mouth, abs=0.06)
-  assert {part.mouth for part in idle} == (set(IDLE_MOUTHS) if PRESETS[preset].idle_mouth else set())
+  shares = dict(zip(IDLE_MOUTHS, PRESETS[preset].idle_mouths, strict=True))
+  assert {part.mouth for part in idle} == {name for name, share in shares.items() if share and idle}
+  for name, share in shares.items():
+    assert not idle or sum(part.mouth == name for part in idle) / len(idle) == pytest.approx(share, abs=0.1)
+
+
+@pytest.mark.parametrize("preset", ["live", "varied"])
+def test_mouths_are_idle_under_a_voice_off_camera_as_often_as_stated(drawn, preset):
+  level = PRESETS[preset]
+  foreign = [part for part in parts(drawn, preset) if part.source in ("off camera", "playback")]
+  idle = [part for part in foreign if part.mouth in IDLE_MOUTHS]
+  assert len(idle) / len(foreign) == pytest.approx((1 - level.other_words) * level.idle_under_voice, abs=0.04)
+  assert "mouthing" not in {part.mouth for part in idle}  # it would be other words
+
+
+def test_a_mouth_that_grimaces_holds_poses_and_is_slower_than_speech():
+  tracks = scenes._grimaces(200 * 60, np.random.default_rng(0))
+  steps = np.abs(np.diff(tracks, axis=0))
+  assert tracks[:, [0, 2]].min() >= -1e-6
+  assert np.abs(tracks).max() <= 1
+  assert (steps.max(axis=1) < 1e-6).mean() > 0.4
+  assert steps.max() < 0.13  # from one end to the other, 2, in 0.12 s at its steepest
+  assert (tracks[:, 0] > 0.3).mean() > 0.1
+
+
+def test_articulation_says_how_far_the_mouth_opens_with_a_voice():
+  scene = draw_scene(3, 0, duration_s=15.0)
+  wide, small = (sound(dataclasses.replace(scene, articulation=factor)).openness for factor in (1.0, 0.3))
+  voiced = inside(scene, lambda part: part.mouth == "voice", rate_hz=200)
+  assert wide[: len(voiced)][voiced].max() > 0.2
+  np.testing.assert_allclose(small[: len(voiced)][voiced], 0.3 * wide[: len(voiced)][voiced], atol=1e-6)
 
 
 @pytest.mark.parametrize("preset", ["live", "hard"])

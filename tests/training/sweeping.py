@@ -27,14 +27,8 @@ def diverges() -> LossWeights:
 
 
 def config(data, **changes):
-  """The tiny one with some augmentation, so that what is drawn for it is seen to be the same; a layer a branch."""
+  """The tiny one with some augmentation, so that what is drawn for it is seen to be the same."""
   config = tiny_config(data, **changes)
-  config.model.update(
-    audio_kernel_sizes=((3, 7),),
-    visual_kernel_sizes=((5, 13),),
-    visual_strided_kernel_sizes=((5, 5),),
-    visual_strides=((3, 3),),
-  )
   config.augmentation.update(dict(gain_db=6.0, mix_probability=0.5, shift_fraction=0.1))
   return config
 

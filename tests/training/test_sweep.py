@@ -81,6 +81,7 @@ def test_members_are_what_they_would_be_alone(tmp_path, prepared_path, finished)
     meta, alone_meta = (read_meta(find_checkpoint(run)) for run in (member.workdir, alone))
     assert best == meta
     assert meta.pop("validation") == pytest.approx(alone_meta.pop("validation"), nan_ok=True)
+    assert meta.pop("program") == [name for name in (*SOUND, *DIVERGED)]
     assert meta == alone_meta
     for line, alone_line in zip(_log(member.workdir), _log(alone), strict=True):
       assert line.pop("split") == alone_line.pop("split")
