@@ -127,7 +127,8 @@ class Smoothing:
 
   Attributes:
     mean_blocks: width of the centred moving average over block scores, odd; 1 leaves them alone.
-    min_duration_s: a run shorter than this is given to the longer of its neighbours.
+    min_duration_s: a run shorter than this is given to the longer of its neighbours. Those that last this long count
+      as equally long, and of such the earlier is chosen: what is heard much later changes nothing, which streams need.
   """
 
   mean_blocks: int = 3
@@ -138,6 +139,10 @@ class Smoothing:
       raise ValueError(f"smoothing: mean_blocks is {self.mean_blocks}; expected an odd number of 1 or more")
     if self.min_duration_s < 0:
       raise ValueError(f"smoothing: min_duration_s is {self.min_duration_s}; expected 0 or more")
+
+  def min_blocks(self, clock: Clock) -> int:
+    """Blocks that a run must have to last."""
+    return math.ceil(self.min_duration_s * clock.block_rate_hz - 1e-9)
 
 
 def scores_to_timeline(
@@ -161,7 +166,7 @@ def scores_to_timeline(
     raise ValueError(f"scores of {int((~np.isfinite(scores)).any(axis=1).sum())} blocks are not finite")
   smoothing = smoothing or Smoothing()
   labels = np.argmax(_moving_average(scores, smoothing.mean_blocks), axis=1)
-  labels = _absorb_short_runs(labels, smoothing.min_duration_s * clock.block_rate_hz)
+  labels = _absorb_short_runs(labels, smoothing.min_blocks(clock))
   return labels_to_timeline(labels, clock, duration_s, scores)
 
 
@@ -184,17 +189,17 @@ def _runs(labels: np.ndarray) -> list[tuple[int, int]]:
   return list(zip([0, *edges.tolist()], [*edges.tolist(), len(labels)], strict=True))
 
 
-def _absorb_short_runs(labels: np.ndarray, min_blocks: float) -> np.ndarray:
-  """Gives each run shorter than `min_blocks` to its longer neighbour, the shortest first. [B] -> [B]."""
+def _absorb_short_runs(labels: np.ndarray, min_blocks: int) -> np.ndarray:
+  """Gives each run shorter than `min_blocks` to a neighbour, as `Smoothing` says, the shortest first. [B] -> [B]."""
   runs = _runs(labels)
   values = np.array([labels[first] for first, _ in runs], labels.dtype)
   lengths = np.array([last - first for first, last in runs], int)
   while len(lengths) > 1:
     short = int(np.argmin(lengths))
-    if lengths[short] >= min_blocks - 1e-9:
+    if lengths[short] >= min_blocks:
       break
     neighbours = [i for i in (short - 1, short + 1) if 0 <= i < len(lengths)]
-    values[short] = values[max(neighbours, key=lambda i: lengths[i])]
+    values[short] = values[max(neighbours, key=lambda i: min(lengths[i], min_blocks))]
     # Runs that have become equal are one.
     starts = np.flatnonzero(np.diff(values, prepend=-1))
     values, lengths = values[starts], np.add.reduceat(lengths, starts)

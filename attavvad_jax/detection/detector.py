@@ -18,6 +18,7 @@ from attavvad_jax.datasets.records import DataSpec
 from attavvad_jax.detection.predict import BlockScores, Predict, predict, take
 from attavvad_jax.events import EVENTS, Smoothing, Timeline, scores_to_timeline
 from attavvad_jax.media import Block, Report, probe, read_blocks
+from attavvad_jax.media.faces import LOOKAHEAD_S
 
 # Blocks scored at once: enough to keep two cores busy, little enough that a short clip wastes no time on padding.
 _BATCH_SIZE = 32
@@ -81,13 +82,20 @@ class Detector:
     compiled = jax.jit(functools.partial(predict, model=self.model, clock=self.spec.clock))
     return functools.partial(compiled, self.variables)
 
-  def detect(self, video: str | Path, *, box: tuple[float, float, float, float] | None = None) -> Detection:
+  def detect(
+    self,
+    video: str | Path,
+    *,
+    box: tuple[float, float, float, float] | None = None,
+    face_lookahead_s: float = LOOKAHEAD_S,
+  ) -> Detection:
     """Scores and timeline of one file; memory is flat in its length but for the scores.
 
     Args:
       video: any file with sound that FFmpeg reads.
       box: the performer's face as x, y, width, height in fractions of the frame, where the choice is not to be made by
         the detector.
+      face_lookahead_s: how far the choice of the performer looks ahead; streams look less far.
 
     Raises:
       ValueError: the file cannot be used; says why.
@@ -95,7 +103,7 @@ class Detector:
     report = Report()
     declared_s = probe(video).duration_s
     blocks = tqdm(
-      read_blocks(video, self.spec.clock, self.spec.crop, box=box, report=report),
+      read_blocks(video, self.spec.clock, self.spec.crop, box=box, report=report, lookahead_s=face_lookahead_s),
       desc="detecting",
       unit="block",
       total=self.spec.clock.num_blocks(declared_s) if declared_s else None,
@@ -141,9 +149,7 @@ class Detector:
 
 
 def _decision(scores: BlockScores) -> np.ndarray:
-  decision = scores.audio if scores.audio_visual is None else scores.audio_visual
-  assert decision is not None
-  return np.asarray(decision)
+  return np.asarray(scores.decision)
 
 
 def _init(model, clock, batch):

@@ -34,6 +34,13 @@ class BlockScores:
   audio_visual: Array | None
   attention: Array | None
 
+  @property
+  def decision(self) -> Array:
+    """The scores that decide, [B,E]: fused where the model fuses, else of the audio branch."""
+    decision = self.audio if self.audio_visual is None else self.audio_visual
+    assert decision is not None
+    return decision
+
 
 Predict = Callable[[Mapping[str, Array]], BlockScores]
 

@@ -1,21 +1,25 @@
-"""A recording as blocks: what training and detection share.
+"""A recording as blocks: what training, detection of files and detection of streams share.
 
 Axes: S samples of a block, N images of a block, H, W image.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 import contextlib
 import dataclasses
-import itertools
+import math
 import os
+from typing import Self
 
 import numpy as np
 
 from attavvad_jax.clock import Clock
-from attavvad_jax.media.decode import MediaInfo, Picture, probe, read_pictures, read_sound
+from attavvad_jax.media.decode import MediaInfo, Picture, Screen, TimedPicture, probe, read_sound, read_timed_pictures
 from attavvad_jax.media.errors import MediaError
-from attavvad_jax.media.faces import Crop, Detect, FaceDetector, TrackedImage, crop_face, follow_performer
+from attavvad_jax.media.faces import LOOKAHEAD_S, Crop, Detect, FaceDetector, Follower, TrackedImage, crop_face
+
+# x, y, width, height as fractions of the displayed picture.
+Box = tuple[float, float, float, float]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +51,7 @@ class Report:
     num_images: images of these blocks.
     images_without_picture: images at times for which the file has no picture.
     images_without_face: images that have a picture, and no face of the performer in it.
+    pictures_left_out: pictures that were repeated, or came after a later one.
     warnings: one line each for what is missing or damaged.
   """
 
@@ -55,6 +60,7 @@ class Report:
   num_images: int = 0
   images_without_picture: int = 0
   images_without_face: int = 0
+  pictures_left_out: int = 0
   warnings: list[str] = dataclasses.field(default_factory=list)
 
 
@@ -63,9 +69,10 @@ def read_blocks(
   clock: Clock,
   crop: Crop,
   *,
-  box: tuple[float, float, float, float] | None = None,
+  box: Box | None = None,
   report: Report | None = None,
   detect: Detect | None = None,
+  lookahead_s: float = LOOKAHEAD_S,
 ) -> Iterator[Block]:
   """Reads a recording block by block, in one pass and in memory that does not grow with its length.
 
@@ -80,6 +87,7 @@ def read_blocks(
     report: is filled while blocks are read.
     detect: finds the faces of a picture; where None, a `FaceDetector` lives as long as the iterator. Give an open one
       to read many files.
+    lookahead_s: how far the choice of the performer looks ahead.
 
   Returns:
     An iterator over all `clock.num_blocks(duration)` blocks in order.
@@ -89,15 +97,12 @@ def read_blocks(
     MediaError: it cannot be decoded, has no sound, or the face detector cannot start.
     ValueError: the box is not inside the picture.
   """
-  if box is not None:
-    x, y, width, height = box
-    if not (0 <= x < 1 and 0 <= y < 1 and 0 < width <= 1 - x + 1e-6 and 0 < height <= 1 - y + 1e-6):
-      raise ValueError(f"face box is {box}; expected x, y, width, height as fractions inside the picture")
+  _check_box(box)
   report = Report() if report is None else report
   info = probe(path)
   if not info.has_sound:
     raise MediaError(f"{path}: no sound in this file; expected a video with sound")
-  return _blocks(path, info, clock, crop, box, report, detect)
+  return _blocks(path, info, clock, crop, box, report, detect, lookahead_s)
 
 
 def _blocks(
@@ -105,69 +110,239 @@ def _blocks(
   info: MediaInfo,
   clock: Clock,
   crop: Crop,
-  box: tuple[float, float, float, float] | None,
+  box: Box | None,
   report: Report,
   detect: Detect | None,
+  lookahead_s: float,
 ) -> Iterator[Block]:
-  waveforms: deque[np.ndarray] = deque()
-
-  def image_times() -> Iterator[float]:
-    """Times of the images of those blocks that have sound; their waveforms wait for the images."""
-    sound = read_sound(path, clock.sample_rate_hz, info=info, warnings=report.warnings)
-    for index, waveform in enumerate(_waveforms(sound, clock, report)):
-      waveforms.append(waveform)
-      yield from clock.image_times_s(index)
-
   with contextlib.ExitStack() as stack:
-    pictures: Iterable[Picture | None]
-    if info.has_pictures:
-      pictures = read_pictures(path, image_times(), info=info, warnings=report.warnings)
+    if detect is None and box is None and info.has_pictures:
+      detect = stack.enter_context(FaceDetector())
+    # Closed before the detector is, even if the caller stops half-way: detections may be under way.
+    assembler = stack.enter_context(
+      BlockAssembler(
+        clock, crop, detect, box=box, has_pictures=info.has_pictures, lookahead_s=lookahead_s, report=report
+      )
+    )
+    pictures = read_timed_pictures(path, info, report.warnings)
+    for samples in read_sound(path, clock.sample_rate_hz, info=info, warnings=report.warnings):
+      assembler.push_samples(samples)
+      while assembler.waits_for_picture():
+        picture = next(pictures, None)
+        if picture is None:
+          assembler.end_pictures()
+        else:
+          assembler.push_picture(picture)
+        yield from assembler.take()
+      yield from assembler.take()
+    yield from assembler.finish()
+
+
+class BlockAssembler:
+  """Puts sound and pictures together to blocks while they come in; use it in a `with` statement.
+
+  The sound decides how long the recording is: pictures beyond its end are left out, missing ones are masked. A block is
+  ready once its last sample and, `lookahead_s` after its last image, a later picture are in. What is held does not grow
+  with the length of the recording, as long as sound and pictures come in at the same pace; `patience_s` sees to that.
+
+  Args:
+    clock: cuts sound and pictures into blocks.
+    crop: size of the face images.
+    detect: finds the faces of a picture; not needed with a box or without pictures.
+    box: the performer's face, if it is known.
+    has_pictures: whether any are to be expected.
+    lookahead_s: how far the choice of the performer looks ahead.
+    patience_s: how much longer sound may be than pictures, and pictures than sound, before the shorter of them is taken
+      for missing: an image is then what was last on screen, and sound is silence. What comes in too late for its place
+      is left out. Without end where all of it is there.
+    report: is filled in; its warnings say what is missing.
+
+  Raises:
+    ValueError: the box is not inside the picture.
+  """
+
+  def __init__(
+    self,
+    clock: Clock,
+    crop: Crop,
+    detect: Detect | None,
+    *,
+    box: Box | None = None,
+    has_pictures: bool = True,
+    lookahead_s: float = LOOKAHEAD_S,
+    patience_s: float = math.inf,
+    report: Report | None = None,
+  ):
+    _check_box(box)
+    self.report = Report() if report is None else report
+    self._clock, self._crop, self._patience_s = clock, crop, patience_s
+    self._has_pictures = has_pictures
+    self._follower: Follower | _FixedBox
+    if box is not None or not has_pictures:
+      self._follower = _FixedBox(box)
     else:
-      report.warnings.append("no pictures in this file: every image is masked")
-      pictures = (None for _ in image_times())
-    images: Iterator[TrackedImage]
-    if box is not None or not info.has_pictures:
-      images = _in_box(pictures, box)
-    else:
-      if detect is None:
-        detect = stack.enter_context(FaceDetector())
-      per_second = clock.block_rate_hz * clock.images_per_block
-      followed = follow_performer(pictures, detect, per_second, clock.images_per_block)
-      # Closed before the detector is, even if the caller stops half-way: detections may be under way.
-      images = stack.enter_context(contextlib.closing(followed))
-    for index in itertools.count():
-      group = list(itertools.islice(images, clock.images_per_block))
-      if not group:
+      assert detect is not None
+      self._follower = Follower(
+        detect, clock.block_rate_hz * clock.images_per_block, clock.images_per_block, lookahead_s
+      )
+    self._sound = _Sound(clock)
+    self._screen = Screen()
+    self._waveforms: deque[np.ndarray] = deque()
+    self._images: deque[TrackedImage] = deque()
+    self._next_image = 0  # number of the next image to be taken from the screen
+    self._next_block = 0
+    self._late_pictures = self._late_sound = False
+    if not has_pictures:
+      self._screen.end()
+      self.report.warnings.append("no pictures in this file: every image is masked")
+
+  def __enter__(self) -> Self:
+    return self
+
+  def __exit__(self, *exception: object) -> None:
+    if isinstance(self._follower, Follower):
+      self._follower.close()
+
+  @property
+  def sound_s(self) -> float:
+    """Seconds of sound that are in, silence that stands in for missing sound included."""
+    return self._sound.length / self._clock.sample_rate_hz
+
+  def push_samples(self, samples: np.ndarray) -> None:
+    """Takes the next samples, int16 [n]."""
+    late = self._sound.length - self._sound.received
+    if self._late_sound and len(samples) > late:
+      self._late_sound = False
+      self.report.warnings.append(f"sound again from {self.sound_s:.2f} s")
+    self._waveforms += self._sound.push(samples)
+
+  def push_picture(self, picture: TimedPicture) -> None:
+    """Takes the next picture; one that is not later than the one before is left out."""
+    if not self._screen.push(picture):
+      self.report.pictures_left_out += 1
+    missing_s = picture.time_s - self._patience_s - self.sound_s
+    if missing_s > 0:
+      if not self._late_sound:
+        self._late_sound = True
+        self.report.warnings.append(f"no sound from {self.sound_s:.2f} s: taken as silence until it comes")
+      self._waveforms += self._sound.fill(round(missing_s * self._clock.sample_rate_hz))
+
+  def end_pictures(self) -> None:
+    """Says that no more pictures come."""
+    self._screen.end()
+
+  def waits_for_picture(self) -> bool:
+    """Whether a picture is the next that a block, whose sound has begun, needs."""
+    return self._image_is_due() and not self._screen.knows(self._image_s())
+
+  def take(self) -> list[Block]:
+    """The blocks that have become ready."""
+    while self._image_is_due():
+      time_s = self._image_s()
+      late = not self._screen.knows(time_s)
+      if late and self.sound_s <= time_s + self._patience_s:
         break
-      yield _block(index, waveforms.popleft(), group, crop, report)
-  _summarise(report, info.has_pictures)
+      if late != self._late_pictures:
+        self._late_pictures = late
+        what = f"no picture from {time_s:.2f} s" if late else f"pictures again from {time_s:.2f} s"
+        self.report.warnings.append(what)
+      self._show(self._screen.at(time_s))
+    return self._ready()
+
+  def finish(self) -> list[Block]:
+    """The rest of the blocks; sound and pictures are at their end."""
+    self._screen.end()
+    self._waveforms += self._sound.finish()
+    while self._image_is_due():
+      self._show(self._screen.at(self._image_s()))
+    self._images += self._follower.finish()
+    blocks = self._ready()
+    self.report.duration_s = self.sound_s
+    self.report.num_blocks = self._next_block
+    _summarise(self.report, self._has_pictures)
+    return blocks
+
+  def _image_is_due(self) -> bool:
+    """Whether the sound has reached the block of the next image."""
+    return self._next_image // self._clock.images_per_block < self._clock.num_blocks(self.sound_s)
+
+  def _image_s(self) -> float:
+    block, image = divmod(self._next_image, self._clock.images_per_block)
+    return float(self._clock.image_times_s(block)[image])
+
+  def _show(self, picture: Picture | None) -> None:
+    self._images += self._follower.push(picture)
+    self._next_image += 1
+
+  def _ready(self) -> list[Block]:
+    blocks = []
+    count = self._clock.images_per_block
+    while self._waveforms and len(self._images) >= count:
+      group = [self._images.popleft() for _ in range(count)]
+      blocks.append(_block(self._next_block, self._waveforms.popleft(), group, self._crop, self.report))
+      self._next_block += 1
+    return blocks
 
 
-def _waveforms(sound: Iterator[np.ndarray], clock: Clock, report: Report) -> Iterator[np.ndarray]:
-  """Cuts the sound into blocks, int16 [S] each, and notes its length."""
-  pending = np.zeros(0, np.int16)
-  offset = 0  # sample at which `pending` starts
-  index = 0
-  for piece in sound:
-    pending = np.concatenate([pending, piece])
-    while (start := clock.start_sample(index) - offset) + clock.block_samples <= len(pending):
-      yield pending[start : start + clock.block_samples].copy()
-      index += 1
-    passed = min(clock.start_sample(index) - offset, len(pending))
-    pending, offset = pending[passed:], offset + passed
-  report.duration_s = (offset + len(pending)) / clock.sample_rate_hz
-  report.num_blocks = clock.num_blocks(report.duration_s)
-  for last in range(index, report.num_blocks):
-    rest = pending[clock.start_sample(last) - offset :][: clock.block_samples]
-    yield np.pad(rest, (0, clock.block_samples - len(rest)))
+class _Sound:
+  """Cuts sound into blocks' waveforms, int16 [S] each, while it comes in."""
+
+  def __init__(self, clock: Clock):
+    self._clock = clock
+    self._pending = np.zeros(0, np.int16)
+    self._offset = 0  # sample at which `_pending` starts
+    self._next = 0
+    self.received = 0  # samples of the source
+    self.length = 0  # samples that are in, with the silence that stood in for them
+
+  def push(self, samples: np.ndarray) -> list[np.ndarray]:
+    """Takes the next samples of the source, but not those in whose place silence has been taken."""
+    late = self.length - self.received
+    self.received += len(samples)
+    return self._add(samples[late:])
+
+  def fill(self, count: int) -> list[np.ndarray]:
+    """Takes silence in place of the samples that should come next."""
+    return self._add(np.zeros(count, np.int16))
+
+  def finish(self) -> list[np.ndarray]:
+    """The waveforms that are partly empty."""
+    clock, rest = self._clock, []
+    for last in range(self._next, clock.num_blocks(self.length / clock.sample_rate_hz)):
+      waveform = self._pending[clock.start_sample(last) - self._offset :][: clock.block_samples]
+      rest.append(np.pad(waveform, (0, clock.block_samples - len(waveform))))
+    return rest
+
+  def _add(self, samples: np.ndarray) -> list[np.ndarray]:
+    clock, whole = self._clock, []
+    self.length += len(samples)
+    self._pending = np.concatenate([self._pending, samples])
+    while (start := clock.start_sample(self._next) - self._offset) + clock.block_samples <= len(self._pending):
+      whole.append(self._pending[start : start + clock.block_samples].copy())
+      self._next += 1
+    passed = min(clock.start_sample(self._next) - self._offset, len(self._pending))
+    self._pending, self._offset = self._pending[passed:], self._offset + passed
+    return whole
 
 
-def _in_box(
-  pictures: Iterable[Picture | None], box: tuple[float, float, float, float] | None
-) -> Iterator[TrackedImage]:
-  """Pictures in grey, each with the same box."""
-  for picture in pictures:
-    yield TrackedImage(None, None) if picture is None else TrackedImage(picture.grey, np.asarray(box, np.float64))
+class _FixedBox:
+  """A face that stays where it is, in place of a `Follower`."""
+
+  def __init__(self, box: Box | None):
+    self._box = None if box is None else np.asarray(box, np.float64)
+
+  def push(self, picture: Picture | None) -> list[TrackedImage]:
+    return [TrackedImage(None, None) if picture is None else TrackedImage(picture.grey, self._box)]
+
+  def finish(self) -> list[TrackedImage]:
+    return []
+
+
+def _check_box(box: Box | None) -> None:
+  if box is not None:
+    x, y, width, height = box
+    if not (0 <= x < 1 and 0 <= y < 1 and 0 < width <= 1 - x + 1e-6 and 0 < height <= 1 - y + 1e-6):
+      raise ValueError(f"face box is {box}; expected x, y, width, height as fractions inside the picture")
 
 
 def _block(index: int, waveform: np.ndarray, group: list[TrackedImage], crop: Crop, report: Report) -> Block:
@@ -190,3 +365,5 @@ def _summarise(report: Report, has_pictures: bool) -> None:
     report.warnings.append(f"no picture for {report.images_without_picture} of {report.num_images} images")
   if report.images_without_face:
     report.warnings.append(f"no face in {report.images_without_face} of {report.num_images} images")
+  if report.pictures_left_out:
+    report.warnings.append(f"{report.pictures_left_out} pictures left out: repeated, or older than the one before")

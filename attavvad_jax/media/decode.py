@@ -5,13 +5,14 @@ first picture that decode. All times here are seconds after it, taken from prese
 counting frames. Axes: n samples, H, W picture as displayed (rotated and with square pixels).
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 import dataclasses
 from fractions import Fraction
 import functools
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, Self
 
 import av
 from av.video.reformatter import VideoReformatter
@@ -22,8 +23,10 @@ from attavvad_jax.media.errors import MediaError
 # Pictures are made no larger than this: faces down to 30 px are found in them, and conversion stays cheap.
 LONG_SIDE_PX = 960
 
-# A picture stands in for at most this long before the first frame and after the end of the last one.
+# A picture stands in for at most this long before the first frame, and after the end of one that none follows.
 HOLD_S = 0.5
+# Time stamps are rounded to their time base: a frame may be due by a hair.
+_DUE_S = 1e-6
 
 # Time stamps in milliseconds jitter by one; the shortest packet that can be lost is 20 ms long.
 _GAP = Fraction(1, 100)
@@ -72,9 +75,16 @@ class Picture:
   It is converted when a property is first asked for, as most pictures need no colour.
   """
 
-  def __init__(self, frame: av.VideoFrame, convert: "_Converter"):
+  def __init__(self, frame: av.VideoFrame, convert: "Converter"):
     self._frame = frame
     self._convert = convert
+
+  @classmethod
+  def from_rgb(cls, rgb: np.ndarray) -> Self:
+    """A picture in colour, uint8 [H,W,3], as it would have come from a file."""
+    if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
+      raise ValueError(f"picture is {rgb.dtype} {rgb.shape}; expected uint8 [height, width, 3] in RGB")
+    return cls(av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24"), Converter(Fraction(1)))
 
   @functools.cached_property
   def rgb(self) -> np.ndarray:
@@ -92,7 +102,7 @@ class Picture:
     return np.rot90(luma, _quarter_turns(self._frame)).copy()
 
 
-class _Converter:
+class Converter:
   """Scales frames and changes their format; one for all frames, as setting it up costs more than a conversion."""
 
   def __init__(self, pixel_aspect: Fraction):
@@ -108,6 +118,50 @@ class _Converter:
       width, height = height, width
     reformatter = self._reformatters.setdefault(format, VideoReformatter())
     return reformatter.reformat(frame, width=width, height=height, format=format)
+
+
+class TimedPicture(NamedTuple):
+  """A picture, when it comes on screen, and for how long as its file or source says (0 where it does not)."""
+
+  time_s: float
+  picture: Picture
+  length_s: float = 0.0
+
+
+class Screen:
+  """What is on screen at a time, told while pictures come in.
+
+  A picture lasts until the next one, but no longer than `HOLD_S` beyond its own length; the first also stands in for
+  `HOLD_S` before it. Times must be asked for in ascending order.
+  """
+
+  def __init__(self):
+    self._pictures: deque[TimedPicture] = deque()
+    self._ended = False
+
+  def push(self, picture: TimedPicture) -> bool:
+    """Takes the next picture; false, and it is left out, where it is not later than the one before."""
+    if self._pictures and picture.time_s <= self._pictures[-1].time_s:
+      return False
+    self._pictures.append(picture)
+    return True
+
+  def end(self) -> None:
+    """Says that no more pictures come."""
+    self._ended = True
+
+  def knows(self, time_s: float) -> bool:
+    """Whether the answer for a time can no longer change."""
+    return self._ended or bool(self._pictures and self._pictures[-1].time_s > time_s + _DUE_S)
+
+  def at(self, time_s: float) -> Picture | None:
+    """The picture at a time, as far as is known; None where there is none."""
+    while len(self._pictures) > 1 and self._pictures[1].time_s <= time_s + _DUE_S:
+      self._pictures.popleft()
+    if not self._pictures:
+      return None
+    start_s, picture, length_s = self._pictures[0]
+    return picture if start_s - HOLD_S <= time_s < start_s + length_s + HOLD_S else None
 
 
 def probe(path: str | os.PathLike[str]) -> MediaInfo:
@@ -129,7 +183,7 @@ def probe(path: str | os.PathLike[str]) -> MediaInfo:
     aspect = Fraction(video.sample_aspect_ratio or 1) if video is not None else Fraction(1)
   first_sound = next(_frames(path, "audio", Fraction(0), []), None)
   first_picture = next(_frames(path, "video", Fraction(0), []), None)
-  starts = [_time(frame) for frame in (first_sound, first_picture) if frame is not None]
+  starts = [frame_time(frame) for frame in (first_sound, first_picture) if frame is not None]
   if not starts:
     raise MediaError(f"{path}: neither sound nor pictures in it can be decoded; expected a video with sound")
   start = min(starts)
@@ -182,8 +236,7 @@ def read_pictures(
 ) -> Iterator[Picture | None]:
   """The picture that is on screen at each time: of the last frame whose time stamp is not later.
 
-  Times before the first frame get the first, times after the last get the last, for `HOLD_S`; beyond that there is
-  none.
+  A frame stands in for `HOLD_S` beyond its length, the first for as long before it; elsewhere there is none (`Screen`).
 
   Args:
     path: the file.
@@ -197,8 +250,20 @@ def read_pictures(
   Raises:
     OSError, MediaError: as `probe`.
   """
-  info = info or probe(path)
-  return _pictures(path, times_s, info, [] if warnings is None else warnings)
+  return _pictures(read_timed_pictures(path, info or probe(path), [] if warnings is None else warnings), times_s)
+
+
+def read_timed_pictures(path: str | os.PathLike[str], info: MediaInfo, warnings: list[str]) -> Iterator[TimedPicture]:
+  """All pictures of a file with their times, in order; arguments as for `read_pictures`."""
+  convert = Converter(info.pixel_aspect)
+  for frame in _frames(path, "video", info.start, warnings):
+    yield timed_picture(frame, info.start, convert)
+
+
+def timed_picture(frame: av.VideoFrame, start: Fraction, convert: "Converter") -> TimedPicture:
+  """A decoded frame on the clock of its recording, whose time zero is `start`."""
+  length = frame.duration * frame.time_base if frame.duration and frame.time_base else 0
+  return TimedPicture(float(frame_time(frame) - start), Picture(frame, convert), float(length))
 
 
 def _open(path: str | os.PathLike[str]) -> av.container.InputContainer:
@@ -236,7 +301,7 @@ def _declared_end(stream: Any) -> Fraction | None:
   return (stream.duration + (stream.start_time or 0)) * stream.time_base
 
 
-def _time(frame: Any) -> Fraction:
+def frame_time(frame: Any) -> Fraction:
   """Presentation time stamp of a decoded frame in seconds."""
   return frame.pts * frame.time_base
 
@@ -280,37 +345,63 @@ def _frames(
         warnings.append(f"{name} damaged after {float(last - start):.2f} s: what can be decoded is used")
       for frame in frames:
         if frame.pts is not None:
-          last = _time(frame)
+          last = frame_time(frame)
           yield frame
 
 
 def _samples(path: str | os.PathLike[str], rate_hz: int, start: Fraction, warnings: list[str]) -> Iterator[np.ndarray]:
-  """Resampled sound from time zero on. Runs without a gap go through one resampler each, which adds no delay."""
-  written = 0  # samples given out so far
-  expected = Fraction(0)  # time at which the next frame of this run starts
-  run: _Run | None = None
+  joiner = SoundJoiner(rate_hz, start, warnings)
   for frame in _frames(path, "audio", start, warnings):
-    time = _time(frame) - start
-    if run is None or not run.takes(frame) or abs(time - expected) > _GAP:
-      if run is not None:
-        for piece in run.push(None):
-          written += len(piece)
-          yield piece
-      if run is not None and abs(time - expected) > _NOTABLE_S:
-        what = "is filled with silence" if time > expected else "is left out where it overlaps"
-        warnings.append(f"sound jumps from {float(expected):.2f} s to {float(time):.2f} s: the gap {what}")
-      first = round(time * rate_hz)
-      for silence in _silence(first - written, rate_hz):
-        written += len(silence)
-        yield silence
-      run = _Run(frame, rate_hz, skip=written - first)
-      expected = time
+    yield from joiner.push(frame)
+  yield from joiner.finish()
+
+
+class SoundJoiner:
+  """Decoded frames to resampled sound from time zero on, as they come in.
+
+  Runs without a gap go through one resampler each, which adds no delay; gaps are filled with silence.
+
+  Args:
+    rate_hz: rate to resample to.
+    start: time stamp of time zero in seconds.
+    warnings: gets a line for each notable gap.
+  """
+
+  def __init__(self, rate_hz: int, start: Fraction, warnings: list[str]):
+    self._rate_hz = rate_hz
+    self._start = start
+    self._warnings = warnings
+    self._written = 0  # samples given out so far
+    self._expected = Fraction(0)  # time at which the next frame of this run starts
+    self._run: _Run | None = None
+
+  def push(self, frame: av.AudioFrame) -> Iterator[np.ndarray]:
+    """The sound, int16 [n] each, that is complete with a frame; to be taken before the next frame is pushed."""
+    time = frame_time(frame) - self._start
+    run = self._run
+    if run is None or not run.takes(frame) or abs(time - self._expected) > _GAP:
+      yield from self.finish()
+      if run is not None and abs(time - self._expected) > _NOTABLE_S:
+        what = "is filled with silence" if time > self._expected else "is left out where it overlaps"
+        self._warnings.append(f"sound jumps from {float(self._expected):.2f} s to {float(time):.2f} s: the gap {what}")
+      first = round(time * self._rate_hz)
+      for silence in _silence(first - self._written, self._rate_hz):
+        yield self._count(silence)
+      run = self._run = _Run(frame, self._rate_hz, skip=self._written - first)
+      self._expected = time
     for piece in run.push(frame):
-      written += len(piece)
-      yield piece
-    expected += Fraction(frame.samples, frame.sample_rate)
-  if run is not None:
-    yield from run.push(None)
+      yield self._count(piece)
+    self._expected += Fraction(frame.samples, frame.sample_rate)
+
+  def finish(self) -> Iterator[np.ndarray]:
+    """What the resampler still holds."""
+    if self._run is not None:
+      for piece in self._run.push(None):
+        yield self._count(piece)
+
+  def _count(self, piece: np.ndarray) -> np.ndarray:
+    self._written += len(piece)
+    return piece
 
 
 class _Run:
@@ -375,35 +466,16 @@ def _to_the_end(
     )
 
 
-def _pictures(
-  path: str | os.PathLike[str], times_s: Iterable[float], info: MediaInfo, warnings: list[str]
-) -> Iterator[Picture | None]:
-  frames = _frames(path, "video", info.start, warnings)
-  convert = _Converter(info.pixel_aspect)
-  current: Any = None
-  upcoming = next(frames, None)
-  upcoming_s = 0.0 if upcoming is None else float(_time(upcoming) - info.start)
-  end_s = -np.inf  # end of the current frame
-  picture: Picture | None = None
+def _pictures(pictures: Iterator[TimedPicture], times_s: Iterable[float]) -> Iterator[Picture | None]:
+  screen = Screen()
   for time_s in times_s:
-    # The time stamps are rounded to their time base: a frame may be due by a hair.
-    while upcoming is not None and (current is None or upcoming_s <= time_s + 1e-6):
-      if current is None and upcoming_s > time_s + HOLD_S:
-        break
-      current, current_s, picture = upcoming, upcoming_s, None
-      upcoming = next(frames, None)
-      if upcoming is not None:
-        upcoming_s = float(_time(upcoming) - info.start)
-        end_s = upcoming_s
+    while not screen.knows(time_s):
+      picture = next(pictures, None)
+      if picture is None:
+        screen.end()
       else:
-        length = current.duration * current.time_base if current.duration else 0
-        end_s = current_s + float(length)
-    if current is None or (upcoming is None and time_s >= end_s + HOLD_S):
-      yield None
-      continue
-    if picture is None:
-      picture = Picture(current, convert)
-    yield picture
+        screen.push(picture)
+    yield screen.at(time_s)
 
 
 def _quarter_turns(frame: av.VideoFrame) -> int:

@@ -202,14 +202,8 @@ class TrackedImage(NamedTuple):
   box: np.ndarray | None
 
 
-def follow_performer(
-  pictures: Iterable[Picture | None],
-  detect: Detect,
-  images_per_second: float,
-  detect_every: int,
-  lookahead_s: float = LOOKAHEAD_S,
-) -> Generator[TrackedImage, None, None]:
-  """Follows the performer's face through evenly spaced pictures, in one pass.
+class Follower:
+  """Follows the performer's face through evenly spaced pictures that come in one by one.
 
   Each `detect_every`-th picture, and the first after a cut, goes to the detector. Faces that stay near their place
   form a track; a track ends at a cut. A track's score is the sum over its sightings of size times nearness to the
@@ -219,59 +213,80 @@ def follow_performer(
   half as much again. Between two sightings at most a second apart the box is interpolated; elsewhere an image belongs
   to the nearest picture that was looked at in the same shot. If no face was there, the image has none.
 
-  What is held: the grey pictures of `lookahead_s`, and the tracks that reach into them.
+  What is held: the grey pictures of `lookahead_s`, and the tracks that reach into them. To be closed after use; then
+  the detector is at rest.
 
   Args:
-    pictures: or None where there is no picture; such a hole ends a shot.
     detect: faces of one picture, as `FaceDetector`.
     images_per_second: rate of the pictures.
     detect_every: pictures from one detection to the next, at least 1.
-    lookahead_s: seconds by which the output lags behind the input.
-
-  Returns:
-    A generator with one `TrackedImage` for each picture, in order. Once it is closed, the detector is at rest.
+    lookahead_s: seconds by which the output lags behind the input. With 0, a box is that of the last picture that was
+      looked at.
   """
-  waiting: deque[np.ndarray | None] = deque()
-  # Detections under way, in a thread of their own while this one decodes. The image, not the detector's speed, says
-  # when one is waited for, so that the result does not depend on the machine.
-  under_way: deque[tuple[int, Future[np.ndarray], bool]] = deque()
-  tracker = _Tracker(images_per_second)
-  ahead = round(lookahead_s * images_per_second)
-  lag = max(0, min(_MAX_UNDER_WAY, ahead // detect_every - 2) * detect_every)
-  next_out = 0
-  next_detection = 0
-  previous: np.ndarray | None = None
 
-  def finish(last: int) -> None:
+  def __init__(self, detect: Detect, images_per_second: float, detect_every: int, lookahead_s: float = LOOKAHEAD_S):
+    self._detect = detect
+    self._detect_every = detect_every
+    self._waiting: deque[np.ndarray | None] = deque()
+    # Detections under way, in a thread of their own while this one decodes. The image, not the detector's speed, says
+    # when one is waited for, so that the result does not depend on the machine.
+    self._under_way: deque[tuple[int, Future[np.ndarray], bool]] = deque()
+    self._worker = ThreadPoolExecutor(1)
+    self._tracker = _Tracker(images_per_second)
+    self._ahead = round(lookahead_s * images_per_second)
+    self._lag = max(0, min(_MAX_UNDER_WAY, self._ahead // detect_every - 2) * detect_every)
+    self._next_in = self._next_out = self._next_detection = 0
+    self._previous: np.ndarray | None = None
+
+  def push(self, picture: Picture | None) -> list[TrackedImage]:
+    """Takes the next picture, or None where there is none, which ends a shot; gives the images that are ready."""
+    index = self._next_in
+    self._next_in += 1
+    grey = thumbnail = None
+    if picture is not None:
+      grey = picture.grey
+      thumbnail = make_thumbnail(grey)
+      cut = self._previous is None or is_cut(self._previous, thumbnail)
+      if cut or index >= self._next_detection:
+        self._under_way.append((index, self._worker.submit(self._detect, picture.rgb), cut))
+        self._next_detection = index + self._detect_every
+    self._take_faces(index - self._lag)
+    self._previous = thumbnail
+    self._waiting.append(grey)
+    return [self._next()] if len(self._waiting) > self._ahead else []
+
+  def finish(self) -> list[TrackedImage]:
+    """The images that still wait; no more pictures come."""
+    self._take_faces(self._next_in)
+    return [self._next() for _ in range(len(self._waiting))]
+
+  def close(self) -> None:
+    self._worker.shutdown()
+
+  def _take_faces(self, last: int) -> None:
     """Takes the faces of all images up to `last`."""
-    while under_way and under_way[0][0] <= last:
-      image, faces, cut = under_way.popleft()
-      tracker.add(image, np.asarray(faces.result()), cut)
+    while self._under_way and self._under_way[0][0] <= last:
+      image, faces, cut = self._under_way.popleft()
+      self._tracker.add(image, np.asarray(faces.result()), cut)
 
-  with ThreadPoolExecutor(1) as worker:
-    for index, picture in enumerate(pictures):
-      grey = thumbnail = None
-      if picture is not None:
-        grey = picture.grey
-        thumbnail = make_thumbnail(grey)
-        cut = previous is None or is_cut(previous, thumbnail)
-        if cut or index >= next_detection:
-          under_way.append((index, worker.submit(detect, picture.rgb), cut))
-          next_detection = index + detect_every
-      finish(index - lag)
-      previous = thumbnail
-      waiting.append(grey)
-      if len(waiting) > ahead:
-        yield _tracked(waiting.popleft(), tracker, next_out)
-        next_out += 1
-    finish(next_out + len(waiting))
-    while waiting:
-      yield _tracked(waiting.popleft(), tracker, next_out)
-      next_out += 1
+  def _next(self) -> TrackedImage:
+    grey = self._waiting.popleft()
+    self._next_out += 1
+    return TrackedImage(grey, None if grey is None else self._tracker.box(self._next_out - 1))
 
 
-def _tracked(grey: np.ndarray | None, tracker: "_Tracker", index: int) -> TrackedImage:
-  return TrackedImage(grey, None if grey is None else tracker.box(index))
+def follow_performer(
+  pictures: Iterable[Picture | None],
+  detect: Detect,
+  images_per_second: float,
+  detect_every: int,
+  lookahead_s: float = LOOKAHEAD_S,
+) -> Generator[TrackedImage, None, None]:
+  """One `TrackedImage` for each picture, in order; arguments and closing as for `Follower`."""
+  with contextlib.closing(Follower(detect, images_per_second, detect_every, lookahead_s)) as follower:
+    for picture in pictures:
+      yield from follower.push(picture)
+    yield from follower.finish()
 
 
 def make_thumbnail(grey: np.ndarray) -> np.ndarray:
