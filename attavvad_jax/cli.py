@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Sequence
+import math
 import os
 import sys
 
@@ -57,6 +58,28 @@ def _parser() -> argparse.ArgumentParser:
   )
   detect.add_argument("--annotate", action="store_true", help="also write the video with the state drawn into it")
   detect.set_defaults(run=_detect)
+  stream = commands.add_parser("stream", help="detect in what comes in from a camera, an address or a paced file")
+  stream.add_argument(
+    "source", help="a file, an address (rtmp://, rtsp://, https://….m3u8) or a device of FFmpeg (v4l2:/dev/video0)"
+  )
+  stream.add_argument("--microphone", help="a second device, for the sound of a camera without (alsa:default)")
+  stream.add_argument(
+    "--checkpoint", required=True, help="what training wrote: a workdir or a folder in its checkpoints"
+  )
+  stream.add_argument("--output", help="a new file for JSON lines, or - for standard output (default: none)")
+  stream.add_argument(
+    "--box", type=_box, help="the performer's face as x,y,width,height in fractions of the frame (default: chosen)"
+  )
+  stream.add_argument(
+    "--face_lookahead_s",
+    type=_seconds,
+    default=0.0,
+    help="seconds that the choice of the face looks ahead (default: 0)",
+  )
+  stream.add_argument(
+    "--retry_s", type=_seconds, default=60.0, help="seconds to try for a lost connection (default: 60)"
+  )
+  stream.set_defaults(run=_stream)
   return parser
 
 
@@ -64,6 +87,30 @@ def _detect(arguments: argparse.Namespace) -> None:
   from attavvad_jax.detection.run import detect_file
 
   detect_file(arguments.video, arguments.checkpoint, arguments.output, box=arguments.box, annotate=arguments.annotate)
+
+
+def _stream(arguments: argparse.Namespace) -> None:
+  from attavvad_jax.detection.live import stream
+
+  stream(
+    arguments.source,
+    arguments.checkpoint,
+    microphone=arguments.microphone,
+    output=arguments.output,
+    box=arguments.box,
+    face_lookahead_s=arguments.face_lookahead_s,
+    retry_s=arguments.retry_s,
+  )
+
+
+def _seconds(text: str) -> float:
+  try:
+    seconds = float(text)
+  except ValueError:
+    seconds = math.nan
+  if not 0 <= seconds < math.inf:
+    raise argparse.ArgumentTypeError(f"{text!r}: expected seconds, 0 or more")
+  return seconds
 
 
 def _box(text: str) -> tuple[float, float, float, float]:
@@ -74,3 +121,7 @@ def _box(text: str) -> tuple[float, float, float, float]:
   if not (0 <= x < 1 and 0 <= y < 1 and 0 < width <= 1 and 0 < height <= 1):
     raise argparse.ArgumentTypeError(f"{text!r}: expected fractions of the frame between 0 and 1")
   return x, y, width, height
+
+
+if __name__ == "__main__":
+  sys.exit(main())

@@ -1,4 +1,5 @@
 import itertools
+import math
 import time
 
 from hypothesis import example, given
@@ -184,8 +185,9 @@ def slow_timeline(scores, smoothing):
     if len(runs) < 2 or min(lengths) / CLOCK.block_rate_hz >= smoothing.min_duration_s - 1e-9:
       break
     short = lengths.index(min(lengths))
-    before = lengths[short - 1] if short > 0 else 0
-    after = lengths[short + 1] if short + 1 < len(runs) else 0
+    most = math.ceil(smoothing.min_duration_s * CLOCK.block_rate_hz - 1e-9)
+    before = min(lengths[short - 1], most) if short > 0 else 0
+    after = min(lengths[short + 1], most) if short + 1 < len(runs) else 0
     runs[short] = (runs[short - 1 if before >= after else short + 1][0], lengths[short])
     labels = [label for label, length in runs for _ in range(length)]
   start, found = 0, []
@@ -221,10 +223,22 @@ def test_no_event_is_shorter_than_the_minimum(rows, min_duration_s):
   assert len(timeline) <= 1 or min(event.duration_s for event in timeline) >= min_duration_s - 1e-6
 
 
+def smoothed(labels, min_duration_s):
+  timeline = scores_to_timeline(np.eye(4)[labels], CLOCK, len(labels) / 3, Smoothing(1, min_duration_s))
+  return [(event.label, round(event.duration_s * 3)) for event in timeline]
+
+
 def test_short_run_goes_to_the_longer_neighbour():
-  labels = [SPEECH] * 2 + [SINGING] + [OTHERS] * 5
-  timeline = scores_to_timeline(np.eye(4)[labels], CLOCK, 8 / 3, Smoothing(1, 0.5))
-  assert [(event.label, round(event.duration_s * 3)) for event in timeline] == [("speech", 2), ("others", 6)]
+  # Four blocks are enough: three of speech are not, and with the one of singing they would be.
+  labels = [SILENCE] * 6 + [SPEECH] * 3 + [SINGING] + [OTHERS] * 4
+  assert smoothed(labels, 1.3) == [("silence", 9), ("others", 5)]
+  labels = [SILENCE] * 6 + [SPEECH] * 3 + [SINGING] + [OTHERS] * 2
+  assert smoothed(labels, 1.3) == [("silence", 6), ("speech", 6)]
+
+
+def test_of_neighbours_that_last_long_enough_the_earlier_is_chosen():
+  """However long the later one goes on: a stream could not wait for its end."""
+  assert smoothed([SPEECH] * 2 + [SINGING] + [OTHERS] * 50, 0.5) == [("speech", 3), ("others", 50)]
 
 
 def test_an_hour_of_flickering_scores_is_quick():

@@ -117,9 +117,14 @@ class StreamingDetector:
     self.lookahead_blocks = lookahead_blocks(detector.smoothing, self._clock)
 
   @property
+  def sample_rate_hz(self) -> int:
+    """Of the samples that are pushed."""
+    return self._clock.sample_rate_hz
+
+  @property
   def lookahead_s(self) -> float:
-    """Seconds from the end of a block until its event is settled, at most."""
-    return self._face_lookahead_s + self.lookahead_blocks * self._clock.block_s
+    """Seconds of input that must follow an event before it is given: it ends where another has been settled."""
+    return self._face_lookahead_s + (self.lookahead_blocks + 1) * self._clock.block_s
 
   def __enter__(self) -> Self:
     with contextlib.ExitStack() as stack:

@@ -7,7 +7,16 @@ from media_files import SIZE, click, flash_and_click, grey, write_media
 import numpy as np
 import pytest
 
-from attavvad_jax.media.decode import HOLD_S, LONG_SIDE_PX, probe, read_pictures, read_sound
+from attavvad_jax.media.decode import (
+  HOLD_S,
+  LONG_SIDE_PX,
+  Picture,
+  Screen,
+  TimedPicture,
+  probe,
+  read_pictures,
+  read_sound,
+)
 from attavvad_jax.media.encode import VideoWriter
 from attavvad_jax.media.errors import MediaError
 
@@ -101,6 +110,54 @@ def test_pictures_that_end_early_are_held_and_then_absent(tmp_path, suffix):
   got = levels(path, [0.99, 1 + HOLD_S - 0.05, 1 + HOLD_S + 0.05, 3.0])
   np.testing.assert_allclose(got, [20, 20, np.nan, np.nan], atol=4)
   assert len(read_all_sound(path)) == pytest.approx(64000, abs=1)
+
+
+def test_picture_of_unknown_length_does_not_outlast_a_long_gap():
+  """In the middle of a file as at its end: a stream cannot know which of them a gap will be."""
+  screen = Screen()
+  for time_s in (0.0, 0.04, 3.0):
+    screen.push(TimedPicture(time_s, time_s))
+  assert [screen.at(time_s) for time_s in (0.02, 0.05, 0.03 + HOLD_S, 0.05 + HOLD_S, 2.9, 3.0)] == [
+    0.0,
+    0.04,
+    0.04,
+    None,
+    None,
+    3.0,
+  ]
+
+
+def test_screen_knows_what_a_later_picture_has_settled():
+  screen = Screen()
+  assert not screen.knows(0.0)
+  screen.push(TimedPicture(0.0, "a"))
+  assert not screen.knows(0.0)
+  screen.push(TimedPicture(0.5, "b"))
+  assert screen.knows(0.4)
+  assert not screen.knows(0.5)
+  screen.end()
+  assert screen.knows(9.0)
+
+
+def test_picture_that_is_repeated_or_late_is_left_out():
+  screen = Screen()
+  assert [screen.push(TimedPicture(time_s, name)) for time_s, name in ((0.1, "a"), (0.1, "b"), (0.0, "c"))] == [
+    True,
+    False,
+    False,
+  ]
+  assert screen.at(0.2) == "a"
+
+
+def test_picture_from_colours_has_their_luma():
+  """Of BT.601 in its limited range."""
+  rgb = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+  grey_picture = Picture.from_rgb(rgb).grey
+  assert grey_picture.shape == (48, 64)
+  expected = 16 + (rgb @ [65.738, 129.057, 25.064]) / 256
+  assert np.abs(grey_picture - expected).max() < 2
+  with pytest.raises(ValueError, match="expected uint8"):
+    Picture.from_rgb(rgb[..., 0])
 
 
 @pytest.mark.parametrize("suffix", [".mov", ".mp4"])

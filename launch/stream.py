@@ -1,0 +1,26 @@
+"""Detects in what comes in from a camera, an address or a paced file; as the console command, `attavvad stream`.
+
+python -m launch.stream --source=rtmp://localhost/live --checkpoint=runs/small --output=live.jsonl
+"""
+
+from absl import flags
+
+from launch import app
+
+_SOURCE = flags.DEFINE_string(
+  "source", None, "A file, an address, or a device of FFmpeg (v4l2:/dev/video0).", required=True
+)
+_MICROPHONE = flags.DEFINE_string("microphone", None, "A second device, for the sound (alsa:default).")
+_CHECKPOINT = flags.DEFINE_string("checkpoint", None, "What training wrote.", required=True)
+_OUTPUT = flags.DEFINE_string("output", None, "A new file for JSON lines, or - for standard output.")
+_RETRY_S = flags.DEFINE_float("retry_s", 60.0, "Seconds to try for a lost connection.", lower_bound=0.0)
+
+
+def main():
+  from attavvad_jax.detection.live import stream
+
+  stream(_SOURCE.value, _CHECKPOINT.value, microphone=_MICROPHONE.value, output=_OUTPUT.value, retry_s=_RETRY_S.value)
+
+
+if __name__ == "__main__":
+  app.run(main)
