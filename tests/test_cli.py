@@ -103,6 +103,35 @@ def test_output_that_cannot_be_written(capsys, tmp_path, checkpoint, monkeypatch
   assert "cannot write to" in line
 
 
+@pytest.mark.parametrize(
+  ("source", "message"),
+  [
+    ("none.mp4", "none.mp4: no such file"),
+    ("rtmp://127.0.0.1:1/live", "rtmp://127.0.0.1:1/live: cannot be opened (Connection refused)"),
+    ("lavfi:testsrc", "no sound comes from it"),
+  ],
+)
+def test_stream_that_cannot_be_read(capsys, tmp_path, checkpoint, source, message):
+  output = tmp_path / "a.jsonl"
+  line = _fails(capsys, "stream", source, "--checkpoint", str(checkpoint), "--output", str(output))
+  assert message in line
+  assert not output.exists()
+
+
+def test_stream_over_a_file_that_is_there(capsys, tmp_path, checkpoint):
+  (tmp_path / "a.jsonl").touch()
+  line = _fails(capsys, "stream", "a.mp4", "--checkpoint", str(checkpoint), "--output", str(tmp_path / "a.jsonl"))
+  assert "is there already" in line
+
+
+@pytest.mark.parametrize("seconds", ["-1", "nan", "soon"])
+def test_unusable_seconds_are_explained(capsys, seconds):
+  with pytest.raises(SystemExit) as error:
+    cli.main(["stream", "a.mp4", "--checkpoint", "x", f"--retry_s={seconds}"])
+  assert error.value.code == 2
+  assert "expected seconds" in capsys.readouterr().err
+
+
 def test_traceback_on_request(tmp_path, monkeypatch):
   monkeypatch.setenv("ATTAVVAD_TRACEBACK", "1")
   with pytest.raises(ValueError, match="no such checkpoint"):

@@ -54,6 +54,7 @@ def _run(launcher, *flags):
     ("simulate", ["--output=x", "--train_minutes=-1"], "expected 0 or more"),
     ("benchmark", ["--suite=none"], "--suite"),
     ("torture", ["--folder=x", "--part=kil"], "no such thing as kil; expected some of kill, processes, disk"),
+    ("stream", ["--source=none.mp4", "--checkpoint=none", "--output=x"], "no such checkpoint"),
     ("detect", ["clip.mp4", "--video=a.mp4", "--checkpoint=none"], "options are given as --name=value"),
   ],
 )

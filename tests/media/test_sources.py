@@ -1,0 +1,194 @@
+"""Sources as they are met: a paced file, devices of FFmpeg, a server on this machine that goes away."""
+
+import functools
+import http.server
+import itertools
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+from media_files import grey, write_media
+import numpy as np
+import pytest
+
+from attavvad_jax.media.decode import read_sound
+from attavvad_jax.media.errors import MediaError
+from attavvad_jax.media.sources import Source
+
+RATE_HZ = 16_000
+# Serves a file once over TCP, at its own pace, to whoever connects.
+SERVER = """
+import sys, time, av
+path, url = sys.argv[1:]
+with av.open(path) as source, av.open(url, "w", format="mpegts") as sink:
+  streams = {stream.index: sink.add_stream_from_template(stream) for stream in source.streams}
+  began = time.monotonic()
+  for packet in source.demux():
+    if packet.dts is not None:
+      time.sleep(max(0, began + float(packet.dts * packet.time_base) - time.monotonic()))
+      packet.stream = streams[packet.stream.index]
+      sink.mux(packet)
+"""
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+  """Three seconds; a flash and a click at 1 s and at 2 s."""
+  count = 75
+  pictures = [grey(230 if i in (25, 50) else 20) for i in range(count)]
+  sound = np.zeros(3 * RATE_HZ, np.int16)
+  for at in (RATE_HZ, 2 * RATE_HZ):
+    sound[at : at + 800] = 20_000 * (-1) ** np.arange(800)
+  folder = tmp_path_factory.mktemp("clip")
+  return write_media(folder / "a.mp4", pictures, np.arange(count) / 25, sound)
+
+
+def receive(connection, limit_s=20.0):
+  """All that comes until the end, or for so long."""
+  arrivals = []
+  until_s = time.monotonic() + limit_s
+  with connection:
+    try:
+      while time.monotonic() < until_s:
+        arrival = connection.get(0.2)
+        if arrival is not None:
+          arrivals.append(arrival)
+    except EOFError:
+      pass
+  return arrivals
+
+
+def samples_of(arrivals):
+  return np.concatenate([a.samples for a in arrivals if a.samples is not None])
+
+
+def pictures_of(arrivals):
+  return [a.picture for a in arrivals if a.picture is not None]
+
+
+def events_of(arrivals):
+  """Times of the clicks and of the flashes."""
+  loud = np.abs(samples_of(arrivals).astype(int)) > 5000
+  bright = [picture.picture.rgb.mean() > 128 for picture in pictures_of(arrivals)]
+  clicks = np.flatnonzero(np.diff(np.convolve(loud, np.ones(800)) > 0, prepend=False))[::2] / RATE_HZ
+  return clicks, [p.time_s for p, b in zip(pictures_of(arrivals), bright, strict=True) if b]
+
+
+def test_file_comes_at_its_own_pace(clip):
+  connection = Source(str(clip)).connect(RATE_HZ)
+  assert (connection.ends, connection.has_pictures) == (True, True)
+  began_s = time.monotonic()
+  arrivals = receive(connection)
+  assert 2.9 < time.monotonic() - began_s < 4.5
+  np.testing.assert_array_equal(samples_of(arrivals), np.concatenate(list(read_sound(clip, RATE_HZ))))
+  assert [p.time_s for p in pictures_of(arrivals)] == pytest.approx(np.arange(75) / 25)
+  # Nothing comes before it has happened, and all in order.
+  zeros = {round(a.at_s - a.end_s, 6) for a in arrivals}
+  assert len(zeros) == 1
+  assert min(zeros) >= began_s - 1e-6
+  assert [a.end_s for a in arrivals] == sorted(a.end_s for a in arrivals)
+
+
+def test_camera_and_microphone_are_put_on_one_clock():
+  """FFmpeg's filters as devices: they begin at time stamps of their own, and come at the pace of a device."""
+  source = Source(
+    "lavfi:testsrc=size=64x48:rate=25:duration=1.5,setpts=PTS+100/TB,realtime",
+    microphone="lavfi:sine=frequency=440:duration=1.5,arealtime",
+  )
+  connection = source.connect(RATE_HZ)
+  assert connection.has_pictures
+  arrivals = receive(connection)
+  first_s, last_s = (pictures_of(arrivals)[i].time_s for i in (0, -1))
+  assert abs(first_s) < 0.5  # both were opened at the same time, on a machine that may be busy
+  assert last_s - first_s == pytest.approx(37 / 25)
+  assert len(samples_of(arrivals)) == pytest.approx(1.5 * RATE_HZ, rel=0.4)
+
+
+def test_one_device_may_give_both():
+  connection = Source("lavfi:testsrc=size=64x48:rate=10:duration=1[out0];sine=duration=1[out1]").connect(RATE_HZ)
+  arrivals = receive(connection)
+  assert len(pictures_of(arrivals)) == 10
+  assert abs(len(samples_of(arrivals)) - RATE_HZ) < 100
+
+
+def test_hls_over_http(clip, tmp_path):
+  import av
+
+  with av.open(str(clip)) as source, av.open(str(tmp_path / "a.m3u8"), "w", format="hls") as sink:
+    streams = {stream.index: sink.add_stream_from_template(stream) for stream in source.streams}
+    for packet in source.demux():
+      if packet.dts is not None:
+        packet.stream = streams[packet.stream.index]
+        sink.mux(packet)
+
+  class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+      pass
+
+  server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=tmp_path))
+  threading.Thread(target=server.serve_forever, daemon=True).start()
+  try:
+    connection = Source(f"http://127.0.0.1:{server.server_port}/a.m3u8").connect(RATE_HZ)
+    assert connection.ends
+    clicks, flashes = events_of(receive(connection))
+  finally:
+    server.shutdown()
+    server.server_close()
+  assert clicks == pytest.approx(flashes, abs=0.03)
+  assert np.diff(clicks) == pytest.approx([1.0], abs=0.01)
+
+
+@pytest.mark.slow
+def test_connection_that_is_cut_ends_and_is_no_end(clip):
+  with socket.socket() as free:
+    free.bind(("127.0.0.1", 0))
+    port = free.getsockname()[1]
+  command = [sys.executable, "-c", SERVER, str(clip), f"tcp://127.0.0.1:{port}?listen=1"]
+  with subprocess.Popen(command) as server:
+    for _ in itertools.count():
+      try:
+        connection = Source(f"tcp://127.0.0.1:{port}").connect(RATE_HZ)
+        break
+      except MediaError:
+        assert server.poll() is None
+        time.sleep(0.2)
+    assert not connection.ends
+    clicks, flashes = events_of(receive(connection))
+  assert clicks == pytest.approx(flashes, abs=0.03)
+  assert np.diff(clicks) == pytest.approx([1.0], abs=0.01)
+
+
+def test_leap_of_the_time_stamps_is_a_lost_connection():
+  graph = "testsrc=size=64x48:rate=10:duration=2,setpts='PTS+gte(N,10)*60/TB'[out0];sine=duration=2[out1]"
+  connection = Source(f"lavfi:{graph}").connect(RATE_HZ)
+  with pytest.raises(MediaError, match=r"time stamps leap by 60\.1 s"):
+    receive(connection)
+
+
+def test_reader_ends_with_the_connection(clip):
+  before = threading.active_count()
+  with Source(str(clip)).connect(RATE_HZ) as connection:
+    assert connection.get(5.0) is not None
+    assert threading.active_count() > before
+  assert threading.active_count() == before
+
+
+@pytest.mark.parametrize(
+  ("name", "microphone", "message"),
+  [
+    ("none.mp4", None, r"none\.mp4: no such file"),
+    ("rtmp://127.0.0.1:1/live", None, r"rtmp://127\.0\.0\.1:1/live: cannot be opened \(Connection refused\)"),
+    ("v4l2:/dev/no_camera", None, "v4l2:/dev/no_camera: cannot be opened"),
+    ("lavfi:testsrc=size=64x48", None, "no sound comes from it"),
+    ("dshow:video=Camera", None, "this FFmpeg has no input device dshow"),
+    ("a.mp4", "alsa:default", "expected two devices"),
+    ("v4l2:/dev/video0", "b.wav", "expected two devices"),
+  ],
+)
+def test_source_that_cannot_be_used_is_explained(name, microphone, message):
+  if name.startswith("dshow") and sys.platform == "win32":
+    pytest.skip("this system has dshow")
+  with pytest.raises((MediaError, OSError, ValueError), match=message):
+    Source(name, microphone).connect(RATE_HZ)
