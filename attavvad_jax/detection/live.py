@@ -36,6 +36,8 @@ from attavvad_jax.reports.text import event_lines, format_time
 
 # Nothing for this long is worth a word.
 _NOTABLE_S = 5.0
+# Decisions that come later than this are worth a word.
+_LATE_S = 2.0
 # How often the display and Ctrl-C are looked after while nothing comes.
 _TICK_S = 0.2
 # Seconds between attempts to connect again; the last is repeated.
@@ -67,6 +69,28 @@ class Delays:
     if not self.blocks:
       return None
     return {"p50": self.percentile_ms(50), "p99": self.percentile_ms(99), "max": self.percentile_ms(100)}
+
+
+class Zero:
+  """When media time zero was, by `time.monotonic`: as the sample said that came soonest after it had been heard.
+
+  Of the last half minute or more: the clock of a source runs a little faster or slower than ours.
+  """
+
+  _WINDOW_S = 30.0
+
+  def __init__(self):
+    self._before = self._now = math.inf
+    self._until_s = -math.inf
+
+  def add(self, arrival: Arrival) -> None:
+    if arrival.at_s > self._until_s:
+      self._before, self._now, self._until_s = self._now, math.inf, arrival.at_s + self._WINDOW_S
+    self._now = min(self._now, arrival.at_s - arrival.end_s)
+
+  @property
+  def at_s(self) -> float:
+    return min(self._before, self._now)
 
 
 @dataclasses.dataclass
@@ -221,8 +245,8 @@ def _run(
   began_s: float | None = None  # when the first of them began, by time.monotonic
   while True:
     with connection:
-      lost, zero_s = _read(connection, streaming, session, began_s, stop)
-    began_s = zero_s if began_s is None else began_s
+      lost, zero = _read(connection, streaming, session, began_s, stop)
+    began_s = zero.at_s if began_s is None else began_s
     if lost is None:
       return
     session.notice(f"connection lost: {lost}")
@@ -238,11 +262,11 @@ def _read(
   session: Session,
   began_s: float | None,
   stop: threading.Event,
-) -> tuple[str | None, float]:
+) -> tuple[str | None, Zero]:
   """Everything that one connection gives. Why it was lost, or None at the end, and when it began."""
-  zero_s = math.inf  # time.monotonic of media time zero, by the sample that came soonest after it was heard
+  zero = Zero()
   last_s = time.monotonic()
-  silent = False
+  first, silent, late = True, False, False
   lost: str | None = None
   while not stop.is_set():
     try:
@@ -265,15 +289,19 @@ def _read(
     if silent:
       silent = False
       session.notice(f"input again after {waited_s:.1f} s")
-    if math.isinf(zero_s) and began_s is not None:
-      session.offset_s = max(session.end_s, arrival.at_s - arrival.end_s - began_s)
-    zero_s = min(zero_s, arrival.at_s - arrival.end_s)
-    _tell(_push(streaming, arrival), session, zero_s)
+    zero.add(arrival)
+    if first and began_s is not None:
+      session.offset_s = max(session.end_s, zero.at_s - began_s)
+    first = False
+    delay_s = _tell(_push(streaming, arrival), session, zero.at_s)
+    if delay_s > _LATE_S and not late:
+      late = True
+      session.notice(f"decisions come {delay_s:.1f} s late: the input comes in bursts, or faster than it is dealt with")
     last_s = time.monotonic()
     while connection.warnings:
       session.notice(connection.warnings.pop(0))
-  _tell(streaming.finish(), session, zero_s)
-  return (None if stop.is_set() else lost), zero_s
+  _tell(streaming.finish(), session, zero.at_s)
+  return (None if stop.is_set() else lost), zero
 
 
 def _push(streaming: StreamingDetector, arrival: Arrival) -> Update:
@@ -283,14 +311,17 @@ def _push(streaming: StreamingDetector, arrival: Arrival) -> Update:
   return streaming.push(nothing if arrival.samples is None else arrival.samples)
 
 
-def _tell(update: Update, session: Session, zero_s: float) -> None:
-  now_s = time.monotonic()
+def _tell(update: Update, session: Session, zero_s: float) -> float:
+  """Writes and shows an update; how late the last of its blocks was."""
+  now_s, delay_s = time.monotonic(), 0.0
   for warning in update.warnings:
     session.notice(warning)
   for block in update.blocks:
-    session.block(block, now_s - zero_s - (block.index + 1) * session.block_s)
+    delay_s = now_s - zero_s - (block.index + 1) * session.block_s
+    session.block(block, delay_s)
   for event in update.events:
     session.event(event)
+  return delay_s
 
 
 def _connect_again(

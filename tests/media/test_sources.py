@@ -9,9 +9,11 @@ import sys
 import threading
 import time
 
+import av
 from media_files import grey, write_media
 import numpy as np
 import pytest
+from rtmp_server import playing
 
 from attavvad_jax.media.decode import read_sound
 from attavvad_jax.media.errors import MediaError
@@ -45,19 +47,27 @@ def clip(tmp_path_factory):
   return write_media(folder / "a.mp4", pictures, np.arange(count) / 25, sound)
 
 
-def receive(connection, limit_s=20.0):
-  """All that comes until the end, or for so long."""
+def remux(path, target):
+  """The same streams in another container."""
+  with av.open(str(path)) as source, av.open(str(target), "w") as sink:
+    streams = {stream.index: sink.add_stream_from_template(stream) for stream in source.streams}
+    for packet in source.demux():
+      if packet.dts is not None:
+        packet.stream = streams[packet.stream.index]
+        sink.mux(packet)
+
+
+def receive(connection, end=EOFError):
+  """All that comes until the end."""
   arrivals = []
-  until_s = time.monotonic() + limit_s
+  until_s = time.monotonic() + 20
   with connection:
     try:
       while time.monotonic() < until_s:
-        arrival = connection.get(0.2)
-        if arrival is not None:
-          arrivals.append(arrival)
-    except EOFError:
-      pass
-  return arrivals
+        arrivals.append(connection.get(0.2))
+    except end:
+      return [arrival for arrival in arrivals if arrival is not None]
+  raise TimeoutError
 
 
 def samples_of(arrivals):
@@ -114,14 +124,7 @@ def test_one_device_may_give_both():
 
 
 def test_hls_over_http(clip, tmp_path):
-  import av
-
-  with av.open(str(clip)) as source, av.open(str(tmp_path / "a.m3u8"), "w", format="hls") as sink:
-    streams = {stream.index: sink.add_stream_from_template(stream) for stream in source.streams}
-    for packet in source.demux():
-      if packet.dts is not None:
-        packet.stream = streams[packet.stream.index]
-        sink.mux(packet)
+  remux(clip, tmp_path / "a.m3u8")
 
   class Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *args):
@@ -136,6 +139,16 @@ def test_hls_over_http(clip, tmp_path):
   finally:
     server.shutdown()
     server.server_close()
+  assert clicks == pytest.approx(flashes, abs=0.03)
+  assert np.diff(clicks) == pytest.approx([1.0], abs=0.01)
+
+
+def test_rtmp_that_breaks_off(clip, tmp_path):
+  remux(clip, tmp_path / "a.flv")
+  with playing(tmp_path / "a.flv") as address:
+    connection = Source(address).connect(RATE_HZ)
+    assert not connection.ends
+    clicks, flashes = events_of(receive(connection, end=MediaError))
   assert clicks == pytest.approx(flashes, abs=0.03)
   assert np.diff(clicks) == pytest.approx([1.0], abs=0.01)
 
