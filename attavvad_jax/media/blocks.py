@@ -194,7 +194,7 @@ class BlockAssembler:
     self._late_pictures = self._late_sound = False
     if not has_pictures:
       self._screen.end()
-      self.report.warnings.append("no pictures in this file: every image is masked")
+      self.report.warnings.append("no pictures: every image is masked")
 
   def __enter__(self) -> Self:
     return self

@@ -5,7 +5,7 @@ Boxes are x, y, width, height as fractions of the displayed picture. Axes: K fac
 
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 import contextlib
 import dataclasses
@@ -273,20 +273,6 @@ class Follower:
     grey = self._waiting.popleft()
     self._next_out += 1
     return TrackedImage(grey, None if grey is None else self._tracker.box(self._next_out - 1))
-
-
-def follow_performer(
-  pictures: Iterable[Picture | None],
-  detect: Detect,
-  images_per_second: float,
-  detect_every: int,
-  lookahead_s: float = LOOKAHEAD_S,
-) -> Generator[TrackedImage, None, None]:
-  """One `TrackedImage` for each picture, in order; arguments and closing as for `Follower`."""
-  with contextlib.closing(Follower(detect, images_per_second, detect_every, lookahead_s)) as follower:
-    for picture in pictures:
-      yield from follower.push(picture)
-    yield from follower.finish()
 
 
 def make_thumbnail(grey: np.ndarray) -> np.ndarray:

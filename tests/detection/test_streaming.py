@@ -13,7 +13,7 @@ from streams import BOX, LevelDetector, drawn_frames, drawn_sound, write_drawn
 from attavvad_jax.detection.incremental import initial_state
 from attavvad_jax.detection.streaming import PATIENCE_S, StreamingDetector, step
 from attavvad_jax.events import Smoothing
-from attavvad_jax.media import probe, read_blocks, read_sound
+from attavvad_jax.media import BlockAssembler, probe, read_blocks, read_sound
 from attavvad_jax.media.decode import read_timed_pictures
 
 NOTHING = np.zeros(0, np.int16)
@@ -216,6 +216,21 @@ def test_missing_pictures_are_told_and_do_not_stop_the_decisions():
   # Each block was waited for, but no longer than stated.
   given = [cut for cut, update in zip(np.arange(0, 10, 0.1), updates, strict=False) for _ in update.blocks]
   assert all(given[i] <= (i + 1) / 3 + PATIENCE_S + 0.15 for i in range(len(given)))
+
+
+def test_pictures_that_end_before_the_sound_are_held_as_offline():
+  detector = LevelDetector()
+  sound, frames = drawn_sound(5.0), drawn_frames(3.0)
+  with BlockAssembler(detector.spec.clock, detector.spec.crop, None, box=BOX) as assembler:
+    assembler.push_samples(sound)
+    for frame in frames:
+      assembler.push_picture(frame)
+    whole = assembler.take() + assembler.finish()
+  with StreamingDetector(detector, box=BOX) as stream:
+    updates = push_all(stream, sound, frames, np.arange(0, 5, 0.1))
+  seen = [~np.isnan(block.boxes[:, 0]) for block in joined(updates, "blocks")]
+  np.testing.assert_array_equal(seen, [block.image_mask for block in whole])
+  assert np.sum(seen) == pytest.approx(3.5 * 9, abs=1)
 
 
 def test_missing_sound_is_silence_and_what_comes_too_late_is_left_out():

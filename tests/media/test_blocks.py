@@ -159,7 +159,7 @@ def test_sound_alone_is_read_with_every_image_masked(tmp_path):
   assert len(blocks) == 6
   assert not any(block.image_mask.any() for block in blocks)
   assert (report.images_without_picture, report.num_images) == (18, 18)
-  assert report.warnings == ["no pictures in this file: every image is masked"]
+  assert report.warnings == ["no pictures: every image is masked"]
 
 
 def test_given_box_is_cut_out_and_no_face_is_looked_for(tmp_path):

@@ -6,6 +6,7 @@ import random
 import time
 
 import cv2
+from followed import follow_performer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
@@ -19,7 +20,6 @@ from attavvad_jax.media.faces import (
   _iou,
   _tiles,
   crop_face,
-  follow_performer,
   is_cut,
   make_thumbnail,
 )

@@ -2,13 +2,13 @@ import dataclasses
 import time
 from types import SimpleNamespace
 
+from followed import follow_performer
 import numpy as np
 import pytest
 
 from attavvad_jax.clock import Clock
 from attavvad_jax.media import Crop, VideoWriter, read_blocks
 from attavvad_jax.media.face_model import cache_path
-from attavvad_jax.media.faces import follow_performer
 from attavvad_jax.simulation.blocks import _followed, render_blocks
 from attavvad_jax.simulation.scenes import draw_scene, render_frame, sound
 
