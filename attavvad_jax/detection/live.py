@@ -246,7 +246,8 @@ def _run(
   while True:
     with connection:
       lost, zero = _read(connection, streaming, session, began_s, stop)
-    began_s = zero.at_s if began_s is None else began_s
+    if began_s is None and math.isfinite(zero.at_s):
+      began_s = zero.at_s
     if lost is None:
       return
     session.notice(f"connection lost: {lost}")
