@@ -4,7 +4,6 @@ from prepared import SPEC
 
 from configs import att_avvad_small
 
-
 # A layer of convolutions for each branch: nearly all that most tests take is to compile.
 SHALLOW = dict(
   audio_kernel_sizes=((3, 7),),

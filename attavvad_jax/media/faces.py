@@ -443,8 +443,8 @@ def _jump(a: np.ndarray, b: np.ndarray) -> float:
 def crop_face(grey: np.ndarray, box: np.ndarray, crop: Crop) -> np.ndarray:
   """Cuts a face, or a part of it, out of a grey picture.
 
-  The box of the part grows by the margin on each side and then, about its centre, to the image's aspect ratio. What lies outside
-  the picture repeats its edge.
+  The box of the part grows by the margin on each side and then, about its centre, to the image's aspect ratio. What
+  lies outside the picture repeats its edge.
 
   Args:
     grey: uint8 [h,w].

@@ -125,9 +125,7 @@ def test_crop_of_the_mouth_is_the_lower_middle_of_the_box():
   np.testing.assert_array_equal(cut, grey[72:122, 40:100])
 
 
-@pytest.mark.parametrize(
-  "arguments", [(0, 10), (10, 0), (10, 10, -0.1), (10, 10, float("nan")), (10, 10, 0.1, "nose")]
-)
+@pytest.mark.parametrize("arguments", [(0, 10), (10, 0), (10, 10, -0.1), (10, 10, float("nan")), (10, 10, 0.1, "nose")])
 def test_impossible_crops_are_refused(arguments):
   with pytest.raises(ValueError, match=r"^crop: "):
     Crop(*arguments)
