@@ -3,8 +3,8 @@
 import base64
 from collections.abc import Sequence
 import dataclasses
-import functools
-from typing import Any
+
+from attavvad_jax.reports.render import render
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,25 +86,9 @@ class Page:
 
 def to_html(page: Page) -> str:
   """One file: styles and pictures are inside, light or dark as the reader's system is."""
-  return _environment().get_template("page.html").render(page=page)
+  return render("page.html", page=page)
 
 
 def to_markdown(page: Page) -> str:
   """Headings, findings and tables; pictures by their names."""
-  return _environment().get_template("page.md").render(page=page)
-
-
-@functools.cache
-def _environment() -> Any:
-  import jinja2
-
-  environment = jinja2.Environment(
-    loader=jinja2.PackageLoader("attavvad_jax.reports"),
-    autoescape=lambda name: name is not None and name.endswith(".html"),
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-  )
-  environment.filters["cell"] = lambda text: str(text).replace("|", "\\|").replace("\n", " ")
-  return environment
+  return render("page.md", page=page)

@@ -1,14 +1,24 @@
-"""One colour for each event, the same in videos and pictures."""
+"""One colour for each event, the same in videos, pictures and pages."""
 
-# Three of Okabe and Ito's colours and a light grey: told apart with every kind of colour blindness. Red, green, blue.
-EVENT_COLOURS: dict[str, tuple[int, int, int]] = {
+Colour = tuple[int, int, int]
+
+# Red, green, blue; told apart with every kind of colour blindness. In videos and on dark paper: three of Okabe and
+# Ito's colours and a light grey.
+EVENT_COLOURS: dict[str, Colour] = {
   "silence": (210, 210, 210),
   "speech": (86, 180, 233),
   "singing": (230, 159, 0),
   "others": (204, 121, 167),
 }
+# The same hues for thin lines on white paper, where the ones above are too pale.
+EVENT_INKS: dict[str, Colour] = {
+  "silence": (136, 140, 146),
+  "speech": (0, 92, 175),
+  "singing": (196, 115, 0),
+  "others": (150, 30, 95),
+}
 
 
-def hex_colour(label: str) -> str:
+def hex_colour(label: str, colours: dict[str, Colour] = EVENT_COLOURS) -> str:
   """An event's colour as matplotlib and HTML take it: #rrggbb."""
-  return "#{:02x}{:02x}{:02x}".format(*EVENT_COLOURS[label])
+  return "#{:02x}{:02x}{:02x}".format(*colours[label])

@@ -158,15 +158,28 @@ def test_video_without_sound(tmp_path):
   assert len(read_frames(tmp_path / "target.mp4")) == len(EVEN_MS)
 
 
-def test_bars_are_as_long_as_their_scores(source, tmp_path):
+def test_curves_slide_below_the_picture(source, tmp_path):
   scores = np.zeros((6, 4))
-  scores[:3, 1], scores[3:, 1] = 0.25, 1.0
+  scores[:3, 1], scores[3:, 1] = 0.25, 0.75
   write_annotated_video(source, tmp_path / "target.mp4", TIMELINE, scores=scores)
   frames = read_frames(tmp_path / "target.mp4")
-  # Where the bars are, below the name of the state: the speech colour there is the speech bar.
-  lengths = [int((np.abs(rgb[34:84, 58:] - EVENT_COLOURS["speech"]).max(-1) < 60).sum()) for _, rgb in frames]
-  # Blocks 0 to 2 last for 25 pictures.
-  assert max(lengths[:25]) * 3 < min(lengths[25:45])
+  for time_s, rgb in frames:
+    assert rgb.shape == (HEIGHT + 78, WIDTH, 3)
+    assert np.abs(rgb[HEIGHT // 2 : HEIGHT] - 128).max() < 8
+    band = rgb[HEIGHT + 4 : -4, 110:]  # right of the legend
+    ys, xs = np.nonzero(np.abs(band - EVENT_COLOURS["speech"]).max(-1) < 60)
+    # The moment is in the middle, and to its left, at full strength, what has been: 5 s over half of the width.
+    middle = (WIDTH - 7 - 104) / 2 - 6
+    seconds = (xs - middle) / middle * 5 + time_s
+    for low, high, level in ((0.0, 1.0, 0.25), (1.0, 2.0, 0.75)):
+      here = ys[(seconds > low + 0.15) & (seconds < min(high, time_s) - 0.15)]
+      if min(high, time_s) - low > 0.5:
+        # 12 design pixels of margin at both ends of the band, less the 4 rows that are cut off here.
+        assert here.mean() == pytest.approx(3 + 64 * (1 - level), abs=3), (time_s, low)
+
+
+def test_without_scores_the_picture_keeps_its_size(annotated):
+  assert read_frames(annotated)[0][1].shape == (HEIGHT, WIDTH, 3)
 
 
 def test_box_follows_the_images_of_its_blocks(source, tmp_path):

@@ -1,12 +1,14 @@
-"""Colours are told apart with every kind of colour blindness."""
+"""Colours are told apart with every kind of colour blindness, and stand out from the paper that they are drawn on."""
 
 import itertools
+from pathlib import Path
+import re
 
 import numpy as np
 import pytest
 
 from attavvad_jax.events import EVENTS
-from attavvad_jax.reports.palette import EVENT_COLOURS
+from attavvad_jax.reports import palette
 
 # Machado, Oliveira and Fernandes (2009), severity 1, on linear RGB.
 VISIONS = {
@@ -17,21 +19,48 @@ VISIONS = {
 }
 # sRGB (D65) to CIE XYZ, relative to the white point.
 TO_XYZ = np.array([[0.4339, 0.3762, 0.1899], [0.2127, 0.7152, 0.0722], [0.0177, 0.1095, 0.8729]])
+PALETTES = {"dark": palette.EVENT_COLOURS, "light": palette.EVENT_INKS}
+
+
+def linear_rgb(colour):
+  srgb = np.array(colour) / 255
+  return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
 
 
 def cie_lab(colour, vision):
-  srgb = np.array(colour) / 255
-  linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
-  x, y, z = np.cbrt(TO_XYZ @ np.clip(np.array(vision) @ linear, 0.01, 1))
+  x, y, z = np.cbrt(TO_XYZ @ np.clip(np.array(vision) @ linear_rgb(colour), 0.01, 1))
   return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
 
 
-def test_every_event_has_a_colour():
-  assert set(EVENT_COLOURS) == set(EVENTS)
+def contrast(a, b):
+  """Contrast ratio of the Web Content Accessibility Guidelines 2.2."""
+  low, high = sorted(linear_rgb(colour) @ [0.2126, 0.7152, 0.0722] for colour in (a, b))
+  return (high + 0.05) / (low + 0.05)
+
+
+def grounds():
+  """What the pages draw on: the paper and the bands of both styles."""
+  css = (Path(palette.__file__).parent / "templates" / "base.css").read_text(encoding="utf-8")
+  for style, rule in zip(("light", "dark"), re.findall(r":root \{(.*?)\}", css, re.DOTALL), strict=True):
+    for name in ("paper", "band"):
+      (digits,) = re.findall(rf"--{name}: #(\w{{6}});", rule)
+      yield pytest.param(style, tuple(bytes.fromhex(digits)), id=f"{style}-{name}")
+
+
+@pytest.mark.parametrize("colours", PALETTES.values(), ids=PALETTES)
+def test_every_event_has_a_colour(colours):
+  assert set(colours) == set(EVENTS)
 
 
 @pytest.mark.parametrize("vision", VISIONS.values(), ids=VISIONS)
-def test_any_two_colours_differ(vision):
+@pytest.mark.parametrize("colours", PALETTES.values(), ids=PALETTES)
+def test_any_two_colours_differ(colours, vision):
   # A difference of 2.3 is just seen; of 10, seen at a glance.
-  for a, b in itertools.combinations(EVENT_COLOURS.values(), 2):
+  for a, b in itertools.combinations(colours.values(), 2):
     assert np.linalg.norm(cie_lab(a, vision) - cie_lab(b, vision)) > 15
+
+
+@pytest.mark.parametrize(("style", "ground"), grounds())
+def test_colours_stand_out_from_their_ground(style, ground):
+  # 3 to 1 is what success criterion 1.4.11 asks of graphics.
+  assert min(contrast(colour, ground) for colour in PALETTES[style].values()) > 3

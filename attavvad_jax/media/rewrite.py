@@ -1,0 +1,155 @@
+"""A recording as mp4: its pictures drawn on or as they are, its sound packet by packet where it may stay as it is.
+
+Axes: H, W picture.
+"""
+
+from collections.abc import Callable, Collection
+from fractions import Fraction
+import math
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from attavvad_jax.media.encode import AAC_RATES_HZ
+
+# Draws onto an upright picture, uint8 RGB [H,W,3], at its second; what it returns is written and may be of another size.
+Draw = Callable[[np.ndarray, float], np.ndarray]
+
+
+def rewrite(
+  source: str | Path, target: str | Path, start: Fraction, kept_sound: Collection[str], draw: Draw | None = None
+) -> None:
+  """Writes the pictures, upright and in H.264, and the sound of a recording.
+
+  The pictures keep their time stamps, less `start`, their shape and their colours. Memory does not grow with the length.
+
+  Args:
+    source: the recording.
+    target: the mp4 file to write; its name until it is whole is the caller's matter.
+    start: time stamp that becomes zero, in seconds.
+    kept_sound: codecs whose packets are copied; sound in any other becomes AAC.
+    draw: what is drawn onto the pictures, if anything.
+  """
+  with av.open(f"file:{source}") as reader, av.open(str(target), "w", format="mp4") as writer:
+    encoders: dict[Any, _PictureEncoder | _SoundCopier | _SoundEncoder] = {}
+    if video := reader.streams.best("video"):
+      video.codec_context.thread_type = "AUTO"
+      encoders[video] = _PictureEncoder(writer, video, start, draw)
+    if audio := reader.streams.best("audio"):
+      keeps = audio.codec_context.name in kept_sound
+      encoders[audio] = (_SoundCopier if keeps else _SoundEncoder)(writer, audio, start)
+    packets = reader.demux(list(encoders))
+    while True:
+      try:
+        packet = next(packets, None)
+        if packet is None:
+          break
+        encoders[packet.stream].push(packet)
+      except av.error.InvalidDataError:
+        # A damaged packet: players pass over it, too.
+        continue
+    for encoder in encoders.values():
+      encoder.finish()
+
+
+class _PictureEncoder:
+  """Decodes the packets of the pictures, draws, and encodes them at their own times."""
+
+  def __init__(self, writer: Any, source: Any, start: Fraction, draw: Draw | None):
+    self._writer, self._start, self._draw = writer, start, draw
+    # The streams of a container must be there before the first packet is, and only a frame tells how it is turned.
+    with av.open(source.container.name) as container:
+      first = next(container.decode(container.streams.best("video")))
+    self._stream = _add_video_stream(writer, source, first, self._drawn(first, 0.0).shape)
+    self._last_pts = -math.inf
+
+  def push(self, packet: Any) -> None:
+    for frame in packet.decode():
+      if frame.pts is None:
+        continue
+      pts = frame.pts - round(self._start / frame.time_base)
+      # Encoders refuse two pictures at one time; a player would show the first of them for no time.
+      if pts <= self._last_pts:
+        continue
+      self._last_pts = pts
+      self._writer.mux(self._encode(frame, pts))
+
+  def finish(self) -> None:
+    self._writer.mux(self._stream.encode(None))
+
+  def _encode(self, frame: Any, pts: int) -> list[Any]:
+    drawn = av.VideoFrame.from_ndarray(self._drawn(frame, float(pts * frame.time_base)), format="rgb24")
+    drawn = drawn.reformat(
+      format="yuv420p", dst_colorspace=frame.colorspace, dst_color_range=av.video.reformatter.ColorRange.MPEG
+    )
+    drawn.pts, drawn.time_base, drawn.duration = pts, frame.time_base, frame.duration
+    return self._stream.encode(drawn)
+
+  def _drawn(self, frame: Any, time_s: float) -> np.ndarray:
+    rgb = _upright(frame)
+    return rgb if self._draw is None else self._draw(rgb, time_s)
+
+
+def _add_video_stream(writer: Any, source: Any, frame: Any, shape: tuple[int, ...]) -> Any:
+  """An H.264 stream for pictures of a shape in the colours of a frame of the source."""
+  stream = writer.add_stream("libx264", rate=source.average_rate or 25, options={"preset": "veryfast", "crf": "20"})
+  stream.height, stream.width, stream.pix_fmt, stream.time_base = *shape[:2], "yuv420p", frame.time_base
+  context = stream.codec_context
+  context.time_base = frame.time_base
+  context.colorspace, context.color_range = frame.colorspace, av.video.reformatter.ColorRange.MPEG
+  context.color_primaries, context.color_trc = frame.color_primaries, frame.color_trc
+  aspect = source.sample_aspect_ratio
+  if aspect:
+    context.sample_aspect_ratio = 1 / aspect if _quarter_turns(frame) % 2 else aspect
+  return stream
+
+
+class _SoundCopier:
+  """Hands packets through as they are."""
+
+  def __init__(self, writer: Any, source: Any, start: Fraction):
+    self._writer, self._stream = writer, writer.add_stream_from_template(source)
+    self._shift = round(start / source.time_base)
+
+  def push(self, packet: Any) -> None:
+    if packet.dts is None:  # the empty packet at the end
+      return
+    packet.dts -= self._shift
+    packet.pts = packet.dts if packet.pts is None else packet.pts - self._shift
+    packet.stream = self._stream
+    self._writer.mux(packet)
+
+  def finish(self) -> None:
+    pass
+
+
+class _SoundEncoder:
+  """Encodes as AAC what mp4 does not hold."""
+
+  def __init__(self, writer: Any, source: Any, start: Fraction):
+    self._writer, self._start = writer, start
+    context = source.codec_context
+    # What AAC cannot take is resampled or mixed down on the way in.
+    rate_hz = context.sample_rate if context.sample_rate in AAC_RATES_HZ else 48_000
+    self._stream = writer.add_stream("aac", rate=rate_hz, layout="mono" if context.channels == 1 else "stereo")
+
+  def push(self, packet: Any) -> None:
+    for frame in packet.decode():
+      frame.pts -= round(self._start / frame.time_base)
+      self._writer.mux(self._stream.encode(frame))
+
+  def finish(self) -> None:
+    self._writer.mux(self._stream.encode(None))
+
+
+def _quarter_turns(frame: Any) -> int:
+  """Quarter turns against the clock that set a frame upright."""
+  return round(frame.rotation / 90) % 4
+
+
+def _upright(frame: Any) -> np.ndarray:
+  """A frame as it is displayed, the last line or column repeated where H.264 needs an even size. uint8 RGB [H,W,3]."""
+  rgb = np.rot90(frame.to_ndarray(format="rgb24"), _quarter_turns(frame))
+  return np.ascontiguousarray(np.pad(rgb, [(0, rgb.shape[0] % 2), (0, rgb.shape[1] % 2), (0, 0)], mode="edge"))

@@ -1,0 +1,31 @@
+"""The templates of this package's pages."""
+
+from collections.abc import Iterator
+import functools
+from typing import Any
+
+
+def render(template: str, **values: Any) -> str:
+  """A template of `templates/` with its values filled in; those ending in .html escape them."""
+  return _environment().get_template(template).render(**values)
+
+
+def render_parts(template: str, **values: Any) -> Iterator[str]:
+  """The same piece by piece, for what may be larger than memory should hold."""
+  yield from _environment().get_template(template).generate(**values)
+
+
+@functools.cache
+def _environment() -> Any:
+  import jinja2
+
+  environment = jinja2.Environment(
+    loader=jinja2.PackageLoader("attavvad_jax.reports"),
+    autoescape=lambda name: name is not None and name.endswith(".html"),
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+  )
+  environment.filters["cell"] = lambda text: str(text).replace("|", "\\|").replace("\n", " ")
+  return environment
