@@ -14,7 +14,7 @@ import numpy as np
 
 from attavvad_jax.media.encode import AAC_RATES_HZ
 
-# Draws onto an upright picture, uint8 RGB [H,W,3], at its second; what it returns is written and may be of another size.
+# Draws onto an upright picture, uint8 RGB [H,W,3], at its second; what it returns is written, of whatever even size.
 Draw = Callable[[np.ndarray, float], np.ndarray]
 
 
@@ -23,7 +23,7 @@ def rewrite(
 ) -> None:
   """Writes the pictures, upright and in H.264, and the sound of a recording.
 
-  The pictures keep their time stamps, less `start`, their shape and their colours. Memory does not grow with the length.
+  The pictures keep their time stamps, less `start`, their shape and their colours. Memory is flat in the length.
 
   Args:
     source: the recording.
