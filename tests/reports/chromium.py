@@ -1,0 +1,153 @@
+"""Drives a headless Chromium through its pipe, by the Chrome DevTools Protocol: pages are opened, asked and clicked."""
+
+import base64
+import contextlib
+import itertools
+import json
+import os
+import select
+import shutil
+import subprocess
+import tempfile
+import time
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+FLAGS = (
+  "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+  "--disable-component-update --disable-sync --hide-scrollbars --mute-audio --autoplay-policy=no-user-gesture-required "
+  "--remote-debugging-pipe"
+).split()
+PATIENCE_S = 60
+
+
+def find_chromium():
+  """Its path, or None."""
+  return next(filter(None, map(shutil.which, NAMES)), None)
+
+
+@contextlib.contextmanager
+def browser():
+  """A browser with one empty page, closed at the end."""
+  to_browser, from_us = os.pipe()
+  from_browser, to_us = os.pipe()
+
+  def as_three_and_four():
+    # First out of the way of each other, as 3 and 4 may be any of them.
+    reading, writing = os.dup(to_browser), os.dup(to_us)
+    os.dup2(reading, 3)
+    os.dup2(writing, 4)
+
+  with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+    process = subprocess.Popen(
+      [find_chromium(), *FLAGS, f"--user-data-dir={profile}", "about:blank"],
+      preexec_fn=as_three_and_four,
+      close_fds=False,
+      stdout=subprocess.DEVNULL,
+      stderr=subprocess.DEVNULL,
+    )
+    os.close(to_browser)
+    os.close(to_us)
+    try:
+      yield Page(from_us, from_browser)
+    finally:
+      os.close(from_us)  # a browser whose pipe is closed ends
+      os.close(from_browser)
+      try:
+        process.wait(10)
+      except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+class Page:
+  """The one page. `troubles` holds what the console told of errors and warnings, and every address that was fetched."""
+
+  def __init__(self, writing, reading):
+    self._writing, self._reading, self._rest = writing, reading, b""
+    self._numbers, self._session = itertools.count(1), None
+    self.troubles, self.fetched = [], []
+    (target,) = [t for t in self.call("Target.getTargets")["targetInfos"] if t["type"] == "page"]
+    self._session = self.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)["sessionId"]
+    for domain in ("Page", "Runtime", "Log", "Network"):
+      self.call(f"{domain}.enable")
+
+  def call(self, method, **params):
+    """A method of the protocol and its result."""
+    number = next(self._numbers)
+    message = {"id": number, "method": method, "params": params}
+    if self._session:
+      message["sessionId"] = self._session
+    data = json.dumps(message).encode() + b"\0"
+    while data:
+      data = data[os.write(self._writing, data) :]
+    while True:
+      answer = self._receive()
+      if answer.get("id") == number:
+        if "error" in answer:
+          raise RuntimeError(f"{method}: {answer['error']}")
+        return answer["result"]
+
+  def _receive(self):
+    while b"\0" not in self._rest:
+      if not select.select([self._reading], [], [], PATIENCE_S)[0]:
+        raise TimeoutError(f"the browser was silent for {PATIENCE_S} s")
+      if not (data := os.read(self._reading, 1 << 20)):
+        raise EOFError("the browser has closed its pipe")
+      self._rest += data
+    message, _, self._rest = self._rest.partition(b"\0")
+    message = json.loads(message)
+    params = message.get("params", {})
+    match message.get("method"):
+      case "Runtime.exceptionThrown":
+        self.troubles.append(params["exceptionDetails"].get("exception", {}).get("description", "an exception"))
+      case "Runtime.consoleAPICalled" if params["type"] in ("error", "warning", "assert"):
+        self.troubles.append(str(params["args"]))
+      case "Log.entryAdded" if params["entry"]["level"] in ("error", "warning"):
+        self.troubles.append(params["entry"]["text"])
+      case "Network.requestWillBeSent":
+        self.fetched.append(params["request"]["url"][:100])
+    return message
+
+  def open(self, path, *, width=1280, height=900, dark=False, scale=1):
+    """Loads a file afresh, in a window of a size, in dark or light."""
+    features = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+    self.call("Emulation.setEmulatedMedia", features=features)
+    self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=False)
+    self.call("Page.navigate", url="about:blank")
+    self.troubles.clear()
+    self.fetched.clear()
+    self.call("Page.navigate", url=path.resolve().as_uri())
+    self.wait("document.readyState === 'complete' && document.URL.startsWith('file')")
+
+  def ask(self, expression):
+    """The value of an expression of JavaScript; a promise is awaited."""
+    answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+    if "exceptionDetails" in answer:
+      raise RuntimeError(f"{expression}: {answer['exceptionDetails']}")
+    return answer["result"].get("value")
+
+  def wait(self, condition):
+    """Waits until an expression of JavaScript is true."""
+    end = time.monotonic() + PATIENCE_S
+    while not self.ask(condition):
+      if time.monotonic() > end:
+        raise TimeoutError(f"never true: {condition}")
+      time.sleep(0.02)
+
+  def click(self, selector, part=0.5):
+    """Presses and releases the mouse on the first element of a selector, at a part of its width."""
+    box = f"document.querySelector({json.dumps(selector)})"
+    self.ask(f"{box}.scrollIntoView({{block: 'center'}})")
+    x, y, w, h = self.ask(f"(r => [r.x, r.y, r.width, r.height])({box}.getBoundingClientRect())")
+    for kind in ("mousePressed", "mouseReleased"):
+      self.call("Input.dispatchMouseEvent", type=kind, x=x + part * w, y=y + h / 2, button="left", clickCount=1)
+
+  def press(self, key, **more):
+    """Presses and releases a key."""
+    text = {"text": key} if len(key) == 1 else {}
+    self.call("Input.dispatchKeyEvent", type="keyDown", key=key, **text, **more)
+    self.call("Input.dispatchKeyEvent", type="keyUp", key=key, **more)
+
+  def screenshot(self, *, whole=False):
+    """PNG of what is seen, or of the whole page."""
+    return base64.b64decode(self.call("Page.captureScreenshot", captureBeyondViewport=whole)["data"])
