@@ -1,4 +1,4 @@
-"""A detection as a page: one HTML file with the video, its timeline and the curves of the scores, which opens from disk.
+"""A detection as a page: one HTML file with the video, lanes of events and curves of scores; it opens from disk.
 
 Scores and boxes are stored as bytes, 1/255 apart, in base64: a block of one face takes 9 bytes for its scores and 12
 for its boxes, an hour 0.3 MB. Exact scores are the JSON output's matter. The page draws only what is in view.
@@ -18,11 +18,10 @@ import numpy as np
 
 from attavvad_jax import __version__
 from attavvad_jax.clock import Clock
-from attavvad_jax.events import EVENTS, Timeline
+from attavvad_jax.events import EVENTS, Event, Timeline
 from attavvad_jax.files import replacing
 from attavvad_jax.reports.palette import EVENT_COLOURS, EVENT_INKS, hex_colour
 from attavvad_jax.reports.render import render_parts
-from attavvad_jax.reports.text import format_time
 
 if TYPE_CHECKING:
   from attavvad_jax.detection.detector import Detection
@@ -30,23 +29,16 @@ if TYPE_CHECKING:
 # Browsers take long, or give up, with pages much larger than this.
 MAX_EMBEDDED_BYTES = 200_000_000
 
-# What Chromium, Firefox and Safari play: containers by FFmpeg's names with their types, and codecs.
-_MEDIA_TYPES = {
-  "mov,mp4,m4a,3gp,3g2,mj2": "video/mp4",
-  "matroska,webm": "video/webm",
-  "mp3": "audio/mpeg",
-  "wav": "audio/wav",
-  "flac": "audio/flac",
+# What Chromium, Firefox and Safari play, by FFmpeg's names of containers and decoders: the media type and its codecs.
+_PLAYED = {
+  "mov,mp4,m4a,3gp,3g2,mj2": ("video/mp4", {"h264", "vp9", "av1", "libdav1d", "aac", "mp3", "mp3float"}),
+  "matroska,webm": ("video/webm", {"vp8", "vp9", "av1", "libdav1d", "vorbis", "opus"}),
+  "mp3": ("audio/mpeg", {"mp3", "mp3float"}),
+  "wav": ("audio/wav", {"pcm_s16le"}),
+  "flac": ("audio/flac", {"flac"}),
 }
-_PICTURE_CODECS = {"h264", "vp8", "vp9", "libdav1d", "av1"}
-_SOUND_CODECS = {
-  "video/mp4": {"aac", "mp3", "mp3float"},
-  "video/webm": {"opus", "vorbis"},
-  "audio/mpeg": {"mp3", "mp3float"},
-  "audio/wav": {"pcm_s16le"},
-  "audio/flac": {"flac"},
-}
-_PIXELS = {"yuv420p", "yuvj420p"}
+_PLAYED_PIXELS = {"yuv420p", "yuvj420p"}
+_COPIED_SOUND = {"aac", "mp3", "mp3float"}
 # Divisible by three, so that a part of base64 ends where its bytes end.
 _PART_BYTES = 3 << 18
 
@@ -61,8 +53,8 @@ def write_detection_page(
 ) -> None:
   """Writes the page of a recording; a file that is already there is replaced once the new one is whole.
 
-  An embedded video makes the page whole by itself. What browsers do not play is embedded as a copy that they do. A video
-  of more than `MAX_EMBEDDED_BYTES` is linked all the same; the page says so.
+  An embedded video makes the page whole by itself. What browsers do not play is embedded as a copy that they do. A
+  video of more than `MAX_EMBEDDED_BYTES` is linked all the same; the page says so.
 
   Args:
     path: the HTML file to write.
@@ -94,8 +86,8 @@ def write_detection_page(
       max_megabytes=MAX_EMBEDDED_BYTES // 1_000_000,
       media_type=media_type,
       video_parts=[] if is_linked else _base64_parts(copy),
-      faces=[_face(detection.timeline) for detection in detections],
-      duration=_short_time(max(detection.timeline.duration_s for detection in detections)),
+      shares=[_shares(detection.timeline) for detection in detections],
+      rows=_rows(detections),
       warnings=list(dict.fromkeys(warning for detection in detections for warning in detection.report.warnings)),
       clock=clock,
       events=EVENTS,
@@ -117,21 +109,15 @@ def _check(detection: "Detection", clock: Clock) -> None:
     raise ValueError(f"boxes have shape {detection.boxes.shape}; expected {(blocks, clock.images_per_block, 4)}")
 
 
-def _face(timeline: Timeline) -> dict[str, Any]:
-  """What the page shows of a timeline in words."""
-  return {
-    "rows": [
-      {
-        "event": event,
-        "start": format_time(event.onset_s),
-        "end": format_time(event.offset_s),
-        "length": f"{event.duration_s:.1f} s",
-        "score": "" if event.score is None else f"{event.score:.2f}",
-      }
-      for event in timeline
-    ],
-    "shares": {label: round(100 * timeline.total_s(label) / (timeline.duration_s or 1)) for label in EVENTS},
-  }
+def _shares(timeline: Timeline) -> dict[str, int]:
+  """Percent of the time that each event takes."""
+  return {label: round(100 * timeline.total_s(label) / (timeline.duration_s or 1)) for label in EVENTS}
+
+
+def _rows(detections: Sequence["Detection"]) -> list[tuple[int, Event]]:
+  """The events of all faces in order of time, each with the number of its face."""
+  rows = [(face, event) for face, detection in enumerate(detections) for event in detection.timeline]
+  return sorted(rows, key=lambda row: row[1].onset_s)
 
 
 def _data(detections: Sequence["Detection"], clock: Clock) -> dict[str, Any]:
@@ -161,10 +147,6 @@ def _bytes(values: Any) -> str | None:
   return base64.b64encode(np.round(np.clip(np.asarray(values), 0, 1) * 255).astype(np.uint8).tobytes()).decode()
 
 
-def _short_time(seconds: float) -> str:
-  return format_time(seconds)[:-2]
-
-
 @contextlib.contextmanager
 def _playable(video: Path) -> Iterator[tuple[Path, str]]:
   """The recording where browsers play it, else a copy that they do; and its media type."""
@@ -177,7 +159,7 @@ def _playable(video: Path) -> Iterator[tuple[Path, str]]:
     return
   with tempfile.TemporaryDirectory() as folder:
     copy = Path(folder) / "copy.mp4"
-    rewrite(video, copy, probe(video).start, _SOUND_CODECS["video/mp4"])
+    rewrite(video, copy, probe(video).start, _COPIED_SOUND)
     yield copy, "video/mp4"
 
 
@@ -189,20 +171,15 @@ def _media_type(video: Path) -> str | None:
 
   try:
     with av.open(f"file:{video}") as container:
-      media_type = _MEDIA_TYPES.get(container.format.name)
-      contexts = [stream.codec_context for stream in (*container.streams.video, *container.streams.audio)]
+      media_type, codecs = _PLAYED.get(container.format.name, (None, set()))
+      contexts: list[Any] = [stream.codec_context for stream in (*container.streams.video, *container.streams.audio)]
   except av.error.FFmpegError as error:
     raise MediaError(f"{video}: {error.strerror}; expected a video with sound") from None
-  if media_type is None:
-    return None
-  for context in contexts:
-    if context is None:
-      return None
-    if context.type == "video" and (context.name not in _PICTURE_CODECS or context.pix_fmt not in _PIXELS):
-      return None
-    if context.type == "audio" and context.name not in _SOUND_CODECS[media_type]:
-      return None
-  return media_type
+  plays = all(
+    context is not None and context.name in codecs and getattr(context, "pix_fmt", "yuv420p") in _PLAYED_PIXELS
+    for context in contexts
+  )
+  return media_type if plays else None
 
 
 def _base64_parts(file: Path) -> Iterator[str]:

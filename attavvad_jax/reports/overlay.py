@@ -15,8 +15,8 @@ from attavvad_jax.events import BACKGROUND, EVENTS, Timeline
 from attavvad_jax.files import replacing
 from attavvad_jax.reports.palette import EVENT_COLOURS
 
-# Sound that an mp4 holds as it is and that players expect there; any other becomes AAC.
-_KEPT_CODECS = {"aac", "mp3", "ac3", "eac3", "opus", "flac", "alac"}
+# Sound that an mp4 holds as it is and that players expect there, by FFmpeg's decoders; any other becomes AAC.
+_KEPT_CODECS = {"aac", "mp3", "mp3float", "ac3", "eac3", "opus", "flac", "alac"}
 # Sizes are drawn for pictures of this many lines and scaled with the picture.
 _DESIGN_HEIGHT_PX = 540
 _BAND_PX = 132

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 import functools
 from typing import Any
 
+from attavvad_jax.reports.text import format_time
+
 
 def render(template: str, **values: Any) -> str:
   """A template of `templates/` with its values filled in; those ending in .html escape them."""
@@ -28,4 +30,5 @@ def _environment() -> Any:
     keep_trailing_newline=True,
   )
   environment.filters["cell"] = lambda text: str(text).replace("|", "\\|").replace("\n", " ")
+  environment.filters["clock_time"] = format_time
   return environment

@@ -2,21 +2,39 @@
 
 import base64
 import contextlib
+import fcntl
 import itertools
 import json
 import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 FLAGS = (
-  "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-  "--disable-component-update --disable-sync --hide-scrollbars --mute-audio --autoplay-policy=no-user-gesture-required "
-  "--remote-debugging-pipe"
-).split()
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  "--hide-scrollbars",
+  "--mute-audio",
+  "--autoplay-policy=no-user-gesture-required",
+  "--remote-debugging-pipe",
+)
+# The browser reads from 3 and writes to 4. A process of its own sets them, as forking one that has threads is not safe.
+START = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.dup2(int(sys.argv[2]), 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 PATIENCE_S = 60
 
 
@@ -25,23 +43,25 @@ def find_chromium():
   return next(filter(None, map(shutil.which, NAMES)), None)
 
 
+def _raised(descriptor):
+  """The same under a number of 64 or more."""
+  number = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 64)
+  os.close(descriptor)
+  return number
+
+
 @contextlib.contextmanager
 def browser():
   """A browser with one empty page, closed at the end."""
   to_browser, from_us = os.pipe()
   from_browser, to_us = os.pipe()
-
-  def as_three_and_four():
-    # First out of the way of each other, as 3 and 4 may be any of them.
-    reading, writing = os.dup(to_browser), os.dup(to_us)
-    os.dup2(reading, 3)
-    os.dup2(writing, 4)
-
+  # Out of the way of 3 and 4.
+  to_browser, to_us = (_raised(descriptor) for descriptor in (to_browser, to_us))
   with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+    command = [find_chromium(), *FLAGS, f"--user-data-dir={profile}", "about:blank"]
     process = subprocess.Popen(
-      [find_chromium(), *FLAGS, f"--user-data-dir={profile}", "about:blank"],
-      preexec_fn=as_three_and_four,
-      close_fds=False,
+      [sys.executable, "-I", "-c", START, str(to_browser), str(to_us), *command],
+      pass_fds=[to_browser, to_us],
       stdout=subprocess.DEVNULL,
       stderr=subprocess.DEVNULL,
     )

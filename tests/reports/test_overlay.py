@@ -84,6 +84,12 @@ def test_sound_packets_are_identical(source, annotated):
   assert read_packets(annotated) == read_packets(source)
 
 
+def test_mp3_is_kept(tmp_path):
+  source = make_video(tmp_path / "source.mp4", EVEN_MS[:3], codec="mp3")
+  write_annotated_video(source, tmp_path / "target.mp4", TIMELINE)
+  assert [data for _, data in read_packets(tmp_path / "target.mp4")] == [data for _, data in read_packets(source)]
+
+
 def test_duration_is_kept(source, annotated):
   with av.open(str(source)) as a, av.open(str(annotated)) as b:
     assert b.duration / 1e6 == pytest.approx(a.duration / 1e6, abs=0.041)
