@@ -346,6 +346,7 @@ def test_several_faces_have_a_set_of_lanes_each(browser, video, tmp_path):
 def test_an_hour_on_a_narrow_screen(browser, video, tmp_path):
   write_detection_page(tmp_path / "page.html", video, [make_detection(LABELS * 600)], CLOCK, embed=False)
   browser.open(tmp_path / "page.html", width=390, height=800)
+  browser.wait(READY)  # the linked video is found
   assert browser.ask("document.documentElement.scrollWidth") == 390
   # Two minutes are in view, and no more is drawn than that.
   view = browser.ask("document.querySelector('#scroller').clientWidth")

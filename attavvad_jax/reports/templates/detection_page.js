@@ -207,7 +207,7 @@
   // Stairs: a score holds for its block. Where blocks are narrower than a pixel, a step is the mean of several. Drawn as
   // upright rectangles, which cost much less than a stroked path where no graphics card helps.
   function drawCurves(pen, { face, curve }, left, width, height, colour) {
-    const scores = faces[face][curve], names = columns[curve], count = names.length, thick = 1.75;
+    const scores = faces[face][curve], names = columns[curve], count = names.length, thick = 2;
     const top = 8, bottom = height - 8, blockPx = pxPerS / rate, group = Math.max(1, Math.ceil(1 / blockPx));
     pen.fillStyle = colour("line");
     for (const level of [top, (top + bottom) / 2, bottom]) pen.fillRect(0, Math.round(level), width, 1);
@@ -221,7 +221,8 @@
         let sum = 0;
         for (let i = block; i < last; i++) sum += scores[i * count + column];
         const x = block * blockPx - left, end = Math.min(last / rate, duration) * pxPerS - left;
-        const y = bottom + (top - bottom) * sum / (last - block) / 255 - thick / 2;
+        // On whole pixels: steps that overlap by a hair leave no darker dots.
+        const y = Math.round((bottom + (top - bottom) * sum / (last - block) / 255) * devicePixelRatio) / devicePixelRatio - 1;
         pen.fillRect(x, y, end - x + thick, thick);
         if (before !== null && before !== y) pen.fillRect(x, Math.min(before, y), thick, Math.abs(before - y) + thick);
         before = y;
