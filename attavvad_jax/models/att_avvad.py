@@ -51,7 +51,7 @@ class AudioBranch(nn.Module):
 
     x = BatchedGru(2 * self.num_events, self.gru_units, self.dtype, name="gru")(x)
     # An event's two GRUs side by side are what `gate` splits: [B,E,2 x units].
-    x = x.reshape(len(x), self.num_events, 2 * self.gru_units)
+    x = x.reshape(x.shape[0], self.num_events, 2 * self.gru_units)
     x = NormActivation(gate, 2, self.axis_name, self.dtype, name="gru_norm")(x, train=train, shares=shares)
     x = Dropout(self.dropout_rate, self.axis_name)(x, train=train)
     x = EventDense(self.embedding_dim, self.dtype, name="embedding")(x)
@@ -88,7 +88,7 @@ class VisualBranch(nn.Module):
       block = GluBlock(self.filters, *size, self.axis_name, self.dtype, name=f"block_{i}")
       x = block(x, train=train, shares=shares)
 
-    x = Dropout(self.dropout_rate, self.axis_name)(x.reshape(len(x), -1), train=train)
+    x = Dropout(self.dropout_rate, self.axis_name)(x.reshape(x.shape[0], -1), train=train)
     x = nn.Dense(self.embedding_dim, dtype=self.dtype, kernel_init=KERNEL_INIT, name="embedding")(x)
     x = NormActivation(nn.sigmoid, 1, self.axis_name, self.dtype, name="embedding_norm")(x, train=train, shares=shares)
     x = jnp.where(image_mask.any(axis=1, keepdims=True), x, 0.0)

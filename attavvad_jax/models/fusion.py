@@ -102,4 +102,4 @@ class StreamWeight(nn.Module):
 
 def spread(visual: jax.Array, num_events: int) -> jax.Array:
   """The same vector for every event. [B,D] -> [B,E,D]."""
-  return jnp.broadcast_to(visual[:, None], (len(visual), num_events, visual.shape[-1]))
+  return jnp.broadcast_to(visual[:, None], (visual.shape[0], num_events, visual.shape[-1]))

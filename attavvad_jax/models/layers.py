@@ -274,7 +274,7 @@ class BatchedGru(nn.Module):
 
     # Of all frames and GRUs at once; the scan is left with the recurrence.
     inputs = jnp.einsum("bti,gio->tgbo", x, kernel) + bias[:, None]
-    state, _ = lax.scan(step, jnp.zeros((self.num_grus, len(x), self.units), x.dtype), inputs)
+    state, _ = lax.scan(step, jnp.zeros((self.num_grus, x.shape[0], self.units), x.dtype), inputs)
     return state.swapaxes(0, 1)
 
 
