@@ -49,6 +49,11 @@ def predict(variables: Any, batch: Mapping[str, Array], *, model: nn.Module, clo
   """Scores of a batch of blocks; pure, to be jitted by the caller."""
   outputs = model.apply(variables, *network_inputs(batch, clock), train=False)
   assert isinstance(outputs, Outputs)
+  return block_scores(outputs)
+
+
+def block_scores(outputs: Outputs) -> BlockScores:
+  """What a model returned, as probabilities."""
   return BlockScores(
     _probability(outputs.audio_logits),
     _probability(outputs.visual_logit),

@@ -59,17 +59,21 @@ def log_mel(waveform: jax.Array, clock: Clock, num_bands: int = 64) -> jax.Array
   chunk_samples = (chunk_frames - 1) * hop + window
   transform = jax.vmap(functools.partial(_half_log_mel, clock=clock, num_bands=num_bands))
 
+  def transform_chunk(samples: jax.Array) -> jax.Array:
+    # Within a loop XLA transforms on one CPU core; two halves that do not depend on each other keep two at work.
+    middle = math.ceil(chunk_frames / 2)
+    halves = [samples[:, : (middle - 1) * hop + window], samples[:, middle * hop :]][: min(2, chunk_frames)]
+    return jnp.concatenate([transform(half) for half in halves], axis=1)
+
   def add_chunk(index: jax.Array, mel: jax.Array) -> jax.Array:
     # The last chunk ends with the last frame, and repeats some of the one before: no padding, no copies.
     row = jnp.minimum(index // num_chunks * chunk_rows, len(rows) - chunk_rows)
     frame = jnp.minimum(index % num_chunks * chunk_frames, num_frames - chunk_frames)
     samples = lax.dynamic_slice(rows, (row, frame * hop), (chunk_rows, chunk_samples))
-    # Within a loop XLA transforms on one CPU core; two halves that do not depend on each other keep two at work.
-    middle = math.ceil(chunk_frames / 2)
-    halves = [samples[:, : (middle - 1) * hop + window], samples[:, middle * hop :]][: min(2, chunk_frames)]
-    chunk = jnp.concatenate([transform(half) for half in halves], axis=1)
-    return lax.dynamic_update_slice(mel, chunk, (row, frame, 0))
+    return lax.dynamic_update_slice(mel, transform_chunk(samples), (row, frame, 0))
 
+  if num_chunks * num_groups == 1:
+    return transform_chunk(rows).reshape(*lead, num_frames, num_bands)
   mel = jnp.zeros((len(rows), num_frames, num_bands))
   mel = lax.fori_loop(0, num_chunks * num_groups, add_chunk, mel)
   return mel.reshape(*lead, num_frames, num_bands)
