@@ -8,6 +8,7 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "attavvad_jax" / "__init__.py").read_text(encoding="utf-8"))
 BEAM = ["apache-beam>=2.77,<3"]
+EXPORT = ["flatbuffers>=24.3", "onnx>=1.16,<2", "onnxruntime>=1.19,<2"]
 REPRODUCE = ["scikit-learn>=1.4"]
 NOTEBOOKS = ["ipykernel>=6.29", "jupytext>=1.16,<2", "nbclient>=0.10"]
 
@@ -21,7 +22,7 @@ setup(
   license_files=["LICENSE"],
   python_requires=">=3.11,<3.14",
   packages=find_packages(include=["attavvad_jax", "attavvad_jax.*"]),
-  package_data={"attavvad_jax": ["py.typed", "reports/templates/*"]},
+  package_data={"attavvad_jax": ["py.typed", "reports/templates/*", "detection/loaders/*.py"]},
   entry_points={"console_scripts": ["attavvad = attavvad_jax.cli:main"]},
   install_requires=[
     "absl-py>=2.1,<3",
@@ -47,11 +48,13 @@ setup(
   extras_require={
     "beam": BEAM,
     "simulation": ["espeakng-loader>=0.2.4,<0.3", "scipy>=1.14"],
+    "export": EXPORT,
     "benchmark": ["librosa>=0.11,<0.12"],
     "notebooks": NOTEBOOKS,
     "reproduce": REPRODUCE,
     "test": [
       *BEAM,
+      *EXPORT,
       *NOTEBOOKS,
       *REPRODUCE,
       "hypothesis>=6.100",

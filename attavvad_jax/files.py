@@ -5,6 +5,7 @@ import contextlib
 import fcntl
 import os
 from pathlib import Path
+import shutil
 
 
 @contextlib.contextmanager
@@ -20,6 +21,27 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     part.replace(path)
   finally:
     part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+  """Gives a folder beside `path` to write into, and renames it to `path` at the end of the `with` block.
+
+  After an exception nothing is left of it.
+
+  Raises:
+    ValueError: there is something at `path` already, other than an empty folder.
+  """
+  path = Path(path).absolute()
+  if path.is_symlink() or path.is_file() or (path.is_dir() and any(path.iterdir())):
+    raise ValueError(f"{path}: is there already; choose another folder, or remove it")
+  part = path.with_name(f".{path.name}.{os.getpid()}.part")
+  part.mkdir(parents=True)
+  try:
+    yield part
+    part.replace(path)
+  finally:
+    shutil.rmtree(part, ignore_errors=True)
 
 
 @contextlib.contextmanager

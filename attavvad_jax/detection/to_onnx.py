@@ -1,11 +1,13 @@
-"""A jitted function as an ONNX graph: its jaxpr, operation by operation.
+"""A function on arrays as an ONNX graph: its jaxpr, operation by operation.
 
 What depends on nothing but constants is computed here and now; loops of a fixed length are written out; the first axis
-stays variable. Operations are those that the networks and their front end are made of, in an opset of 2022 that all of
-ONNX's run-times know; others are refused by name.
+stays variable. Operations are those that the networks and their front end are made of, others are refused by name.
 
-Why not one of the converters: jax2onnx (0.17) fails on `nn.RNN` and `nn.scan`, and wants an older Orbax than this package;
-tf2onnx goes by way of TensorFlow, and jaxonnxruntime goes the other way.
+Why none of the converters: jax2onnx (0.17) fails on `nn.RNN` and `nn.scan`, and wants an older Orbax than the one that
+training is tested with; others go by way of TensorFlow. What is needed here is a table of operations, and onnx itself.
+
+The Fourier transform is ONNX's own DFT. As a product with a matrix it was neither faster nor more exact in ONNX Runtime
+(both: 0.3 ms a block, errors below 1e-6 of the spectrum), and the matrix takes 4 MB.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -104,8 +106,8 @@ def _info(name: str, spec: Any) -> Any:
 class _Value:
   """A value of the jaxpr: a name in the graph, or a constant.
 
-  An axis of its `shape` may have size 1 where the jaxpr's is larger: ONNX repeats it as numpy does, and biases are never
-  written out at the size of images.
+  An axis of its `shape` may have size 1 where the jaxpr's is larger: ONNX repeats it as numpy does, and biases are
+  never written out at the size of images.
   """
 
   shape: tuple[Any, ...]
@@ -176,7 +178,8 @@ def _run(graph: _Graph, jaxpr: Any, constants: Sequence[Any], arguments: Sequenc
 
   def read(atom: Any) -> _Value:
     if isinstance(atom, core.Literal):
-      return _Value(np.shape(atom.val), constant=np.asarray(atom.val, atom.aval.dtype))
+      dtype = atom.aval.dtype  # type: ignore[attr-defined]
+      return _Value(np.shape(atom.val), constant=np.asarray(atom.val, dtype))
     return known[atom]
 
   for equation in jaxpr.eqns:
@@ -199,12 +202,12 @@ def _convert(graph: _Graph, equation: Any, values: list[_Value]) -> list[_Value]
     if operation in _ELEMENTWISE:
       return _elementwise(graph, equation, values, _ELEMENTWISE[operation])
     if operation not in _RULES:
-      raise ValueError("it is not known here")
+      raise ValueError("unknown here")
     names_or_values = _RULES[operation](graph, equation, values)
   except ValueError as error:
     raise ValueError(
-      f"jax's operation {operation} has no counterpart in the ONNX graph: {error}; leave ONNX out, or build the network "
-      "of others"
+      f"the network cannot become ONNX: jax's operation {operation} is not converted ({error}); leave ONNX out with "
+      "--formats=stablehlo"
     ) from error
   results = zip(names_or_values, _shapes(equation.outvars), strict=True)
   return [value if isinstance(value, _Value) else _Value(shape, value) for value, shape in results]

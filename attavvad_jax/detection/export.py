@@ -1,0 +1,318 @@
+"""Programs that leave Python: a detector as StableHLO and as ONNX, from samples and pixels to probabilities.
+
+Front end, normalisation, network and parameters are inside. Each program is compared with the network, as it lies in
+the file, before it is given out. Axes: B blocks, S samples, N images, H, W height and width, E events.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+import contextlib
+import dataclasses
+import functools
+import importlib.metadata
+import importlib.util
+import itertools
+import json
+from pathlib import Path
+import shutil
+import sys
+from typing import Any, TextIO
+
+from flax import linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from attavvad_jax import __version__
+from attavvad_jax.clock import Clock
+from attavvad_jax.datasets.records import DataSpec
+from attavvad_jax.detection.detector import Detector
+from attavvad_jax.detection.predict import block_scores, predict
+from attavvad_jax.detection.to_onnx import to_onnx
+from attavvad_jax.features.front_end import network_inputs
+from attavvad_jax.files import new_folder, write_text
+from attavvad_jax.media import Block, read_blocks
+from attavvad_jax.models import Outputs
+
+# What each format needs beside jax.
+FORMATS = {"stablehlo": ("flatbuffers",), "onnx": ("onnx", "onnxruntime")}
+PLATFORMS = ("cpu", "cuda", "tpu")
+# Largest difference between a probability of a program and the network's.
+TOLERANCE = 1e-4
+# Every sixth block of the first half minute of a recording, in batches of these sizes.
+_NUM_BLOCKS, _EVERY = 16, 6
+_BATCH_SIZES = (1, 4, _NUM_BLOCKS)
+# An accelerator would otherwise round factors to ten bits, and each in its own way.
+_PRECISION = "highest"
+_LOADERS = Path(__file__).parent / "loaders"
+
+Batch = Mapping[str, np.ndarray]
+Scores = dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+  """How far a program is from the network on some blocks.
+
+  Attributes:
+    program: the format.
+    input: which blocks.
+    batch_size: how many of them the program saw at once.
+    largest: absolute difference of each output's probabilities; NaN where one of them is.
+  """
+
+  program: str
+  input: str
+  batch_size: int
+  largest: dict[str, float]
+
+  @property
+  def holds(self) -> bool:
+    """No output is further off than `TOLERANCE`."""
+    return all(value <= TOLERANCE for value in self.largest.values())
+
+
+def export_detector(
+  checkpoint: str | Path,
+  output: str | Path,
+  *,
+  video: str | Path | None = None,
+  formats: Sequence[str] = tuple(FORMATS),
+  stream: TextIO | None = None,
+) -> None:
+  """Writes a folder with a detector's programs, what they take, how exact they are, and examples that run them.
+
+  Args:
+    checkpoint: what training wrote.
+    output: the folder, which must be new or empty. It holds a program of each format, metadata.json, parity.json, and
+      load_stablehlo.py and load_onnx.py, which need nothing of this package.
+    video: a recording to compare on; a simulated performance where None.
+    formats: some of `FORMATS`.
+    stream: where differences are printed; standard output where None.
+
+  Raises:
+    ValueError: bad input, or a program differs from the network by more than `TOLERANCE`; nothing has been written.
+    ImportError: a package that a format needs is missing.
+  """
+  stream = stream or sys.stdout
+  _check_formats(formats)
+  with new_folder(output) as folder:
+    detector = Detector(checkpoint)
+    # Trained in lower precision or not: what is exported computes as exactly as its parameters are kept.
+    model = detector.model.clone(dtype=jnp.float32)
+    variables, spec = detector.variables, detector.spec
+    inputs = {"random": random_blocks(spec), **_recorded_blocks(spec, video)}
+
+    program = functools.partial(scores, variables, model=model, clock=spec.clock)
+    for name in formats:
+      data = to_stablehlo(program, spec) if name == "stablehlo" else to_onnx(program, input_shapes(spec))
+      (folder / f"program.{name}").write_bytes(data)
+    differences = compare(
+      {name: load(folder / f"program.{name}") for name in formats}, _network(variables, model, spec.clock), inputs
+    )
+    print("\n".join(_line(difference) for difference in differences), file=stream)
+    _check_parity(differences)
+
+    for name in formats:
+      shutil.copy(_LOADERS / f"load_{name}.py", folder)
+    shutil.copy(_LOADERS / "blocks.py", folder)
+    _write_json(folder / "metadata.json", _metadata(detector, model, differences[0].largest, formats))
+    _write_json(folder / "parity.json", _parity(differences, inputs))
+  names = sorted(path.name for path in Path(output).iterdir())
+  print(f"wrote {output}: {', '.join(names)}", file=stream)
+
+
+def scores(variables: Any, batch: Mapping[str, Any], *, model: nn.Module, clock: Clock) -> dict[str, jax.Array]:
+  """`predict`, with the scores that the model gives by their names. Traceable for any number of blocks."""
+  # Block by block: over many, log-mel chooses the size of its chunks by their number.
+  inputs = jax.vmap(functools.partial(network_inputs, clock=clock))(dict(batch))
+  with jax.default_matmul_precision(_PRECISION):
+    outputs = model.apply(variables, *inputs, train=False)
+  assert isinstance(outputs, Outputs)
+  return _given(block_scores(outputs))
+
+
+def input_shapes(spec: DataSpec) -> dict[str, jax.ShapeDtypeStruct]:
+  """What a program takes: waveform int16 [B,S], images uint8 [B,N,H,W] and image_mask bool [B,N], for a variable B."""
+  from jax import export
+
+  (blocks,) = export.symbolic_shape("blocks")
+  num_images = spec.clock.images_per_block
+  return {
+    "waveform": jax.ShapeDtypeStruct((blocks, spec.clock.block_samples), jnp.int16),
+    "images": jax.ShapeDtypeStruct((blocks, num_images, spec.crop.height_px, spec.crop.width_px), jnp.uint8),
+    "image_mask": jax.ShapeDtypeStruct((blocks, num_images), jnp.bool_),
+  }
+
+
+def to_stablehlo(program: Callable[[dict[str, jax.Array]], dict[str, jax.Array]], spec: DataSpec) -> bytes:
+  """The program as `jax.export` serialises it, for all of `PLATFORMS`."""
+  from jax import export
+
+  return bytes(export.export(jax.jit(program), platforms=PLATFORMS)(input_shapes(spec)).serialize())
+
+
+def load(path: Path) -> Callable[[Batch], Scores]:
+  """A program of a file, which ends in its format, as a function of a batch."""
+  if path.suffix == ".stablehlo":
+    from jax import export
+
+    program = jax.jit(export.deserialize(bytearray(path.read_bytes())).call)
+    return lambda batch: jax.tree.map(np.asarray, program(dict(batch)))
+
+  import onnxruntime
+
+  session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+  names = [output.name for output in session.get_outputs()]
+  return lambda batch: dict(zip(names, session.run(names, dict(batch)), strict=True))
+
+
+def compare(
+  programs: Mapping[str, Callable[[Batch], Scores]], network: Callable[[Batch], Scores], inputs: Mapping[str, Batch]
+) -> list[Difference]:
+  """How far programs are from the network on each input, at several batch sizes."""
+  differences = []
+  for input_name, blocks in inputs.items():
+    expected = network(blocks)
+    num_blocks = len(blocks["waveform"])
+    for program_name, program in programs.items():
+      for size in sorted({min(size, num_blocks) for size in _BATCH_SIZES}):
+        parts = [
+          program({name: array[start : start + size] for name, array in blocks.items()})
+          for start in range(0, num_blocks, size)
+        ]
+        largest = {
+          name: float(np.abs(np.concatenate([part[name] for part in parts]) - score).max())
+          for name, score in expected.items()
+        }
+        differences.append(Difference(program_name, input_name, size, largest))
+  return differences
+
+
+def random_blocks(spec: DataSpec, seed: int = 0) -> dict[str, np.ndarray]:
+  """Noise of all levels, pictures of noise, and any images missing; the first block is silent, flat and unseen."""
+  rng = np.random.default_rng(seed)
+  shapes = {name: (_NUM_BLOCKS, *value.shape[1:]) for name, value in input_shapes(spec).items()}
+  levels = np.geomspace(1, 20_000, _NUM_BLOCKS)[:, None]
+  waveform = np.clip(rng.normal(0, levels, shapes["waveform"]), -32768, 32767).astype(np.int16)
+  images = rng.integers(0, 256, shapes["images"], dtype=np.uint8)
+  image_mask = rng.random(shapes["image_mask"]) < 0.7
+  waveform[0], images[0], image_mask[0] = 0, 0, False
+  return {"waveform": waveform, "images": images, "image_mask": image_mask}
+
+
+def _recorded_blocks(spec: DataSpec, video: str | Path | None) -> dict[str, dict[str, np.ndarray]]:
+  """Some blocks of the video, or of a simulated performance, by a name that says which."""
+  if video is not None:
+    with contextlib.closing(read_blocks(video, spec.clock, spec.crop)) as blocks:  # type: ignore[type-var]
+      return {Path(video).name: _stack(blocks)}
+
+  try:
+    from attavvad_jax.simulation.blocks import render_blocks
+    from attavvad_jax.simulation.scenes import draw_scene
+
+    scene = draw_scene(seed=0, index=0, split="test", duration_s=_NUM_BLOCKS * _EVERY * spec.clock.block_s)
+    return {"simulated performance": _stack(render_blocks(scene, spec.clock, spec.crop))}
+  except (ValueError, ImportError) as error:
+    raise ValueError(f"no performance to compare on: {error}; or give a recording with --video") from error
+
+
+def _stack(blocks: Iterable[Block]) -> dict[str, np.ndarray]:
+  chosen = list(itertools.islice(blocks, 0, _NUM_BLOCKS * _EVERY, _EVERY))
+  return {key: np.stack([getattr(block, key) for block in chosen]) for key in ("waveform", "images", "image_mask")}
+
+
+def _network(variables: Any, model: nn.Module, clock: Clock) -> Callable[[Batch], Scores]:
+  """What programs are compared with: `predict` as the detector has it."""
+  compiled = jax.jit(functools.partial(predict, model=model, clock=clock))
+
+  def network(batch: Batch) -> Scores:
+    with jax.default_matmul_precision(_PRECISION):
+      return jax.tree.map(np.asarray, _given(compiled(variables, batch)))
+
+  return network
+
+
+def _given(block_scores: Any) -> dict[str, Any]:
+  values = {field.name: getattr(block_scores, field.name) for field in dataclasses.fields(block_scores)}
+  return {name: value for name, value in values.items() if value is not None}
+
+
+def _check_formats(formats: Sequence[str]) -> None:
+  if not formats or len(set(formats)) < len(formats) or not set(formats) <= set(FORMATS):
+    raise ValueError(f"formats: {','.join(formats)!r}; expected some of {', '.join(FORMATS)}, each once")
+  for name in formats:
+    if missing := [package for package in FORMATS[name] if importlib.util.find_spec(package) is None]:
+      raise ImportError(
+        f"for {name}, {' and '.join(missing)} must be installed: pip install 'attavvad_jax[export]', or leave it out "
+        "with --formats"
+      )
+
+
+def _check_parity(differences: Sequence[Difference]) -> None:
+  if failed := [difference for difference in differences if not difference.holds]:
+    raise ValueError(
+      f"{_line(failed[0])}: more than {TOLERANCE:g} in {len(failed)} of {len(differences)} comparisons, so nothing was "
+      "written; please report it with the versions of jax and onnxruntime"
+    )
+
+
+def _line(difference: Difference) -> str:
+  name, value = max(difference.largest.items(), key=lambda item: (np.isnan(item[1]), item[1]))
+  return (
+    f"program.{difference.program} on {difference.input}, {difference.batch_size} at once: differs from the network by "
+    f"up to {value:.1e} ({name})"
+  )
+
+
+def _metadata(detector: Detector, model: nn.Module, outputs: Iterable[str], formats: Sequence[str]) -> dict[str, Any]:
+  """What somebody needs to know who has only the folder."""
+  clock, crop, events = detector.spec.clock, detector.spec.crop, list(detector.spec.events)
+  outputs = sorted(outputs)
+  per_event = {name: ["blocks", len(events)] for name in ("audio", "audio_visual", "attention")}
+  about = {
+    "waveform": "mono samples of the block: block i starts at sample round(i * sample_rate_hz / block_rate_hz); zeros "
+    "after the end of the sound",
+    "images": "luma of the performer's face at the middles of equal parts of the block: its box with crop.margin of its "
+    "width and height on each side, then widened to the image's aspect ratio; brightness and contrast do not matter",
+    "image_mask": "false where there is no image; what stands in its place does not matter",
+  }
+  return {
+    "attavvad_jax": __version__,
+    "model": detector.meta["config"]["model"]["name"],
+    "step": detector.meta["step"],
+    "labels": events,
+    "decision": "audio_visual" if "audio_visual" in outputs else "audio",
+    "inputs": {
+      name: {"dtype": np.dtype(value.dtype).name, "shape": ["blocks", *value.shape[1:]], "what": about[name]}
+      for name, value in input_shapes(detector.spec).items()
+    },
+    "outputs": {name: {"dtype": "float32", "shape": per_event.get(name, ["blocks"])} for name in outputs},
+    "clock": {**clock.to_dict(), "block_samples": clock.block_samples},
+    "crop": dataclasses.asdict(crop),
+    "smoothing": dataclasses.asdict(detector.smoothing),
+    "programs": {
+      name: {"file": f"program.{name}", **({"platforms": PLATFORMS} if name == "stablehlo" else {})} for name in formats
+    },
+    "versions": {name: importlib.metadata.version(name) for name in _packages(formats)},
+  }
+
+
+def _packages(formats: Iterable[str]) -> list[str]:
+  return ["jax", "jaxlib", "numpy", *(package for name in formats for package in FORMATS[name])]
+
+
+def _parity(differences: Sequence[Difference], inputs: Mapping[str, Batch]) -> dict[str, Any]:
+  device = jax.devices()[0]
+  return {
+    "tolerance": TOLERANCE,
+    "reference": f"model.apply in float32, sigmoid; on {device.platform}",
+    "inputs": {
+      name: {"blocks": len(blocks["image_mask"]), "images": int(blocks["image_mask"].sum())}
+      for name, blocks in inputs.items()
+    },
+    "differences": [dataclasses.asdict(difference) for difference in differences],
+  }
+
+
+def _write_json(path: Path, value: Any) -> None:
+  write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")

@@ -1,0 +1,57 @@
+"""From a sound file and face images to the blocks that the program in this folder takes. Needs only numpy."""
+
+import sys
+import wave
+
+import numpy as np
+
+
+def read_blocks(metadata, sound, faces=None):
+  """The program's inputs for one recording.
+
+  Args:
+    metadata: what metadata.json holds.
+    sound: a WAV file: one channel, 16 bits, the clock's sample rate.
+    faces: a .npy file: uint8 [blocks, images, height, width], grey crops of the performer's face, taken at the middles
+      of equal parts of each block; an image of zeros where no face was seen. None: no face at all.
+
+  Returns:
+    A dict of arrays by the names of metadata["inputs"], with the blocks along the first axis.
+  """
+  clock, crop = metadata["clock"], metadata["crop"]
+  with wave.open(sound, "rb") as file:
+    got = (file.getnchannels(), 8 * file.getsampwidth(), file.getframerate())
+    expected = (1, 16, clock["sample_rate_hz"])
+    if got != expected:
+      sys.exit(f"{sound}: channels, bits and Hz are {got}; expected {expected}: convert it first")
+    samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+
+  samples_per_block = clock["sample_rate_hz"] / clock["block_rate_hz"]
+  num_blocks = int(np.ceil((len(samples) - 0.5) / samples_per_block))
+  if num_blocks < 1:
+    sys.exit(f"{sound}: holds no sound")
+  # A block holds a little more than its period; the last is filled with silence.
+  starts = [round(index * samples_per_block) for index in range(num_blocks)]
+  padded = np.pad(samples, (0, clock["block_samples"]))
+  waveform = np.stack([padded[start : start + clock["block_samples"]] for start in starts])
+
+  shape = (num_blocks, clock["images_per_block"], crop["height_px"], crop["width_px"])
+  images = np.zeros(shape, np.uint8) if faces is None else np.load(faces)
+  if images.shape != shape or images.dtype != np.uint8:
+    sys.exit(f"{faces}: holds {images.dtype} {images.shape}; expected uint8 {shape}")
+  return {"waveform": waveform, "images": images, "image_mask": images.any(axis=(2, 3))}
+
+
+def run_in_batches(run, inputs, size=32):
+  """The scores of all blocks of a recording, of which `run` sees so many at once."""
+  num_blocks = len(inputs["waveform"])
+  starts = range(0, num_blocks, size)
+  parts = [run({name: array[start : start + size] for name, array in inputs.items()}) for start in starts]
+  return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def print_blocks(metadata, scores):
+  """One line a block: when it starts, its most likely event and that event's probability, before any smoothing."""
+  for index, block in enumerate(scores[metadata["decision"]]):
+    best = int(np.argmax(block))
+    print(f"{index / metadata['clock']['block_rate_hz']:8.3f} s  {metadata['labels'][best]:8}  {block[best]:.4f}")

@@ -1,0 +1,32 @@
+"""Runs program.onnx on a recording: python load_onnx.py sound.wav [faces.npy]
+
+Needs onnxruntime and numpy.
+"""
+
+import json
+from pathlib import Path
+import sys
+
+from blocks import print_blocks, read_blocks, run_in_batches
+import onnxruntime
+
+FOLDER = Path(__file__).parent
+
+
+def load():
+  """What the program takes and gives, and the program: a dict of arrays to a dict of probabilities."""
+  metadata = json.loads((FOLDER / "metadata.json").read_text(encoding="utf-8"))
+  session = onnxruntime.InferenceSession(FOLDER / "program.onnx", providers=["CPUExecutionProvider"])
+  names = [output.name for output in session.get_outputs()]
+
+  def run(batch):
+    return dict(zip(names, session.run(names, batch), strict=True))
+
+  return metadata, run
+
+
+if __name__ == "__main__":
+  if len(sys.argv) not in (2, 3):
+    sys.exit(__doc__)
+  metadata, run = load()
+  print_blocks(metadata, run_in_batches(run, read_blocks(metadata, *sys.argv[1:])))
