@@ -1,6 +1,6 @@
 import pytest
 
-from attavvad_jax.files import replacing, write_text
+from attavvad_jax.files import new_folder, replacing, write_text
 
 
 def test_file_is_replaced_once_the_new_one_is_whole(tmp_path):
@@ -31,3 +31,32 @@ def test_exception_leaves_what_was_there(tmp_path):
 def test_text_is_utf8_with_unix_line_ends(tmp_path):
   write_text(tmp_path / "a.txt", "Año\n")
   assert (tmp_path / "a.txt").read_bytes() == "Año\n".encode()
+
+
+def test_folder_is_there_once_it_is_whole(tmp_path):
+  with new_folder(tmp_path / "new") as part:
+    (part / "a.txt").write_text("new")
+    assert not (tmp_path / "new").exists()
+  assert [path.name for path in tmp_path.iterdir()] == ["new"]
+  assert (tmp_path / "new" / "a.txt").read_text() == "new"
+
+
+def test_folder_of_an_exception_is_not(tmp_path):
+  def fail():
+    with new_folder(tmp_path / "new") as part:
+      (part / "a.txt").write_text("half")
+      raise KeyError("stop")
+
+  with pytest.raises(KeyError):
+    fail()
+  assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["file", "folder"])
+def test_folder_that_holds_something_is_left_alone(tmp_path, name):
+  (tmp_path / "folder").mkdir()
+  for path in (tmp_path / "file", tmp_path / "folder" / "a.txt"):
+    path.write_text("old")
+  with pytest.raises(ValueError, match="is there already"), new_folder(tmp_path / name):
+    pass
+  assert (tmp_path / "folder" / "a.txt").read_text() == (tmp_path / "file").read_text() == "old"

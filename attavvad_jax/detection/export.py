@@ -272,8 +272,8 @@ def _metadata(detector: Detector, model: nn.Module, outputs: Iterable[str], form
   about = {
     "waveform": "mono samples of the block: block i starts at sample round(i * sample_rate_hz / block_rate_hz); zeros "
     "after the end of the sound",
-    "images": "luma of the performer's face at the middles of equal parts of the block: its box with crop.margin of its "
-    "width and height on each side, then widened to the image's aspect ratio; brightness and contrast do not matter",
+    "images": "luma of the performer's face at the middles of equal parts of the block: its box with crop.margin of "
+    "its width and height on each side, widened to the image's aspect ratio; brightness and contrast do not matter",
     "image_mask": "false where there is no image; what stands in its place does not matter",
   }
   return {

@@ -195,8 +195,8 @@ def _convert(graph: _Graph, equation: Any, values: list[_Value]) -> list[_Value]
     return _run(graph, body.jaxpr, body.consts, values)
   if operation in _IDENTITIES:
     return values
-  is_constant = all(value.name is None for value in values)
-  if is_constant and all(map(_is_static, _shapes(equation.outvars))) and operation != "broadcast_in_dim":
+  is_constant = all(value.name is None for value in values) and operation not in ("broadcast_in_dim", "dim_as_value")
+  if is_constant and all(map(_is_static, _shapes(equation.outvars))):
     return _compute(equation, values)
   try:
     if operation in _ELEMENTWISE:
@@ -442,19 +442,25 @@ def _part(index: int) -> Callable[..., list[str]]:
 
 
 def _gather(graph, equation, values):
-  """Known places along one axis."""
-  numbers, (shape, _) = equation.params["dimension_numbers"], _shapes(equation.invars)
-  axes = list(numbers.start_index_map)
-  indices = values[1].constant
-  if len(axes) != 1 or indices is None or tuple(numbers.collapsed_slice_dims) != tuple(axes):
-    raise ValueError("places that are computed, or along several axes")
-  (axis,), places = axes, np.asarray(indices)[..., 0]
-  kept = [size for i, size in enumerate(shape) if i != axis]
-  offsets = [i if i < axis else i + places.ndim for i in range(len(kept))]
-  sizes = [size for i, size in enumerate(equation.params["slice_sizes"]) if i != axis]
-  if kept != sizes or list(numbers.offset_dims) != offsets or not ((places >= 0) & (places < shape[axis])).all():
+  """A stretch of some axes, or places along one of them, if they are known beforehand."""
+  numbers, sizes = equation.params["dimension_numbers"], equation.params["slice_sizes"]
+  shape = _shapes(equation.invars)[0]
+  axes, indices = list(numbers.start_index_map), values[1].constant
+  if indices is None:
+    raise ValueError("places that are computed")
+  name, starts = graph.whole(values[0], shape), np.asarray(indices)
+  if not numbers.collapsed_slice_dims and starts.ndim == 1:
+    starts = np.clip(starts, 0, [shape[axis] - sizes[axis] for axis in axes])
+    return _sliced(graph, name, axes, starts, starts + [sizes[axis] for axis in axes], [1] * len(axes))
+  if tuple(numbers.collapsed_slice_dims) != tuple(axes) or len(axes) != 1:
+    raise ValueError("places along several axes")
+  (axis,), places = axes, starts[..., 0]
+  kept = [i for i in range(len(shape)) if i != axis]
+  offsets = [i if i < axis else i - 1 + places.ndim for i in kept]
+  is_whole = all(sizes[i] == shape[i] for i in kept) and list(numbers.offset_dims) == offsets
+  if not is_whole or not ((places >= 0) & (places < shape[axis])).all():
     raise ValueError("parts of an axis, another order of axes, or places outside of an axis")
-  return graph.add("Gather", [graph.whole(values[0], shape), graph.constant(places, np.int64)], axis=axis)
+  return graph.add("Gather", [name, graph.constant(places, np.int64)], axis=axis)
 
 
 def _scan(graph, equation, values):
