@@ -106,9 +106,9 @@ def export_detector(
     for name in formats:
       data = to_stablehlo(program, spec) if name == "stablehlo" else to_onnx(program, input_shapes(spec))
       (folder / f"program.{name}").write_bytes(data)
-    differences = compare(
-      {name: load(folder / f"program.{name}") for name in formats}, _network(variables, model, spec.clock), inputs
-    )
+    network = _network(variables, model, spec.clock)
+    expected = {name: network(blocks) for name, blocks in inputs.items()}
+    differences = compare({name: load(folder / f"program.{name}") for name in formats}, inputs, expected)
     print("\n".join(_line(difference) for difference in differences), file=stream)
     _check_parity(differences)
 
@@ -116,7 +116,7 @@ def export_detector(
       shutil.copy(_LOADERS / f"load_{name}.py", folder)
     shutil.copy(_LOADERS / "blocks.py", folder)
     _write_json(folder / "metadata.json", _metadata(detector, model, differences[0].largest, formats))
-    _write_json(folder / "parity.json", _parity(differences, inputs))
+    _write_json(folder / "parity.json", _parity(differences, inputs, expected))
   names = sorted(path.name for path in Path(output).iterdir())
   print(f"wrote {output}: {', '.join(names)}", file=stream)
 
@@ -167,12 +167,11 @@ def load(path: Path) -> Callable[[Batch], Scores]:
 
 
 def compare(
-  programs: Mapping[str, Callable[[Batch], Scores]], network: Callable[[Batch], Scores], inputs: Mapping[str, Batch]
+  programs: Mapping[str, Callable[[Batch], Scores]], inputs: Mapping[str, Batch], expected: Mapping[str, Scores]
 ) -> list[Difference]:
-  """How far programs are from the network on each input, at several batch sizes."""
+  """How far programs are from what the network says of each input, at several batch sizes."""
   differences = []
   for input_name, blocks in inputs.items():
-    expected = network(blocks)
     num_blocks = len(blocks["waveform"])
     for program_name, program in programs.items():
       for size in sorted({min(size, num_blocks) for size in _BATCH_SIZES}):
@@ -182,7 +181,7 @@ def compare(
         ]
         largest = {
           name: float(np.abs(np.concatenate([part[name] for part in parts]) - score).max())
-          for name, score in expected.items()
+          for name, score in expected[input_name].items()
         }
         differences.append(Difference(program_name, input_name, size, largest))
   return differences
@@ -301,13 +300,20 @@ def _packages(formats: Iterable[str]) -> list[str]:
   return ["jax", "jaxlib", "numpy", *(package for name in formats for package in FORMATS[name])]
 
 
-def _parity(differences: Sequence[Difference], inputs: Mapping[str, Batch]) -> dict[str, Any]:
+def _parity(
+  differences: Sequence[Difference], inputs: Mapping[str, Batch], expected: Mapping[str, Scores]
+) -> dict[str, Any]:
+  """What was found; with how far the network's own probabilities range, beside which a difference counts."""
   device = jax.devices()[0]
   return {
     "tolerance": TOLERANCE,
     "reference": f"model.apply in float32, sigmoid; on {device.platform}",
     "inputs": {
-      name: {"blocks": len(blocks["image_mask"]), "images": int(blocks["image_mask"].sum())}
+      name: {
+        "blocks": len(blocks["image_mask"]),
+        "images": int(blocks["image_mask"].sum()),
+        "ranges": {output: float(np.ptp(score, axis=0).max()) for output, score in expected[name].items()},
+      }
       for name, blocks in inputs.items()
     },
     "differences": [dataclasses.asdict(difference) for difference in differences],

@@ -40,7 +40,7 @@ FUNCTIONS = {
   "any": lambda x: (x > 1).any(axis=1),
   "sums": lambda x: x.sum(axis=1) + x.max(axis=1) - x.min(axis=1),
   "softmax": lambda x: jax.nn.logsumexp(x, axis=-1),
-  "narrow_integers": lambda x: (100 * jnp.abs(x)).astype(jnp.uint8) - (100 * jnp.abs(x)).astype(jnp.uint8).min(),
+  "narrow_integers": lambda x: (20 * jnp.abs(x)).astype(jnp.uint8) - (20 * jnp.abs(x)).astype(jnp.uint8).min(),
   "broadcast": lambda x: x + np.float32(np.arange(6)) * jnp.ones((x.shape[0], 4, 1)),
   "repeated": lambda x: jnp.broadcast_to(x[:, None], (x.shape[0], 2, 4, 6)).reshape(-1, 48),
   "zeros": lambda x: jnp.zeros(x.shape) + 1,
@@ -57,7 +57,9 @@ FUNCTIONS = {
   "loop": lambda x: cumulative(x, reverse=False),
   "loop_backwards": lambda x: cumulative(x, reverse=True),
   "functions_within": lambda x: jax.jit(jax.nn.relu)(lax.stop_gradient(x)),
-  "constants": lambda x: x * jnp.fft.rfft(np.float32(np.arange(10))).imag + lax.fori_loop(0, 3, lambda i, y: y + i, 1.0),
+  "constants": lambda x: (
+    x * jnp.fft.rfft(np.float32(np.arange(10))).imag + lax.fori_loop(0, 3, lambda i, y: y + i, 1.0)
+  ),
 }
 
 

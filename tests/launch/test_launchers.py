@@ -51,6 +51,7 @@ def _run(launcher, *flags):
       ["--checkpoint=none", "--data=x", "--protocol=mine"],
       "unknown protocol 'mine'; expected one of paper",
     ),
+    ("export", ["--checkpoint=none", "--output=x"], "none: no such checkpoint"),
     ("simulate", ["--output=x", "--train_minutes=-1"], "expected 0 or more"),
     ("benchmark", ["--suite=none"], "--suite"),
     ("torture", ["--folder=x", "--part=kil"], "no such thing as kil; expected some of kill, processes, disk"),
