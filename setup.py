@@ -22,7 +22,9 @@ setup(
   license_files=["LICENSE"],
   python_requires=">=3.11,<3.14",
   packages=find_packages(include=["attavvad_jax", "attavvad_jax.*"]),
-  package_data={"attavvad_jax": ["py.typed", "reports/templates/*", "detection/loaders/*.py"]},
+  package_data={
+    "attavvad_jax": ["py.typed", "detection/*.json", "detection/loaders/*.py", "reports/templates/*", "weights/**"]
+  },
   entry_points={"console_scripts": ["attavvad = attavvad_jax.cli:main"]},
   install_requires=[
     "absl-py>=2.1,<3",
@@ -58,6 +60,7 @@ setup(
       *NOTEBOOKS,
       *REPRODUCE,
       "hypothesis>=6.100",
+      "jsonschema>=4.20,<5",
       "librosa>=0.11,<0.12",
       "mypy>=1.10",
       "praatio>=6.2,<7",

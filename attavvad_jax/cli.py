@@ -7,38 +7,34 @@ import os
 import sys
 
 from attavvad_jax import __version__
+from attavvad_jax.errors import one_line
 from attavvad_jax.machine import prepare_xla
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-  """Runs one subcommand; returns the exit code: 0, or 2 for input that cannot be used."""
+  """Runs one subcommand; returns the exit code: 0, 1 where some of many files failed, or 2 for bad input."""
   arguments = _parser().parse_args(argv)
   return guard(lambda: arguments.run(arguments))
 
 
 def guard(run: Callable[[], object]) -> int:
-  """Runs a command: bad input becomes one clear line on standard error and exit code 2, never a traceback.
+  """Runs a command, which may return its exit code.
 
-  With ATTAVVAD_TRACEBACK set, errors keep their traceback, for those who look for the cause.
+  Bad input becomes one clear line on standard error and exit code 2, never a traceback. With
+  ATTAVVAD_TRACEBACK set, errors keep their traceback, for those who look for the cause.
   """
   prepare_xla()
   try:
-    run()
+    code = run()
   except KeyboardInterrupt:
     print("attavvad: interrupted", file=sys.stderr)
     return 130
   except (ValueError, OSError, ImportError) as error:
     if os.environ.get("ATTAVVAD_TRACEBACK"):
       raise
-    print(f"attavvad: {_one_line(error)}", file=sys.stderr)
+    print(f"attavvad: {one_line(error)}", file=sys.stderr)
     return 2
-  return 0
-
-
-def _one_line(error: Exception) -> str:
-  if isinstance(error, OSError) and error.filename is not None and error.strerror:
-    return f"{error.filename}: {error.strerror[0].lower()}{error.strerror[1:]}"
-  return " ".join(str(error).split())
+  return code if isinstance(code, int) else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -47,16 +43,38 @@ def _parser() -> argparse.ArgumentParser:
   )
   parser.add_argument("--version", action="version", version=__version__)
   commands = parser.add_subparsers(required=True, metavar="COMMAND")
-  detect = commands.add_parser("detect", help="print the timeline of a video and write it as TSV and JSON")
-  detect.add_argument("video", help="a file with sound that FFmpeg reads")
+  detect = commands.add_parser(
+    "detect",
+    help="print the timelines of videos and write them",
+    description="Prints the timeline of a video and writes it, or those of many videos. Of many, those that cannot be "
+    "used are listed at the end (exit code 1), and those that were done before are left alone.",
+  )
   detect.add_argument(
-    "--checkpoint", required=True, help="what training wrote: a workdir or a folder in its checkpoints"
+    "videos",
+    nargs="+",
+    metavar="VIDEO",
+    help="file with sound, folder, pattern like 'a/**/*.mp4', or - (a list, one a line)",
+  )
+  detect.add_argument(
+    "--checkpoint",
+    help="what training wrote: a workdir or a folder in its checkpoints (default: the package's weights)",
   )
   detect.add_argument("--output", default=".", help="folder for the results (default: the current one)")
   detect.add_argument(
-    "--box", type=_box, help="the performer's face as x,y,width,height in fractions of the frame (default: chosen)"
+    "--to",
+    default="tsv,json",
+    help="what is written, some of json,tsv,rttm,vtt,srt,audacity,textgrid,elan,ava, mp4 (annotated video) and html (a "
+    "page with the video) (default: %(default)s)",
   )
-  detect.add_argument("--annotate", action="store_true", help="also write the video with the state drawn into it")
+  detect.add_argument(
+    "--performer",
+    help="prominent (large, central, lasting; default), largest, vocal, at:SECONDS (who is seen then) or "
+    "box:X,Y,WIDTH,HEIGHT (in fractions of the picture; no face is looked for)",
+  )
+  detect.add_argument(
+    "--faces", choices=("performer", "all"), default="performer", help="all: a timeline for each face (default: one)"
+  )
+  detect.add_argument("--overwrite", action="store_true", help="do again what has been done before")
   detect.set_defaults(run=_detect)
   stream = commands.add_parser("stream", help="detect in what comes in from a camera, an address or a paced file")
   stream.add_argument(
@@ -83,10 +101,19 @@ def _parser() -> argparse.ArgumentParser:
   return parser
 
 
-def _detect(arguments: argparse.Namespace) -> None:
-  from attavvad_jax.detection.run import detect_file
+def _detect(arguments: argparse.Namespace) -> int:
+  from attavvad_jax.detection.run import detect_files
 
-  detect_file(arguments.video, arguments.checkpoint, arguments.output, box=arguments.box, annotate=arguments.annotate)
+  return detect_files(
+    arguments.videos,
+    arguments.checkpoint,
+    arguments.output,
+    to=arguments.to.split(","),
+    performer=arguments.performer,
+    faces=arguments.faces,
+    overwrite=arguments.overwrite,
+    listed=sys.stdin,
+  )
 
 
 def _stream(arguments: argparse.Namespace) -> None:

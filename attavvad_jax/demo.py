@@ -61,7 +61,7 @@ def run_demo(config: Mapping[str, Any], workdir: str | Path, minutes: float) -> 
   held_out = [item for item in read_folder(videos) if item.split == "test"]
   item = max(held_out, key=lambda item: len(read_annotation(item.labels)))  # where most happens
   annotated, picture = (workdir / "detection" / f"{item.video.stem}{suffix}" for suffix in (".annotated.mp4", ".png"))
-  detection = detect_file(item.video, workdir / "run", workdir / "detection", annotate=True)
+  detection = detect_file(item.video, workdir / "run", workdir / "detection", to=("tsv", "json", "mp4"))
   _draw(picture, item, detection, annotated, spec.clock)
 
   _headline(f"done in {(time.monotonic() - started_s) / 60:.1f} minutes")
@@ -72,7 +72,7 @@ Event-based F: {fused:.1f} % by sound and picture, {sound:.1f} % by sound alone 
 The annotated video: {annotated}
 Its timeline beside the truth: {picture}
 What to try next:
-  attavvad detect YOUR_VIDEO --checkpoint {workdir / "run"} --annotate
+  attavvad detect YOUR_VIDEO --checkpoint {workdir / "run"} --to html,mp4
   python -m launch.prepare --input=YOUR_VIDEOS_WITH_LABELS --output=data
   tensorboard --logdir {workdir / "run"}
 This network has seen {minutes:.0f} minutes of simulation and nothing else: expect little of it on real footage.""")

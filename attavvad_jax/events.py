@@ -6,6 +6,7 @@ Axes: B blocks, E events.
 from collections.abc import Iterable, Iterator
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 
@@ -65,6 +66,36 @@ class Timeline:
   def total_s(self, label: str) -> float:
     """Seconds that one label covers, overlaps counted once per event."""
     return sum(event.duration_s for event in self.events if event.label == label)
+
+  def to_dataframe(self) -> Any:
+    """The events as a pandas table: a row each, with the columns onset_s, offset_s, label, score (NaN where none).
+
+    Raises:
+      ImportError: pandas is not installed.
+    """
+    try:
+      import pandas
+    except ImportError as error:
+      raise ImportError("a timeline becomes a table by pandas, which is missing: pip install pandas") from error
+    columns = [field.name for field in dataclasses.fields(Event)]
+    table = pandas.DataFrame([dataclasses.astuple(event) for event in self.events], columns=columns)
+    return table.astype({column: "float64" for column in columns if column != "label"})
+
+  def plot(self, axes: Any = None) -> Any:
+    """Draws the events as a lane over the time, on new matplotlib axes or those that are given; returns the axes.
+
+    Raises:
+      ValueError: the timeline has no length.
+    """
+    from attavvad_jax.reports.picture import plot_timeline
+
+    return plot_timeline(self, axes)
+
+  def _repr_html_(self) -> str:
+    """What notebooks show: lanes and a table."""
+    from attavvad_jax.reports.notebook import timeline_html
+
+    return timeline_html(self)
 
 
 def overlap_s(timeline: Timeline, clock: Clock, num_blocks: int) -> np.ndarray:

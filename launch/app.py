@@ -44,10 +44,10 @@ def _has_joined_others() -> bool:
   return "jax" in sys.modules and sys.modules["jax"].distributed.is_initialized()
 
 
-def _call(main: Callable[[], object], argv: Sequence[str]) -> None:
+def _call(main: Callable[[], object], argv: Sequence[str]) -> object:
   if len(argv) > 1:
     raise ValueError(f"{argv[1]!r} is not understood; options are given as --name=value, see --helpshort")
-  main()
+  return main()
 
 
 def _parse(argv: Sequence[str]) -> list[str]:

@@ -1,22 +1,41 @@
-"""Prints the timeline of a video and writes it as TSV and JSON; `attavvad detect` is the same as a console command.
+"""Prints the timelines of videos and writes them; `attavvad detect` is the same as a console command.
 
-python -m launch.detect --video=clip.mp4 --checkpoint=runs/small --output=results
+python -m launch.detect --video=clip.mp4 --checkpoint=runs/small --output=results --to=json,html
 """
+
+import sys
 
 from absl import flags
 
 from launch import app
 
-_VIDEO = flags.DEFINE_string("video", None, "A file with sound that FFmpeg reads.", required=True)
-_CHECKPOINT = flags.DEFINE_string("checkpoint", None, "What training wrote.", required=True)
+_VIDEOS = flags.DEFINE_multi_string(
+  "video",
+  None,
+  "A file with sound, a folder, a pattern, or - for a list on standard input; may be repeated.",
+  required=True,
+)
+_CHECKPOINT = flags.DEFINE_string("checkpoint", None, "What training wrote (default: the weights of the package).")
 _OUTPUT = flags.DEFINE_string("output", ".", "Folder for the results.")
-_ANNOTATE = flags.DEFINE_boolean("annotate", False, "Also write the video with the state drawn into it.")
+_TO = flags.DEFINE_list("to", ["tsv", "json"], "What is written, as in `attavvad detect --help`.")
+_PERFORMER = flags.DEFINE_string("performer", None, "prominent, largest, vocal, at:SECONDS or box:X,Y,WIDTH,HEIGHT.")
+_FACES = flags.DEFINE_enum("faces", "performer", ["performer", "all"], "Of whom there is a timeline.")
+_OVERWRITE = flags.DEFINE_boolean("overwrite", False, "Do again what has been done before.")
 
 
 def main():
-  from attavvad_jax.detection.run import detect_file
+  from attavvad_jax.detection.run import detect_files
 
-  detect_file(_VIDEO.value, _CHECKPOINT.value, _OUTPUT.value, annotate=_ANNOTATE.value)
+  return detect_files(
+    _VIDEOS.value,
+    _CHECKPOINT.value,
+    _OUTPUT.value,
+    to=_TO.value,
+    performer=_PERFORMER.value,
+    faces=_FACES.value,
+    overwrite=_OVERWRITE.value,
+    listed=sys.stdin,
+  )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Bad input gets one clear line and exit code 2, leaves nothing behind and prints no traceback."""
 
+import contextlib
+import io
 import json
 import os
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from attavvad_jax import cli
+from attavvad_jax.detection import run
 
 
 @pytest.fixture
@@ -141,9 +144,49 @@ def test_traceback_on_request(tmp_path, monkeypatch):
 @pytest.mark.parametrize("box", ["1,2,3", "a,b,c,d", "0,0,2,1"])
 def test_unusable_box_is_explained(capsys, box):
   with pytest.raises(SystemExit) as error:
-    cli.main(["detect", "a.mp4", "--checkpoint", "x", f"--box={box}"])
+    cli.main(["stream", "a.mp4", "--checkpoint", "x", f"--box={box}"])
   assert error.value.code == 2
   assert "expected" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+  ("option", "message"),
+  [
+    ("--performer=loudest", "performer is 'loudest'; expected prominent, largest, vocal, at:SECONDS or box:"),
+    ("--performer=at:soon", "performer is 'at:soon'"),
+    ("--performer=at:-1", "performer is 'at:-1'"),
+    ("--performer=box:1,2,3", "performer is 'box:1,2,3'"),
+    ("--to=tsv,xml", "output is xml; expected some of json, tsv, rttm, vtt, srt"),
+    ("--to=", "expected some of json"),
+  ],
+)
+def test_unusable_choice_is_explained(capsys, checkpoint, option, message):
+  assert message in _fails(capsys, "detect", "a.mp4", "--checkpoint", str(checkpoint), option)
+
+
+def test_all_faces_and_one_of_them_cannot_both_be_meant(capsys, checkpoint):
+  line = _fails(capsys, "detect", "a.mp4", "--checkpoint", str(checkpoint), "--faces=all", "--performer=vocal")
+  assert "leave one of the two out" in line
+
+
+def test_pattern_that_fits_nothing(capsys, tmp_path, checkpoint):
+  assert "*.mp4: no file has such a name" in _detect(capsys, tmp_path, checkpoint, tmp_path / "*.mp4")
+
+
+def test_list_on_standard_input(capsys, tmp_path, checkpoint, monkeypatch):
+  monkeypatch.setattr("sys.stdin", io.StringIO(f"{tmp_path / 'none.mp4'}\n\n"))
+  assert "none.mp4: no such file" in _detect(capsys, tmp_path, checkpoint, "-")
+
+
+def test_bad_files_among_many_are_all_listed_at_the_end(capsys, tmp_path, checkpoint, monkeypatch):
+  monkeypatch.setattr(run, "FaceDetector", contextlib.nullcontext)
+  (tmp_path / "text.mp4").write_text("dear diary")
+  names = [str(tmp_path / name) for name in ("none.mp4", "text.mp4")]
+  assert cli.main(["detect", *names, "--checkpoint", str(checkpoint), "--output", str(tmp_path / "out")]) == 1
+  lines = capsys.readouterr().err.splitlines()
+  assert lines[2] == "attavvad: 2 of 2 could not be used:"
+  assert all(name in line for name, line in zip(names, lines[3:], strict=True))
+  assert not (tmp_path / "out").exists()
 
 
 def test_file_that_is_missing_is_named_without_an_error_number(capsys):

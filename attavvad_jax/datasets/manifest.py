@@ -13,7 +13,7 @@ SPLITS = ("train", "validation", "test")
 MANIFEST = "manifest.tsv"
 COLUMNS = ("video", "labels", "recording", "split")
 OPTIONAL_COLUMNS = ("audio_labels", "conditions")
-_VIDEO_SUFFIXES = {".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".flv", ".ts", ".mpg"}
+VIDEO_SUFFIXES = {".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".flv", ".ts", ".mpg"}
 _DELIMITERS = {".tsv": "\t", ".csv": ","}
 # Of a folder without a manifest, by recording: the paper's 360 / 40 / 100 minutes.
 _SHARES = {"train": 0.72, "validation": 0.08, "test": 0.20}
@@ -160,7 +160,7 @@ def _pair_up(folder: Path, seed: int, left_out: list[LeftOut]) -> list[Item]:
       if path.suffix.lower() == suffix:
         labels_of.setdefault(path.stem, []).append(path)
   pairs = []
-  for video in (path for path in files if path.suffix.lower() in _VIDEO_SUFFIXES):
+  for video in (path for path in files if path.suffix.lower() in VIDEO_SUFFIXES):
     if video.stem not in labels_of:
       expected = f"expected one of {' '.join(LABEL_SUFFIXES)}"
       left_out.append(LeftOut(str(video), f"no label file of the same name; {expected}"))

@@ -4,7 +4,7 @@ Axes: S samples of a block, N images of a block, H, W image.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 import contextlib
 import dataclasses
 import math
@@ -23,6 +23,23 @@ Box = tuple[float, float, float, float]
 
 
 @dataclasses.dataclass(frozen=True)
+class FaceImages:
+  """One face in one block.
+
+  Attributes:
+    number: of the face, unique in the recording.
+    shot: number of the first image of the shot that the face belongs to.
+    images, image_mask, boxes: as `Block` has them of the performer.
+  """
+
+  number: int
+  shot: int
+  images: np.ndarray
+  image_mask: np.ndarray
+  boxes: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
 class Block:
   """One block of one recording.
 
@@ -32,6 +49,7 @@ class Block:
     images: uint8 [N,H,W] grey face crops, zeros where masked.
     image_mask: bool [N], false where there is no picture or no face.
     boxes: float32 [N,4] face box x, y, width, height as fractions of the displayed picture, NaN where masked.
+    faces: everybody who is seen in the block, where they were asked for.
   """
 
   index: int
@@ -39,6 +57,7 @@ class Block:
   images: np.ndarray
   image_mask: np.ndarray
   boxes: np.ndarray
+  faces: tuple[FaceImages, ...] = ()
 
 
 @dataclasses.dataclass
@@ -73,6 +92,7 @@ def read_blocks(
   report: Report | None = None,
   detect: Detect | None = None,
   lookahead_s: float = LOOKAHEAD_S,
+  all_faces: bool = False,
 ) -> Iterator[Block]:
   """Reads a recording block by block, in one pass and in memory that does not grow with its length.
 
@@ -88,6 +108,7 @@ def read_blocks(
     detect: finds the faces of a picture; where None, a `FaceDetector` lives as long as the iterator. Give an open one
       to read many files.
     lookahead_s: how far the choice of the performer looks ahead.
+    all_faces: whether the blocks come with the images of all faces, as `Follower` tells them apart.
 
   Returns:
     An iterator over all `clock.num_blocks(duration)` blocks in order.
@@ -102,7 +123,7 @@ def read_blocks(
   info = probe(path)
   if not info.has_sound:
     raise MediaError(f"{path}: no sound in this file; expected a video with sound")
-  return _blocks(path, info, clock, crop, box, report, detect, lookahead_s)
+  return _blocks(path, info, clock, crop, box, report, detect, lookahead_s, all_faces)
 
 
 def _blocks(
@@ -114,6 +135,7 @@ def _blocks(
   report: Report,
   detect: Detect | None,
   lookahead_s: float,
+  all_faces: bool,
 ) -> Iterator[Block]:
   with contextlib.ExitStack() as stack:
     if detect is None and box is None and info.has_pictures:
@@ -121,7 +143,14 @@ def _blocks(
     # Closed before the detector is, even if the caller stops half-way: detections may be under way.
     assembler = stack.enter_context(
       BlockAssembler(
-        clock, crop, detect, box=box, has_pictures=info.has_pictures, lookahead_s=lookahead_s, report=report
+        clock,
+        crop,
+        detect,
+        box=box,
+        has_pictures=info.has_pictures,
+        lookahead_s=lookahead_s,
+        report=report,
+        all_faces=all_faces,
       )
     )
     pictures = read_timed_pictures(path, info, report.warnings)
@@ -156,6 +185,7 @@ class BlockAssembler:
       for missing: an image is then what was last on screen, and sound is silence. What comes in too late for its place
       is left out. Without end where all of it is there.
     report: is filled in; its warnings say what is missing.
+    all_faces: whether the blocks come with the images of all faces.
 
   Raises:
     ValueError: the box is not inside the picture.
@@ -172,6 +202,7 @@ class BlockAssembler:
     lookahead_s: float = LOOKAHEAD_S,
     patience_s: float = math.inf,
     report: Report | None = None,
+    all_faces: bool = False,
   ):
     _check_box(box)
     self.report = Report() if report is None else report
@@ -183,7 +214,7 @@ class BlockAssembler:
     else:
       assert detect is not None
       self._follower = Follower(
-        detect, clock.block_rate_hz * clock.images_per_block, clock.images_per_block, lookahead_s
+        detect, clock.block_rate_hz * clock.images_per_block, clock.images_per_block, lookahead_s, all_faces
       )
     self._sound = _Sound(clock)
     self._screen = Screen()
@@ -346,17 +377,29 @@ def _check_box(box: Box | None) -> None:
 
 
 def _block(index: int, waveform: np.ndarray, group: list[TrackedImage], crop: Crop, report: Report) -> Block:
+  for image in group:
+    report.num_images += 1
+    report.images_without_picture += image.grey is None
+    report.images_without_face += image.grey is not None and image.box is None
+  performer = _cut_out(group, [image.box for image in group], crop)
+  shots = {face.number: face.shot for image in group for face in image.faces}
+  faces = []
+  for number, shot in sorted(shots.items()):
+    boxes = [next((face.box for face in image.faces if face.number == number), None) for image in group]
+    faces.append(FaceImages(number, shot, *_cut_out(group, boxes, crop)))
+  return Block(index, waveform, *performer, faces=tuple(faces))
+
+
+def _cut_out(
+  group: Sequence[TrackedImage], face: Sequence[np.ndarray | None], crop: Crop
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """One face's images, which of them there are, and its boxes; [N,H,W], [N], [N,4] as `Block` has them."""
   images = np.zeros((len(group), crop.height_px, crop.width_px), np.uint8)
   boxes = np.full((len(group), 4), np.nan, np.float32)
-  for n, (grey, box) in enumerate(group):
-    report.num_images += 1
-    if grey is None:
-      report.images_without_picture += 1
-    elif box is None:
-      report.images_without_face += 1
-    else:
-      images[n], boxes[n] = crop_face(grey, box, crop), box
-  return Block(index, waveform, images, ~np.isnan(boxes[:, 0]), boxes)
+  for n, (image, box) in enumerate(zip(group, face, strict=True)):
+    if image.grey is not None and box is not None:
+      images[n], boxes[n] = crop_face(image.grey, box, crop), box
+  return images, ~np.isnan(boxes[:, 0]), boxes
 
 
 def _summarise(report: Report, has_pictures: bool) -> None:

@@ -195,11 +195,23 @@ def _iou(a: np.ndarray, b: np.ndarray) -> float:
   return width * height / (a[2] * a[3] + b[2] * b[3] - width * height)
 
 
+class SeenFace(NamedTuple):
+  """A face in one picture: its number, unique in the recording; the number of its shot's first image; its box [4]."""
+
+  number: int
+  shot: int
+  box: np.ndarray
+
+
 class TrackedImage(NamedTuple):
-  """One picture in grey, uint8 [H,W], or None where there is none; the performer's face box [4], or None."""
+  """One picture in grey, uint8 [H,W], or None where there is none; the performer's face box [4], or None.
+
+  All its faces, the performer's among them, where they were asked for.
+  """
 
   grey: np.ndarray | None
   box: np.ndarray | None
+  faces: tuple[SeenFace, ...] = ()
 
 
 class Follower:
@@ -222,11 +234,21 @@ class Follower:
     detect_every: pictures from one detection to the next, at least 1.
     lookahead_s: seconds by which the output lags behind the input. With 0, a box is that of the last picture that was
       looked at.
+    all_faces: whether the images come with all their faces. A face is a track: one that comes back after a cut, or
+      after five seconds, is another.
   """
 
-  def __init__(self, detect: Detect, images_per_second: float, detect_every: int, lookahead_s: float = LOOKAHEAD_S):
+  def __init__(
+    self,
+    detect: Detect,
+    images_per_second: float,
+    detect_every: int,
+    lookahead_s: float = LOOKAHEAD_S,
+    all_faces: bool = False,
+  ):
     self._detect = detect
     self._detect_every = detect_every
+    self._all_faces = all_faces
     self._waiting: deque[np.ndarray | None] = deque()
     # Detections under way, in a thread of their own while this one decodes. The image, not the detector's speed, says
     # when one is waited for, so that the result does not depend on the machine.
@@ -270,9 +292,12 @@ class Follower:
       self._tracker.add(image, np.asarray(faces.result()), cut)
 
   def _next(self) -> TrackedImage:
-    grey = self._waiting.popleft()
+    grey, index = self._waiting.popleft(), self._next_out
     self._next_out += 1
-    return TrackedImage(grey, None if grey is None else self._tracker.box(self._next_out - 1))
+    if grey is None:
+      return TrackedImage(None, None)
+    faces = self._tracker.faces(index) if self._all_faces else ()
+    return TrackedImage(grey, self._tracker.box(index), faces)
 
 
 def make_thumbnail(grey: np.ndarray) -> np.ndarray:
@@ -292,8 +317,9 @@ def is_cut(before: np.ndarray, after: np.ndarray) -> bool:
 class _Track:
   """Sightings of one face within one shot."""
 
-  def __init__(self, shot: int):
+  def __init__(self, shot: int, number: int):
     self.shot = shot
+    self.number = number
     self.indices: list[int] = []
     self.boxes: list[np.ndarray] = []
     self.first = -1
@@ -304,7 +330,7 @@ class _Track:
     return self.indices[-1]
 
   def see(self, index: int, box: np.ndarray, memory: float) -> None:
-    self._score = self.score(index, memory) + _prominence(box)
+    self._score = self.score(index, memory) + prominence(box)
     if not self.indices:
       self.first = index
     self.indices.append(index)
@@ -344,7 +370,7 @@ class _Track:
     del self.indices[:unneeded], self.boxes[:unneeded]
 
 
-def _prominence(box: np.ndarray) -> float:
+def prominence(box: np.ndarray) -> float:
   """Size of a face times its nearness to the centre of the picture."""
   from_centre = math.hypot(box[0] + box[2] / 2 - 0.5, box[1] + box[3] / 2 - 0.5)
   return math.sqrt(box[2] * box[3]) * math.exp(-((from_centre / 0.5) ** 2))
@@ -359,9 +385,10 @@ class _Tracker:
     self._max_gap = max(_MAX_GAP_S * images_per_second, 1.0)
     self._resume = max(_RESUME_S * images_per_second, 1.0)
     self._tracks: list[_Track] = []
+    self._num_tracks = 0  # those that are forgotten included
     self._looked: list[int] = []  # images that the detector saw
     self._shots: list[int] = []  # first image of each shot
-    self._performer: _Track = _Track(-1)
+    self._performer: _Track = _Track(-1, -1)
 
   def add(self, index: int, faces: np.ndarray, cut: bool) -> None:
     """Takes the faces [K,5] of image `index`; `cut` tells that a shot begins with it."""
@@ -372,16 +399,15 @@ class _Tracker:
     tracks = [t for t in self._tracks if t.shot == shot and index - t.last <= self._resume]
     for face, track in _associate(faces, tracks, index, self._max_gap):
       if track is None:
-        track = _Track(shot)
+        track = _Track(shot, self._num_tracks)
         self._tracks.append(track)
+        self._num_tracks += 1
       track.see(index, face[:4], self._memory)
 
   def box(self, index: int) -> np.ndarray | None:
     """The performer's box at an image, or None."""
     shot, nearest = self._nearest(index)
-    spanning = [
-      t for t in self._tracks if t.shot == shot and (t.first <= index <= t.last or nearest in (t.first, t.last))
-    ]
+    spanning = self._spanning(index, shot, nearest)
     self._forget(index)
     if not spanning:
       return None
@@ -392,6 +418,16 @@ class _Tracker:
       best = incumbent
     self._performer = best
     return best.box(index, nearest, self._max_gap)
+
+  def faces(self, index: int) -> tuple[SeenFace, ...]:
+    """All faces of an image; to be asked for before its performer is."""
+    shot, nearest = self._nearest(index)
+    boxes = ((t.number, t.box(index, nearest, self._max_gap)) for t in self._spanning(index, shot, nearest))
+    return tuple(SeenFace(number, shot, box) for number, box in boxes if box is not None)
+
+  def _spanning(self, index: int, shot: int, nearest: int) -> list[_Track]:
+    """The tracks that an image may belong to."""
+    return [t for t in self._tracks if t.shot == shot and (t.first <= index <= t.last or nearest in (t.first, t.last))]
 
   def _nearest(self, index: int) -> tuple[int, int]:
     """First image of the shot that holds an image, and the picture nearest to it that was looked at in that shot."""

@@ -48,10 +48,8 @@ def write_picture(
   """
   # Without pyplot: no windows, and nothing is left behind in the process.
   from matplotlib.figure import Figure
-  from matplotlib.ticker import MaxNLocator
 
-  if estimate.duration_s <= 0:
-    raise ValueError(f"timeline lasts {estimate.duration_s} s; expected more than 0 to draw it")
+  _check_length(estimate)
   if scores is not None and (scores.ndim != 2 or scores.shape[1] != len(EVENTS)):
     raise ValueError(f"scores have shape {scores.shape}; expected [blocks, {len(EVENTS)}]")
   lanes = [("reference", reference)] if reference is not None else []
@@ -70,15 +68,52 @@ def write_picture(
   draw_lanes(axes[0], lanes)
   if scores is not None:
     _draw_curves(axes[1], scores, clock or Clock())
-  axes[-1].set_xlim(0, estimate.duration_s)
-  axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
-  axes[-1].xaxis.set_major_formatter(lambda time_s, _: format_time(time_s)[:-2])
-  axes[-1].set_xlabel("time")
+  _draw_time(axes[-1], estimate.duration_s)
   for axis in axes:
     axis.spines[["top", "right"]].set_visible(False)
   draw_legend(chart)
   with replacing(Path(path)) as part:
     figure.savefig(part, format="png")
+
+
+def plot_timeline(timeline: Timeline, axes: Any = None) -> Any:
+  """Draws a timeline as one lane; on axes of its own, with a legend.
+
+  Args:
+    timeline: what to draw.
+    axes: matplotlib's axes to draw on; where None, those of a new figure of pyplot, which notebooks show.
+
+  Returns:
+    The axes.
+
+  Raises:
+    ValueError: the timeline has no length.
+  """
+  _check_length(timeline)
+  if axes is None:
+    from matplotlib import pyplot
+
+    _, axes = pyplot.subplots(figsize=(_WIDTH_IN, _LANE_IN + 0.9), layout="constrained")
+    draw_legend(axes.figure)
+  draw_lanes(axes, [("", timeline)])
+  _draw_time(axes, timeline.duration_s)
+  axes.spines[["top", "right"]].set_visible(False)
+  return axes
+
+
+def _check_length(timeline: Timeline) -> None:
+  if timeline.duration_s <= 0:
+    raise ValueError(f"timeline lasts {timeline.duration_s} s; expected more than 0 to draw it")
+
+
+def _draw_time(axis: Any, duration_s: float) -> None:
+  """The time axis of a matplotlib axis."""
+  from matplotlib.ticker import MaxNLocator
+
+  axis.set_xlim(0, duration_s)
+  axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+  axis.xaxis.set_major_formatter(lambda time_s, _: format_time(time_s)[:-2])
+  axis.set_xlabel("time")
 
 
 def _draw_frames(part: Any, frames: Sequence[tuple[float, np.ndarray]]) -> None:

@@ -3,6 +3,7 @@ import pytest
 
 from attavvad_jax.annotations import read as read_annotation
 from attavvad_jax.detection.detector import Detector
+from attavvad_jax.detection.performer import Performer
 from attavvad_jax.detection.run import detect_file
 from attavvad_jax.events import scores_to_timeline
 from attavvad_jax.media import read_blocks
@@ -18,7 +19,7 @@ def detector(workdir):
 
 def test_batches_and_padding_change_no_score(detector, video):
   """Against the slow obvious way: every block by itself."""
-  detection = detector.detect(video, box=BOX)
+  detection = detector.detect(video, performer=Performer("box", box=BOX))
   blocks = list(read_blocks(video, detector.spec.clock, detector.spec.crop, box=BOX))
   assert len(blocks) == 37
   for block in blocks[::6]:
@@ -31,7 +32,7 @@ def test_batches_and_padding_change_no_score(detector, video):
 
 
 def test_timeline_is_made_of_the_scores_and_ends_with_the_sound(detector, video):
-  detection = detector.detect(video, box=BOX)
+  detection = detector.detect(video, performer=Performer("box", box=BOX))
   assert abs(detection.timeline.duration_s - 12.2) < 0.07  # AAC pads to whole frames
   assert detection.timeline == scores_to_timeline(
     detection.decision, detector.spec.clock, detection.report.duration_s, detector.smoothing
@@ -39,7 +40,9 @@ def test_timeline_is_made_of_the_scores_and_ends_with_the_sound(detector, video)
 
 
 def test_written_files_hold_the_timeline(workdir, video, tmp_path, capsys):
-  detection = detect_file(video, workdir, tmp_path / "new" / "folder", box=BOX, annotate=True)
+  detection = detect_file(
+    video, workdir, tmp_path / "new" / "folder", to=("tsv", "json", "mp4"), performer=Performer("box", box=BOX)
+  )
   folder = tmp_path / "new" / "folder"
   assert sorted(p.name for p in folder.iterdir()) == ["Un Año.annotated.mp4", "Un Año.json", "Un Año.tsv"]
   for name in ("Un Año.json", "Un Año.tsv"):

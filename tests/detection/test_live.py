@@ -13,6 +13,7 @@ import pytest
 from streams import BOX, LevelDetector, drawn_frames, drawn_sound, write_drawn
 
 from attavvad_jax.detection import live
+from attavvad_jax.detection.performer import Performer
 from attavvad_jax.media.errors import MediaError
 from attavvad_jax.media.sources import Arrival, Connection, Source
 
@@ -81,7 +82,7 @@ def connections(monkeypatch, *scripts):
 
 
 def test_lines_hold_what_the_offline_detector_finds(video, tmp_path):
-  offline = LevelDetector().detect(video, box=BOX)
+  offline = LevelDetector().detect(video, performer=Performer("box", box=BOX))
   screen = io.StringIO()
   lines = run(video, tmp_path / "a.jsonl", screen)
   assert [line["type"] for line in (lines[0], lines[-1])] == ["start", "end"]

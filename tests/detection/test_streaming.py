@@ -11,6 +11,7 @@ import pytest
 from streams import BOX, LevelDetector, drawn_frames, drawn_sound, write_drawn
 
 from attavvad_jax.detection.incremental import initial_state
+from attavvad_jax.detection.performer import Performer
 from attavvad_jax.detection.streaming import PATIENCE_S, StreamingDetector, step
 from attavvad_jax.events import Smoothing
 from attavvad_jax.media import BlockAssembler, probe, read_blocks, read_sound
@@ -62,7 +63,7 @@ def detector(request):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_stream_gives_the_offline_result_however_it_is_cut(detector, video, seed):
-  offline = detector.detect(video, box=BOX)
+  offline = detector.detect(video, performer=Performer("box", box=BOX))
   assert len(offline.timeline) > 3
   info = probe(video)
   sound = np.concatenate(list(read_sound(video, 16_000, info=info)))
