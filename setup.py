@@ -63,6 +63,7 @@ setup(
       "jsonschema>=4.20,<5",
       "librosa>=0.11,<0.12",
       "mypy>=1.10",
+      "pandas>=2.2,<4",
       "praatio>=6.2,<7",
       "pympi-ling>=1.70,<2",
       "pysubs2>=1.7,<2",

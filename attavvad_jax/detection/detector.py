@@ -147,7 +147,7 @@ class Detector:
     if not faces:
       raise ValueError(f"{video}: no face is seen for {MIN_FACE_S:g} s or more; expected one at least")
     if fleeting:
-      report.warnings.append(f"{fleeting} faces left out that are seen for less than {MIN_FACE_S:g} s")
+      report.warnings.append(f"faces left out that are seen for less than {MIN_FACE_S:g} s: {fleeting}")
     detections = []
     for number, face in enumerate(faces, start=1):
       rows = face_rows(found, face)
