@@ -120,12 +120,13 @@ print(f"{Path(VIDEO).name}: {size}, sound at {info.sample_rate_hz} Hz")
 # figures to its maker when the machine is online. What is damaged or missing in the file is said here. The timeline is
 # also written as TSV and JSON, under the video's name.
 #
-# `attavvad detect VIDEO --checkpoint=RUN --annotate` does the same in a terminal.
+# `attavvad detect VIDEO --checkpoint=RUN --to=tsv,json,mp4` does the same in a terminal.
 
 # %%
 from attavvad_jax.detection.run import detect_file
 
-detection = detect_file(VIDEO, CHECKPOINT, FOLDER / "detection", annotate=info.has_pictures)
+to = ("tsv", "json", "mp4") if info.has_pictures else ("tsv", "json")
+detection = detect_file(VIDEO, CHECKPOINT, FOLDER / "detection", to=to)
 
 # %% [markdown]
 # The events as a table. A score is the mean of the network's probabilities for the event over its blocks; nothing has

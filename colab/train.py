@@ -260,7 +260,7 @@ print(run_program("-m", "launch.evaluate", f"--checkpoint={RUN}", f"--data={summ
 # %% [markdown]
 # ## Use it
 #
-# The folder of the run is all that detection needs: `attavvad detect VIDEO --checkpoint=RUN --annotate` in a terminal,
+# The folder of the run is all that detection needs: `attavvad detect VIDEO --checkpoint=RUN --to=html` in a terminal,
 # or `CHECKPOINT` in `detect.ipynb`. `tensorboard --logdir RUN` shows each of the nine losses.
 
 # %%

@@ -1,5 +1,6 @@
 import itertools
 import math
+import sys
 import time
 
 from hypothesis import example, given
@@ -260,3 +261,24 @@ def test_scores_that_cannot_be_are_refused(scores, message):
 def test_smoothing_that_cannot_be_is_refused(setting):
   with pytest.raises(ValueError, match=next(iter(setting))):
     Smoothing(**setting)
+
+
+class TestTable:
+  def test_has_a_row_for_each_event_and_numbers_for_scores(self):
+    table = Timeline([Event(1.0, 2.5, "singing"), Event(0.0, 1.0, "speech", 0.75)], 3.0).to_dataframe()
+    assert table.columns.tolist() == ["onset_s", "offset_s", "label", "score"]
+    assert table.label.tolist() == ["speech", "singing"]
+    assert (table.offset_s - table.onset_s).tolist() == [1.0, 1.5]
+    assert table.score.isna().tolist() == [False, True]
+
+  def test_without_events_has_the_same_columns_and_types(self):
+    full = Timeline([Event(0.0, 1.0, "speech", 0.75)], 3.0).to_dataframe()
+    empty = Timeline([], 3.0).to_dataframe()
+    assert len(empty) == 0
+    assert empty.columns.tolist() == full.columns.tolist()
+    assert empty.onset_s.dtype == full.onset_s.dtype == float
+
+  def test_without_pandas_says_what_to_install(self, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match="pip install pandas"):
+      Timeline([], 3.0).to_dataframe()

@@ -57,3 +57,30 @@ def test_nothing_but_the_picture_is_left(tmp_path):
 def test_what_cannot_be_drawn_is_refused(tmp_path, estimate, scores, message):
   with pytest.raises(ValueError, match=message):
     write_picture(tmp_path / "p.png", estimate, scores=scores)
+
+
+def test_timeline_is_plotted_on_axes_that_are_given():
+  from matplotlib.figure import Figure
+
+  axes = Figure().subplots()
+  assert ESTIMATE.plot(axes) is axes
+  (speech, singing) = [lane for lane in axes.collections if lane.get_paths()]
+  assert speech.get_paths()[0].get_extents().intervalx.tolist() == [0, 2]
+  assert singing.get_paths()[0].get_extents().intervalx.tolist() == [2, 3]
+  assert axes.get_xlim() == (0, 4)
+
+
+def test_timeline_is_plotted_on_a_figure_of_its_own_with_a_legend():
+  from matplotlib import pyplot
+
+  axes = ESTIMATE.plot()
+  try:
+    assert pyplot.gcf() is axes.figure
+    assert len(axes.figure.legends) == 1
+  finally:
+    pyplot.close(axes.figure)
+
+
+def test_timeline_without_length_cannot_be_plotted():
+  with pytest.raises(ValueError, match="expected more than 0"):
+    Timeline([], 0).plot()
