@@ -51,6 +51,8 @@ def get_config() -> ml_collections.ConfigDict:
     brightness_fraction=0.0,
     contrast_fraction=0.0,
     shift_fraction=0.0,
+    turn_degrees=0.0,
+    zoom_fraction=0.0,
     flip_probability=0.0,
     drop_images_probability=0.0,
     drop_sound_probability=0.0,

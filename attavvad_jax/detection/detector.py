@@ -59,11 +59,15 @@ class Detection:
 class Detector:
   """The network of a checkpoint, with the clock, crop and smoothing it was trained with.
 
+  Args:
+    checkpoint: what training wrote; the weights that ship with the package where None, of which `name` is "shipped".
+
   Raises:
     ValueError: no checkpoint at the path, or one whose parameters do not fit its own configuration.
   """
 
   def __init__(self, checkpoint: str | Path | None = None):
+    self.name = "shipped" if checkpoint is None else str(checkpoint)
     self.path = find_checkpoint(default_checkpoint() if checkpoint is None else checkpoint)
     self.meta: dict[str, Any] = read_meta(self.path)
     if missing := {"config", "spec"} - set(self.meta):

@@ -1,6 +1,7 @@
 """`attavvad stream`: a camera, an address or a paced file in; a live display, and a line of JSON for each finding, out.
 
-The lines (`--output`), one JSON object each, told apart by `type`; times are seconds after the first connection began:
+The lines (`--output`), one JSON object each, told apart by `type`; times are seconds after the first connection began.
+`stream.schema.json` has them exactly:
 
     start   what is read and by what: source, checkpoint, version, block_rate_hz, events, lookahead_s
     block   onset_s, offset_s, event (by this block alone), audio, visual, audio_visual (null where the model has none),
@@ -33,6 +34,8 @@ from attavvad_jax.events import EVENTS, Event, Timeline
 from attavvad_jax.media.errors import MediaError
 from attavvad_jax.media.sources import SILENT_S, Arrival, Connection, Source
 from attavvad_jax.reports.text import event_lines, format_time
+
+SCHEMA = Path(__file__).parent / "stream.schema.json"
 
 # Nothing for this long is worth a word.
 _NOTABLE_S = 5.0
@@ -177,7 +180,7 @@ class Session:
 
 def stream(
   name: str,
-  checkpoint: str | Path,
+  checkpoint: str | Path | None = None,
   *,
   microphone: str | None = None,
   output: str | None = None,
@@ -192,7 +195,7 @@ def stream(
 
   Args:
     name: a file, an address or a device, as `Source`.
-    checkpoint: what training wrote.
+    checkpoint: what training wrote; the weights that ship with the package where None.
     microphone: a device for the sound beside a camera.
     output: a file for the JSON lines, which must not be there yet, or `-` for standard output; none where None.
     box: the performer's face, as `StreamingDetector` takes it.
@@ -220,7 +223,7 @@ def stream(
     session.write(
       "start",
       source=name,
-      checkpoint=str(checkpoint),
+      checkpoint=detector.name,
       version=__version__,
       block_rate_hz=clock.block_rate_hz,
       events=list(EVENTS),

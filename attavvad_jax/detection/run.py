@@ -109,7 +109,6 @@ class _Task:
   """What is done with every video; `performer` is None where all faces get their timelines."""
 
   detector: Detector
-  checkpoint: str
   output: Path
   to: tuple[str, ...]
   performer: Performer | None
@@ -141,8 +140,7 @@ def _task(
   if isinstance(performer, str):
     performer = Performer.parse(performer)
   _check_writable(Path(output))
-  name = "shipped" if checkpoint is None else str(checkpoint)
-  return _Task(Detector(checkpoint), name, Path(output), tuple(dict.fromkeys(to)), performer, stream or sys.stdout)
+  return _Task(Detector(checkpoint), Path(output), tuple(dict.fromkeys(to)), performer, stream or sys.stdout)
 
 
 def _detect_alone(task: _Task, job: Job) -> list[Detection]:
@@ -188,7 +186,7 @@ def _detect_and_write(task: _Task, job: Job, find_faces: Detect | None) -> tuple
   detections = task.detect(job.video, find_faces)
   stem = task.output / job.stem
   stem.parent.mkdir(parents=True, exist_ok=True)
-  origin = {"performer": None if task.performer is None else str(task.performer), "checkpoint": task.checkpoint}
+  origin = {"performer": None if task.performer is None else str(task.performer), "checkpoint": task.detector.name}
   return detections, write_outputs(job.video, detections, stem, task.to, task.detector.spec.clock, origin)
 
 

@@ -4,7 +4,7 @@ Every function draws with a key for each block, so that all its images change al
 others stand beside it, and gives back a batch with some entries replaced; `augment` runs those that an `Augmentation`
 asks for. What becomes of the targets:
 
-- Gain, masks on the log-mel, brightness, contrast, shift and flip leave them as they are.
+- Gain, masks on the log-mel, brightness, contrast, shift, turn, zoom and flip leave them as they are.
 - Background mixed into a block is the sound of another block in which no voice is heard. Voices stay what they are,
   others stay others, and silence becomes others.
 - Without images a block keeps its events: who is heard must then be told by ear. The visual term does not count it, as
@@ -17,10 +17,12 @@ Axes: B blocks, S samples, T audio frames, F mel bands, N images, H, W height an
 
 from collections.abc import Callable, Mapping
 import dataclasses
+import functools
 import math
 
 import jax
 import jax.numpy as jnp
+from jax.scipy.ndimage import map_coordinates
 import numpy as np
 
 from attavvad_jax.clock import Clock
@@ -49,6 +51,8 @@ class Augmentation:
     brightness_fraction: of the images' range, which they become brighter or darker by.
     contrast_fraction: by which differences within an image grow or shrink.
     shift_fraction: of height and of width, by which the images move.
+    turn_degrees: by which the images turn, either way.
+    zoom_fraction: of its size, by which what is in the images grows, or shrinks likewise.
     flip_probability: that the images are mirrored, left to right.
     drop_images_probability: that a block loses its images.
     drop_sound_probability: that it loses its sound; never both.
@@ -66,6 +70,8 @@ class Augmentation:
   brightness_fraction: float = 0.0
   contrast_fraction: float = 0.0
   shift_fraction: float = 0.0
+  turn_degrees: float = 0.0
+  zoom_fraction: float = 0.0
   flip_probability: float = 0.0
   drop_images_probability: float = 0.0
   drop_sound_probability: float = 0.0
@@ -102,7 +108,7 @@ def augment(
     The batch with images as `network_inputs` gives them, and its log_mel in the place of waveform.
   """
   a = augmentation
-  mix_keys, gain_keys, drop_keys, flip_keys, shift_keys, mask_keys, light_keys = _split(keys, 7)
+  mix_keys, gain_keys, drop_keys, flip_keys, shift_keys, mask_keys, light_keys, turn_keys = _split(keys, 8)
   changed = {name: jnp.asarray(value) for name, value in batch.items()}
   if a.mix_probability:
     changed = mix_background(mix_keys, changed, a.mix_probability, a.mix_min_snr_db, a.mix_max_snr_db)
@@ -114,6 +120,8 @@ def augment(
     changed = flip_images(flip_keys, changed, a.flip_probability)
   if a.shift_fraction:
     changed = shift_images(shift_keys, changed, a.shift_fraction)
+  if a.turn_degrees or a.zoom_fraction:
+    changed = turn_images(turn_keys, changed, a.turn_degrees, a.zoom_fraction)
   log_mel, images, _ = network_inputs(changed, clock)
   changed = {name: value for name, value in changed.items() if name != "waveform"}
   changed = {**changed, "log_mel": log_mel, "images": images}
@@ -223,6 +231,32 @@ def shift_images(keys: jax.Array, batch: Batch, fraction: float) -> Batch:
   rows, columns = taken(down_keys, images.shape[2]), taken(right_keys, images.shape[3])
   move = jax.vmap(lambda image, row, column: image[:, row[:, None], column[None, :]])
   return {**batch, "images": move(images, rows, columns)}
+
+
+def turn_images(keys: jax.Array, batch: Batch, degrees: float, zoom_fraction: float) -> Batch:
+  """Turns the images of each block about their middle and changes the size of what is in them, in one resampling.
+
+  Args:
+    keys: of the draws, one for each block.
+    batch: images uint8 are read.
+    degrees: by which they turn at most, either way.
+    zoom_fraction: by which they grow at most, and shrink likewise; what comes in is the edge, repeated.
+  """
+  images = batch["images"]
+  height, width = images.shape[2:]
+  turn_keys, zoom_keys = _split(keys, 2)
+  angles = jnp.deg2rad(_uniform(turn_keys, -degrees, degrees))
+  zooms = (1 + zoom_fraction) ** _uniform(zoom_keys, -1.0, 1.0)
+  y, x = jnp.mgrid[:height, :width]
+  y, x = y - (height - 1) / 2, x - (width - 1) / 2
+
+  def turned(images: jax.Array, angle: jax.Array, zoom: jax.Array) -> jax.Array:
+    cos, sin = jnp.cos(angle) / zoom, jnp.sin(angle) / zoom
+    places = [cos * y - sin * x + (height - 1) / 2, sin * y + cos * x + (width - 1) / 2]
+    sample = functools.partial(map_coordinates, coordinates=places, order=1, mode="nearest")
+    return jnp.round(jax.vmap(sample)(images.astype(jnp.float32))).astype(images.dtype)
+
+  return {**batch, "images": jax.vmap(turned)(images, angles, zooms)}
 
 
 def mask_log_mel(keys: jax.Array, batch: Batch, max_frames: int, max_bands: int) -> Batch:

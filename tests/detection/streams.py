@@ -42,6 +42,7 @@ class LevelDetector(Detector):
   variables = None
 
   def __init__(self, checkpoint=None, smoothing=None):
+    self.name = str(checkpoint)
     self.variables = {"params": {"gain": jnp.asarray(8.0)}}
     self.spec = DataSpec(Clock(), Crop(16, 16))
     self.smoothing = smoothing or Smoothing()

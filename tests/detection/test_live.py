@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import jsonschema
 import numpy as np
 import pytest
 from streams import BOX, LevelDetector, drawn_frames, drawn_sound, write_drawn
@@ -16,6 +17,8 @@ from attavvad_jax.detection import live
 from attavvad_jax.detection.performer import Performer
 from attavvad_jax.media.errors import MediaError
 from attavvad_jax.media.sources import Arrival, Connection, Source
+
+SCHEMA = jsonschema.Draft202012Validator(json.loads(live.SCHEMA.read_text()))
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +44,11 @@ def run(name, output, screen=None, **options):
 
 
 def read(output):
-  return [json.loads(line) for line in output.read_text().splitlines()]
+  """The lines, each as the schema that ships has it."""
+  lines = [json.loads(line) for line in output.read_text().splitlines()]
+  for line in lines:
+    SCHEMA.validate(line)
+  return lines
 
 
 def of_type(lines, name):
@@ -166,6 +173,13 @@ def test_input_that_cannot_be_read_leaves_no_output(tmp_path):
   with pytest.raises(FileNotFoundError, match=r"none\.mp4"):
     run(tmp_path / "none.mp4", tmp_path / "a.jsonl")
   assert list(tmp_path.iterdir()) == []
+
+
+def test_schema_is_one_and_refuses_what_we_never_write(video, tmp_path):
+  jsonschema.Draft202012Validator.check_schema(SCHEMA.schema)
+  for line in run(video, tmp_path / "a.jsonl"):
+    for wrong in (line | {"type": "else"}, line | {"more": 1}, {k: v for k, v in list(line.items())[:-1]}):
+      assert not SCHEMA.is_valid(wrong), wrong
 
 
 def test_delays_have_the_percentiles_of_their_list():

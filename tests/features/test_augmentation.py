@@ -21,6 +21,8 @@ EVERYTHING = Augmentation(
   brightness_fraction=0.2,
   contrast_fraction=0.3,
   shift_fraction=0.2,
+  turn_degrees=20.0,
+  zoom_fraction=0.2,
   flip_probability=0.5,
   drop_images_probability=0.2,
   drop_sound_probability=0.2,
@@ -288,6 +290,37 @@ def test_shifted_images_are_padded_with_their_edge_and_cut():
   assert (counts > 0).all()
   np.testing.assert_allclose(counts.sum(axis=1) / 600, 1 / 5, atol=0.07)
   np.testing.assert_allclose(counts.sum(axis=0) / 600, 1 / 9, atol=0.06)
+
+
+def _spots(num_blocks):
+  """A soft spot, right of the middle of three equal images and above it. [B,3,41,61], and its place (right, up)."""
+  y, x = np.mgrid[:41, :61]
+  spot = 200 * np.exp(-((x - 42) ** 2 + (y - 15) ** 2) / 8)
+  return {"images": np.tile(spot.round().astype(np.uint8), (num_blocks, 3, 1, 1))}, (12, 5)
+
+
+def test_turned_images_turn_and_grow_about_their_middle_within_what_is_asked():
+  batch, (right, up) = _spots(200)
+  changed = np.asarray(lib.turn_images(_keys(batch), batch, 25.0, 0.25)["images"])
+  np.testing.assert_array_equal(changed, changed[:, :1].repeat(3, axis=1))
+  images = changed[:, 0].astype(float)
+  mass = images.sum(axis=(1, 2))
+  x = (images.sum(axis=1) * (np.arange(61) - 30)).sum(axis=1) / mass
+  y = (images.sum(axis=2) * (20 - np.arange(41))).sum(axis=1) / mass
+  zooms = np.hypot(x, y) / np.hypot(right, up)
+  degrees = np.rad2deg(np.arctan2(y, x) - np.arctan2(up, right))
+  for drawn, low, high in ((zooms, 1 / 1.25, 1.25), (degrees, -25, 25)):
+    margin = 0.04 * (high - low)  # uint8 is coarse
+    assert low - margin < drawn.min() < low + 3 * margin
+    assert high - 3 * margin < drawn.max() < high + margin
+  # What is twice as large has four times the mass.
+  np.testing.assert_allclose(mass / batch["images"][0, 0].sum(), zooms**2, rtol=0.06)
+  assert abs(np.corrcoef(zooms, degrees)[0, 1]) < 0.2
+
+
+def test_images_that_neither_turn_nor_grow_are_left_as_they_are():
+  batch = _batch()
+  np.testing.assert_array_equal(lib.turn_images(_keys(batch), batch, 0.0, 0.0)["images"], batch["images"])
 
 
 def test_a_shift_of_less_than_a_pixel_is_none():
