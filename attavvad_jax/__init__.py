@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 
-def load_detector(checkpoint: str | Path | None = None) -> Detector:
+def load_detector(checkpoint: str | Path = "shipped") -> Detector:
   """A detector to call: `load_detector()("clip.mp4")` is the performer's `Timeline`.
 
   To be called before jax is imported, where convolutions on the CPU are to be fast.
 
   Args:
-    checkpoint: what training wrote; the weights that ship with the package where None.
+    checkpoint: what training wrote, or "shipped": the weights that come with the package.
 
   Raises:
     ValueError: there is no such checkpoint, or it is damaged.

@@ -7,15 +7,23 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
+from attavvad_jax.shipped import SHIPPED, shipped_checkpoint
+
 _REMEDY = "a checkpoint is the folder that training writes, for example WORKDIR/checkpoints/best"
 
 
 def find_checkpoint(path: str | Path) -> Path:
-  """The folder of one step: given itself, the folder above it, or a run's workdir (its `best`, else its `last`).
+  """The folder of one step.
+
+  Args:
+    path: itself, the folder above it, or a run's workdir (its `best`, else its `last`); "shipped" for the weights that
+      come with the package.
 
   Raises:
-    ValueError: there is no checkpoint.
+    ValueError: there is no checkpoint, or the one that ships with the package is damaged.
   """
+  if str(path) == SHIPPED:
+    return shipped_checkpoint()
   path = Path(path).absolute()
   for folder in (path, path / "checkpoints" / "best", path / "checkpoints" / "last", path / "best", path / "last"):
     steps = [child for child in folder.glob("*") if child.name.isdigit() and (child / "meta").is_dir()]

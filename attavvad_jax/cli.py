@@ -9,6 +9,7 @@ import sys
 from attavvad_jax import __version__
 from attavvad_jax.errors import one_line
 from attavvad_jax.machine import prepare_xla
+from attavvad_jax.shipped import SHIPPED
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,8 +56,10 @@ def _parser() -> argparse.ArgumentParser:
     metavar="VIDEO",
     help="file with sound, folder, pattern like 'a/**/*.mp4', or - (a list, one a line)",
   )
-  checkpoint_help = "what training wrote: a workdir or a folder in its checkpoints (default: the package's weights)"
-  detect.add_argument("--checkpoint", help=checkpoint_help)
+  checkpoint_help = (
+    "what training wrote: a workdir or a folder in its checkpoints (default: the weights of the package)"
+  )
+  detect.add_argument("--checkpoint", default=SHIPPED, help=checkpoint_help)
   detect.add_argument("--output", default=".", help="folder for the results (default: the current one)")
   detect.add_argument(
     "--to",
@@ -79,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     "source", help="a file, an address (rtmp://, rtsp://, https://….m3u8) or a device of FFmpeg (v4l2:/dev/video0)"
   )
   stream.add_argument("--microphone", help="a second device, for the sound of a camera without (alsa:default)")
-  stream.add_argument("--checkpoint", help=checkpoint_help)
+  stream.add_argument("--checkpoint", default=SHIPPED, help=checkpoint_help)
   stream.add_argument("--output", help="a new file for JSON lines, or - for standard output (default: none)")
   stream.add_argument(
     "--box", type=_box, help="the performer's face as x,y,width,height in fractions of the frame (default: chosen)"

@@ -15,7 +15,7 @@ _VIDEOS = flags.DEFINE_multi_string(
   "A file with sound, a folder, a pattern, or - for a list on standard input; may be repeated.",
   required=True,
 )
-_CHECKPOINT = flags.DEFINE_string("checkpoint", None, "What training wrote (default: the weights of the package).")
+_CHECKPOINT = flags.DEFINE_string("checkpoint", "shipped", "What training wrote; or the weights of the package.")
 _OUTPUT = flags.DEFINE_string("output", ".", "Folder for the results.")
 _TO = flags.DEFINE_list("to", ["tsv", "json"], "What is written, as in `attavvad detect --help`.")
 _PERFORMER = flags.DEFINE_string("performer", None, "prominent, largest, vocal, at:SECONDS or box:X,Y,WIDTH,HEIGHT.")

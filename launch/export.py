@@ -9,7 +9,7 @@ from absl import flags
 
 from launch import app
 
-_CHECKPOINT = flags.DEFINE_string("checkpoint", None, "What training wrote (default: the weights of the package).")
+_CHECKPOINT = flags.DEFINE_string("checkpoint", "shipped", "What training wrote; or the weights of the package.")
 _OUTPUT = flags.DEFINE_string("output", None, "Folder for the programs; new or empty.", required=True)
 _VIDEO = flags.DEFINE_string("video", None, "A recording to compare on; a simulated performance if not given.")
 _FORMATS = flags.DEFINE_list("formats", ["stablehlo", "onnx"], "Which programs.")

@@ -11,7 +11,7 @@ _SOURCE = flags.DEFINE_string(
   "source", None, "A file, an address, or a device of FFmpeg (v4l2:/dev/video0).", required=True
 )
 _MICROPHONE = flags.DEFINE_string("microphone", None, "A second device, for the sound (alsa:default).")
-_CHECKPOINT = flags.DEFINE_string("checkpoint", None, "What training wrote (default: the weights of the package).")
+_CHECKPOINT = flags.DEFINE_string("checkpoint", "shipped", "What training wrote; or the weights of the package.")
 _OUTPUT = flags.DEFINE_string("output", None, "A new file for JSON lines, or - for standard output.")
 _RETRY_S = flags.DEFINE_float("retry_s", 60.0, "Seconds to try for a lost connection.", lower_bound=0.0)
 

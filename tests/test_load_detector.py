@@ -15,8 +15,8 @@ def test_importing_the_package_imports_nothing_heavy():
 
 
 def test_detector_without_a_checkpoint_has_the_weights_that_ship(monkeypatch, tmp_path):
-  monkeypatch.setattr("attavvad_jax.detection.detector.default_checkpoint", lambda: tmp_path / "shipped")
-  with pytest.raises(ValueError, match="shipped: no such checkpoint"):
+  monkeypatch.setattr("attavvad_jax.checkpoints.shipped_checkpoint", lambda: tmp_path / "shipped")
+  with pytest.raises(ValueError, match="shipped: not a checkpoint"):
     attavvad_jax.load_detector()
 
 

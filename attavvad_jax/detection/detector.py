@@ -19,10 +19,10 @@ from attavvad_jax.datasets.records import DataSpec
 from attavvad_jax.detection.choice import NOBODY, FaceScores, face_rows, faces_by_appearance, performer_rows
 from attavvad_jax.detection.performer import Performer
 from attavvad_jax.detection.predict import BlockScores, Predict, predict, take
-from attavvad_jax.detection.weights import default_checkpoint
 from attavvad_jax.events import EVENTS, Smoothing, Timeline, scores_to_timeline
 from attavvad_jax.media import Block, Report, probe, read_blocks
 from attavvad_jax.media.faces import LOOKAHEAD_S, Detect
+from attavvad_jax.shipped import SHIPPED
 
 # Blocks scored at once: enough to keep two cores busy, little enough that a short clip wastes no time on padding.
 _BATCH_SIZE = 32
@@ -60,15 +60,15 @@ class Detector:
   """The network of a checkpoint, with the clock, crop and smoothing it was trained with.
 
   Args:
-    checkpoint: what training wrote; the weights that ship with the package where None, of which `name` is "shipped".
+    checkpoint: what training wrote, or "shipped": the weights that come with the package. It is kept as `name`.
 
   Raises:
     ValueError: no checkpoint at the path, or one whose parameters do not fit its own configuration.
   """
 
-  def __init__(self, checkpoint: str | Path | None = None):
-    self.name = "shipped" if checkpoint is None else str(checkpoint)
-    self.path = find_checkpoint(default_checkpoint() if checkpoint is None else checkpoint)
+  def __init__(self, checkpoint: str | Path = SHIPPED):
+    self.name = str(checkpoint)
+    self.path = find_checkpoint(checkpoint)
     self.meta: dict[str, Any] = read_meta(self.path)
     if missing := {"config", "spec"} - set(self.meta):
       raise ValueError(f"{self.path}: its metadata lack {', '.join(sorted(missing))}; expected what training wrote")
@@ -160,6 +160,10 @@ class Detector:
       timeline = self._timeline_within(np.asarray(scores.decision), blocks[0], blocks[-1] + 1, report.duration_s)
       detections.append(Detection(timeline, scores, found.boxes[rows], report, number))
     return detections
+
+  def score(self, blocks: Iterable[Block]) -> BlockScores:
+    """Scores of blocks that have been read, or put together, elsewhere. [B,...] numpy."""
+    return self._score(self._batches((row for block in blocks for row in _performer_rows(block)), []))
 
   def _timeline_within(self, scores: np.ndarray, first: int, end: int, duration_s: float) -> Timeline:
     """The timeline of the blocks from `first` until before `end`; nothing is said of the others."""

@@ -72,7 +72,7 @@ class Difference:
 
 
 def export_detector(
-  checkpoint: str | Path | None,
+  checkpoint: str | Path,
   output: str | Path,
   *,
   video: str | Path | None = None,
@@ -82,7 +82,7 @@ def export_detector(
   """Writes a folder with a detector's programs, what they take, how exact they are, and examples that run them.
 
   Args:
-    checkpoint: what training wrote; the weights that ship with the package where None.
+    checkpoint: what training wrote, or "shipped": the weights that come with the package.
     output: the folder, which must be new or empty. It holds a program of each format, metadata.json, parity.json, and
       load_stablehlo.py and load_onnx.py, which need nothing of this package.
     video: a recording to compare on; a simulated performance where None.

@@ -34,6 +34,7 @@ from attavvad_jax.events import EVENTS, Event, Timeline
 from attavvad_jax.media.errors import MediaError
 from attavvad_jax.media.sources import SILENT_S, Arrival, Connection, Source
 from attavvad_jax.reports.text import event_lines, format_time
+from attavvad_jax.shipped import SHIPPED
 
 SCHEMA = Path(__file__).parent / "stream.schema.json"
 
@@ -180,7 +181,7 @@ class Session:
 
 def stream(
   name: str,
-  checkpoint: str | Path | None = None,
+  checkpoint: str | Path = SHIPPED,
   *,
   microphone: str | None = None,
   output: str | None = None,
@@ -195,7 +196,7 @@ def stream(
 
   Args:
     name: a file, an address or a device, as `Source`.
-    checkpoint: what training wrote; the weights that ship with the package where None.
+    checkpoint: what training wrote, or "shipped": the weights that come with the package.
     microphone: a device for the sound beside a camera.
     output: a file for the JSON lines, which must not be there yet, or `-` for standard output; none where None.
     box: the performer's face, as `StreamingDetector` takes it.

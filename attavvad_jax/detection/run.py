@@ -15,13 +15,14 @@ from attavvad_jax.detection.performer import Performer
 from attavvad_jax.media import FaceDetector, MediaError, probe
 from attavvad_jax.media.faces import Detect
 from attavvad_jax.reports.text import timeline_text
+from attavvad_jax.shipped import SHIPPED
 
 FACES = ("performer", "all")
 
 
 def detect_file(
   video: str | Path,
-  checkpoint: str | Path | None = None,
+  checkpoint: str | Path = SHIPPED,
   output: str | Path = ".",
   *,
   to: Sequence[str] = DEFAULT,
@@ -32,7 +33,7 @@ def detect_file(
 
   Args:
     video: a file with sound.
-    checkpoint: what training wrote; the weights that ship with the package where None.
+    checkpoint: what training wrote, or "shipped": the weights that come with the package.
     output: folder for the results; made if missing.
     to: what is written, names of `outputs.SUFFIXES`.
     performer: whose timeline it is, as `Performer` says.
@@ -48,7 +49,7 @@ def detect_file(
 
 def detect_files(
   inputs: Sequence[str],
-  checkpoint: str | Path | None = None,
+  checkpoint: str | Path = SHIPPED,
   output: str | Path = ".",
   *,
   to: Sequence[str] = DEFAULT,
@@ -129,7 +130,7 @@ class _Task:
 
 
 def _task(
-  checkpoint: str | Path | None,
+  checkpoint: str | Path,
   output: str | Path,
   to: Sequence[str],
   performer: str | Performer | None,

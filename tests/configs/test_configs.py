@@ -24,7 +24,7 @@ CONFIGS = sorted(path.stem for path in (Path(__file__).parents[2] / "configs").g
 def test_shipped_config_trains_and_detects(name, tmp_path, prepared_path):
   config = importlib.import_module(f"configs.{name}").get_config()
   config.data = str(prepared_path)
-  config.crop.update(dict(height_px=SPEC.crop.height_px, width_px=SPEC.crop.width_px, margin=SPEC.crop.margin))
+  config.crop.update(dataclasses.asdict(SPEC.crop))
   config.model.update(dict(filters=4, embedding_dim=8, gru_units=4))
   config.update(dict(batch_size=16, num_epochs=1, checkpoint_every_steps=6, log_every_steps=6))
   detector = Detector(loop.train(config, tmp_path))

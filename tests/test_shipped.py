@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from attavvad_jax.detection.weights import default_checkpoint
+from attavvad_jax.shipped import pack, shipped_checkpoint
 
 
 @pytest.fixture
@@ -20,21 +20,35 @@ def shipped(tmp_path):
 
 
 def test_whole_weights_are_the_checkpoint(shipped):
-  assert default_checkpoint(shipped) == shipped
+  assert shipped_checkpoint(shipped) == shipped
 
 
 def test_damaged_file_is_named(shipped):
   (shipped / "variables.bin").write_bytes(b"\x00\x02")
   with pytest.raises(ValueError, match=r"variables\.bin: its sha256 is not the one in SHA256SUMS.*install the package"):
-    default_checkpoint(shipped)
+    shipped_checkpoint(shipped)
 
 
 def test_missing_file_is_named(shipped):
   (shipped / "meta" / "metadata").unlink()
   with pytest.raises(ValueError, match=r"metadata: missing from the weights"):
-    default_checkpoint(shipped)
+    shipped_checkpoint(shipped)
 
 
 def test_without_weights_a_checkpoint_is_asked_for(tmp_path):
   with pytest.raises(ValueError, match=r"no trained weights ship .*--checkpoint="):
-    default_checkpoint(tmp_path)
+    shipped_checkpoint(tmp_path)
+
+
+def test_packed_weights_are_whole_and_without_the_optimiser(shipped, tmp_path):
+  checkpoint = tmp_path / "step"
+  for item in ("meta", "variables", "optimiser"):
+    (checkpoint / item / "d").mkdir(parents=True)
+    (checkpoint / item / "d" / "file").write_bytes(item.encode())
+  (shipped / "README.md").write_text("The card.")
+  pack(checkpoint, shipped)
+  assert shipped_checkpoint(shipped) == shipped
+  assert (shipped / "variables" / "d" / "file").read_bytes() == b"variables"
+  assert not (shipped / "meta" / "metadata").exists()  # of the weights before
+  assert not (shipped / "optimiser").exists()
+  assert (shipped / "README.md").read_text() == "The card."

@@ -1,0 +1,35 @@
+"""The weights that ship with the package: mouths of 48 x 64 on simulated performances of the preset `varied`.
+
+  python -m launch.prepare --config=configs/detector.py --dataset=simulated --preset=varied --train_minutes=120 \
+      --validation_minutes=15 --test_minutes=30 --output=data --workers=2
+  python -m launch.train --config=configs/detector.py --config.data=data --workdir=runs/detector
+
+On labelled videos of one's own, from where they are (the label map and the clock stay as they are):
+
+  python -m launch.prepare --config=configs/detector.py --input=my_videos --output=my_data
+  python -m launch.train --config=configs/detector.py --config.data=my_data --workdir=runs/mine \
+      --config.transfer.checkpoint=shipped --config.learning_rate=1e-4 --config.num_epochs=5
+"""
+
+import ml_collections
+
+from configs import att_avvad
+
+
+def get_config() -> ml_collections.ConfigDict:
+  config = att_avvad.get_config()
+  config.crop = dict(height_px=48, width_px=64, margin=0.1, part="mouth")
+  config.model.filters = 24
+  config.num_epochs = 12
+  config.learning_rate_decay_epochs = 12.0
+  config.checkpoint_every_steps = 300
+  config.augmentation.update(
+    gain_db=9.0,
+    brightness_fraction=0.2,
+    contrast_fraction=0.3,
+    shift_fraction=0.08,
+    turn_degrees=12.0,
+    zoom_fraction=0.15,
+    flip_probability=0.5,
+  )
+  return config

@@ -1,0 +1,76 @@
+"""Sounds under faces, with a detector whose answers can be foreseen."""
+
+import contextlib
+import types
+
+import numpy as np
+import pytest
+
+from attavvad_jax.clock import Clock
+from attavvad_jax.datasets.records import DataSpec
+from attavvad_jax.detection.predict import BlockScores
+from attavvad_jax.evaluation import dubbing
+from attavvad_jax.events import EVENTS, Smoothing
+from attavvad_jax.media import Crop
+from attavvad_jax.media.blocks import Block
+
+CLOCK = Clock()
+
+
+def _blocks(levels, faces):
+  """Blocks with constant sound of some levels, and images of some greys."""
+  return [
+    Block(i, np.full(CLOCK.block_samples, level, np.int16), np.full((3, 2, 2), face, np.uint8), np.ones(3, bool), None)
+    for i, (level, face) in enumerate(zip(levels, faces, strict=True))
+  ]
+
+
+class ByFace:
+  """Speech where the face is bright, else others; whatever is heard."""
+
+  spec = DataSpec(CLOCK, Crop(2, 2))
+  smoothing = Smoothing(mean_blocks=1, min_duration_s=0.0)
+
+  def score(self, blocks):
+    labels = [EVENTS.index("speech" if block.images.max() > 100 else "others") for block in blocks]
+    return BlockScores(audio=None, visual=None, audio_visual=np.eye(4)[labels], attention=None)
+
+
+@pytest.fixture
+def files(monkeypatch):
+  files = {
+    "still.mp4": _blocks([0, 0, 0], [10, 10, 10]),
+    "talking.mp4": _blocks([9000, 0, 9000, 9000], [200, 200, 10, 200]),
+    "voice.wav": _blocks([5000, 5000, 20, 5000, 5000, 5000, 5000], [0] * 7),
+  }
+  monkeypatch.setattr(dubbing, "read_blocks", lambda path, clock, crop, detect: iter(files[path]))
+  monkeypatch.setattr(dubbing, "FaceDetector", lambda: contextlib.nullcontext(types.SimpleNamespace()))
+  return files
+
+
+def test_shares_are_of_the_blocks_that_are_heard(files):
+  rows = list(dubbing.dub(ByFace(), ["still.mp4", "talking.mp4"], ["voice.wav"]))
+  assert [(row.face, row.sound, row.blocks) for row in rows] == [
+    ("still.mp4", "its own", 0),
+    ("still.mp4", "voice.wav", 6),
+    ("talking.mp4", "its own", 3),
+    ("talking.mp4", "voice.wav", 6),
+  ]
+  assert np.isnan(rows[0].shares).all()
+  assert rows[1].shares == (0, 0, 0, 1)
+  assert rows[2].shares == pytest.approx((0, 2 / 3, 0, 1 / 3))
+  # The face is seen again from its beginning: blocks 0, 1, 3, 4 and 5 of the voice are under a bright one, 6 is not.
+  assert rows[3].shares == pytest.approx((0, 5 / 6, 0, 1 / 6))
+
+
+def test_blocks_keep_the_sound_and_its_order_and_take_the_faces_in_turn(files):
+  laid = list(dubbing.lay_under(files["talking.mp4"], files["voice.wav"]))
+  assert [block.index for block in laid] == list(range(7))
+  assert [block.waveform[0] for block in laid] == [5000, 5000, 20, 5000, 5000, 5000, 5000]
+  assert [block.images.max() for block in laid] == [200, 200, 10, 200, 200, 200, 10]
+
+
+def test_table_has_a_row_for_each_and_a_dash_where_nothing_is_heard(files):
+  lines = dubbing.dub_table(list(dubbing.dub(ByFace(), ["still.mp4"], ["voice.wav"]))).splitlines()
+  assert lines[0] == "| face | sound | blocks | silence % | speech % | singing % | others % |"
+  assert lines[2:] == ["| still.mp4 | its own | 0 | – | – | – | – |", "| still.mp4 | voice.wav | 6 | 0 | 0 | 0 | 100 |"]
