@@ -85,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
   stream.add_argument("--checkpoint", default=SHIPPED, help=checkpoint_help)
   stream.add_argument("--output", help="a new file for JSON lines, or - for standard output (default: none)")
   stream.add_argument(
-    "--box", type=_box, help="the performer's face as x,y,width,height in fractions of the frame (default: chosen)"
+    "--performer", default="prominent", help="prominent or box:X,Y,WIDTH,HEIGHT, as for detect (default: %(default)s)"
   )
   stream.add_argument(
     "--face_lookahead_s",
@@ -123,7 +123,7 @@ def _stream(arguments: argparse.Namespace) -> None:
     arguments.checkpoint,
     microphone=arguments.microphone,
     output=arguments.output,
-    box=arguments.box,
+    performer=arguments.performer,
     face_lookahead_s=arguments.face_lookahead_s,
     retry_s=arguments.retry_s,
   )
@@ -137,16 +137,6 @@ def _seconds(text: str) -> float:
   if not 0 <= seconds < math.inf:
     raise argparse.ArgumentTypeError(f"{text!r}: expected seconds, 0 or more")
   return seconds
-
-
-def _box(text: str) -> tuple[float, float, float, float]:
-  try:
-    x, y, width, height = (float(part) for part in text.split(","))
-  except ValueError:
-    raise argparse.ArgumentTypeError(f"{text!r}: expected four numbers: x,y,width,height") from None
-  if not (0 <= x < 1 and 0 <= y < 1 and 0 < width <= 1 and 0 < height <= 1):
-    raise argparse.ArgumentTypeError(f"{text!r}: expected fractions of the frame between 0 and 1")
-  return x, y, width, height
 
 
 if __name__ == "__main__":

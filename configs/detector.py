@@ -19,9 +19,9 @@ from configs import att_avvad
 def get_config() -> ml_collections.ConfigDict:
   config = att_avvad.get_config()
   config.crop = dict(height_px=48, width_px=64, margin=0.1, part="mouth")
-  config.model.filters = 24
-  config.num_epochs = 12
-  config.learning_rate_decay_epochs = 12.0
+  config.model.filters = 16
+  config.num_epochs = 10
+  config.learning_rate_decay_epochs = 10.0
   config.checkpoint_every_steps = 300
   config.augmentation.update(
     gain_db=9.0,

@@ -13,13 +13,21 @@ _SOURCE = flags.DEFINE_string(
 _MICROPHONE = flags.DEFINE_string("microphone", None, "A second device, for the sound (alsa:default).")
 _CHECKPOINT = flags.DEFINE_string("checkpoint", "shipped", "What training wrote; or the weights of the package.")
 _OUTPUT = flags.DEFINE_string("output", None, "A new file for JSON lines, or - for standard output.")
+_PERFORMER = flags.DEFINE_string("performer", "prominent", "prominent or box:X,Y,WIDTH,HEIGHT.")
 _RETRY_S = flags.DEFINE_float("retry_s", 60.0, "Seconds to try for a lost connection.", lower_bound=0.0)
 
 
 def main():
   from attavvad_jax.detection.live import stream
 
-  stream(_SOURCE.value, _CHECKPOINT.value, microphone=_MICROPHONE.value, output=_OUTPUT.value, retry_s=_RETRY_S.value)
+  stream(
+    _SOURCE.value,
+    _CHECKPOINT.value,
+    microphone=_MICROPHONE.value,
+    output=_OUTPUT.value,
+    performer=_PERFORMER.value,
+    retry_s=_RETRY_S.value,
+  )
 
 
 if __name__ == "__main__":

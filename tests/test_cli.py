@@ -141,12 +141,15 @@ def test_traceback_on_request(tmp_path, monkeypatch):
     cli.main(["detect", "a.mp4", "--checkpoint", str(tmp_path / "none")])
 
 
-@pytest.mark.parametrize("box", ["1,2,3", "a,b,c,d", "0,0,2,1"])
-def test_unusable_box_is_explained(capsys, box):
-  with pytest.raises(SystemExit) as error:
-    cli.main(["stream", "a.mp4", "--checkpoint", "x", f"--box={box}"])
-  assert error.value.code == 2
-  assert "expected" in capsys.readouterr().err
+@pytest.mark.parametrize(
+  ("performer", "message"),
+  [
+    ("vocal", "performer is 'vocal', which only a whole recording tells; expected prominent or box:"),
+    ("box:1,2,3", "performer is 'box:1,2,3'"),
+  ],
+)
+def test_performer_that_a_stream_cannot_tell_is_explained(capsys, checkpoint, performer, message):
+  assert message in _fails(capsys, "stream", "a.mp4", "--checkpoint", str(checkpoint), f"--performer={performer}")
 
 
 @pytest.mark.parametrize(

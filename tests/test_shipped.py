@@ -52,3 +52,25 @@ def test_packed_weights_are_whole_and_without_the_optimiser(shipped, tmp_path):
   assert not (shipped / "meta" / "metadata").exists()  # of the weights before
   assert not (shipped / "optimiser").exists()
   assert (shipped / "README.md").read_text() == "The card."
+
+
+@pytest.mark.slow
+def test_weights_that_ship_tell_who_is_heard_in_a_performance_they_have_not_seen():
+  """Simulated, of the test split, with nobody's face learned by heart; and each block as likely as its label."""
+  import numpy as np
+
+  from attavvad_jax.detection.detector import Detector
+  from attavvad_jax.events import block_labels
+  from attavvad_jax.simulation import draw_scene
+  from attavvad_jax.simulation.blocks import render_blocks
+
+  pytest.importorskip("espeakng_loader", reason="the simulation's synthesiser is not installed")
+  detector = Detector("shipped")
+  right = []
+  for number in range(3):
+    scene = draw_scene(77, number, "test", 20.0, "live")
+    blocks = list(render_blocks(scene, detector.spec.clock, detector.spec.crop))
+    found = detector.score(blocks).decision.argmax(axis=1)
+    right.append(found == block_labels(scene.timeline, detector.spec.clock, len(blocks)))
+  # A detector of others alone would be right in a fifth of them.
+  assert np.concatenate(right).mean() > 0.75

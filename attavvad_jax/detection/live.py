@@ -29,6 +29,7 @@ import numpy as np
 
 from attavvad_jax import __version__
 from attavvad_jax.detection.detector import Detector
+from attavvad_jax.detection.performer import Performer
 from attavvad_jax.detection.streaming import ScoredBlock, StreamingDetector, Update
 from attavvad_jax.events import EVENTS, Event, Timeline
 from attavvad_jax.media.errors import MediaError
@@ -185,7 +186,7 @@ def stream(
   *,
   microphone: str | None = None,
   output: str | None = None,
-  box: tuple[float, float, float, float] | None = None,
+  performer: str | Performer = "prominent",
   face_lookahead_s: float = 0.0,
   retry_s: float = 60.0,
   screen: TextIO | None = None,
@@ -199,8 +200,8 @@ def stream(
     checkpoint: what training wrote, or "shipped": the weights that come with the package.
     microphone: a device for the sound beside a camera.
     output: a file for the JSON lines, which must not be there yet, or `-` for standard output; none where None.
-    box: the performer's face, as `StreamingDetector` takes it.
-    face_lookahead_s: likewise.
+    performer: whose events: the `prominent` face, or what is in a `box:`, as `Performer` says.
+    face_lookahead_s: how far the choice of the face looks ahead.
     retry_s: for how long a lost connection is tried for.
     screen: where the display goes; standard error where None.
 
@@ -208,6 +209,11 @@ def stream(
     ValueError, OSError: input, checkpoint or output cannot be used, or a lost connection could not be made again; in
       that case all lines have been written.
   """
+  performer = Performer.parse(performer) if isinstance(performer, str) else performer
+  if performer.by not in ("prominent", "box"):
+    raise ValueError(
+      f"performer is '{performer}', which only a whole recording tells; expected prominent or box:X,Y,WIDTH,HEIGHT"
+    )
   source = Source(name, microphone)
   detector = Detector(checkpoint)
   clock = detector.spec.clock
@@ -217,7 +223,9 @@ def stream(
     stop = stack.enter_context(_stopped_by_signals())
     connection = source.connect(clock.sample_rate_hz)
     streaming = stack.enter_context(
-      StreamingDetector(detector, box=box, has_pictures=connection.has_pictures, face_lookahead_s=face_lookahead_s)
+      StreamingDetector(
+        detector, box=performer.box, has_pictures=connection.has_pictures, face_lookahead_s=face_lookahead_s
+      )
     )
     lines = stack.enter_context(_lines(output))
     session = Session(lines, sys.stderr if screen is None else screen, clock.block_s)

@@ -39,7 +39,8 @@ class Terminal(io.StringIO):
 
 def run(name, output, screen=None, **options):
   """The lines that are written."""
-  live.stream(str(name), "none", output=str(output), box=BOX, screen=screen or io.StringIO(), **options)
+  performer = Performer("box", box=BOX)
+  live.stream(str(name), "none", output=str(output), performer=performer, screen=screen or io.StringIO(), **options)
   return read(output)
 
 
@@ -199,7 +200,7 @@ sys.path.insert(0, sys.argv[1])
 from attavvad_jax.detection import live
 from streams import BOX, LevelDetector
 live.Detector = LevelDetector
-live.stream(sys.argv[2], "none", output=sys.argv[3], box=BOX)
+live.stream(sys.argv[2], "none", output=sys.argv[3], performer=f"box:{','.join(map(str, BOX))}")
 """
 
 
