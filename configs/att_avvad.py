@@ -53,6 +53,7 @@ def get_config() -> ml_collections.ConfigDict:
     shift_fraction=0.0,
     turn_degrees=0.0,
     zoom_fraction=0.0,
+    erase_fraction=0.0,
     flip_probability=0.0,
     drop_images_probability=0.0,
     drop_sound_probability=0.0,

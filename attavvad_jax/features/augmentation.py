@@ -4,7 +4,7 @@ Every function draws with a key for each block, so that all its images change al
 others stand beside it, and gives back a batch with some entries replaced; `augment` runs those that an `Augmentation`
 asks for. What becomes of the targets:
 
-- Gain, masks on the log-mel, brightness, contrast, shift, turn, zoom and flip leave them as they are.
+- Gain, masks on the log-mel, brightness, contrast, shift, turn, zoom, erasing and flip leave them as they are.
 - Background mixed into a block is the sound of another block in which no voice is heard. Voices stay what they are,
   others stay others, and silence becomes others.
 - Without images a block keeps its events: who is heard must then be told by ear. The visual term does not count it, as
@@ -53,6 +53,7 @@ class Augmentation:
     shift_fraction: of height and of width, by which the images move.
     turn_degrees: by which the images turn, either way.
     zoom_fraction: of its size, by which what is in the images grows, or shrinks likewise.
+    erase_fraction: of height and of width, up to which a rectangle of the images becomes an even grey.
     flip_probability: that the images are mirrored, left to right.
     drop_images_probability: that a block loses its images.
     drop_sound_probability: that it loses its sound; never both.
@@ -72,6 +73,7 @@ class Augmentation:
   shift_fraction: float = 0.0
   turn_degrees: float = 0.0
   zoom_fraction: float = 0.0
+  erase_fraction: float = 0.0
   flip_probability: float = 0.0
   drop_images_probability: float = 0.0
   drop_sound_probability: float = 0.0
@@ -108,7 +110,7 @@ def augment(
     The batch with images as `network_inputs` gives them, and its log_mel in the place of waveform.
   """
   a = augmentation
-  mix_keys, gain_keys, drop_keys, flip_keys, shift_keys, mask_keys, light_keys, turn_keys = _split(keys, 8)
+  mix_keys, gain_keys, drop_keys, flip_keys, shift_keys, mask_keys, light_keys, turn_keys, erase_keys = _split(keys, 9)
   changed = {name: jnp.asarray(value) for name, value in batch.items()}
   if a.mix_probability:
     changed = mix_background(mix_keys, changed, a.mix_probability, a.mix_min_snr_db, a.mix_max_snr_db)
@@ -122,6 +124,8 @@ def augment(
     changed = shift_images(shift_keys, changed, a.shift_fraction)
   if a.turn_degrees or a.zoom_fraction:
     changed = turn_images(turn_keys, changed, a.turn_degrees, a.zoom_fraction)
+  if a.erase_fraction:
+    changed = erase_images(erase_keys, changed, a.erase_fraction)
   log_mel, images, _ = network_inputs(changed, clock)
   changed = {name: value for name, value in changed.items() if name != "waveform"}
   changed = {**changed, "log_mel": log_mel, "images": images}
@@ -257,6 +261,27 @@ def turn_images(keys: jax.Array, batch: Batch, degrees: float, zoom_fraction: fl
     return jnp.round(jax.vmap(sample)(images.astype(jnp.float32))).astype(images.dtype)
 
   return {**batch, "images": jax.vmap(turned)(images, angles, zooms)}
+
+
+def erase_images(keys: jax.Array, batch: Batch, fraction: float) -> Batch:
+  """Puts an even grey in the place of a rectangle of each block's images (Random Erasing, Zhong et al., AAAI 2020).
+
+  It hides what is there, and as images are scaled by their darkest and brightest pixels, it changes the contrast of all
+  the rest, as a lamp or a dark coat beside a face does.
+
+  Args:
+    keys: of the draws, one for each block.
+    batch: images uint8 are read.
+    fraction: of height and of width, that the rectangle has at most; its size, place and grey are drawn.
+  """
+  images = batch["images"]
+  height, width = images.shape[2:]
+  rows_keys, columns_keys, grey_keys = _split(keys, 3)
+  rows = _run(rows_keys, height, round(fraction * height))
+  columns = _run(columns_keys, width, round(fraction * width))
+  greys = _draw(grey_keys, lambda key: jax.random.randint(key, (), 0, 256)).astype(images.dtype)
+  erased = rows[:, None, :, None] & columns[:, None, None, :]
+  return {**batch, "images": jnp.where(erased, greys[:, None, None, None], images)}
 
 
 def mask_log_mel(keys: jax.Array, batch: Batch, max_frames: int, max_bands: int) -> Batch:

@@ -23,6 +23,7 @@ EVERYTHING = Augmentation(
   shift_fraction=0.2,
   turn_degrees=20.0,
   zoom_fraction=0.2,
+  erase_fraction=0.4,
   flip_probability=0.5,
   drop_images_probability=0.2,
   drop_sound_probability=0.2,
@@ -321,6 +322,27 @@ def test_turned_images_turn_and_grow_about_their_middle_within_what_is_asked():
 def test_images_that_neither_turn_nor_grow_are_left_as_they_are():
   batch = _batch()
   np.testing.assert_array_equal(lib.turn_images(_keys(batch), batch, 0.0, 0.0)["images"], batch["images"])
+
+
+def test_erased_rectangles_are_even_within_their_size_and_the_same_in_all_images():
+  batch = _batch(num_blocks=200, size=(10, 12))
+  batch["image_mask"][:] = True
+  changed = np.asarray(lib.erase_images(_keys(batch), batch, 0.5)["images"])
+  heights, widths, greys = set(), set(), set()
+  for before, after in zip(_batch(num_blocks=200, size=(10, 12))["images"], changed, strict=True):
+    different = (before != after).any(axis=0)
+    if not different.any():
+      continue
+    rows, columns = np.flatnonzero(different.any(axis=1)), np.flatnonzero(different.any(axis=0))
+    part = after[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    assert (part == part.flat[0]).all()
+    heights.add(part.shape[1])
+    widths.add(part.shape[2])
+    greys.add(int(part.flat[0]))
+  assert heights == {1, 2, 3, 4, 5}
+  assert widths == {1, 2, 3, 4, 5, 6}
+  assert min(greys) < 20
+  assert max(greys) > 235
 
 
 def test_a_shift_of_less_than_a_pixel_is_none():
