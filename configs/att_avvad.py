@@ -46,6 +46,7 @@ def get_config() -> ml_collections.ConfigDict:
     mix_probability=0.0,
     mix_min_snr_db=0.0,
     mix_max_snr_db=20.0,
+    tilt_db=0.0,
     mask_frames=0,
     mask_bands=0,
     brightness_fraction=0.0,

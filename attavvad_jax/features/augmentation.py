@@ -4,7 +4,7 @@ Every function draws with a key for each block, so that all its images change al
 others stand beside it, and gives back a batch with some entries replaced; `augment` runs those that an `Augmentation`
 asks for. What becomes of the targets:
 
-- Gain, masks on the log-mel, brightness, contrast, shift, turn, zoom, erasing and flip leave them as they are.
+- Gain, tilt, masks on the log-mel, brightness, contrast, shift, turn, zoom, erasing and flip leave them as they are.
 - Background mixed into a block is the sound of another block in which no voice is heard. Voices stay what they are,
   others stay others, and silence becomes others.
 - Without images a block keeps its events: who is heard must then be told by ear. The visual term does not count it, as
@@ -28,6 +28,7 @@ import numpy as np
 from attavvad_jax.clock import Clock
 from attavvad_jax.events import BACKGROUND, EVENTS, VOCAL_EVENTS
 from attavvad_jax.features.front_end import network_inputs
+from attavvad_jax.features.log_mel import FLOOR_DB, scale_log_mel
 
 Batch = dict[str, jax.Array]
 
@@ -46,6 +47,7 @@ class Augmentation:
     mix_probability: that background is mixed into a block.
     mix_min_snr_db: the least ratio of the block's level to the background's.
     mix_max_snr_db: the greatest.
+    tilt_db: by which the lowest mel band grows or shrinks against the highest, those between them in proportion.
     mask_frames: longest run of audio frames that is masked in the log-mel.
     mask_bands: widest run of mel bands that is masked.
     brightness_fraction: of the images' range, which they become brighter or darker by.
@@ -66,6 +68,7 @@ class Augmentation:
   mix_probability: float = 0.0
   mix_min_snr_db: float = 0.0
   mix_max_snr_db: float = 20.0
+  tilt_db: float = 0.0
   mask_frames: int = 0
   mask_bands: int = 0
   brightness_fraction: float = 0.0
@@ -110,7 +113,9 @@ def augment(
     The batch with images as `network_inputs` gives them, and its log_mel in the place of waveform.
   """
   a = augmentation
-  mix_keys, gain_keys, drop_keys, flip_keys, shift_keys, mask_keys, light_keys, turn_keys, erase_keys = _split(keys, 9)
+  mix_keys, gain_keys, drop_keys, flip_keys, shift_keys, mask_keys, light_keys, turn_keys, erase_keys, tilt_keys = (
+    _split(keys, 10)
+  )
   changed = {name: jnp.asarray(value) for name, value in batch.items()}
   if a.mix_probability:
     changed = mix_background(mix_keys, changed, a.mix_probability, a.mix_min_snr_db, a.mix_max_snr_db)
@@ -129,6 +134,8 @@ def augment(
   log_mel, images, _ = network_inputs(changed, clock)
   changed = {name: value for name, value in changed.items() if name != "waveform"}
   changed = {**changed, "log_mel": log_mel, "images": images}
+  if a.tilt_db:
+    changed = tilt_log_mel(tilt_keys, changed, a.tilt_db)
   if a.mask_frames or a.mask_bands:
     changed = mask_log_mel(mask_keys, changed, a.mask_frames, a.mask_bands)
   if a.brightness_fraction or a.contrast_fraction:
@@ -282,6 +289,23 @@ def erase_images(keys: jax.Array, batch: Batch, fraction: float) -> Batch:
   greys = _draw(grey_keys, lambda key: jax.random.randint(key, (), 0, 256)).astype(images.dtype)
   erased = rows[:, None, :, None] & columns[:, None, None, :]
   return {**batch, "images": jnp.where(erased, greys[:, None, None, None], images)}
+
+
+def tilt_log_mel(keys: jax.Array, batch: Batch, tilt_db: float) -> Batch:
+  """Makes the sound of each block darker or brighter, as another microphone or another room would.
+
+  Args:
+    keys: of the draws, one for each block.
+    batch: log_mel [B,T,F], scaled, is read.
+    tilt_db: most by which the lowest band grows or shrinks against the highest; the middle stays.
+
+  Returns:
+    The batch; what was at the floor of `log_mel` or falls below it is there.
+  """
+  log_mel = batch["log_mel"]
+  drawn_db = _uniform(keys, -tilt_db, tilt_db)[:, None, None] * jnp.linspace(0.5, -0.5, log_mel.shape[2])
+  floor, change = scale_log_mel(jnp.float32(FLOOR_DB)), scale_log_mel(drawn_db) - scale_log_mel(jnp.float32(0.0))
+  return {**batch, "log_mel": jnp.where(log_mel > floor, jnp.maximum(log_mel + change, floor), log_mel)}
 
 
 def mask_log_mel(keys: jax.Array, batch: Batch, max_frames: int, max_bands: int) -> Batch:

@@ -13,8 +13,9 @@ import numpy as np
 
 from attavvad_jax.clock import Clock
 
-# librosa.power_to_db's floor: digital silence is -100 dB.
+# librosa.power_to_db's floor, as power and as what digital silence has.
 _MIN_POWER = 1e-10
+FLOOR_DB = -100.0
 # Frames worked on at once: 4 MB of them, which stay in the caches of two CPU cores.
 _CHUNK_FRAMES = 1024
 # The predictor sums products within runs of so many samples; short ones make sums that fit a CPU's vectors.

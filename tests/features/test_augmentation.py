@@ -10,11 +10,13 @@ from attavvad_jax.clock import Clock
 from attavvad_jax.features import augmentation as lib
 from attavvad_jax.features.augmentation import Augmentation, augment
 from attavvad_jax.features.front_end import network_inputs
+from attavvad_jax.features.log_mel import scale_log_mel
 
 SILENCE, SPEECH, SINGING, OTHERS = range(4)
 CLOCK = Clock()
 EVERYTHING = Augmentation(
   gain_db=6.0,
+  tilt_db=12.0,
   mix_probability=0.5,
   mask_frames=4,
   mask_bands=10,
@@ -343,6 +345,26 @@ def test_erased_rectangles_are_even_within_their_size_and_the_same_in_all_images
   assert widths == {1, 2, 3, 4, 5, 6}
   assert min(greys) < 20
   assert max(greys) > 235
+
+
+def test_tilt_leaves_the_middle_band_and_turns_the_others_about_it_by_what_is_drawn():
+  log_mel_db = jnp.zeros((100, 4, 5)).at[:, :, 4].set(-100.0)  # the highest band is silent
+  batch = {"log_mel": scale_log_mel(log_mel_db)}
+  changed_db = np.asarray(lib.tilt_log_mel(_keys(batch), batch, 12.0)["log_mel"]) * 60 - 40
+  np.testing.assert_allclose(changed_db[:, :, 2], 0, atol=1e-4)
+  np.testing.assert_allclose(changed_db[:, :, 1], -changed_db[:, :, 3], atol=1e-4)
+  np.testing.assert_allclose(changed_db[:, :, 0], 2 * changed_db[:, :, 1], atol=1e-4)
+  np.testing.assert_allclose(changed_db[:, :, 4], -100, atol=1e-4)
+  np.testing.assert_array_equal(changed_db, changed_db[:, :1].repeat(4, axis=1))
+  lowest = changed_db[:, 0, 0]
+  assert -6 - 1e-4 <= lowest.min() < -5
+  assert 5 < lowest.max() <= 6 + 1e-4
+
+
+def test_tilt_does_not_fall_below_the_floor():
+  batch = {"log_mel": scale_log_mel(jnp.full((50, 2, 3), -98.0))}
+  changed_db = np.asarray(lib.tilt_log_mel(_keys(batch), batch, 30.0)["log_mel"]) * 60 - 40
+  assert changed_db.min() == pytest.approx(-100, abs=1e-3)
 
 
 def test_a_shift_of_less_than_a_pixel_is_none():
