@@ -4,11 +4,13 @@
       --validation_minutes=15 --test_minutes=30 --output=data --workers=2
   python -m launch.train --config=configs/detector.py --config.data=data --workdir=runs/detector
 
-On labelled videos of one's own, from where they are (the label map and the clock stay as they are):
+On labelled videos of one's own, from where they are (the label map and the clock stay as they are; without the last
+option, where there are labels of any voice):
 
   python -m launch.prepare --config=configs/detector.py --input=my_videos --output=my_data
   python -m launch.train --config=configs/detector.py --config.data=my_data --workdir=runs/mine \
-      --config.transfer.checkpoint=shipped --config.learning_rate=1e-4 --config.num_epochs=5
+      --config.transfer.checkpoint=shipped --config.learning_rate=1e-4 --config.num_epochs=5 \
+      --config.audio_targets=performer
 """
 
 import ml_collections
