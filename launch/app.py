@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 import os
+import signal
 import sys
 import time
 import traceback
@@ -31,6 +32,10 @@ def _leave(run: Callable[[], int]) -> int:
       raise
     traceback.print_exc()
     code = 1
+  finally:
+    # Its work is saved, or has failed: asked to end in its last second, it ends with the code that says which.
+    if not _has_joined_others():
+      signal.signal(signal.SIGTERM, signal.SIG_IGN)
   if code and _has_joined_others():
     if sys.modules["jax"].process_index() == 0:
       time.sleep(_OTHERS_LEAVE_S)

@@ -75,3 +75,21 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path, launcher, flags, messag
 def test_launcher_is_thin(launcher):
   source = (ROOT / "launch" / f"{launcher}.py").read_text(encoding="utf-8")
   assert len(source.splitlines()) < 60
+
+
+def test_asked_to_end_when_it_has_done_its_work_it_ends_with_its_code():
+  """What is loaded takes a second to leave; a scheduler that asks for the end just then must not see a failure."""
+  program = """
+import atexit, sys, time
+from launch import app
+def leave():
+  print("leaves", flush=True)
+  time.sleep(1.0)
+atexit.register(leave)
+app.run(lambda: None)
+"""
+  with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    assert process.stdout is not None
+    assert process.stdout.readline() == "leaves\n"
+    process.terminate()
+    assert process.wait(30) == 0
