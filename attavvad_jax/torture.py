@@ -225,7 +225,7 @@ def _kill(job: Job, folder: Path, tries: int, rng: np.random.Generator, signal_n
           saving += any(output.glob("**/*orbax-checkpoint-tmp*"))
       job.finish(output)
       _compare(expected, job.found(output))
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
       lost += max(unbroken, 1)
       notes.append(f"{output.name}: {error}")
     unbroken = 0
@@ -255,13 +255,13 @@ def _lose_processes(job: Job, folder: Path, tries: int, rng: np.random.Generator
           clear = re.search(r"lost another of the|another task died", program.said)
           if index != victim and (program.code == 0 or not clear):
             raise RuntimeError(f"process {index} ended with code {program.code}: {program.said[-500:]}")
-    except (RuntimeError, TimeoutError) as error:
+    except (RuntimeError, TimeoutError, ValueError) as error:
       lost += 1
       notes.append(str(error))
   try:
     _finish_together(job, output, _NUM_PROCESSES)
     _compare(expected, job.found(output))
-  except RuntimeError as error:
+  except (RuntimeError, ValueError) as error:
     lost = tries
     notes.append(str(error))
   if waits_s:
@@ -293,14 +293,14 @@ def _fill_disk(job: Job, folder: Path, tries: int, rng: np.random.Generator) -> 
           if not notes:
             notes.append(f"says: {text}")
         filler.unlink()
-      except RuntimeError as error:
+      except (RuntimeError, ValueError) as error:
         lost += 1
         notes.append(str(error))
         filler.unlink(missing_ok=True)
     try:
       job.finish(output, log)
       _compare(expected, job.found(output))
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
       lost = tried
       notes.append(str(error))
   return Outcome(f"{job.name}, disk full", tried, lost, notes)
@@ -392,9 +392,10 @@ def _run_of(workdir: Path) -> Found:
   import jax
 
   from attavvad_jax.checkpoints import leaf_name, read_meta, restore_item
+  from attavvad_jax.training.checkpoints import KINDS
 
   found: Found = {"files": sorted(path.name for path in workdir.iterdir())}
-  for kind in ("last", "best"):
+  for kind in KINDS:
     steps = sorted(path.name for path in (workdir / "checkpoints" / kind).iterdir())
     found[f"checkpoints/{kind}"] = steps
     for step in steps:

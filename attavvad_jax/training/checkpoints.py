@@ -19,6 +19,8 @@ import orbax.checkpoint as ocp
 from attavvad_jax.checkpoints import check_fit, read_meta
 from attavvad_jax.training.step import TrainState
 
+KINDS = ("last", "best")
+
 # A checkpoint takes that many times its arrays (compression gains little), and so much besides.
 _ROOM_FACTOR, _ROOM_BYTES = 1.1, 300_000
 
@@ -28,16 +30,26 @@ def has_last(workdir: str | Path) -> bool:
   return any(child.name.isdigit() for child in (Path(workdir) / "checkpoints" / "last").glob("*"))
 
 
+def clear_leftovers(workdir: str | Path) -> None:
+  """Removes what a run left that was killed: a checkpoint half written, or one before the newest, half deleted.
+
+  Orbax would do the former by itself, but in the background, where it may meet the next save.
+  """
+  for kind in KINDS:
+    folder = Path(workdir) / "checkpoints" / kind
+    steps = sorted((child for child in folder.glob("*") if child.name.isdigit()), key=lambda child: int(child.name))
+    for child in [*steps[:-1], *folder.glob("*.orbax-checkpoint-tmp*")]:
+      shutil.rmtree(child)
+
+
 class Checkpoints:
   """The `last` and the `best` checkpoint of one run, below `<workdir>/checkpoints`."""
 
   def __init__(self, workdir: str | Path):
     folder = Path(workdir).absolute() / "checkpoints"
     # Synchronous: a save on a CPU takes milliseconds, and what has returned is on disk.
-    options = ocp.CheckpointManagerOptions(
-      max_to_keep=1, cleanup_tmp_directories=True, enable_async_checkpointing=False, create=True
-    )
-    self._managers = {name: ocp.CheckpointManager(folder / name, options=options) for name in ("last", "best")}
+    options = ocp.CheckpointManagerOptions(max_to_keep=1, enable_async_checkpointing=False, create=True)
+    self._managers = {name: ocp.CheckpointManager(folder / name, options=options) for name in KINDS}
 
   def latest_step(self) -> int | None:
     """The step of `last`, or None for a fresh run."""

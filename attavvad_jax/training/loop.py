@@ -27,7 +27,7 @@ from attavvad_jax.events import Timeline
 from attavvad_jax.features.augmentation import Augmentation
 from attavvad_jax.files import write_text
 from attavvad_jax.loss_weights import LossWeights
-from attavvad_jax.training.checkpoints import Checkpoints, has_last
+from attavvad_jax.training.checkpoints import Checkpoints, clear_leftovers, has_last
 from attavvad_jax.training.logs import Interval, RunLog, figures
 from attavvad_jax.training.placement import AXIS, MESH, PLACEMENTS, HostBatch, Placement, padded, part_of_process
 from attavvad_jax.training.processes import holding, is_main, stop_requests, wait_for_all
@@ -340,10 +340,11 @@ def check_workdir(workdir: Path, config: dict[str, Any]) -> None:
 
 
 def claim_workdir(workdir: Path, config: dict[str, Any]) -> None:
-  """Writes config.json, or refuses as `check_workdir`."""
+  """Writes config.json and clears what a run that was killed has left, or refuses as `check_workdir`."""
   check_workdir(workdir, config)
   workdir.mkdir(parents=True, exist_ok=True)
   write_text(workdir / "config.json", json.dumps({"config": config, "versions": _versions()}, indent=2) + "\n")
+  clear_leftovers(workdir)
 
 
 def run_meta(config: dict[str, Any], data: PreparedData, step: int, validation: dict[str, float]) -> dict[str, Any]:

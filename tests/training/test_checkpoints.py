@@ -1,3 +1,4 @@
+import contextlib
 import json
 
 import jax
@@ -9,7 +10,7 @@ import pytest
 from attavvad_jax.checkpoints import find_checkpoint, read_meta, restore_variables
 from attavvad_jax.datasets.loader import training_batches
 from attavvad_jax.loss_weights import per_group, uncertainty
-from attavvad_jax.training.checkpoints import Checkpoints
+from attavvad_jax.training.checkpoints import Checkpoints, clear_leftovers
 from attavvad_jax.training.step import TrainState
 
 
@@ -83,10 +84,20 @@ def test_a_save_that_was_cut_short_is_cleared_away(saved):
   workdir, _ = saved
   debris = workdir / "checkpoints" / "last" / "9.orbax-checkpoint-tmp"
   (debris / "variables").mkdir(parents=True)
-  checkpoints = Checkpoints(workdir)
-  assert checkpoints.latest_step() == 5
-  assert not debris.exists()
-  checkpoints.close()
+  clear_leftovers(workdir)
+  assert [path.name for path in debris.parent.iterdir()] == ["5"]
+
+
+def test_a_deletion_that_was_cut_short_is_completed(saved):
+  """As found by `launch.torture`: killed while Orbax deleted the checkpoint before, of which a part then stayed."""
+  workdir, _ = saved
+  half_deleted = workdir / "checkpoints" / "last" / "4" / "variables"
+  half_deleted.mkdir(parents=True)
+  clear_leftovers(workdir)
+  assert [path.name for path in (workdir / "checkpoints" / "last").iterdir()] == ["5"]
+  clear_leftovers(workdir / "none")
+  with contextlib.closing(Checkpoints(workdir)) as checkpoints:
+    assert checkpoints.latest_step() == 5
 
 
 def test_no_checkpoint_says_what_one_is(tmp_path):

@@ -70,8 +70,10 @@ def test_interrupted_run_ends_bit_for_bit_like_an_uninterrupted_one(tmp_path, pr
     loop.train(_config(prepared_path), tmp_path)
   assert find_checkpoint(tmp_path / "checkpoints" / "last").name == "5"
   monkeypatch.undo()
+  (tmp_path / "checkpoints" / "best" / "3" / "variables").mkdir(parents=True)  # killed while it deleted this one
   loop.train(_config(prepared_path), tmp_path)
   jax.tree.map(np.testing.assert_array_equal, _arrays(tmp_path), _arrays(finished))
+  assert not (tmp_path / "checkpoints" / "best" / "3").exists()
 
 
 def test_logged_losses_times_logged_weights_add_up_to_the_logged_total(finished):
