@@ -19,6 +19,7 @@ from attavvad_jax.models.layers import (
   NormActivation,
   Shares,
   gate,
+  local_contrast,
 )
 from attavvad_jax.models.outputs import Outputs
 
@@ -65,11 +66,14 @@ class VisualBranch(nn.Module):
   The images are the channels of the first convolution. A masked image is zeros whatever it holds; a block without any
   image has the vector 0.
 
-  Differences: the paper does not say what happens where no face is found.
+  With `contrast_window`, images are first scaled by `layers.local_contrast`.
+
+  Differences: the paper does not say what happens where no face is found. It has no local contrast; 0 leaves it out.
   """
 
   embedding_dim: int = 128
   filters: int = 32
+  contrast_window: int = 0
   kernel_sizes: Sizes = ((5, 13), (5, 13), (3, 11), (3, 7))
   strided_kernel_sizes: Sizes = ((5, 5), (5, 5), (3, 3), (3, 3))
   strides: Sizes = ((3, 3), (3, 3), (2, 2), (2, 2))
@@ -81,7 +85,8 @@ class VisualBranch(nn.Module):
   def __call__(
     self, images: jax.Array, image_mask: jax.Array, *, train: bool, shares: Shares = None
   ) -> tuple[jax.Array, jax.Array]:
-    x = jnp.where(image_mask[:, :, None, None], images, 0.0).astype(self.dtype)
+    x = local_contrast(images, self.contrast_window) if self.contrast_window else images
+    x = jnp.where(image_mask[:, :, None, None], x, 0.0).astype(self.dtype)
     x = x.transpose(0, 2, 3, 1)  # [B,H,W,N]
     sizes = zip(self.kernel_sizes, self.strided_kernel_sizes, self.strides, strict=True)
     for i, size in enumerate(sizes):
@@ -110,6 +115,7 @@ class AttAvvad(nn.Module):
     embedding_dim: D of the core vectors.
     filters: of every convolution.
     gru_units: of each of the 2 E GRUs.
+    contrast_window: pixels, odd, of the surroundings by whose mean and spread images are scaled; 0 for as they are.
     audio_kernel_sizes: time x frequency, of the gated convolutions.
     visual_kernel_sizes: height x width, of the gated convolutions.
     visual_strided_kernel_sizes: of the convolutions that follow them.
@@ -126,6 +132,7 @@ class AttAvvad(nn.Module):
   embedding_dim: int = 128
   filters: int = 32
   gru_units: int = 64
+  contrast_window: int = 0
   audio_kernel_sizes: Sizes = AudioBranch.kernel_sizes
   visual_kernel_sizes: Sizes = VisualBranch.kernel_sizes
   visual_strided_kernel_sizes: Sizes = VisualBranch.strided_kernel_sizes
@@ -157,6 +164,7 @@ class AttAvvad(nn.Module):
     visual, visual_logit = VisualBranch(
       embedding_dim=self.embedding_dim,
       filters=self.filters,
+      contrast_window=self.contrast_window,
       kernel_sizes=self.visual_kernel_sizes,
       strided_kernel_sizes=self.visual_strided_kernel_sizes,
       strides=self.visual_strides,

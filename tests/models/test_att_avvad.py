@@ -159,6 +159,15 @@ def test_an_image_that_is_not_masked_changes_the_fusion(inputs, variables):
   assert (np.abs(before.audio_visual_logits - after.audio_visual_logits)[1:].max(axis=1) > 1e-6).all()
 
 
+def test_with_a_contrast_window_light_does_not_reach_the_decision(inputs, variables):
+  log_mel, images, mask = inputs
+  for window, least, most in ((0, 1e-4, np.inf), (5, 0.0, 1e-5)):
+    model = SMALL.clone(contrast_window=window)
+    before, after = (_apply(model, variables, log_mel, x, mask, train=False)[0] for x in (images, images + 0.1))
+    assert least <= np.abs(before.visual_embedding - after.visual_embedding).max() <= most, window
+    np.testing.assert_array_equal(before.attention[0], 0.25)
+
+
 def test_images_do_not_reach_the_audio_branch(inputs, variables):
   log_mel, images, mask = inputs
   before, _ = _apply(SMALL, variables, log_mel, images, mask, train=False)
