@@ -46,6 +46,8 @@ class Difficulty:
     lips: how much lips differ from the skin, by performance; 1 as much as the face has it.
     teeth: how bright teeth are, by performance; 1 in full light.
     turn: how far heads turn and tilt, by performance; 1 for somebody who looks into the camera.
+    beaming: share of the time in which the performer smiles with bare teeth, by performance, whatever is heard and
+      whatever else the mouth does.
   """
 
   off_camera: float
@@ -74,6 +76,7 @@ class Difficulty:
   lips: Range = (1.0, 1.0)
   teeth: Range = (1.0, 1.0)
   turn: Range = (1.0, 1.0)
+  beaming: Range = (0.0, 0.0)
 
 
 _CLEAN = Difficulty(
@@ -169,6 +172,7 @@ PRESETS = {
     lips=(0.1, 1.0),
     teeth=(0.25, 1.0),
     turn=(0.5, 3.0),
+    beaming=(0.0, 0.6),
   ),
 }
 

@@ -38,6 +38,7 @@ _NO_BACKING_DB = -40.0  # stands for no backing at all where levels are averaged
 _UNCODED_KBPS = 16 * SAMPLE_RATE_HZ / 1000
 _BLINK_S = 0.2
 _ARM_S, _STEP_S = 0.3, 0.6  # how long a hand takes to the mouth, and the performer out of the frame
+_SMILE_S, _BEAMING_S = 0.35, 3.0  # how long a smile takes to come, and how long it stays; the mean
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,6 +106,7 @@ class Scene:
     lips: how much they differ from the skin, 0 to 1.
     teeth: how bright they are, 0 to 1.
     turn: how far the head turns and tilts, around 1.
+    beaming: share of the time in which the performer smiles with bare teeth, whatever else the mouth does.
     stand: a microphone on a stand before the chin.
     room: reverberation and room tone.
     song: the backing music.
@@ -126,6 +128,7 @@ class Scene:
   lips: float
   teeth: float
   turn: float
+  beaming: float
   stand: Occlusion | None
   room: Room
   song: Song
@@ -265,6 +268,7 @@ def draw_scene(seed: int, index: int, split: str = "train", duration_s: float = 
     lips=rng.uniform(*level.lips),
     teeth=rng.uniform(*level.teeth),
     turn=rng.uniform(*level.turn),
+    beaming=rng.uniform(*level.beaming),
   )
 
 
@@ -331,9 +335,10 @@ def face_state(scene: Scene, time_s: float) -> FaceState:
   openness, width, smile, jaw_shift = (
     float(_value_at(track, at)) for track in (made.openness, made.width, made.smile, made.jaw_shift)
   )
+  beaming, bared = _beaming(habit["smiles"], time_s)
   return FaceState(
-    openness=openness,
-    width=float(np.clip(width + sway[5], -1, 1)),
+    openness=openness + (1 - openness) * bared,
+    width=float(np.clip(width + 0.4 * beaming + sway[5], -1, 1)),
     blink=float(blink),
     gaze_x=float(habit["gaze"][glance, 0]),
     gaze_y=float(habit["gaze"][glance, 1]),
@@ -342,7 +347,7 @@ def face_state(scene: Scene, time_s: float) -> FaceState:
     roll_deg=float(sway[2]),
     shift_x=float(sway[3] + away),
     shift_y=float(sway[4]),
-    smile=smile,
+    smile=max(smile, beaming),
     jaw_shift=jaw_shift,
     lips=scene.lips,
     teeth=scene.teeth,
@@ -367,7 +372,21 @@ def _habits(scene: Scene) -> dict[str, np.ndarray]:
     "blinks_s": np.cumsum(rng.uniform(1.5, 6.0, count)),
     "glances_s": np.concatenate([[-1.0], np.cumsum(rng.uniform(0.6, 4.0, count))]),
     "gaze": rng.normal(0, 1, (count + 1, 2)) * (0.35, 0.2),
+    "smiles": _draw_smiles(scene, rng),
   }
+
+
+def _draw_smiles(scene: Scene, rng: np.random.Generator) -> np.ndarray:
+  """Onset, offset, strength of the smile, and how far the lips part. -> [n,4]."""
+  smiles: list[tuple[float, float, float, float]] = []
+  if not scene.beaming:
+    return np.zeros((0, 4))
+  time_s = -rng.uniform(0, 2 * _BEAMING_S)
+  while time_s < scene.duration_s:
+    onset_s = time_s + rng.exponential(_BEAMING_S * (1 - scene.beaming) / scene.beaming)
+    time_s = onset_s + _BEAMING_S * rng.uniform(0.3, 1.7)
+    smiles.append((onset_s, time_s, rng.uniform(0.2, 1.0), rng.uniform(0.1, 0.45)))
+  return np.array(smiles)
 
 
 def _sway(habit: dict[str, np.ndarray], time_s: float) -> np.ndarray:
@@ -382,23 +401,30 @@ def _value_at(track: np.ndarray, position: float) -> float:
   return track[low] + (track[low + 1] - track[low]) * (position - low)
 
 
-def _reached(episode: Episode, time_s: float, move_s: float) -> float:
-  """How far a movement has come that is complete throughout an episode: 0 to 1."""
-  before, after = episode.onset_s - time_s, time_s - episode.offset_s
+def _beaming(smiles: np.ndarray, time_s: float) -> tuple[float, float]:
+  """How far the performer smiles, and how far the lips part for it, at one time."""
+  reached = [_reached(onset_s, offset_s, time_s, _SMILE_S) for onset_s, offset_s, *_ in smiles]
+  smile, bared = (np.array(reached)[:, None] * smiles[:, 2:]).max(axis=0, initial=0.0)
+  return float(smile), float(bared)
+
+
+def _reached(onset_s: float, offset_s: float, time_s: float, move_s: float) -> float:
+  """How far a movement has come that is complete from onset to offset: 0 to 1."""
+  before, after = onset_s - time_s, time_s - offset_s
   x = np.clip(1 - max(before, after) / move_s, 0, 1)
   return float(x * x * (3 - 2 * x))
 
 
 def _away(scene: Scene, time_s: float) -> float:
   """How far the performer has left the frame sideways, in head heights."""
-  steps = [e.side * _reached(e, time_s, _STEP_S) for e in scene.episodes if e.kind == "away"]
+  steps = [e.side * _reached(e.onset_s, e.offset_s, time_s, _STEP_S) for e in scene.episodes if e.kind == "away"]
   return max(steps, key=abs, default=0.0) * 1.6 / scene.camera.head_height
 
 
 def _occlusion(scene: Scene, time_s: float) -> Occlusion | None:
   """What is before the face: a hand or microphone on its way to the mouth, at it or on its way back, or the stand."""
   for episode in scene.episodes:
-    reached = _reached(episode, time_s, _ARM_S)
+    reached = _reached(episode.onset_s, episode.offset_s, time_s, _ARM_S)
     if episode.kind != "away" and reached > 0:
       low = 2.2 * (1 - reached)
       return Occlusion(episode.kind, 0.25 * episode.side + low * episode.side, 0.62 + low, 1.0, 40 * episode.side)

@@ -228,6 +228,27 @@ def test_articulation_says_how_far_the_mouth_opens_with_a_voice():
   np.testing.assert_allclose(small[: len(voiced)][voiced], 0.3 * wide[: len(voiced)][voiced], atol=1e-6)
 
 
+def test_a_smile_comes_and_goes_whatever_is_heard():
+  """Teeth are bared for the stated share of the time, as often with a voice as without, and over its movements."""
+  scene = dataclasses.replace(draw_scene(3, 0, duration_s=60.0), beaming=0.4, duration_s=600.0)
+  smiles = scenes._draw_smiles(scene, np.random.default_rng(0))
+  shown = np.clip(smiles[:, 1], 0, 600) - np.clip(smiles[:, 0], 0, 600)
+  assert shown.sum() / 600 == pytest.approx(0.4, abs=0.06)
+  assert (smiles[1:, 0] > smiles[:-1, 1]).all()
+
+  scene = dataclasses.replace(draw_scene(3, 0, duration_s=30.0), beaming=0.5)
+  sober = dataclasses.replace(scene, beaming=0.0)
+  times_s = np.arange(0, 30, 0.1)
+  states = [(face_state(scene, time_s), face_state(sober, time_s)) for time_s in times_s]
+  beams = np.array([beaming.smile > 0.3 for beaming, _ in states])  # each at its height reaches 0.4
+  assert 0.25 < beams.mean() < 0.75
+  assert all(beaming.openness >= still.openness for beaming, still in states)
+  assert min(beaming.openness for (beaming, _), is_smile in zip(states, beams, strict=True) if is_smile) > 0.05
+  # Nothing else of the face is moved by it.
+  kept = ("yaw_deg", "blink", "gaze_x", "jaw_shift")
+  assert all(getattr(a, name) == getattr(b, name) for a, b in states for name in kept)
+
+
 @pytest.mark.parametrize("preset", ["live", "hard"])
 def test_mouth_is_hidden_for_the_stated_share_of_the_time(drawn, preset):
   for kinds, share in ((("microphone", "hand"), PRESETS[preset].occluded), (("away",), PRESETS[preset].away)):
