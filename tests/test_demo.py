@@ -7,11 +7,14 @@ from tiny import tiny_config
 
 from attavvad_jax.annotations import read as read_annotation
 from attavvad_jax.demo import run_demo
-from attavvad_jax.media.face_model import cache_path
+from attavvad_jax.media import face_model
 
 pytestmark = [
   pytest.mark.slow,
-  pytest.mark.skipif(not cache_path().is_file(), reason="the face model is not in the cache: make install fetches it"),
+  pytest.mark.skipif(
+    not face_model.cache_path(face_model.DETECTOR).is_file(),
+    reason="no face model in the cache: make install fetches it",
+  ),
 ]
 
 

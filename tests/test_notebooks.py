@@ -9,7 +9,7 @@ import sys
 import jupytext
 import pytest
 
-from attavvad_jax.media.face_model import cache_path
+from attavvad_jax.media import face_model
 
 COLAB = Path(__file__).parents[1] / "colab"
 _spec = importlib.util.spec_from_file_location("make_notebooks", COLAB / "make.py")
@@ -24,7 +24,9 @@ def test_all_notebooks_are_known():
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not cache_path().is_file(), reason="the face model is not in the cache: make install fetches it")
+@pytest.mark.skipif(
+  not face_model.cache_path(face_model.DETECTOR).is_file(), reason="no face model in the cache: make install fetches it"
+)
 @each
 def test_notebook_runs(name):
   command = [sys.executable, "make.py", "--quick", name]

@@ -20,6 +20,7 @@ import numpy as np
 
 from attavvad_jax.media.decode import Picture
 from attavvad_jax.media.errors import MediaError
+from attavvad_jax.media.lips import FACE_PX, draw_lips, face_mesh
 
 # RGB uint8 [H,W,3] -> float [K,5]: box and score of each face.
 Detect = Callable[[np.ndarray], np.ndarray]
@@ -39,7 +40,9 @@ _MAX_JUMP = 1.0
 _MAX_GROWTH = 1.6
 
 # Where parts lie in the detector's box, which reaches from the forehead to the chin: x, y, width, height as fractions.
-PARTS = {"face": (0.0, 0.0, 1.0, 1.0), "mouth": (0.2, 0.52, 0.6, 0.5)}
+_PLACES = {"face": (0.0, 0.0, 1.0, 1.0), "mouth": (0.2, 0.52, 0.6, 0.5)}
+# Lips are not cut out, but drawn from landmarks.
+PARTS = (*_PLACES, "lips")
 
 # Correlation of two pictures' thumbnails below which there was a cut.
 _CUT_CORRELATION = 0.5
@@ -58,7 +61,7 @@ class Crop:
     height_px: height of the image (H).
     width_px: width of the image (W).
     margin: what is added on each side of the box, as a fraction of the box; the image's aspect ratio adds more.
-    part: of the face that the image shows: a name of `PARTS`.
+    part: of the face that the image shows: one of `PARTS`.
   """
 
   height_px: int = 112
@@ -72,7 +75,11 @@ class Crop:
     if not 0 <= self.margin < 10:
       raise ValueError(f"crop: margin is {self.margin}; expected a fraction of the face box, 0 or more")
     if self.part not in PARTS:
-      raise ValueError(f"crop: part is {self.part!r}; expected {' or '.join(PARTS)}")
+      raise ValueError(f"crop: part is {self.part!r}; expected one of {', '.join(PARTS)}")
+
+
+# The face mesh was made for boxes that are half as large again.
+_MESH_CROP = Crop(FACE_PX, FACE_PX, margin=0.25)
 
 
 class FaceDetector:
@@ -96,7 +103,7 @@ class FaceDetector:
   def __enter__(self) -> Self:
     from attavvad_jax.media import face_model
 
-    path = face_model.resolve(self._model_path)
+    path = face_model.resolve(face_model.DETECTOR, self._model_path)
     with _silent_stderr() as printed:
       try:
         import mediapipe
@@ -477,7 +484,7 @@ def _jump(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def crop_face(grey: np.ndarray, box: np.ndarray, crop: Crop) -> np.ndarray:
-  """Cuts a face, or a part of it, out of a grey picture.
+  """Cuts a face, or a part of it, out of a grey picture; or draws its lips (`lips.draw_lips`).
 
   The box of the part grows by the margin on each side and then, about its centre, to the image's aspect ratio. What
   lies outside the picture repeats its edge.
@@ -489,9 +496,14 @@ def crop_face(grey: np.ndarray, box: np.ndarray, crop: Crop) -> np.ndarray:
 
   Returns:
     uint8 [H,W].
+
+  Raises:
+    MediaError: the lips are to be drawn and the model that finds them cannot be had.
   """
+  if crop.part == "lips":
+    return draw_lips(face_mesh()(crop_face(grey, box, _MESH_CROP)), crop.height_px, crop.width_px, crop.margin)
   height, width = grey.shape
-  part_x, part_y, part_width, part_height = PARTS[crop.part]
+  part_x, part_y, part_width, part_height = _PLACES[crop.part]
   box = np.array([*(box[:2] + box[2:] * (part_x, part_y)), *(box[2:] * (part_width, part_height))])
   box_width, box_height = box[2] * width * (1 + 2 * crop.margin), box[3] * height * (1 + 2 * crop.margin)
   aspect = crop.width_px / crop.height_px

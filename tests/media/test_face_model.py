@@ -1,4 +1,4 @@
-"""Where the face detector's model comes from, with sources that are stood in for: no test reaches a network."""
+"""Where the models of faces come from, with sources that are stood in for: no test reaches a network."""
 
 import hashlib
 import io
@@ -11,14 +11,14 @@ import pytest
 from attavvad_jax.media import face_model
 from attavvad_jax.media.errors import MediaError
 
-MODEL = b"stands in for the model"
+CONTENT = b"stands in for the model"
+MODEL = face_model.Model("the face mesh's model", "mesh.tflite", "mesh", hashlib.sha256(CONTENT).hexdigest())
 
 
 @pytest.fixture(autouse=True)
 def world(tmp_path, monkeypatch):
-  """An empty cache folder, a model of our own, and sources that may not be asked unless a test says so."""
+  """An empty cache folder, and sources that may not be asked unless a test says so."""
   monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-  monkeypatch.setattr(face_model, "SHA256", hashlib.sha256(MODEL).hexdigest())
   sources(monkeypatch)
 
 
@@ -27,7 +27,8 @@ def sources(monkeypatch, bucket=None, wheel=None):
   asked = []
 
   def source(name, answer):
-    def fetch():
+    def fetch(model):
+      assert model is MODEL
       asked.append(name)
       if answer is None:
         raise AssertionError(f"{name} was asked")
@@ -43,7 +44,7 @@ def sources(monkeypatch, bucket=None, wheel=None):
 
 
 def keep(content):
-  path = face_model.cache_path()
+  path = face_model.cache_path(MODEL)
   path.parent.mkdir(parents=True)
   path.write_bytes(content)
   return path
@@ -51,49 +52,49 @@ def keep(content):
 
 def test_the_given_path_comes_first_and_is_trusted(tmp_path):
   (tmp_path / "mine.tflite").write_bytes(b"another model")
-  keep(MODEL)
-  assert face_model.resolve(tmp_path / "mine.tflite") == tmp_path / "mine.tflite"
+  keep(CONTENT)
+  assert face_model.resolve(MODEL, tmp_path / "mine.tflite") == tmp_path / "mine.tflite"
 
 
 @pytest.mark.parametrize("name", ["absent.tflite", "."])
 def test_a_given_path_that_is_no_file_is_an_error(tmp_path, name):
-  keep(MODEL)
-  with pytest.raises(FileNotFoundError, match="is not a file; expected the face detector's model"):
-    face_model.resolve(tmp_path / name)
+  keep(CONTENT)
+  with pytest.raises(FileNotFoundError, match=r"is not a file; expected the face mesh's model mesh\.tflite"):
+    face_model.resolve(MODEL, tmp_path / name)
 
 
 def test_the_cache_comes_second():
-  path = keep(MODEL)
-  assert face_model.resolve() == path
+  path = keep(CONTENT)
+  assert face_model.resolve(MODEL) == path
 
 
 def test_the_cache_folder_is_that_of_the_environment(tmp_path, monkeypatch):
-  assert face_model.cache_path().parent == tmp_path / "cache" / "attavvad_jax"
+  assert face_model.cache_path(MODEL).parent == tmp_path / "cache" / "attavvad_jax"
   monkeypatch.delenv("XDG_CACHE_HOME")
   monkeypatch.setenv("HOME", str(tmp_path / "home"))
-  assert face_model.cache_path().parent == tmp_path / "home" / ".cache" / "attavvad_jax"
+  assert face_model.cache_path(MODEL).parent == tmp_path / "home" / ".cache" / "attavvad_jax"
 
 
 def test_the_bucket_comes_third_and_fills_the_cache(monkeypatch):
-  asked = sources(monkeypatch, bucket=MODEL)
-  path = face_model.resolve()
-  assert path == face_model.cache_path()
-  assert path.read_bytes() == MODEL
-  assert face_model.resolve() == path
+  asked = sources(monkeypatch, bucket=CONTENT)
+  path = face_model.resolve(MODEL)
+  assert path == face_model.cache_path(MODEL)
+  assert path.read_bytes() == CONTENT
+  assert face_model.resolve(MODEL) == path
   assert asked == ["bucket"]
 
 
 def test_a_damaged_cache_is_fetched_anew(monkeypatch):
-  path = keep(MODEL[:-1])
-  sources(monkeypatch, bucket=MODEL)
-  assert face_model.resolve() == path
-  assert path.read_bytes() == MODEL
+  path = keep(CONTENT[:-1])
+  sources(monkeypatch, bucket=CONTENT)
+  assert face_model.resolve(MODEL) == path
+  assert path.read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("bucket", [OSError("no route to host"), TimeoutError(), b"<html>please log in</html>"])
 def test_the_wheel_comes_last(monkeypatch, bucket):
-  asked = sources(monkeypatch, bucket=bucket, wheel=MODEL)
-  assert face_model.resolve().read_bytes() == MODEL
+  asked = sources(monkeypatch, bucket=bucket, wheel=CONTENT)
+  assert face_model.resolve(MODEL).read_bytes() == CONTENT
   assert asked == ["bucket", "wheel"]
 
 
@@ -110,24 +111,24 @@ def test_the_wheel_comes_last(monkeypatch, bucket):
 def test_where_all_fail_one_line_says_why_and_what_to_do(monkeypatch, wheel, reason):
   sources(monkeypatch, bucket=OSError("no route to host"), wheel=wheel)
   with pytest.raises(MediaError, match=reason) as error:
-    face_model.resolve()
+    face_model.resolve(MODEL)
   message = str(error.value)
   assert "no route to host" in message
-  assert str(face_model.cache_path()) in message
+  assert str(face_model.cache_path(MODEL)) in message
   assert "\n" not in message
-  assert not face_model.cache_path().exists()
+  assert not face_model.cache_path(MODEL).exists()
 
 
 def test_a_file_that_could_not_be_finished_is_not_left_behind(monkeypatch):
-  sources(monkeypatch, bucket=MODEL)
+  sources(monkeypatch, bucket=CONTENT)
 
   def fail(*_):
     raise OSError("disk full")
 
   monkeypatch.setattr("os.replace", fail)
   with pytest.raises(OSError, match="disk full"):
-    face_model.resolve()
-  assert list(face_model.cache_path().parent.iterdir()) == []
+    face_model.resolve(MODEL)
+  assert list(face_model.cache_path(MODEL).parent.iterdir()) == []
 
 
 def test_the_bucket_is_asked_for_the_file_by_name(monkeypatch):
@@ -136,11 +137,11 @@ def test_the_bucket_is_asked_for_the_file_by_name(monkeypatch):
 
   def urlopen(url, timeout):
     asked.append((url, timeout))
-    return io.BytesIO(MODEL)
+    return io.BytesIO(CONTENT)
 
   monkeypatch.setattr("urllib.request.urlopen", urlopen)
-  assert face_model._from_bucket() == MODEL
-  assert asked[0][0].endswith(f"/{face_model.FILE_NAME}")
+  assert face_model._from_bucket(MODEL) == CONTENT
+  assert asked[0][0].endswith("/mesh.tflite")
   assert 0 < asked[0][1] <= 60
 
 
@@ -163,8 +164,8 @@ def stand_in_for_pip(monkeypatch, files, returncode=0, stderr=""):
 
 
 def test_the_wheel_is_downloaded_and_never_installed(monkeypatch):
-  commands = stand_in_for_pip(monkeypatch, {face_model.WHEEL_MEMBER: MODEL})
-  assert face_model._from_wheel() == MODEL
+  commands = stand_in_for_pip(monkeypatch, {"mediapipe/modules/mesh/mesh.tflite": CONTENT})
+  assert face_model._from_wheel(MODEL) == CONTENT
   (command,) = commands
   assert command[1:4] == ["-m", "pip", "download"]
   assert "--no-deps" in command
@@ -175,17 +176,18 @@ def test_the_wheel_is_downloaded_and_never_installed(monkeypatch):
 def test_the_last_line_of_pip_is_the_reason(monkeypatch):
   stand_in_for_pip(monkeypatch, None, returncode=1, stderr="WARNING: Retrying\nERROR: No matching distribution\n")
   with pytest.raises(OSError, match=r"pip download failed: ERROR: No matching distribution$"):
-    face_model._from_wheel()
+    face_model._from_wheel(MODEL)
 
 
 def test_a_wheel_without_the_model_is_refused(monkeypatch):
   stand_in_for_pip(monkeypatch, {"mediapipe/__init__.py": b""})
   with pytest.raises(KeyError):
-    face_model._from_wheel()
+    face_model._from_wheel(MODEL)
 
 
-def test_the_model_in_the_cache_is_the_one_that_is_known(monkeypatch):
+@pytest.mark.parametrize("model", [face_model.DETECTOR, face_model.LANDMARKS])
+def test_the_models_in_the_cache_are_those_that_are_known(monkeypatch, model):
   monkeypatch.undo()
-  if not face_model.cache_path().is_file():
-    pytest.skip("the face detector's model is not in the cache folder: python -m attavvad_jax.media.face_model")
-  assert face_model.resolve() == face_model.cache_path()
+  if not face_model.cache_path(model).is_file():
+    pytest.skip(f"{model.title} is not in the cache folder: python -m attavvad_jax.media.face_model")
+  assert face_model.resolve(model) == face_model.cache_path(model)

@@ -327,7 +327,7 @@ def test_black_is_another_scene_than_a_picture_but_not_than_black():
 @pytest.fixture(scope="module")
 def detector():
   """The real detector; its model is fetched at installation, never by a test."""
-  if not face_model.cache_path().is_file():
+  if not face_model.cache_path(face_model.DETECTOR).is_file():
     pytest.skip("the face detector's model is not in the cache folder: python -m attavvad_jax.media.face_model")
   with FaceDetector() as opened:
     yield opened

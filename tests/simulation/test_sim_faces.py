@@ -221,9 +221,9 @@ def test_backdrops_differ_by_seed(backdrop):
 
 def detected(count):
   """Overlap (IoU) of the expected box with the detector's, for each of some faces; 0 where it found none."""
-  from attavvad_jax.media.face_model import cache_path
+  from attavvad_jax.media.face_model import DETECTOR, cache_path
 
-  if not cache_path().is_file():
+  if not cache_path(DETECTOR).is_file():
     pytest.skip("the face detector's model is not in the cache; run python -m attavvad_jax.media.face_model")
   from attavvad_jax.media import FaceDetector
 
