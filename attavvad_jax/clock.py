@@ -18,11 +18,12 @@ class Clock:
   Attributes:
     sample_rate_hz: sample rate of the waveform.
     block_rate_hz: decisions a second.
-    images_per_block: images that a block holds (N).
+    images_per_block: images that are taken in a block (N).
+    images_before: images of the time before a block that the network sees in front of its own; the paper has none.
     window_ms: length of the analysis window of an audio frame; frames overlap by half of it.
 
   Raises:
-    ValueError: a rate or count is not positive, or a block is shorter than one audio frame.
+    ValueError: a rate or count is not positive (images_before may be 0), or a block is shorter than one audio frame.
 
   Differences: the released code counts 15 frames a block along a running frame index, which drifts by 0.3 s over
   30 s because 45 frames a second are not 1000 / 22; here the start sample is round(i * sample_rate / block_rate).
@@ -32,13 +33,15 @@ class Clock:
   block_rate_hz: float = 3.0
   images_per_block: int = 3
   window_ms: float = 44.0
+  images_before: int = 0
 
   def __post_init__(self):
     for field in dataclasses.fields(self):
       value = getattr(self, field.name)
-      if not isinstance(value, (int, float)) or not math.isfinite(value) or value <= 0:
-        raise ValueError(f"clock: {field.name} is {value!r}; expected a positive number")
-    for name in ("sample_rate_hz", "images_per_block"):
+      may_be_0 = field.name == "images_before"
+      if not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0 or (value == 0 and not may_be_0):
+        raise ValueError(f"clock: {field.name} is {value!r}; expected a positive number{' or 0' * may_be_0}")
+    for name in ("sample_rate_hz", "images_per_block", "images_before"):
       if int(getattr(self, name)) != getattr(self, name):
         raise ValueError(f"clock: {name} is {getattr(self, name)!r}; expected a whole number")
     if self.hop_samples < 1:
@@ -53,6 +56,11 @@ class Clock:
   def block_s(self) -> float:
     """Seconds from one block to the next."""
     return 1.0 / self.block_rate_hz
+
+  @property
+  def num_images(self) -> int:
+    """Images that come with a block (M): those before it and its own."""
+    return self.images_before + self.images_per_block
 
   @property
   def window_samples(self) -> int:

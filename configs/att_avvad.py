@@ -15,7 +15,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.seed = 1024
   # Folder of the prepared data set.
   config.data = config_dict.placeholder(str)
-  config.clock = dict(sample_rate_hz=16_000, block_rate_hz=3.0, images_per_block=3, window_ms=44.0)
+  config.clock = dict(sample_rate_hz=16_000, block_rate_hz=3.0, images_per_block=3, window_ms=44.0, images_before=0)
   # Size of the image, how much of the box's height and width is added around it, and of what: "face" or "mouth".
   config.crop = dict(height_px=450, width_px=300, margin=0.3, part="face")
   # A name of attavvad_jax.models.MODELS, and fields of that model; None leaves a field as the model has it.

@@ -106,3 +106,11 @@ def test_window_without_samples_is_refused():
 def test_dict_is_the_way_back():
   clock = Clock(sample_rate_hz=8_000, block_rate_hz=5.0, images_per_block=2, window_ms=30.0)
   assert Clock(**clock.to_dict()) == clock
+
+
+def test_images_before_a_block_may_be_none_and_not_less():
+  assert (PAPER.images_before, PAPER.num_images) == (0, 3)
+  assert Clock(images_before=6).num_images == 9
+  for value in (-1, 1.5):
+    with pytest.raises(ValueError, match="images_before"):
+      Clock(images_before=value)

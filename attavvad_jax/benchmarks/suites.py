@@ -158,8 +158,8 @@ def _batch(size: tuple[int, int], batch_size: int) -> dict[str, np.ndarray]:
   clock, rng = Clock(), np.random.default_rng(0)
   return {
     "waveform": rng.integers(-3000, 3000, (batch_size, clock.block_samples)).astype(np.int16),
-    "images": rng.integers(0, 255, (batch_size, clock.images_per_block, *size)).astype(np.uint8),
-    "image_mask": np.ones((batch_size, clock.images_per_block), bool),
+    "images": rng.integers(0, 255, (batch_size, clock.num_images, *size)).astype(np.uint8),
+    "image_mask": np.ones((batch_size, clock.num_images), bool),
     "label": (np.arange(batch_size) % 4).astype(np.int32),
     "block_mask": np.ones(batch_size, bool),
   }

@@ -1,7 +1,7 @@
 """A record is one block: what is written to disk, and the way back.
 
 Records are independent of each other, so that a data set can be shuffled globally and read at random; evaluation puts
-recordings together again by id and index. Axes: S samples, N images, H, W pixels, K events that touch the block.
+recordings together again by id and index. Axes: S samples, M images, H, W pixels, K events that touch the block.
 """
 
 from collections.abc import Iterable, Mapping
@@ -120,8 +120,8 @@ def features(spec: DataSpec) -> Any:
       "block": tfds.features.Scalar(np.int32),
       "duration_s": tfds.features.Tensor(shape=(), dtype=np.float64, encoding="bytes"),
       "waveform": tfds.features.Tensor(shape=(clock.block_samples,), dtype=np.int16, encoding="bytes"),
-      "images": tfds.features.Tensor(shape=(clock.images_per_block,), dtype=np.object_),
-      "image_mask": tfds.features.Tensor(shape=(clock.images_per_block,), dtype=np.bool_),
+      "images": tfds.features.Tensor(shape=(clock.num_images,), dtype=np.object_),
+      "image_mask": tfds.features.Tensor(shape=(clock.num_images,), dtype=np.bool_),
       "label": tfds.features.ClassLabel(names=label_map),
       "events": events,
       "audio_label": tfds.features.ClassLabel(names=label_map),
@@ -144,14 +144,14 @@ def to_example(record: Mapping[str, Any], spec: DataSpec) -> dict[str, np.ndarra
   """A stored record as arrays for a batch.
 
   Returns:
-    waveform int16 [S], images uint8 [N,H,W], image_mask bool [N], label and audio_label int32 [], block_mask bool [],
+    waveform int16 [S], images uint8 [M,H,W], image_mask bool [M], label and audio_label int32 [], block_mask bool [],
     true.
 
   Raises:
     ValueError: an image does not have the size that the data set states.
   """
   height, width = spec.crop.height_px, spec.crop.width_px
-  images = np.zeros((spec.clock.images_per_block, height, width), np.uint8)
+  images = np.zeros((spec.clock.num_images, height, width), np.uint8)
   for i, data in enumerate(record["images"]):
     if record["image_mask"][i]:
       images[i] = _from_jpeg(data, (height, width), record)

@@ -265,6 +265,6 @@ def _zeros(spec: DataSpec, size: int) -> dict[str, np.ndarray]:
   clock, crop = spec.clock, spec.crop
   return {
     "waveform": np.zeros((size, clock.block_samples), np.int16),
-    "images": np.zeros((size, clock.images_per_block, crop.height_px, crop.width_px), np.uint8),
-    "image_mask": np.zeros((size, clock.images_per_block), bool),
+    "images": np.zeros((size, clock.num_images, crop.height_px, crop.width_px), np.uint8),
+    "image_mask": np.zeros((size, clock.num_images), bool),
   }

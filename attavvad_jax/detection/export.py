@@ -1,7 +1,7 @@
 """Programs that leave Python: a detector as StableHLO and as ONNX, from samples and pixels to probabilities.
 
 Front end, normalisation, network and parameters are inside. Each program is compared with the network, as it lies in
-the file, before it is given out. Axes: B blocks, S samples, N images, H, W height and width, E events.
+the file, before it is given out. Axes: B blocks, S samples, M images, H, W height and width, E events.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -132,11 +132,11 @@ def scores(variables: Any, batch: Mapping[str, Any], *, model: nn.Module, clock:
 
 
 def input_shapes(spec: DataSpec) -> dict[str, jax.ShapeDtypeStruct]:
-  """What a program takes: waveform int16 [B,S], images uint8 [B,N,H,W] and image_mask bool [B,N], for a variable B."""
+  """What a program takes: waveform int16 [B,S], images uint8 [B,M,H,W] and image_mask bool [B,M], for a variable B."""
   from jax import export
 
   (blocks,) = export.symbolic_shape("blocks")
-  num_images = spec.clock.images_per_block
+  num_images = spec.clock.num_images
   return {
     "waveform": jax.ShapeDtypeStruct((blocks, spec.clock.block_samples), jnp.int16),
     "images": jax.ShapeDtypeStruct((blocks, num_images, spec.crop.height_px, spec.crop.width_px), jnp.uint8),
@@ -263,6 +263,15 @@ def _line(difference: Difference) -> str:
   )
 
 
+_BOX = "with crop.margin of its width and height on each side, widened to the image's aspect ratio, in luma"
+# What images show, by `Crop.part`.
+_SHOWN = {
+  "face": f"the performer's face: its box {_BOX}",
+  "mouth": f"the performer's mouth: the lower half of the face's box {_BOX}",
+  "lips": "the performer's lips, as attavvad_jax.media.lips draws them from the landmarks of mediapipe's face mesh",
+}
+
+
 def _metadata(detector: Detector, model: nn.Module, outputs: Iterable[str], formats: Sequence[str]) -> dict[str, Any]:
   """What somebody needs to know who has only the folder."""
   clock, crop, events = detector.spec.clock, detector.spec.crop, list(detector.spec.events)
@@ -271,8 +280,8 @@ def _metadata(detector: Detector, model: nn.Module, outputs: Iterable[str], form
   about = {
     "waveform": "mono samples of the block: block i starts at sample round(i * sample_rate_hz / block_rate_hz); zeros "
     "after the end of the sound",
-    "images": "luma of the performer's face at the middles of equal parts of the block: its box with crop.margin of "
-    "its width and height on each side, widened to the image's aspect ratio; brightness and contrast do not matter",
+    "images": f"{_SHOWN[crop.part]}; clock.images_before of them of the time before the block, then those at the "
+    "middles of equal parts of it",
     "image_mask": "false where there is no image; what stands in its place does not matter",
   }
   return {

@@ -207,8 +207,8 @@ class StreamingDetector:
       block = Block(
         index=-1,
         waveform=np.zeros(clock.block_samples, np.int16),
-        images=np.zeros((clock.images_per_block, crop.height_px, crop.width_px), np.uint8),
-        image_mask=np.zeros(clock.images_per_block, bool),
+        images=np.zeros((clock.num_images, crop.height_px, crop.width_px), np.uint8),
+        image_mask=np.zeros(clock.num_images, bool),
         boxes=np.zeros((clock.images_per_block, 4), np.float32),
       )
     inputs = {key: getattr(block, key)[None] for key in ("waveform", "images", "image_mask")}

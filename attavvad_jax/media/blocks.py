@@ -1,6 +1,6 @@
 """A recording as blocks: what training, detection of files and detection of streams share.
 
-Axes: S samples of a block, N images of a block, H, W image.
+Axes: S samples of a block, N images of a block, M of the time before it and its own, H, W image.
 """
 
 from collections import deque
@@ -46,9 +46,11 @@ class Block:
   Attributes:
     index: number of the block, from 0.
     waveform: int16 [S], zeros after the sound has ended.
-    images: uint8 [N,H,W] grey face crops, zeros where masked.
-    image_mask: bool [N], false where there is no picture or no face.
-    boxes: float32 [N,4] face box x, y, width, height as fractions of the displayed picture, NaN where masked.
+    images: uint8 [M,H,W] grey face crops, zeros where masked: `clock.images_before` of the time before, then the N of
+      the block.
+    image_mask: bool [M], false where there is no picture or no face.
+    boxes: float32 [N,4], of the block's own images: face box x, y, width, height as fractions of the displayed picture,
+      NaN where masked.
     faces: everybody who is seen in the block, where they were asked for.
   """
 
@@ -220,6 +222,7 @@ class BlockAssembler:
     self._screen = Screen()
     self._waveforms: deque[np.ndarray] = deque()
     self._images: deque[TrackedImage] = deque()
+    self._images_before = ImagesBefore(clock)
     self._next_image = 0  # number of the next image to be taken from the screen
     self._next_block = 0
     self._late_pictures = self._late_sound = False
@@ -310,9 +313,48 @@ class BlockAssembler:
     count = self._clock.images_per_block
     while self._waveforms and len(self._images) >= count:
       group = [self._images.popleft() for _ in range(count)]
-      blocks.append(_block(self._next_block, self._waveforms.popleft(), group, self._crop, self.report))
+      block = _block(self._next_block, self._waveforms.popleft(), group, self._crop, self.report)
+      blocks.append(self._images_before.put(block))
       self._next_block += 1
     return blocks
+
+
+# Images uint8 [M,H,W] and their mask bool [M].
+_Images = tuple[np.ndarray, np.ndarray]
+# Of the performer, under None, and of other faces, by number.
+_Last = dict[int | None, _Images]
+
+
+class ImagesBefore:
+  """Puts the last images of the time before in front of those of each block, as many as the clock asks for.
+
+  Before a performer's images are the performer's, whoever that was, and before another face's its own. A face that was
+  not seen in the block before has none.
+  """
+
+  def __init__(self, clock: Clock):
+    self._count = clock.images_before
+    self._last: _Last = {}
+
+  def put(self, block: Block) -> Block:
+    """The next block of the recording, with the images before its own."""
+    if not self._count:
+      return block
+    before, self._last = self._last, {}
+    images, mask = self._join(before, None, block.images, block.image_mask)
+    faces = []
+    for face in block.faces:
+      face_images, face_mask = self._join(before, face.number, face.images, face.image_mask)
+      faces.append(dataclasses.replace(face, images=face_images, image_mask=face_mask))
+    return dataclasses.replace(block, images=images, image_mask=mask, faces=tuple(faces))
+
+  def _join(self, before: _Last, number: int | None, images: np.ndarray, mask: np.ndarray) -> _Images:
+    """A face's images before and its own, and their mask; the last of them are kept for the next block."""
+    nothing = np.zeros((self._count, *images.shape[1:]), np.uint8), np.zeros(self._count, bool)
+    images_before, mask_before = before.get(number, nothing)
+    images, mask = np.concatenate([images_before, images]), np.concatenate([mask_before, mask])
+    self._last[number] = images[-self._count :], mask[-self._count :]
+    return images, mask
 
 
 class _Sound:

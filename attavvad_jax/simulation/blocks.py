@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from attavvad_jax.clock import Clock
-from attavvad_jax.media.blocks import Block
+from attavvad_jax.media.blocks import Block, ImagesBefore
 from attavvad_jax.media.faces import Crop, crop_face
 from attavvad_jax.simulation.faces import FaceState, face_box, render
 from attavvad_jax.simulation.scenes import Scene, face_state, sound
@@ -59,6 +59,7 @@ def _blocks(scene: Scene, clock: Clock, crop: Crop, width_px: int, height_px: in
   states = [face_state(scene, time_s) for time_s in (frames / _FRAMES_PER_SECOND).tolist()]
   found = np.array([_found(scene, state, width_px, height_px) for state in states])
   boxes = _followed(found, clock.images_per_block, _MAX_GAP_S * clock.block_rate_hz * clock.images_per_block)
+  before = ImagesBefore(clock)
   for index in range(num_blocks):
     span = slice(index * clock.images_per_block, (index + 1) * clock.images_per_block)
     mask = ~np.isnan(boxes[span, 0])
@@ -70,7 +71,7 @@ def _blocks(scene: Scene, clock: Clock, crop: Crop, width_px: int, height_px: in
       images[n] = crop_face(grey, boxes[span][n], crop)
     start = clock.start_sample(index)
     samples = waveform[start : start + clock.block_samples].copy()
-    yield Block(index, samples, images, mask, boxes[span].astype(np.float32))
+    yield before.put(Block(index, samples, images, mask, boxes[span].astype(np.float32)))
 
 
 def _found(scene: Scene, state: FaceState, width_px: int, height_px: int) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Blocks of files with known contents, against the clock."""
 
+import dataclasses
 from pathlib import Path
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from attavvad_jax.clock import Clock
-from attavvad_jax.media.blocks import Report, read_blocks
+from attavvad_jax.media.blocks import Block, FaceImages, ImagesBefore, Report, read_blocks
 from attavvad_jax.media.decode import read_sound
 from attavvad_jax.media.errors import MediaError
 from attavvad_jax.media.faces import Crop, crop_face
@@ -266,3 +267,35 @@ def test_memory_does_not_grow_with_the_length(tmp_path):
     peaks_mib.append(float(peak_mib))
   # The pictures of the longer one, in grey, are 200 MiB more.
   assert peaks_mib[1] - peaks_mib[0] < 20
+
+
+@pytest.mark.parametrize("before", [2, 3, 7])
+def test_images_before_are_the_last_that_came_before(tmp_path, before):
+  path = write_media(tmp_path / "a.mov", *numbered(75), noise(3.0))
+  plain, _ = read(path)
+  blocks, report = read(path, dataclasses.replace(CLOCK, images_before=before))
+  images = np.concatenate([np.zeros((before, 16, 16), np.uint8), *(block.images for block in plain)])
+  mask = np.arange(len(images)) >= before
+  assert len(blocks) == len(plain)
+  for k, (block, own) in enumerate(zip(blocks, plain, strict=True)):
+    span = slice(3 * k, 3 * k + before + 3)
+    np.testing.assert_array_equal(block.images, images[span])
+    np.testing.assert_array_equal(block.image_mask, mask[span])
+    np.testing.assert_array_equal(block.boxes, own.boxes)
+  assert report.num_images == 3 * len(blocks)
+
+
+def test_before_a_face_come_its_own_images_and_none_where_it_was_not_seen():
+  def face(number, value):
+    return FaceImages(number, 0, np.full((3, 2, 2), value, np.uint8), np.ones(3, bool), np.zeros((3, 4), np.float32))
+
+  def block(index, *faces):
+    return Block(index, np.zeros(4, np.int16), *dataclasses.astuple(face(0, 10 + index))[2:], faces)
+
+  before = ImagesBefore(Clock(images_before=1))
+  given = [(face(1, 100), face(2, 200)), (face(1, 101),), (face(1, 102), face(2, 202))]
+  first, second, third = (before.put(block(index, *faces)) for index, faces in enumerate(given))
+  assert [of.images[:2, 0, 0].tolist() for of in (first, *first.faces)] == [[0, 10], [0, 100], [0, 200]]
+  assert [of.images[:2, 0, 0].tolist() for of in (second, *second.faces)] == [[10, 11], [100, 101]]
+  assert [of.images[:2, 0, 0].tolist() for of in (third, *third.faces)] == [[11, 12], [101, 102], [0, 202]]
+  assert [of.image_mask.tolist() for of in third.faces] == [[True] * 4, [False] + [True] * 3]

@@ -8,7 +8,7 @@ import pytest
 
 from attavvad_jax.clock import Clock
 from attavvad_jax.media import Crop, VideoWriter, read_blocks
-from attavvad_jax.media.face_model import cache_path
+from attavvad_jax.media.face_model import DETECTOR, cache_path
 from attavvad_jax.simulation.blocks import _followed, render_blocks
 from attavvad_jax.simulation.scenes import draw_scene, render_frame, sound
 
@@ -121,7 +121,7 @@ def compare(scene, path, alike):
 
 
 needs_model = pytest.mark.skipif(
-  not cache_path().is_file(),
+  not cache_path(DETECTOR).is_file(),
   reason="the face detector's model is not in the cache; run python -m attavvad_jax.media.face_model",
 )
 
@@ -149,3 +149,9 @@ def test_ten_minutes_of_scenes_a_minute_on_two_cores():
       pass
   spent_s = time.process_time() - start_s
   assert spent_s / 2 < len(scenes) * 30 / 10
+
+
+def test_images_before_a_block_are_those_of_the_blocks_before(scene, blocks):
+  with_before = list(render_blocks(scene, dataclasses.replace(CLOCK, images_before=3), CROP, (240, 180)))
+  for before, block, found in zip(blocks[:-1], blocks[1:], with_before[1:], strict=True):
+    np.testing.assert_array_equal(found.images, np.concatenate([before.images, block.images]))

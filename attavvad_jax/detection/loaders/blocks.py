@@ -12,8 +12,9 @@ def read_blocks(metadata, sound, faces=None):
   Args:
     metadata: what metadata.json holds.
     sound: a WAV file: one channel, 16 bits, the clock's sample rate.
-    faces: a .npy file: uint8 [blocks, images, height, width], grey crops of the performer's face, taken at the middles
-      of equal parts of each block; an image of zeros where no face was seen. None: no face at all.
+    faces: a .npy file: uint8 [blocks, images, height, width], grey, the performer as metadata["crop"] says: the
+      last metadata["clock"]["images_before"] images before the block, then its own, taken at the middles of equal parts
+      of it; an image of zeros where no face was seen. None: no face at all.
 
   Returns:
     A dict of arrays by the names of metadata["inputs"], with the blocks along the first axis.
@@ -35,7 +36,7 @@ def read_blocks(metadata, sound, faces=None):
   padded = np.pad(samples, (0, clock["block_samples"]))
   waveform = np.stack([padded[start : start + clock["block_samples"]] for start in starts])
 
-  shape = (num_blocks, clock["images_per_block"], crop["height_px"], crop["width_px"])
+  shape = (num_blocks, clock["images_before"] + clock["images_per_block"], crop["height_px"], crop["width_px"])
   images = np.zeros(shape, np.uint8) if faces is None else np.load(faces)
   if images.shape != shape or images.dtype != np.uint8:
     sys.exit(f"{faces}: holds {images.dtype} {images.shape}; expected uint8 {shape}")
