@@ -24,7 +24,7 @@ def get_config() -> ml_collections.ConfigDict:
     dropout_rate=0.2,
     dtype="float32",
     filters=config_dict.placeholder(int),
-    contrast_window=config_dict.placeholder(int),
+    motion=config_dict.placeholder(bool),
     fusion=config_dict.placeholder(str),
   )
   config.batch_size = 64

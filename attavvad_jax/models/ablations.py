@@ -60,7 +60,7 @@ class VisualOnly(nn.Module):
   num_events: int = 4
   embedding_dim: int = 128
   filters: int = 32
-  contrast_window: int = 0
+  motion: bool = False
   visual_kernel_sizes: Sizes = VisualBranch.kernel_sizes
   visual_strided_kernel_sizes: Sizes = VisualBranch.strided_kernel_sizes
   visual_strides: Sizes = VisualBranch.strides
@@ -76,7 +76,7 @@ class VisualOnly(nn.Module):
     visual, visual_logit = VisualBranch(
       embedding_dim=self.embedding_dim,
       filters=self.filters,
-      contrast_window=self.contrast_window,
+      motion=self.motion,
       kernel_sizes=self.visual_kernel_sizes,
       strided_kernel_sizes=self.visual_strided_kernel_sizes,
       strides=self.visual_strides,

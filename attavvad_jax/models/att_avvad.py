@@ -18,8 +18,8 @@ from attavvad_jax.models.layers import (
   GluBlock,
   NormActivation,
   Shares,
+  differences,
   gate,
-  local_contrast,
 )
 from attavvad_jax.models.outputs import Outputs
 
@@ -66,14 +66,15 @@ class VisualBranch(nn.Module):
   The images are the channels of the first convolution. A masked image is zeros whatever it holds; a block without any
   image has the vector 0.
 
-  With `contrast_window`, images are first scaled by `layers.local_contrast`.
+  With `motion`, how far each image differs from the one before, pixel by pixel and whatever the sign, makes further
+  channels: what moves is then told from what stands still by one layer.
 
-  Differences: the paper does not say what happens where no face is found. It has no local contrast; 0 leaves it out.
+  Differences: the paper does not say what happens where no face is found. It has no motion.
   """
 
   embedding_dim: int = 128
   filters: int = 32
-  contrast_window: int = 0
+  motion: bool = False
   kernel_sizes: Sizes = ((5, 13), (5, 13), (3, 11), (3, 7))
   strided_kernel_sizes: Sizes = ((5, 5), (5, 5), (3, 3), (3, 3))
   strides: Sizes = ((3, 3), (3, 3), (2, 2), (2, 2))
@@ -85,8 +86,9 @@ class VisualBranch(nn.Module):
   def __call__(
     self, images: jax.Array, image_mask: jax.Array, *, train: bool, shares: Shares = None
   ) -> tuple[jax.Array, jax.Array]:
-    x = local_contrast(images, self.contrast_window) if self.contrast_window else images
-    x = jnp.where(image_mask[:, :, None, None], x, 0.0).astype(self.dtype)
+    x = jnp.where(image_mask[:, :, None, None], images, 0.0).astype(self.dtype)
+    if self.motion:
+      x = jnp.concatenate([x, differences(x, image_mask)], axis=1)
     x = x.transpose(0, 2, 3, 1)  # [B,H,W,N]
     sizes = zip(self.kernel_sizes, self.strided_kernel_sizes, self.strides, strict=True)
     for i, size in enumerate(sizes):
@@ -115,7 +117,7 @@ class AttAvvad(nn.Module):
     embedding_dim: D of the core vectors.
     filters: of every convolution.
     gru_units: of each of the 2 E GRUs.
-    contrast_window: pixels, odd, of the surroundings by whose mean and spread images are scaled; 0 for as they are.
+    motion: whether the visual branch is given differences of images beside them.
     audio_kernel_sizes: time x frequency, of the gated convolutions.
     visual_kernel_sizes: height x width, of the gated convolutions.
     visual_strided_kernel_sizes: of the convolutions that follow them.
@@ -132,7 +134,7 @@ class AttAvvad(nn.Module):
   embedding_dim: int = 128
   filters: int = 32
   gru_units: int = 64
-  contrast_window: int = 0
+  motion: bool = False
   audio_kernel_sizes: Sizes = AudioBranch.kernel_sizes
   visual_kernel_sizes: Sizes = VisualBranch.kernel_sizes
   visual_strided_kernel_sizes: Sizes = VisualBranch.strided_kernel_sizes
@@ -164,7 +166,7 @@ class AttAvvad(nn.Module):
     visual, visual_logit = VisualBranch(
       embedding_dim=self.embedding_dim,
       filters=self.filters,
-      contrast_window=self.contrast_window,
+      motion=self.motion,
       kernel_sizes=self.visual_kernel_sizes,
       strided_kernel_sizes=self.visual_strided_kernel_sizes,
       strides=self.visual_strides,

@@ -14,7 +14,6 @@ import jax
 from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 import jax.numpy as jnp
-import numpy as np
 
 Dtype = Any
 Activation = Callable[[jax.Array], jax.Array]
@@ -29,8 +28,6 @@ BLOCK_OUTPUT, STATISTICS = "block_output", "statistics"
 # Of the running statistics: 0.99 lags a hundred steps behind, too long for a short training.
 BATCH_NORM_MOMENTUM = 0.9
 BATCH_NORM_EPSILON = 1e-5
-# Of pixels in [0, 1]: below it a surrounding's spread is noise, which is not to be made an image.
-LOCAL_CONTRAST_FLOOR = 0.03
 
 # The released network starts from Keras's defaults: these, orthogonal recurrent kernels, and biases of 0.
 KERNEL_INIT = nn.initializers.glorot_uniform()
@@ -43,32 +40,18 @@ def gate(x: jax.Array) -> jax.Array:
   return linear * nn.sigmoid(gates)
 
 
-def local_contrast(images: jax.Array, window: int) -> jax.Array:
-  """Each pixel's distance from the mean of its surroundings, over their spread (Jarrett et al., ICCV 2009).
-
-  What light and skin add and multiply over a neighbourhood falls out; lips, teeth and what is between them stay. At the
-  edges a window holds what there is of it.
+def differences(images: jax.Array, image_mask: jax.Array) -> jax.Array:
+  """How far each image differs from the one before; 0 where one of both is masked.
 
   Args:
-    images: float [B,N,H,W] in [0, 1].
-    window: height and width of the square, in pixels, odd.
+    images: float [B,N,H,W].
+    image_mask: bool [B,N].
 
   Returns:
-    [B,N,H,W], about -2 to 2; where an image is flat, 0.
+    [B,N-1,H,W].
   """
-
-  def averages(size: int) -> jax.Array:
-    """[size,size]: each row the mean over one window."""
-    near = np.abs(np.arange(size)[:, None] - np.arange(size)) <= window // 2
-    return jnp.asarray(near / near.sum(axis=1, keepdims=True), images.dtype)
-
-  rows, columns = averages(images.shape[2]), averages(images.shape[3])
-
-  def mean(x: jax.Array) -> jax.Array:
-    return jnp.einsum("ij,bnjk,lk->bnil", rows, x, columns)
-
-  away = images - mean(images)
-  return away / jnp.sqrt(mean(away**2) + LOCAL_CONTRAST_FLOOR**2)
+  both = image_mask[:, 1:] & image_mask[:, :-1]
+  return jnp.where(both[:, :, None, None], jnp.abs(images[:, 1:] - images[:, :-1]), 0.0)
 
 
 class NormActivation(nn.Module):

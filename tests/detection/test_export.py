@@ -35,7 +35,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 FUSED = [("att_avvad", {"fusion": fusion}) for fusion in FUSIONS]
-NETWORKS = [*FUSED, ("att_avvad", {"contrast_window": 5}), *((name, {}) for name in MODELS if name != "att_avvad")]
+NETWORKS = [*FUSED, ("att_avvad", {"motion": True}), *((name, {}) for name in MODELS if name != "att_avvad")]
 
 
 @pytest.mark.slow

@@ -159,13 +159,14 @@ def test_an_image_that_is_not_masked_changes_the_fusion(inputs, variables):
   assert (np.abs(before.audio_visual_logits - after.audio_visual_logits)[1:].max(axis=1) > 1e-6).all()
 
 
-def test_with_a_contrast_window_light_does_not_reach_the_decision(inputs, variables):
-  log_mel, images, mask = inputs
-  for window, least, most in ((0, 1e-4, np.inf), (5, 0.0, 1e-5)):
-    model = SMALL.clone(contrast_window=window)
-    before, after = (_apply(model, variables, log_mel, x, mask, train=False)[0] for x in (images, images + 0.1))
-    assert least <= np.abs(before.visual_embedding - after.visual_embedding).max() <= most, window
-    np.testing.assert_array_equal(before.attention[0], 0.25)
+def test_motion_adds_channels_to_the_first_convolution_alone(inputs):
+  models = (SMALL, SMALL.clone(motion=True))
+  shapes = [jax.eval_shape(lambda m=model: m.init(jax.random.key(0), *inputs, train=False)) for model in models]
+  num_images = inputs[1].shape[1]
+  for shape, channels in zip(shapes, (num_images, 2 * num_images - 1), strict=True):
+    kernel = shape["params"]["visual"]["block_0"]["gated_conv"].pop("kernel")
+    assert kernel.shape[2] == channels
+  assert shapes[0] == shapes[1]
 
 
 def test_images_do_not_reach_the_audio_branch(inputs, variables):

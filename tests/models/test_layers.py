@@ -144,24 +144,11 @@ def test_event_dense_is_a_layer_for_each_event():
     np.testing.assert_allclose(y[:, e], x[:, e] @ params["kernel"][e] + params["bias"][e], atol=1e-5)
 
 
-def test_local_contrast_is_each_pixel_against_its_window():
-  images = RNG.random((2, 1, 6, 9)).astype(np.float32)
-  padding = [(0, 0), (0, 0), (2, 2), (2, 2)]
-  away = images - _window_mean(np.pad(images.astype(np.float64), padding, constant_values=np.nan))
-  spread = _window_mean(np.pad(away**2, padding, constant_values=np.nan))
-  expected = away / np.sqrt(spread + layers.LOCAL_CONTRAST_FLOOR**2)
-  np.testing.assert_allclose(layers.local_contrast(images, 5), expected, atol=1e-5)
-
-
-def _window_mean(padded):
-  """Of what is there, in windows of 5 x 5."""
-  return np.nanmean(np.lib.stride_tricks.sliding_window_view(padded, (5, 5), axis=(2, 3)), axis=(-2, -1))
-
-
-def test_local_contrast_does_not_see_light_and_finds_nothing_in_a_flat_image():
-  image = 0.2 + 0.6 * RNG.random((1, 1, 48, 64)).astype(np.float32)
-  ramp = np.linspace(-0.1, 0.1, 64, dtype=np.float32)
-  seen, brighter = (np.asarray(layers.local_contrast(x, 15)) for x in (image, image + 0.1))
-  np.testing.assert_allclose(brighter, seen, atol=1e-4)
-  assert np.abs(layers.local_contrast(image + ramp, 15) - seen).max() < 0.3 * np.abs(seen).max()
-  np.testing.assert_allclose(layers.local_contrast(np.full_like(image, 0.7), 15), 0.0, atol=1e-4)
+def test_differences_are_of_images_that_are_both_there():
+  images = RNG.random((2, 4, 3, 5)).astype(np.float32)
+  mask = np.array([[True, True, True, True], [True, False, True, True]])
+  found = np.asarray(layers.differences(images, mask))
+  for b in range(2):
+    for n in range(3):
+      expected = abs(images[b, n + 1] - images[b, n]) if mask[b, n] and mask[b, n + 1] else np.zeros((3, 5))
+      np.testing.assert_allclose(found[b, n], expected, atol=1e-7)
