@@ -44,6 +44,7 @@ def get_config() -> ml_collections.ConfigDict:
   # Fields of attavvad_jax.features.augmentation.Augmentation; 0 is off. The paper has none.
   config.augmentation = dict(
     gain_db=0.0,
+    dub_probability=0.0,
     mix_probability=0.0,
     mix_min_snr_db=0.0,
     mix_max_snr_db=20.0,

@@ -5,6 +5,8 @@ others stand beside it, and gives back a batch with some entries replaced; `augm
 asks for. What becomes of the targets:
 
 - Gain, tilt, masks on the log-mel, brightness, contrast, shift, turn, zoom, erasing and flip leave them as they are.
+- A voice laid under a face that utters none is somebody else's: the performer's events become others, those of any
+  voice are the voice's, and the target of the visual term stays that of the block as recorded.
 - Background mixed into a block is the sound of another block in which no voice is heard. Voices stay what they are,
   others stay others, and silence becomes others.
 - Without images a block keeps its events: who is heard must then be told by ear. The visual term does not count it, as
@@ -44,6 +46,7 @@ class Augmentation:
 
   Attributes:
     gain_db: the sound becomes up to so much louder or quieter.
+    dub_probability: that a block whose performer utters nothing gets the voice of another block.
     mix_probability: that background is mixed into a block.
     mix_min_snr_db: the least ratio of the block's level to the background's.
     mix_max_snr_db: the greatest.
@@ -65,6 +68,7 @@ class Augmentation:
   """
 
   gain_db: float = 0.0
+  dub_probability: float = 0.0
   mix_probability: float = 0.0
   mix_min_snr_db: float = 0.0
   mix_max_snr_db: float = 20.0
@@ -113,10 +117,11 @@ def augment(
     The batch with images as `network_inputs` gives them, and its log_mel in the place of waveform.
   """
   a = augmentation
-  mix_keys, gain_keys, drop_keys, flip_keys, shift_keys, mask_keys, light_keys, turn_keys, erase_keys, tilt_keys = (
-    _split(keys, 10)
-  )
+  mix_keys, gain_keys, drop_keys, flip_keys, shift_keys, mask_keys, *more = _split(keys, 11)
+  light_keys, turn_keys, erase_keys, tilt_keys, dub_keys = more
   changed = {name: jnp.asarray(value) for name, value in batch.items()}
+  if a.dub_probability:
+    changed = dub(dub_keys, changed, a.dub_probability)
   if a.mix_probability:
     changed = mix_background(mix_keys, changed, a.mix_probability, a.mix_min_snr_db, a.mix_max_snr_db)
   if a.gain_db:
@@ -141,6 +146,36 @@ def augment(
   if a.brightness_fraction or a.contrast_fraction:
     changed = change_light(light_keys, changed, a.brightness_fraction, a.contrast_fraction)
   return changed
+
+
+def dub(keys: jax.Array, batch: Batch, probability: float) -> Batch:
+  """Lays voices under faces that utter none, in the place of what was heard there.
+
+  A voice is the sound of another block of the batch, in which somebody speaks or sings; each as often as the other,
+  where there are both. A batch without voices is left alone.
+
+  Args:
+    keys: of the draws, one for each block.
+    batch: waveform, label, audio_label and block_mask are read.
+    probability: that a block whose performer neither speaks nor sings gets a voice.
+
+  Returns:
+    The batch; of blocks with another's voice, label is others and audio_label the voice's.
+  """
+  whether_keys, source_keys = _split(keys, 2)
+  label, audio_label, present = batch["label"], batch["audio_label"], batch["block_mask"]
+  is_voice = present & jnp.isin(audio_label, _VOICES)
+  as_frequent = (is_voice[:, None] & (audio_label[:, None] == audio_label)).sum(axis=0)
+  chances = jnp.where(is_voice, -jnp.log(jnp.maximum(as_frequent, 1).astype(jnp.float32)), -jnp.inf)
+  source = _draw(source_keys, lambda key: jax.random.categorical(key, chances))
+  utters_nothing = present & ~jnp.isin(label, _VOICES)
+  dubbed = utters_nothing & is_voice.any() & (_uniform(whether_keys) < probability)
+  return {
+    **batch,
+    "waveform": jnp.where(dubbed[:, None], batch["waveform"][source], batch["waveform"]),
+    "label": jnp.where(dubbed, _OTHERS, label),
+    "audio_label": jnp.where(dubbed, audio_label[source], audio_label),
+  }
 
 
 def mix_background(keys: jax.Array, batch: Batch, probability: float, min_snr_db: float, max_snr_db: float) -> Batch:

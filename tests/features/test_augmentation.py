@@ -16,6 +16,7 @@ SILENCE, SPEECH, SINGING, OTHERS = range(4)
 CLOCK = Clock()
 EVERYTHING = Augmentation(
   gain_db=6.0,
+  dub_probability=0.3,
   tilt_db=12.0,
   mix_probability=0.5,
   mask_frames=4,
@@ -32,6 +33,7 @@ EVERYTHING = Augmentation(
 )
 # Compiled, which is many times faster than one operation after another; numbers may be traced.
 mix_background = jax.jit(lib.mix_background)
+dub = jax.jit(lib.dub)
 
 
 def _batch(num_blocks=8, num_samples=CLOCK.block_samples, size=(10, 12), seed=0):
@@ -151,6 +153,47 @@ def test_what_is_masked_stays_masked():
 def test_values_that_mean_nothing_are_refused(fields, message):
   with pytest.raises(ValueError, match=message):
     Augmentation(**fields)
+
+
+# Voices of others
+
+
+def _dubbed(batch, seed):
+  return jax.tree.map(np.asarray, dub(_keys(batch, seed), batch, 1.0))
+
+
+def test_voices_are_laid_under_those_who_utter_none():
+  # By value: a voice each of the performer and of somebody else, silence, music, and a voice that is padding.
+  labels, audio_labels = [SPEECH, OTHERS, SILENCE, OTHERS, SINGING], [SPEECH, SINGING, SILENCE, OTHERS, SINGING]
+  batch = _levels(0.1, 0.2, 0.0, 0.3, 0.4, labels=labels, audio_labels=audio_labels)
+  batch["block_mask"] = jnp.arange(5) < 4
+  sources = set()
+  for seed in range(20):
+    found = _dubbed(batch, seed)
+    assert found["label"].tolist() == [SPEECH, OTHERS, OTHERS, OTHERS, SINGING]
+    heard = [round(float(value), 3) for value in found["waveform"][:, 0]]
+    assert (heard[0], heard[4]) == (0.1, 0.4)
+    for value, label in zip(heard[1:4], found["audio_label"][1:4], strict=True):
+      assert (value, label) in ((0.1, SPEECH), (0.2, SINGING))
+    sources |= set(heard[1:4])
+  assert sources == {0.1, 0.2}
+
+
+def test_a_batch_without_voices_is_not_dubbed():
+  batch = _levels(0.0, 0.3, 0.2, labels=[SILENCE, OTHERS, OTHERS])
+  _assert_same(_dubbed(batch, 0), batch)
+
+
+def test_speech_and_singing_are_laid_under_faces_equally_often_and_by_chance():
+  count = 4000
+  labels = np.full(count, OTHERS)
+  labels[:40], labels[40:400] = SPEECH, SINGING
+  batch = _levels(*np.zeros(count), labels=labels, num_samples=1)
+  found = jax.tree.map(np.asarray, dub(_keys(batch), batch, 0.5))
+  laid = found["audio_label"][400:]
+  assert np.mean(laid != OTHERS) == pytest.approx(0.5, abs=0.03)
+  assert np.mean(laid[laid != OTHERS] == SPEECH) == pytest.approx(0.5, abs=0.04)
+  np.testing.assert_array_equal(found["label"], labels)
 
 
 # Background
