@@ -168,11 +168,11 @@ PRESETS = {
     restlessness=(0.3, 2.0),
     idle_mouths=(0.15, 0.1, 0.2, 0.2, 0.35),
     idle_under_voice=0.6,
-    articulation=(0.3, 1.1),
+    articulation=(0.15, 0.8),
     lips=(0.1, 1.0),
     teeth=(0.25, 1.0),
     turn=(0.5, 3.0),
-    beaming=(0.0, 0.6),
+    beaming=(0.0, 0.4),
   ),
 }
 
