@@ -48,7 +48,8 @@ def pack(checkpoint: Path, folder: Path = FOLDER) -> None:
   manifest.unlink(missing_ok=True)  # so that half of the weights are never taken for all
   for item in _ITEMS:
     shutil.rmtree(folder / item, ignore_errors=True)
-    shutil.copytree(checkpoint / item, folder / item)
+    # Orbax's note that it was finished names a path of the machine that it was made on, and is not read again.
+    shutil.copytree(checkpoint / item, folder / item, ignore=shutil.ignore_patterns("commit_success.txt"))
   files = sorted(path for item in _ITEMS for path in (folder / item).rglob("*") if path.is_file())
   lines = [f"{_digest(path)}  {path.relative_to(folder).as_posix()}\n" for path in files]
   manifest.write_text("".join(lines), encoding="utf-8")

@@ -45,12 +45,14 @@ def test_packed_weights_are_whole_and_without_the_optimiser(shipped, tmp_path):
   for item in ("meta", "variables", "optimiser"):
     (checkpoint / item / "d").mkdir(parents=True)
     (checkpoint / item / "d" / "file").write_bytes(item.encode())
+    (checkpoint / item / "commit_success.txt").write_text("Checkpoint commit was successful to /home/somebody/step")
   (shipped / "README.md").write_text("The card.")
   pack(checkpoint, shipped)
   assert shipped_checkpoint(shipped) == shipped
   assert (shipped / "variables" / "d" / "file").read_bytes() == b"variables"
   assert not (shipped / "meta" / "metadata").exists()  # of the weights before
   assert not (shipped / "optimiser").exists()
+  assert not list((shipped / "meta").rglob("commit_success.txt"))
   assert (shipped / "README.md").read_text() == "The card."
 
 
