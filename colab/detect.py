@@ -15,8 +15,7 @@
 #
 # When does the performer on camera speak or sing, when are they silent, and when is what is heard not theirs? This
 # notebook takes a video of yours, or a simulated performance, and gives its timeline: as text, as a table, as a picture
-# and as an annotated video. From top to bottom it takes less than five minutes on two CPU cores; most of that goes into
-# training a small network, since no trained weights come with the package yet.
+# and as an annotated video. From top to bottom it takes a minute or two on two CPU cores.
 
 # %%
 import os
@@ -42,50 +41,20 @@ prepare_xla()  # before jax is imported: faster convolutions on CPUs, and compil
 # ## Settings
 #
 # `VIDEO` may be any file with sound that FFmpeg reads. On Colab, `"upload"` asks for one; a file on your Drive is named
-# by its path once the Drive is mounted. `CHECKPOINT` is the folder of a run that you have trained, for example by
-# `train.ipynb`.
+# by its path once the Drive is mounted. `CHECKPOINT` may be the folder of a run that you have trained, for example by
+# `train.ipynb`. The weights that ship with the package have learned from simulated performances alone: their
+# [card](https://github.com/attavvad-jax/attavvad_jax/blob/main/attavvad_jax/weights/README.md) says what to expect of
+# them on real footage.
 
 # %%
 import tempfile
 
 QUICK = "ATTAVVAD_QUICK" in os.environ  # the tests' short form
 VIDEO = None  # a path, "upload", or None for a simulated performance
-CHECKPOINT = None  # a path, or None to train a small network first
+CHECKPOINT = "shipped"  # or a path
 CLIP_S = 8.0 if QUICK else 30.0  # of the simulated performance
-MINUTES = {"train": 0.5 if QUICK else 8.0, "validation": 0.5 if QUICK else 1.0}  # of simulated video to train on
-EPOCHS = 1 if QUICK else 5
 SEED = 1
 FOLDER = Path(tempfile.mkdtemp())
-
-# %% [markdown]
-# ## A small network, for want of trained weights
-#
-# Weights that ship with the package will replace this part. Until then, a small form of the paper's network is trained
-# on a few minutes of simulated performances, with face images of 64 x 64. That shows how everything goes together. It
-# says nothing about real footage: expect little of this network on a video of your own.
-
-# %%
-from attavvad_jax import config as config_lib
-from attavvad_jax.checkpoints import find_checkpoint, read_meta
-from attavvad_jax.datasets.prepare import prepare_simulated
-from attavvad_jax.experiments.plan import BUDGETS
-from attavvad_jax.training.loop import train
-from configs import demo
-
-if CHECKPOINT is None:
-  budget = BUDGETS["smoke" if QUICK else "small"]  # face images and networks smaller than the paper's
-  config = demo.get_config()
-  config.crop.update(budget.crop)
-  config.model.update(budget.models["att_avvad"])
-  config.num_epochs = EPOCHS
-  summary = prepare_simulated(FOLDER / "data", config_lib.data_spec(config), "live", MINUTES, seed=SEED)
-  config.data = str(summary.path)
-  CHECKPOINT = train(config, FOLDER / "run")
-  best = read_meta(find_checkpoint(CHECKPOINT))
-  print(
-    f"kept: step {best['step']}, F {100 * best['validation']['f']:.1f} % on validation ({best['protocol']}; simulated, "
-    f'preset "live", {MINUTES["validation"]:g} min, data seed {SEED}, run seed {config.seed})'
-  )
 
 # %% [markdown]
 # ## The video
@@ -115,12 +84,12 @@ print(f"{Path(VIDEO).name}: {size}, sound at {info.sample_rate_hz} Hz")
 # %% [markdown]
 # ## Its timeline
 #
-# Three times a second the network decides from 352 ms of sound and three images of the performer's face; the decisions
-# are smoothed and joined to events. Faces are found by mediapipe, whose model is fetched once; mediapipe reports usage
+# Three times a second the network decides from 352 ms of sound and from drawings of the performer's lips; the decisions
+# are smoothed and joined to events. Faces are found by mediapipe, whose models are fetched once; mediapipe reports usage
 # figures to its maker when the machine is online. What is damaged or missing in the file is said here. The timeline is
 # also written as TSV and JSON, under the video's name.
 #
-# `attavvad detect VIDEO --checkpoint=RUN --to=tsv,json,mp4` does the same in a terminal.
+# `attavvad detect VIDEO --to=tsv,json,mp4` does the same in a terminal.
 
 # %%
 from attavvad_jax.detection.run import detect_file

@@ -117,7 +117,7 @@ shown = int(np.argmax(batch["image_mask"].all(axis=1)))  # the first block in wh
 decibels = np.asarray(log_mel(jnp.asarray(batch["waveform"]), spec.clock))  # [B,T,F]
 
 figure = Figure(figsize=(10, 2.8), dpi=150, layout="constrained")
-axes = figure.subplots(1, 1 + spec.clock.num_images, width_ratios=[2] + [1] * spec.clock.num_images)
+axes = figure.subplots(1, 1 + spec.clock.images_per_block, width_ratios=[2] + [1] * spec.clock.images_per_block)
 picture = axes[0].imshow(decibels[shown].T, origin="lower", aspect="auto")
 axes[0].set_title(f"log-mel of a block of {EVENTS[batch['label'][shown]]}, dB")
 axes[0].set_xlabel("audio frame")
@@ -261,7 +261,7 @@ def count_parameters(params):
 
 paper_config = att_avvad.get_config()
 paper_spec = config_lib.data_spec(paper_config)
-images = (1, paper_spec.clock.num_images, paper_spec.crop.height_px, paper_spec.crop.width_px)
+images = (1, paper_spec.clock.images_per_block, paper_spec.crop.height_px, paper_spec.crop.width_px)
 paper_inputs = (
   jax.ShapeDtypeStruct((1, *inputs[0].shape[1:]), jnp.float32),
   jax.ShapeDtypeStruct(images, jnp.float32),
