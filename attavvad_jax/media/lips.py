@@ -53,7 +53,7 @@ class FaceMesh:
     blob = cv2.dnn.blobFromImage(cv2.merge([face] * 3), 1 / 255)
     with self._lock:
       self._net.setInput(blob)
-      return self._net.forward().reshape(NUM_LANDMARKS, 3)
+      return self._net.forward().reshape(NUM_LANDMARKS, 3).copy()
 
 
 @functools.cache

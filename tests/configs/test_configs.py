@@ -26,6 +26,7 @@ def test_shipped_config_trains_and_detects(name, tmp_path, prepared_path):
   config.data = str(prepared_path)
   config.audio_targets = "performer"  # these data have no labels of any voice
   config.crop.update(dataclasses.asdict(SPEC.crop))
+  config.clock.update(SPEC.clock.to_dict())
   config.model.update(dict(filters=4, embedding_dim=8, gru_units=4))
   config.update(dict(batch_size=16, num_epochs=1, checkpoint_every_steps=6, log_every_steps=6))
   detector = Detector(loop.train(config, tmp_path))
@@ -88,7 +89,7 @@ def test_the_curriculum_hears_first_then_sees_then_does_both():
 
 
 def test_a_misspelt_augmentation_is_refused():
-  with pytest.raises(ValueError, match=r"config.augmentation: unknown key gain; expected gain_db, mix_probability"):
+  with pytest.raises(ValueError, match=r"config.augmentation: unknown key gain; expected gain_db, dub_probability"):
     config_lib.augmentation({"augmentation": {"gain": 6.0}})
 
 
