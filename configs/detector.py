@@ -1,4 +1,4 @@
-"""The weights that ship with the package: mouths of 48 x 64 on simulated performances of the preset `varied`.
+"""The weights that ship with the package: drawn lips of 32 x 48 on simulated performances of the preset `varied`.
 
   python -m launch.prepare --config=configs/detector.py --dataset=simulated --preset=varied --train_minutes=120 \
       --validation_minutes=15 --test_minutes=30 --output=data --workers=2
@@ -21,7 +21,7 @@ from configs import att_avvad
 def get_config() -> ml_collections.ConfigDict:
   config = att_avvad.get_config()
   config.crop = dict(height_px=32, width_px=48, margin=0.1, part="lips")
-  # What a mouth has done for a second tells speech from a smile, where a third of one does not.
+  # What a mouth has done for a second, and what of it has moved.
   config.clock.images_before = 6
   config.model.filters = 16
   config.model.motion = True

@@ -263,7 +263,10 @@ def _line(difference: Difference) -> str:
   )
 
 
-_BOX = "with crop.margin of its width and height on each side, widened to the image's aspect ratio, in luma"
+_BOX = (
+  "with crop.margin of its width and height on each side, widened to the image's aspect ratio, in luma; brightness and "
+  "contrast do not matter"
+)
 # What images show, by `Crop.part`.
 _SHOWN = {
   "face": f"the performer's face: its box {_BOX}",
