@@ -70,7 +70,10 @@ def reproduce(
   paths = {False: str(target.path)}
   if any(experiment.is_source_task for experiment in experiments):
     source = find_data(f"simulated:{plan.SOURCE_PRESET}")
-    paths[True] = str(source.prepare(output / "data", spec, budget).path)
+    # Source tasks are trained and never scored.
+    minutes = {split: value for split, value in budget.minutes.items() if split != SPLIT}
+    prepared = source.prepare(output / "data", spec, dataclasses.replace(budget, minutes=minutes))
+    paths[True] = str(prepared.path)
 
   def workdir(experiment: str, seed: int) -> Path:
     return output / "runs" / f"{experiment}-seed{seed}"

@@ -78,10 +78,18 @@ def test_runs_are_of_the_data_that_is_there_seed_after_seed(path, tmp_path, aske
 
 def test_base_as_target_task_starts_from_its_source_task_on_clean_voices(path, tmp_path, asked, monkeypatch):
   clean = find_data(str(prepare(tmp_path / "clean", {"train": 1})))
-  monkeypatch.setattr(reproduce_lib, "find_data", lambda name: clean if name == "simulated:unaccompanied" else None)
+  minutes = {}
+
+  class Clean:
+    def prepare(self, folder, spec, budget):
+      minutes.update(budget.minutes)
+      return clean.prepared
+
+  monkeypatch.setattr(reproduce_lib, "find_data", {"simulated:unaccompanied": Clean()}.get)
   run(path, tmp_path / "x", tables=["2"], figures=[])
   runs = {run.experiment.name: run for run in asked}
   assert runs["base_a_source"].config["data"] == str(clean.prepared.path)
   assert runs["base_a_source"].config["transfer"]["checkpoint"] is None
+  assert minutes == {"train": 0.5, "validation": 0.5}
   assert runs["base_a"].config["data"] == str(path)
   assert runs["base_a"].config["transfer"]["checkpoint"] == str(runs["base_a_source"].workdir)
