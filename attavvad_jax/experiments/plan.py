@@ -211,8 +211,8 @@ BUDGETS = {
   "small": Budget(
     "Budget small, of hours on a CPU: smaller face images and networks than the paper's, and less video.",
     "att_avvad_small",
-    # The test split costs no training. Intervals of single systems by themselves are as narrow as a difference of 4
-    # points of F and 0.06 of ER asks for from 240 minutes on (120: in half of the resampled test splits).
+    # So many minutes of test that intervals of systems 4 points of F and 0.06 of ER apart seldom touch; with 120, half
+    # of the resampled test splits have some that do.
     minutes={"train": 40.0, "validation": 10.0, "test": 240.0},
     seeds=3,
     crop={"height_px": 64, "width_px": 64},
