@@ -5,8 +5,8 @@ it. An annotation that refers to another one (REF_ANNOTATION) has the times of t
 which ELAN fills in on its screen only, are an error where an annotation needs them.
 
 Written: format 3.0, a tier for each event; where events of one kind overlap, further tiers (`speech 2`), for the
-annotations of a tier cannot. Scores and metadata have no place. The date of the document is always the same, so that
-equal timelines are equal files.
+annotations of a tier cannot. Scores have no place, nor have metadata but for `mark`, which becomes the author. The date
+of the document is always the same, so that equal timelines are equal files.
 
 XML comes from strangers: a document type declaration is refused before any entity of it is expanded.
 
@@ -18,6 +18,7 @@ from collections.abc import Mapping
 import dataclasses
 from typing import Any
 from xml.parsers import expat
+from xml.sax.saxutils import quoteattr
 
 from attavvad_jax.annotations.base import AnnotationError, Document, Entry, Format, to_number, without_overlaps
 from attavvad_jax.events import Timeline
@@ -37,8 +38,9 @@ def parse(text: str, name: str) -> Document:
 
 
 def render(timeline: Timeline, metadata: Mapping[str, Any], name: str) -> str:
-  """An ELAN document, one annotation a line. No metadata, no name."""
-  del metadata, name
+  """An ELAN document, one annotation a line. Of the metadata only the mark, no name."""
+  del name
+  author = quoteattr(str(metadata.get("mark", "")))
   tiers = without_overlaps(timeline)
   slots: list[str] = []
   annotations: list[str] = []
@@ -58,7 +60,7 @@ def render(timeline: Timeline, metadata: Mapping[str, Any], name: str) -> str:
   return "\n".join(
     [
       '<?xml version="1.0" encoding="UTF-8"?>',
-      f'<{_ROOT} AUTHOR="" DATE="1970-01-01T00:00:00+00:00" FORMAT="3.0" VERSION="3.0" '
+      f'<{_ROOT} AUTHOR={author} DATE="1970-01-01T00:00:00+00:00" FORMAT="3.0" VERSION="3.0" '
       'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" '
       'xsi:noNamespaceSchemaLocation="http://www.mpi.nl/tools/elan/EAFv3.0.xsd">',
       f'  <HEADER MEDIA_FILE="" TIME_UNITS="{_UNITS}"/>',
