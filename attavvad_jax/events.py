@@ -3,7 +3,7 @@
 Axes: B blocks, E events.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 import dataclasses
 import math
 from typing import Any
@@ -64,8 +64,8 @@ class Timeline:
     return len(self.events)
 
   def total_s(self, label: str) -> float:
-    """Seconds that one label covers, overlaps counted once per event."""
-    return sum(event.duration_s for event in self.events if event.label == label)
+    """Seconds that one label covers; where its events overlap, a second counts once."""
+    return float(_covered_s([event for event in self.events if event.label == label], np.array([0.0, np.inf]))[0])
 
   def to_dataframe(self) -> Any:
     """The events as a pandas table: a row each, with the columns onset_s, offset_s, label, score (NaN where none).
@@ -99,27 +99,29 @@ class Timeline:
 
 
 def overlap_s(timeline: Timeline, clock: Clock, num_blocks: int) -> np.ndarray:
-  """Seconds by which each event overlaps each block. [B,E] float64; what is unmarked counts as others."""
-  overlap = np.zeros((num_blocks, len(EVENTS)))
-  marked = np.zeros(num_blocks)
-  starts = np.array([clock.start_s(i) for i in range(num_blocks + 1)])
-  covered_to = 0.0
-  for event in timeline.events:
-    first = min(clock.block_at(event.onset_s), num_blocks)
-    last = min(clock.block_at(event.offset_s) + 1, num_blocks)
-    span = slice(first, last)
-    low, high = starts[first:last], starts[first + 1 : last + 1]
-    overlap[span, EVENTS.index(event.label)] += np.clip(
-      np.minimum(high, event.offset_s) - np.maximum(low, event.onset_s), 0.0, None
-    )
-    # Overlapping events must not hide a gap elsewhere: count each marked second once.
-    marked[span] += np.clip(
-      np.minimum(high, event.offset_s) - np.maximum(low, max(event.onset_s, covered_to)), 0.0, None
-    )
-    covered_to = max(covered_to, event.offset_s)
-  inside = np.clip(np.minimum(starts[1:], timeline.duration_s) - starts[:-1], 0.0, None)
-  overlap[:, EVENTS.index(BACKGROUND)] += np.clip(inside - marked, 0.0, None)
+  """Seconds of each block that each event covers. [B,E] float64; what is unmarked counts as others.
+
+  Events of one label that overlap cover a second once; of several labels, each covers it.
+  """
+  edges = np.array([clock.start_s(i) for i in range(num_blocks + 1)])
+  overlap = np.stack([_covered_s([e for e in timeline if e.label == label], edges) for label in EVENTS], axis=1)
+  inside = np.clip(np.minimum(edges[1:], timeline.duration_s) - edges[:-1], 0.0, None)
+  overlap[:, EVENTS.index(BACKGROUND)] += np.clip(inside - _covered_s(timeline.events, edges), 0.0, None)
   return overlap
+
+
+def _covered_s(events: Sequence[Event], edges: np.ndarray) -> np.ndarray:
+  """Seconds between consecutive edges (in order) that at least one event, in order of onset, covers. [N+1] -> [N]."""
+  if not events:
+    return np.zeros(len(edges) - 1)
+  onsets = np.array([event.onset_s for event in events])
+  offsets = np.array([event.offset_s for event in events])
+  # What earlier events cover is taken off each, so that what is left does not overlap.
+  onsets = np.maximum(onsets, np.maximum.accumulate(np.concatenate([[0.0], offsets[:-1]])))
+  offsets = np.maximum(onsets, offsets)
+  covered = np.concatenate([[0.0], np.cumsum(offsets - onsets)])
+  times = np.stack([onsets, offsets], axis=1).ravel()
+  return np.diff(np.interp(edges, times, np.stack([covered[:-1], covered[1:]], axis=1).ravel()))
 
 
 def block_labels(timeline: Timeline, clock: Clock, num_blocks: int | None = None) -> np.ndarray:

@@ -60,7 +60,19 @@ def test_total_of_a_label():
   assert timeline.total_s("speech") == pytest.approx(1.5)
 
 
+def test_second_counts_once_where_events_of_one_label_overlap():
+  events = [Event(0, 2, "speech"), Event(1, 1.5, "speech"), Event(1, 3, "speech"), Event(2.5, 4, "singing")]
+  timeline = Timeline([*events, Event(5, 6, "speech")], 6)
+  assert [timeline.total_s(label) for label in EVENTS] == pytest.approx([0, 4, 1.5, 0])
+
+
 # Block labels
+
+
+def test_rows_of_one_label_that_overlap_do_not_outweigh_another():
+  # Speech covers 0.15 s of the block twice over, singing 0.18 s once.
+  events = [Event(0, 0.15, "speech"), Event(0.01, 0.15, "speech"), Event(0.15, 1 / 3, "singing")]
+  assert names(block_labels(Timeline(events, 1 / 3), CLOCK)) == ["singing"]
 
 
 def test_event_that_fills_most_of_a_block_names_it():
@@ -140,8 +152,8 @@ def test_overlaps_equal_counting_milliseconds(events):
   clock, duration_s = Clock(block_rate_hz=5.0), 4.7
   counted = np.zeros((24, 4))
   for ms in range(4800):
-    active = [event.label for event in events if event.onset_s <= (ms + 0.5) / 1000 < event.offset_s]
-    for label in active or (["others"] if ms < 4700 else []):
+    active = {event.label for event in events if event.onset_s <= (ms + 0.5) / 1000 < event.offset_s}
+    for label in active or ({"others"} if ms < 4700 else ()):
       counted[ms // 200, EVENTS.index(label)] += 0.001
   np.testing.assert_allclose(overlap_s(Timeline(events, duration_s), clock, 24), counted, atol=1e-6)
 
