@@ -1,6 +1,6 @@
 """Event- and segment-based scores of a checkpoint on a split of prepared data.
 
-python -m launch.evaluate --checkpoint=runs/small --data=data --split=test --protocol=paper
+python -m launch.evaluate --checkpoint=runs/small --data=data --split=test --protocol=closed
 """
 
 from absl import flags
@@ -11,7 +11,9 @@ _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "What training wrote.", re
 _DATA = flags.DEFINE_string("data", None, "Prepared data set.", required=True)
 _SPLIT = flags.DEFINE_string("split", "test", "Split to evaluate on.")
 _CONDITION = flags.DEFINE_string("by", None, "Condition of the recordings to tell scores apart by, such as snr_db.")
-_PROTOCOL = flags.DEFINE_string("protocol", "paper", "Name of an evaluation protocol.")
+_PROTOCOL = flags.DEFINE_string(
+  "protocol", "closed", "Name of an evaluation protocol: closed, paper, sed_eval_default."
+)
 
 
 def main():

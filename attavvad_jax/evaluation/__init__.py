@@ -1,16 +1,18 @@
 """Event- and segment-based metrics of timelines, by a named protocol, and their tables."""
 
-from attavvad_jax.evaluation.metrics import Counts, Scores, count, evaluate, fill_gaps
-from attavvad_jax.evaluation.protocols import PAPER, PROTOCOLS, SED_EVAL_DEFAULT, Protocol
+from attavvad_jax.evaluation.metrics import Counts, Scores, close_gaps, count, evaluate, fill_gaps
+from attavvad_jax.evaluation.protocols import CLOSED, PAPER, PROTOCOLS, SED_EVAL_DEFAULT, Protocol
 from attavvad_jax.evaluation.table import condition_table, markdown_table, text_table
 
 __all__ = [
+  "CLOSED",
   "PAPER",
   "PROTOCOLS",
   "SED_EVAL_DEFAULT",
   "Counts",
   "Protocol",
   "Scores",
+  "close_gaps",
   "condition_table",
   "count",
   "evaluate",

@@ -124,10 +124,13 @@ def count(reference: Timeline, estimate: Timeline, protocol: Protocol) -> Scores
   """Compares one recording's estimate with its reference.
 
   The reference's duration is what counts: the estimate is cut off there. What is unmarked in either counts as others,
-  so gaps are filled with others in both first (see `fill_gaps`).
+  so gaps are filled with others in both first (see `fill_gaps`), and short ones closed where the protocol says so (see
+  `close_gaps`).
   """
-  filled = fill_gaps(reference, reference.duration_s)
-  references, estimates = (_to_items(timeline) for timeline in (filled, fill_gaps(estimate, reference.duration_s)))
+  filled, found = (
+    close_gaps(fill_gaps(timeline, reference.duration_s), protocol.shortest_gap_s) for timeline in (reference, estimate)
+  )
+  references, estimates = _to_items(filled), _to_items(found)
   seconds = {label: filled.total_s(label) for label in EVENTS}
   seconds["overall"] = sum(seconds.values())
 
@@ -172,6 +175,41 @@ def fill_gaps(timeline: Timeline, duration_s: float) -> Timeline:
       background.append(Event(covered_to, event.onset_s, BACKGROUND))
     covered_to = max(covered_to, event.offset_s)
   return Timeline([*marked, *_merge_touching(sorted(background, key=lambda e: e.onset_s))], duration_s)
+
+
+def close_gaps(timeline: Timeline, shortest_s: float) -> Timeline:
+  """A filled timeline (see `fill_gaps`) without what block decisions cannot meet; 0 leaves it as it is.
+
+  Others that last less than `shortest_s` are no event, whether they were a gap or marked: hand-made labels leave
+  milliseconds between events that are meant to touch, and before the end. The events around keep their onsets and
+  offsets. Events of one label that touch or overlap, or have only such a gap between them, are one. Other short events
+  stay, and whatever stands alone.
+  """
+  if not shortest_s:
+    return timeline
+  marked = [event for event in timeline if event.label != BACKGROUND]
+  background = [event for event in timeline if event.label == BACKGROUND]
+  if marked:
+    # Seconds are float64 sums: a microsecond less is as long.
+    background = [event for event in background if event.duration_s >= shortest_s - 1e-6]
+  joined: list[Event] = []
+  for label in EVENTS:
+    between = [event for event in marked if event.label != label]
+    for event in (event for event in marked if event.label == label):
+      if joined and joined[-1].label == label and _is_one(joined[-1], event, between, shortest_s):
+        joined[-1] = dataclasses.replace(joined[-1], offset_s=max(joined[-1].offset_s, event.offset_s))
+      else:
+        joined.append(event)
+  return Timeline([*joined, *background], timeline.duration_s)
+
+
+def _is_one(first: Event, second: Event, between: Iterable[Event], shortest_s: float) -> bool:
+  """Whether two events of a label have nothing between them but a short gap, in which no other event is marked."""
+  if second.onset_s - first.offset_s >= shortest_s - 1e-6:
+    return False
+  return not any(
+    min(event.offset_s, second.onset_s) - max(event.onset_s, first.offset_s) >= _ROUNDING_S for event in between
+  )
 
 
 def _merge_touching(events: list[Event]) -> list[Event]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from attavvad_jax.datasets.loader import PreparedData
 from attavvad_jax.detection.detector import Detector
+from attavvad_jax.evaluation.ceiling import Ceilings, ceilings
 from attavvad_jax.evaluation.conditions import group_recordings
 from attavvad_jax.evaluation.metrics import Scores
 from attavvad_jax.evaluation.protocols import PROTOCOLS
@@ -23,12 +24,14 @@ class Evaluation:
   Attributes:
     subject: a line that names model, data and split.
     scores: of each output of the model, over all recordings.
+    ceilings: what the reference itself reaches, cut to blocks.
     condition: what the recordings are told apart by, None for nothing.
     by_condition: the same scores for the recordings of each value of it.
   """
 
   subject: str
   scores: Mapping[str, Scores]
+  ceilings: Ceilings
   condition: str | None = None
   by_condition: Mapping[str, Mapping[str, Scores]] = dataclasses.field(default_factory=dict)
 
@@ -36,7 +39,7 @@ class Evaluation:
     tables = [f"-- {_TITLES[output]}\n{text_table(value)}" for output, value in self.scores.items()]
     if self.condition is not None:
       tables.append(f"-- by {self.condition}\n{condition_table(self.condition, self.by_condition)}")
-    return "\n\n".join([self.subject, *tables])
+    return "\n\n".join([self.subject, str(self.ceilings), *tables])
 
 
 def evaluate_checkpoint(
@@ -72,6 +75,7 @@ def evaluate_checkpoint(
   return Evaluation(
     f"{model}, step {step}, on {prepared.path}, split {split}",
     evaluate_some(recordings),
+    ceilings((reference for reference, _ in recordings.values()), prepared.spec.clock, PROTOCOLS[protocol]),
     condition,
     {value: evaluate_some(names) for value, names in groups.items()},
   )

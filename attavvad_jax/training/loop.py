@@ -21,7 +21,7 @@ from attavvad_jax import config as config_lib
 from attavvad_jax.datasets.loader import PreparedData, training_batches
 from attavvad_jax.datasets.records import AUDIO
 from attavvad_jax.detection.predict import BlockScores, Predict, predict
-from attavvad_jax.evaluation.protocols import PAPER
+from attavvad_jax.evaluation.protocols import CLOSED
 from attavvad_jax.evaluation.split import OUTPUTS, evaluate_outputs, score_recordings
 from attavvad_jax.events import Timeline
 from attavvad_jax.features.augmentation import Augmentation
@@ -163,7 +163,7 @@ def train(config: Mapping[str, Any], workdir: str | Path, placement: str = MESH)
   """Trains until `config.num_epochs`, going on from the last checkpoint in the workdir if there is one.
 
   The workdir receives config.json, log.jsonl, tensorboard/ and checkpoints/{last,best}; `best` is the checkpoint with
-  the highest event-based F on the split "validation" (the paper's protocol, audio-visual output), the first of equals.
+  the highest event-based F on the split "validation" (protocol `closed`, audio-visual output), the first of equals.
   What a fresh run takes from another's checkpoint is printed and written to transfer.txt; one that goes on takes none.
 
   All devices are used, and those of all processes that have joined (`training.processes`), which need not be as many
@@ -299,7 +299,7 @@ def validation_figures(
   recordings: Mapping[str, tuple[Timeline, BlockScores]], data: PreparedData, config: Mapping[str, Any]
 ) -> dict[str, float]:
   """Event-based figures of the outputs on recordings that were scored; `f`, of the main one, tells what is best."""
-  scores = evaluate_outputs(recordings, data, config_lib.smoothing(config), PAPER)
+  scores = evaluate_outputs(recordings, data, config_lib.smoothing(config), CLOSED)
   main = next(output for output in OUTPUTS if output in scores)
   overall = scores[main].event_based["overall"]
   figures = {f"{output}_f": value.event_based["overall"].f_score for output, value in scores.items()}
@@ -354,7 +354,7 @@ def run_meta(config: dict[str, Any], data: PreparedData, step: int, validation: 
     "spec": data.spec.to_dict(),
     "versions": _versions(),
     "step": step,
-    "protocol": PAPER.event_name,
+    "protocol": CLOSED.event_name,
     "validation": validation,
   }
 

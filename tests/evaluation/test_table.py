@@ -1,6 +1,7 @@
 import pytest
 
 from attavvad_jax.evaluation import (
+  CLOSED,
   PAPER,
   SED_EVAL_DEFAULT,
   Protocol,
@@ -23,10 +24,14 @@ def scores():
 def test_protocols_have_a_name_of_one_line():
   assert PAPER.event_name == "event-based, onset only, collar 0.5 s"
   assert PAPER.segment_name == "segment-based, segments of 1 s"
+  assert CLOSED.event_name == "event-based, onset only, collar 0.5 s, gaps under 0.167 s closed"
+  assert CLOSED.segment_name == "segment-based, segments of 1 s, gaps under 0.167 s closed"
   assert SED_EVAL_DEFAULT.event_name == "event-based, onset and offset, collar 0.2 s or 50% of the event"
 
 
-@pytest.mark.parametrize("setting", [{"collar_s": 0.0}, {"length_fraction": 1.5}, {"segment_s": -1.0}])
+@pytest.mark.parametrize(
+  "setting", [{"collar_s": 0.0}, {"length_fraction": 1.5}, {"segment_s": -1.0}, {"shortest_gap_s": -0.1}]
+)
 def test_protocol_that_cannot_be_is_refused(setting):
   good = {"offsets_count": True, "collar_s": 0.2, "length_fraction": 0.5, "segment_s": 1.0}
   with pytest.raises(ValueError, match=next(iter(setting))):
