@@ -19,6 +19,7 @@ from av.video.reformatter import VideoReformatter
 import numpy as np
 
 from attavvad_jax.media.errors import MediaError
+from attavvad_jax.media.shown import decoder, orientation
 
 # Pictures are made no larger than this: faces down to 30 px are found in them, and conversion stays cheap.
 LONG_SIDE_PX = 960
@@ -90,7 +91,7 @@ class Picture:
   def rgb(self) -> np.ndarray:
     """The picture in colour, uint8 [H,W,3]."""
     rgb = self._convert(self._frame, "rgb24").to_ndarray()
-    return np.ascontiguousarray(np.rot90(rgb, _quarter_turns(self._frame)))
+    return np.ascontiguousarray(orientation(self._frame).upright(rgb))
 
   @functools.cached_property
   def grey(self) -> np.ndarray:
@@ -99,7 +100,7 @@ class Picture:
     plane = frame.planes[0]
     luma = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width]
     # A copy: the frame's memory goes back to the decoder.
-    return np.rot90(luma, _quarter_turns(self._frame)).copy()
+    return orientation(self._frame).upright(luma).copy()
 
 
 class Converter:
@@ -114,7 +115,7 @@ class Converter:
     width, height = _displayed_size(frame, self._pixel_aspect)
     scale = min(1.0, LONG_SIDE_PX / max(width, height))
     width, height = max(1, round(width * scale)), max(1, round(height * scale))
-    if _quarter_turns(frame) % 2:
+    if orientation(frame).is_sideways:
       width, height = height, width
     reformatter = self._reformatters.setdefault(format, VideoReformatter())
     return reformatter.reformat(frame, width=width, height=height, format=format)
@@ -321,6 +322,7 @@ def _frames(
       if other.index != stream.index:
         other.discard = av.stream.Discard.all
     stream.codec_context.thread_type = "AUTO"
+    decode = decoder(stream)
     packets = container.demux(stream)
     read_errors = 0
     last = start
@@ -333,7 +335,7 @@ def _frames(
         packet = next(packets, None)
         if packet is None:
           return
-        frames, broken, read_errors = packet.decode(), packet.is_corrupt, 0
+        frames, broken, read_errors = decode(packet), packet.is_corrupt, 0
       except av.FFmpegError:
         broken = True
         if packet is None:  # it could not even be read; what follows it, perhaps
@@ -478,12 +480,7 @@ def _pictures(pictures: Iterator[TimedPicture], times_s: Iterable[float]) -> Ite
     yield screen.at(time_s)
 
 
-def _quarter_turns(frame: av.VideoFrame) -> int:
-  """Quarter turns against the clock that set the picture upright."""
-  return round(frame.rotation / 90) % 4
-
-
 def _displayed_size(frame: av.VideoFrame, pixel_aspect: Fraction) -> tuple[int, int]:
   """Width and height of a frame with square pixels, upright."""
   width, height = round(frame.width * pixel_aspect), frame.height
-  return (height, width) if _quarter_turns(frame) % 2 else (width, height)
+  return (height, width) if orientation(frame).is_sideways else (width, height)

@@ -13,6 +13,7 @@ import av
 import numpy as np
 
 from attavvad_jax.media.encode import AAC_RATES_HZ
+from attavvad_jax.media.shown import decoder, orientation
 
 # Draws onto an upright picture, uint8 RGB [H,W,3], at its second; what it returns is written, of whatever even size.
 Draw = Callable[[np.ndarray, float], np.ndarray]
@@ -59,6 +60,7 @@ class _PictureEncoder:
 
   def __init__(self, writer: Any, source: Any, start: Fraction, draw: Draw | None):
     self._writer, self._start, self._draw = writer, start, draw
+    self._decode = decoder(source)
     # The streams of a container must be there before the first packet is, and only a frame tells how it is turned.
     with av.open(source.container.name) as container:
       first = next(container.decode(container.streams.best("video")))
@@ -66,9 +68,7 @@ class _PictureEncoder:
     self._last_pts = -math.inf
 
   def push(self, packet: Any) -> None:
-    for frame in packet.decode():
-      if frame.pts is None:
-        continue
+    for frame in self._decode(packet):
       pts = frame.pts - round(self._start / frame.time_base)
       # Encoders refuse two pictures at one time; a player would show the first of them for no time.
       if pts <= self._last_pts:
@@ -102,7 +102,7 @@ def _add_video_stream(writer: Any, source: Any, frame: Any, shape: tuple[int, ..
   context.color_primaries, context.color_trc = frame.color_primaries, frame.color_trc
   aspect = source.sample_aspect_ratio
   if aspect:
-    context.sample_aspect_ratio = 1 / aspect if _quarter_turns(frame) % 2 else aspect
+    context.sample_aspect_ratio = 1 / aspect if orientation(frame).is_sideways else aspect
   return stream
 
 
@@ -130,13 +130,14 @@ class _SoundEncoder:
 
   def __init__(self, writer: Any, source: Any, start: Fraction):
     self._writer, self._start = writer, start
+    self._decode = decoder(source)
     context = source.codec_context
     # What AAC cannot take is resampled or mixed down on the way in.
     rate_hz = context.sample_rate if context.sample_rate in AAC_RATES_HZ else 48_000
     self._stream = writer.add_stream("aac", rate=rate_hz, layout="mono" if context.channels == 1 else "stereo")
 
   def push(self, packet: Any) -> None:
-    for frame in packet.decode():
+    for frame in self._decode(packet):
       frame.pts -= round(self._start / frame.time_base)
       self._writer.mux(self._stream.encode(frame))
 
@@ -144,12 +145,7 @@ class _SoundEncoder:
     self._writer.mux(self._stream.encode(None))
 
 
-def _quarter_turns(frame: Any) -> int:
-  """Quarter turns against the clock that set a frame upright."""
-  return round(frame.rotation / 90) % 4
-
-
 def _upright(frame: Any) -> np.ndarray:
   """A frame as it is displayed, the last line or column repeated where H.264 needs an even size. uint8 RGB [H,W,3]."""
-  rgb = np.rot90(frame.to_ndarray(format="rgb24"), _quarter_turns(frame))
+  rgb = orientation(frame).upright(frame.to_ndarray(format="rgb24"))
   return np.ascontiguousarray(np.pad(rgb, [(0, rgb.shape[0] % 2), (0, rgb.shape[1] % 2), (0, 0)], mode="edge"))

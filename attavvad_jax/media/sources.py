@@ -30,6 +30,7 @@ from attavvad_jax.media.decode import (
   timed_picture,
 )
 from attavvad_jax.media.errors import MediaError
+from attavvad_jax.media.shown import decoder
 
 # Input devices of FFmpeg that give pictures, sound or both.
 DEVICES = ("alsa", "avfoundation", "dshow", "gdigrab", "lavfi", "oss", "pulse", "v4l2", "x11grab")
@@ -289,6 +290,7 @@ def _live(container: Any, kinds: list[str], rate_hz: int, zero: _Zero | None, wa
 def _frames(container: Any, kinds: list[str], warnings: list[str]) -> Iterator[tuple[str, Any, float]]:
   """Kind, decoded frame and time of its arrival; what does not decode is passed over."""
   streams = {container.streams.best(kind).index: kind for kind in kinds}
+  decoders = {index: decoder(container.streams[index]) for index in streams}
   for stream in container.streams:
     if stream.index in streams:
       stream.thread_type = "SLICE"  # threads that work on several frames at once would hold them back
@@ -298,7 +300,7 @@ def _frames(container: Any, kinds: list[str], warnings: list[str]) -> Iterator[t
   for packet in container.demux([container.streams[index] for index in streams]):
     at_s = time.monotonic()
     try:
-      frames = packet.decode()
+      frames = decoders[packet.stream.index](packet)
     except av.FFmpegError:
       frames = []
       if not damaged:

@@ -1,0 +1,195 @@
+"""When decoded pictures are shown and which way up, for files whose pictures tell their number or their corner."""
+
+from fractions import Fraction
+import math
+
+import av
+from av.bitstream import BitStreamFilterContext
+from media_files import SIZE, click, grey, write_media
+import numpy as np
+import pytest
+
+from attavvad_jax.media.decode import probe, read_pictures, read_sound
+from attavvad_jax.media.rewrite import rewrite
+from attavvad_jax.media.shown import decoder
+
+SOUND_HZ = 48000
+# By how many samples MPEG's layer 2 is late, which its containers do not tell.
+SOUND_DELAY = 481
+
+
+def write_numbered(path, codec, options=None, count=50):
+  """Picture n, of luma 16 + 4 n, is shown at n / 25 s; a click is heard with picture 25."""
+  with av.open(str(path), "w") as container:
+    video = container.add_stream(codec, rate=25, options=options or {})
+    video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+    video.codec_context.thread_count = 1
+    # Elementary streams hold no sound, FLV none of this kind.
+    has_sound = path.suffix not in (".h264", ".m2v", ".flv")
+    audio = container.add_stream("mp2", rate=SOUND_HZ, layout="mono") if has_sound else None
+    sound = click(count / 25, 1.0, SOUND_HZ)
+    for n in range(count):
+      yuv = np.full((72, 64), 128, np.uint8)
+      yuv[:48] = 16 + 4 * n
+      frame = av.VideoFrame.from_ndarray(yuv, format="yuv420p")
+      frame.pts, frame.time_base = n, Fraction(1, 25)
+      container.mux(video.encode(frame))
+      if audio is not None:
+        part = sound[n * SOUND_HZ // 25 : (n + 1) * SOUND_HZ // 25]
+        heard = av.AudioFrame.from_ndarray(part[None], format="s16", layout="mono")
+        heard.sample_rate, heard.pts, heard.time_base = SOUND_HZ, n * SOUND_HZ // 25, Fraction(1, SOUND_HZ)
+        container.mux(audio.encode(heard))
+    for stream in filter(None, (video, audio)):
+      container.mux(stream.encode(None))
+  return path
+
+
+def numbers(path, times_s, info=None):
+  """The number of the picture at each time, -1 where there is none."""
+  pictures = read_pictures(path, times_s, info=info)
+  return [-1 if picture is None else round((picture.grey.mean() - 16) / 4) for picture in pictures]
+
+
+H264 = {"preset": "ultrafast", "b-adapt": "0"}
+REORDERED = [
+  (".avi", "libx264", H264 | {"bf": "0"}),
+  (".avi", "libx264", H264 | {"bf": "2"}),
+  (".avi", "libx264", H264 | {"bf": "3", "b-pyramid": "normal"}),
+  (".avi", "mpeg4", {"bf": "1", "qmin": "2", "qmax": "2"}),
+  (".avi", "mpeg4", {"bf": "2", "qmin": "2", "qmax": "2"}),
+  (".wmv", "libx264", H264 | {"bf": "3"}),
+  (".flv", "libx264", H264 | {"bf": "3"}),
+  (".mkv", "libx264", H264 | {"bf": "3"}),
+  (".mp4", "libx264", H264 | {"bf": "3"}),
+  (".ts", "libx264", H264 | {"bf": "3"}),
+  (".mpg", "mpeg2video", {"bf": "2", "qmin": "2", "qmax": "2"}),
+  (".h264", "libx264", H264 | {"bf": "3"}),
+  (".m2v", "mpeg2video", {"bf": "2", "qmin": "2", "qmax": "2"}),
+]
+
+
+@pytest.mark.parametrize(("suffix", "codec", "options"), REORDERED)
+def test_each_picture_is_shown_in_its_place_and_with_its_sound(tmp_path, suffix, codec, options):
+  """Also where the container has no times of presentation; asked for in the middle of its 40 ms."""
+  path = write_numbered(tmp_path / f"a{suffix}", codec, options)
+  info = probe(path)
+  zero_s = 0.0
+  if info.has_sound:
+    heard = np.abs(np.concatenate(list(read_sound(path, SOUND_HZ, info=info))).astype(int))
+    zero_s = (int(np.argmax(heard)) - SOUND_DELAY) / SOUND_HZ - 1
+  assert numbers(path, [zero_s + (n + 0.5) / 25 for n in range(50)], info) == list(range(50))
+
+
+def test_a_rewritten_recording_shows_its_pictures_in_their_places(tmp_path):
+  path = write_numbered(tmp_path / "a.avi", "libx264", H264 | {"bf": "2"})
+  rewrite(path, tmp_path / "b.mp4", probe(path).start, {"aac"})
+  assert numbers(tmp_path / "b.mp4", [(n + 0.5) / 25 for n in range(50)]) == list(range(50))
+
+
+def turned(path, matrix):
+  """The file with another matrix (a b; c d) in its track."""
+  content = bytearray(path.read_bytes())
+  at = content.index(b"tkhd") + 4 + 40
+  for place, value in zip((0, 4, 12, 16), matrix, strict=True):
+    content[at + place : at + place + 4] = round(value * 65536).to_bytes(4, "big", signed=True)
+  path.write_bytes(content)
+  return path
+
+
+# Brightness of the corners top left, top right, bottom left and bottom right, as stored.
+CORNERS = (60, 110, 170, 230)
+
+
+def corners(levels, size=SIZE):
+  picture = grey(16, size)
+  height, width = picture.shape[:2]
+  for level, rows in zip(levels, np.ndindex(2, 2), strict=True):
+    picture[rows[0] * height // 2 :, rows[1] * width // 2 :][: height // 2, : width // 2] = level
+  return picture
+
+
+def seen(rgb):
+  """Brightness of the four corners, in the same order."""
+  height, width = rgb.shape[:2]
+  return [float(rgb[y, x].mean()) for y in (height // 8, -height // 8) for x in (width // 8, -width // 8)]
+
+
+def displayed(matrix):
+  """Corners after (x, y), y downwards, has gone to (a x + c y, b x + d y): worked out point by point."""
+  a, b, c, d = matrix
+  at = {(round(a * x + c * y), round(b * x + d * y)): level for (y, x), level in zip(PLACES, CORNERS, strict=True)}
+  return [at[x, y] for y, x in PLACES]
+
+
+PLACES = [(-1, -1), (-1, 1), (1, -1), (1, 1)]
+ORIENTATIONS = [
+  (1, 0, 0, 1),
+  (0, 1, -1, 0),
+  (-1, 0, 0, -1),
+  (0, -1, 1, 0),
+  (-1, 0, 0, 1),
+  (0, 1, 1, 0),
+  (1, 0, 0, -1),
+  (0, -1, -1, 0),
+]
+
+
+@pytest.fixture(scope="module")
+def four_corners(tmp_path_factory):
+  path = tmp_path_factory.mktemp("corners") / "a.mp4"
+  return write_media(path, [corners(CORNERS)] * 3, np.arange(3) / 25, click(0.12, 0.1))
+
+
+@pytest.mark.parametrize("off_deg", [0, 40])
+@pytest.mark.parametrize("matrix", ORIENTATIONS)
+def test_pictures_are_turned_and_mirrored_to_the_nearest_of_eight_ways(tmp_path, four_corners, matrix, off_deg):
+  """Read, and rewritten without a matrix. A matrix that turns 40 degrees further means the same."""
+  cos, sin = math.cos(math.radians(off_deg)), math.sin(math.radians(off_deg))
+  a, b, c, d = matrix
+  path = tmp_path / "a.mp4"
+  path.write_bytes(four_corners.read_bytes())
+  turned(path, (cos * a - sin * b, sin * a + cos * b, cos * c - sin * d, sin * c + cos * d))
+  rewrite(path, tmp_path / "b.mp4", probe(path).start, {"aac"})
+  with av.open(str(tmp_path / "b.mp4")) as container:
+    rewritten = next(container.decode(video=0)).to_ndarray(format="rgb24")
+  picture = next(read_pictures(path, [0.1]))
+  width, height = SIZE if a else SIZE[::-1]
+  assert (probe(path).width_px, probe(path).height_px) == (width, height)
+  from_luma = np.stack([(picture.grey - 16.0) * 255 / 219] * 3, axis=2)
+  for rgb in (picture.rgb, from_luma, rewritten):
+    assert rgb.shape == (height, width, 3)
+    np.testing.assert_allclose(seen(rgb), displayed(matrix), atol=12)
+
+
+def test_pictures_are_turned_and_mirrored_as_the_codec_says(tmp_path):
+  """By H.264's message on the display's orientation: mirrored left to right, then turned against the clock by 90."""
+  plain = write_media(tmp_path / "a.h264", [corners(CORNERS)] * 3, np.arange(3) / 25)
+  with av.open(str(plain)) as source, av.open(str(tmp_path / "b.h264"), "w") as target:
+    stream = source.streams.video[0]
+    message = BitStreamFilterContext("h264_metadata=display_orientation=insert:rotate=90:flip=horizontal", stream)
+    out = target.add_stream_from_template(stream)
+    for packet in source.demux(stream):
+      for marked in message.filter(packet if packet.size else None):
+        marked.stream = out
+        target.mux(marked)
+  picture = next(read_pictures(tmp_path / "b.h264", [0.0]))
+  np.testing.assert_allclose(seen(picture.rgb), [CORNERS[k] for k in (0, 2, 1, 3)], atol=12)
+
+
+@pytest.mark.parametrize("thread_type", ["AUTO", "NONE"])
+def test_a_picture_that_is_repeated_by_an_empty_packet_is_shown_again(tmp_path, thread_type):
+  """As Ogg/Theora does, where an encoder finds nothing new: here, in the place of four of five pictures."""
+  path = write_numbered(tmp_path / "a.mkv", "libx264", H264 | {"g": "1"})
+  shown = []
+  with av.open(str(path)) as container:
+    stream = container.streams.video[0]
+    stream.thread_type = thread_type
+    decode = decoder(stream)
+    for packet in container.demux(stream):
+      if packet.size and round(packet.pts * packet.time_base * 25) % 5:
+        repeat = av.Packet()
+        repeat.pts, repeat.dts, repeat.time_base, repeat.stream = packet.pts, packet.dts, packet.time_base, stream
+        packet = repeat
+      shown += [(round(frame.time * 25), (frame.to_ndarray()[:48].mean() - 16) / 4) for frame in decode(packet)]
+  assert [number for number, _ in shown] == list(range(50))
+  np.testing.assert_allclose([level for _, level in shown], np.repeat(np.arange(0, 50, 5), 5), atol=0.3)
