@@ -202,7 +202,7 @@ def stream(
     output: a file for the JSON lines, which must not be there yet, or `-` for standard output; none where None.
     performer: whose events: the `prominent` face, or what is in a `box:`, as `Performer` says.
     face_lookahead_s: how far the choice of the face looks ahead.
-    retry_s: for how long a lost connection is tried for.
+    retry_s: for how long a lost connection is tried for; one that is made and gives nothing is none.
     screen: where the display goes; standard error where None.
 
   Raises:
@@ -255,18 +255,51 @@ def _run(
 ) -> None:
   """All connections of one stream, one after the other."""
   began_s: float | None = None  # when the first of them began, by time.monotonic
+  attempts = _Attempts(source.name, retry_s)
   while True:
     with connection:
       lost, zero = _read(connection, streaming, session, began_s, stop)
-    if began_s is None and math.isfinite(zero.at_s):
+    gave = math.isfinite(zero.at_s)
+    if began_s is None and gave:
       began_s = zero.at_s
     if lost is None:
       return
-    session.notice(f"connection lost: {lost}")
-    attempt = _connect_again(source, streaming, session, retry_s, stop)
+    if gave or attempts.count == 0:
+      session.notice(f"connection lost: {lost}")
+      attempts.begin()
+    else:
+      attempts.failed(f"nothing came ({lost})", session)
+    attempt = _connect_again(source, streaming, session, attempts, stop)
     if attempt is None:
       return
     connection = attempt
+
+
+class _Attempts:
+  """Attempts to connect again since something last came."""
+
+  def __init__(self, name: str, retry_s: float):
+    self._name, self._retry_s, self._until_s = name, retry_s, math.inf
+    self.count = 0
+
+  def begin(self) -> None:
+    """Something has come, and no more does."""
+    self.count, self._until_s = 0, time.monotonic() + self._retry_s
+
+  def wait_s(self) -> float:
+    """How long to wait before the next."""
+    self.count += 1
+    return _BACKOFF_S[min(self.count, len(_BACKOFF_S)) - 1]
+
+  def failed(self, why: str, session: Session) -> None:
+    """Says why the last of them gave nothing.
+
+    Raises:
+      MediaError: it took too long.
+    """
+    if time.monotonic() > self._until_s:
+      raise MediaError(f"{self._name}: not connected again within {self._retry_s:.0f} s; at last: {why}")
+    session.notice(f"not connected: {why}")
 
 
 def _read(
@@ -304,6 +337,7 @@ def _read(
       session.notice(f"input again after {waited_s:.1f} s")
     zero.add(arrival)
     if first and began_s is not None:
+      session.notice("connected again")
       session.offset_s = max(session.end_s, zero.at_s - began_s)
     first = False
     delay_s = _tell(_push(streaming, arrival), session, zero.at_s)
@@ -311,10 +345,17 @@ def _read(
       late = True
       session.notice(f"decisions come {delay_s:.1f} s late: the input comes in bursts, or faster than it is dealt with")
     last_s = time.monotonic()
-    while connection.warnings:
-      session.notice(connection.warnings.pop(0))
-  _tell(streaming.finish(), session, zero.at_s)
+    _pass_on(connection, session)
+  _pass_on(connection, session)
+  if not first:
+    _tell(streaming.finish(), session, zero.at_s)
   return (None if stop.is_set() else lost), zero
+
+
+def _pass_on(connection: Connection, session: Session) -> None:
+  """Tells what the readers of a connection found amiss."""
+  while connection.warnings:
+    session.notice(connection.warnings.pop(0))
 
 
 def _push(streaming: StreamingDetector, arrival: Arrival) -> Update:
@@ -341,28 +382,19 @@ def _connect_again(
   source: Source,
   streaming: StreamingDetector,
   session: Session,
-  retry_s: float,
+  attempts: _Attempts,
   stop: threading.Event,
 ) -> Connection | None:
-  """Tries until it is connected or told to stop (None).
+  """Tries until there is a connection, which may give nothing yet, or told to stop (None).
 
   Raises:
     MediaError: it took too long.
   """
-  until_s = time.monotonic() + retry_s
-  for attempt in range(sys.maxsize):
-    wait_s = _BACKOFF_S[min(attempt, len(_BACKOFF_S) - 1)]
-    if stop.wait(wait_s):
-      return None
+  while not stop.wait(attempts.wait_s()):
     try:
-      connection = source.connect(streaming.sample_rate_hz)
+      return source.connect(streaming.sample_rate_hz)
     except (MediaError, OSError) as error:
-      if time.monotonic() > until_s:
-        raise MediaError(f"{source.name}: not connected again within {retry_s:.0f} s; at last: {error}") from error
-      session.notice(f"not connected: {error}")
-      continue
-    session.notice("connected again")
-    return connection
+      attempts.failed(str(error), session)
   return None
 
 

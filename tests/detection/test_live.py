@@ -149,6 +149,46 @@ def test_lost_connection_is_made_again_and_its_events_begin_anew(monkeypatch, tm
   assert lines[-1]["blocks"] == 9
 
 
+def test_connections_that_give_nothing_count_as_none(monkeypatch, tmp_path):
+  """Each is made, and ends at once: after `retry_s` there has been enough of it."""
+  connections(monkeypatch, arrivals(1.0), *(iter(()) for _ in range(10_000)))
+  output = tmp_path / "a.jsonl"
+  began_s = time.monotonic()
+  with pytest.raises(MediaError, match=r"not connected again within 0 s; at last: nothing came \(the input ended\)"):
+    run("rtmp://there/live", output, retry_s=0.3)
+  assert 0.3 < time.monotonic() - began_s < 20
+  said = texts(read(output))
+  assert said[0] == "connection lost: the input ended"
+  assert set(said[1:]) == {"not connected: nothing came (the input ended)"}
+  assert len(of_type(read(output), "block")) == 3
+
+
+def test_what_comes_after_connections_without_anything_is_told(monkeypatch, tmp_path):
+  connections(monkeypatch, arrivals(1.0), iter(()), iter(()), arrivals(1.0))
+  output = tmp_path / "a.jsonl"
+  with pytest.raises(MediaError, match="nobody there"):
+    run("rtmp://there/live", output, retry_s=0.3)
+  assert texts(read(output))[:4] == [
+    "connection lost: the input ended",
+    *["not connected: nothing came (the input ended)"] * 2,
+    "connected again",
+  ]
+  assert len(of_type(read(output), "block")) == 6
+
+
+def test_what_is_amiss_at_the_end_is_told(monkeypatch, tmp_path):
+  warnings = []
+
+  def script():
+    yield from arrivals(1.0)
+    warnings.append("amiss at last")
+
+  monkeypatch.setattr(Source, "connect", lambda self, rate: Connection([script()], True, ends=True, warnings=warnings))
+  lines = run("http://there/a.mp4", tmp_path / "a.jsonl")
+  assert texts(lines) == ["amiss at last"]
+  assert lines[-1]["type"] == "end"
+
+
 def test_silent_input_is_told_and_at_last_given_up(monkeypatch, tmp_path):
   monkeypatch.setattr(live, "_NOTABLE_S", 0.2)
   monkeypatch.setattr(live, "_TICK_S", 0.05)
