@@ -21,13 +21,22 @@
 # %%
 import os
 from pathlib import Path
+import subprocess
 
-if not Path("../constraints.txt").exists():  # Colab brings this notebook alone
-  os.system("git clone -q --depth 1 https://github.com/attavvad-jax/attavvad_jax")
+if not Path("../setup.py").exists():  # Colab brings this notebook alone
+  if not Path("attavvad_jax").exists():
+    address = "https://github.com/attavvad-jax/attavvad_jax"
+    clone = subprocess.run(["git", "clone", "-q", "--depth", "1", address], capture_output=True, text=True)
+    if clone.returncode:
+      raise RuntimeError(f"{address} could not be fetched: {clone.stderr.strip()}")
   os.chdir("attavvad_jax/colab")
 
+# %% [markdown]
+# What is missing is installed beside what is there; versions that fit stay as they are, under a kernel that has some of
+# them in memory. Should pip say below that it replaced one which had been imported, restart the kernel once.
+
 # %%
-# %pip install -q -c ../constraints.txt -e "..[simulation]"
+# %pip install -e "..[simulation]"
 
 # %%
 import sys

@@ -21,26 +21,22 @@
 # %%
 import os
 from pathlib import Path
+import subprocess
 
-if not Path("../constraints.txt").exists():  # Colab brings this notebook alone
-  os.system("git clone -q --depth 1 https://github.com/attavvad-jax/attavvad_jax")
+if not Path("../setup.py").exists():  # Colab brings this notebook alone
+  if not Path("attavvad_jax").exists():
+    address = "https://github.com/attavvad-jax/attavvad_jax"
+    clone = subprocess.run(["git", "clone", "-q", "--depth", "1", address], capture_output=True, text=True)
+    if clone.returncode:
+      raise RuntimeError(f"{address} could not be fetched: {clone.stderr.strip()}")
   os.chdir("attavvad_jax/colab")
 
-# %%
-# %pip install -q -c ../constraints.txt -e "..[simulation]"
-
 # %% [markdown]
-# That is jax for CPUs. A GPU or TPU of Colab needs jax's plugin of the same version beside it; elsewhere, install it as
-# [jax's documentation](https://docs.jax.dev/en/latest/installation.html) says.
+# What is missing is installed beside what is there; versions that fit stay as they are, under a kernel that has some of
+# them in memory. Should pip say below that it replaced one which had been imported, restart the kernel once.
 
 # %%
-import shutil
-
-if "COLAB_RELEASE_TAG" in os.environ:
-  has_tpu = any(Path("/dev").glob("accel*")) or any(Path("/dev").glob("vfio/[0-9]*"))
-  extra = "cuda12" if shutil.which("nvidia-smi") else "tpu" if has_tpu else None
-  if extra:
-    os.system(f'pip install -q -c ../constraints.txt "jax[{extra}]"')
+# %pip install -e "..[simulation]"
 
 # %%
 import sys
@@ -56,10 +52,11 @@ prepare_xla()  # before jax is imported, and for the programs started below: fas
 #
 # Everything that computes runs as a program of its own from here on, as it would from a terminal. A TPU belongs to one
 # program at a time, and on a GPU the first one takes most of the memory: so the notebook itself must not touch them,
-# not even to ask which there are.
+# not even to ask which there are. On Colab, jax and its plugin for a GPU or a TPU are there already; elsewhere, install
+# it as [jax's documentation](https://docs.jax.dev/en/latest/installation.html) says.
 
 # %%
-import subprocess
+import shutil
 
 ROOT = Path("..").resolve()
 
@@ -74,6 +71,8 @@ def run_program(*arguments):
 
 PLATFORM, devices = run_program("-c", "import jax; print(jax.default_backend()); print(jax.devices())").split("\n", 1)
 print(f"{PLATFORM}: {devices}")
+if PLATFORM == "cpu" and shutil.which("nvidia-smi"):
+  print("There is a GPU, but jax does not see it: its plugin is missing, or not of jaxlib's version.")
 
 # %% [markdown]
 # ## Settings
