@@ -41,6 +41,7 @@ def main() -> int:
   parser.add_argument("--python", default=sys.executable, help="of Colab's version (default: this one)")
   parser.add_argument("--full", action="store_true", help="not in the short form of the tests")
   arguments = parser.parse_args()
+  os.environ.pop("PYTHONPATH", None)  # the notebooks shall find what they fetched, not this checkout
   wrong = []
   for name in arguments.names or NAMES:
     with tempfile.TemporaryDirectory() as folder:

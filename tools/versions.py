@@ -1,0 +1,48 @@
+"""Runs the tests on the lowest or the highest versions of the packages that computing rests on.
+
+python tools/versions.py lowest                                  # all tests but the slow ones
+python tools/versions.py highest --python=python3.13 tests/training
+
+The lowest versions are those that setup.py allows of the packages below; the highest are what pip takes where nothing
+is pinned. It makes a virtual environment of its own, needs the network, and is no part of the tests.
+"""
+
+import argparse
+from pathlib import Path
+import re
+import subprocess
+import sys
+import tempfile
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("jax", "flax", "orbax-checkpoint", "numpy", "mediapipe")
+
+
+def main() -> int:
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument("which", choices=("lowest", "highest"))
+  parser.add_argument("--python", default=sys.executable, help="the interpreter (default: this one)")
+  parser.add_argument("tests", nargs="*", help="arguments of pytest (default: all tests but the slow ones)")
+  arguments = parser.parse_args()
+  with tempfile.TemporaryDirectory() as folder:
+    environment = Path(folder) / "environment"
+    subprocess.run([arguments.python, "-m", "venv", environment], check=True)
+    python = str(environment / "bin" / "python")
+    constraints = Path(folder) / "constraints.txt"
+    constraints.write_text("".join(f"{line}\n" for line in lowest()) if arguments.which == "lowest" else "")
+    pip = [python, "-m", "pip", "--disable-pip-version-check"]
+    subprocess.run([*pip, "install", "-q", "-c", constraints, "-e", f"{ROOT}[simulation,test]"], check=True)
+    subprocess.run([*pip, "list"], check=True)
+    command = [python, "-m", "pytest", "-q", *(arguments.tests or ["-m", "not slow"])]
+    return subprocess.run(command, cwd=ROOT, check=False).returncode
+
+
+def lowest() -> list[str]:
+  """The lowest versions that setup.py allows, as pip's constraints; jaxlib goes with jax."""
+  allowed = dict(re.findall(r'"([\w.-]+)>=([\d.]+)', (ROOT / "setup.py").read_text(encoding="utf-8")))
+  versions = {package: allowed[package] for package in PACKAGES}
+  return [f"{package}=={version}" for package, version in {**versions, "jaxlib": versions["jax"]}.items()]
+
+
+if __name__ == "__main__":
+  sys.exit(main())
