@@ -5,11 +5,15 @@ from collections.abc import Callable, Sequence
 import math
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from attavvad_jax import __version__
 from attavvad_jax.errors import one_line
 from attavvad_jax.machine import prepare_xla
 from attavvad_jax.shipped import SHIPPED
+
+if TYPE_CHECKING:
+  from attavvad_jax.media import Tracks
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -75,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
   detect.add_argument(
     "--faces", choices=("performer", "all"), default="performer", help="all: a timeline for each face (default: one)"
   )
+  _add_tracks(detect)
   detect.add_argument("--overwrite", action="store_true", help="do again what has been done before")
   detect.set_defaults(run=_detect)
   stream = commands.add_parser("stream", help="detect in what comes in from a camera, an address or a paced file")
@@ -87,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
   stream.add_argument(
     "--performer", default="prominent", help="prominent or box:X,Y,WIDTH,HEIGHT, as for detect (default: %(default)s)"
   )
+  _add_tracks(stream)
   stream.add_argument(
     "--face_lookahead_s",
     type=_seconds,
@@ -100,6 +106,35 @@ def _parser() -> argparse.ArgumentParser:
   return parser
 
 
+def _add_tracks(command: argparse.ArgumentParser) -> None:
+  command.add_argument(
+    "--audio-track",
+    "--audio_track",
+    metavar="N|LANG",
+    help="which of several sound tracks: its number, from 1, or its language as the file has it (default: as players "
+    "choose)",
+  )
+  command.add_argument(
+    "--audio-channels",
+    "--audio_channels",
+    choices=("mix", "left", "right", "side"),
+    default="mix",
+    help="mix of all channels, one of them, or half the difference of left and right (default: %(default)s)",
+  )
+  command.add_argument(
+    "--video-track",
+    "--video_track",
+    metavar="N",
+    help="which of several pictures, from 1 (default: as the file says, else those that show faces)",
+  )
+
+
+def _tracks(arguments: argparse.Namespace) -> "Tracks":
+  from attavvad_jax.media import Tracks
+
+  return Tracks.parse(arguments.audio_track, arguments.video_track, arguments.audio_channels)
+
+
 def _detect(arguments: argparse.Namespace) -> int:
   from attavvad_jax.detection.run import detect_files
 
@@ -110,6 +145,7 @@ def _detect(arguments: argparse.Namespace) -> int:
     to=arguments.to.split(","),
     performer=arguments.performer,
     faces=arguments.faces,
+    tracks=_tracks(arguments),
     overwrite=arguments.overwrite,
     listed=sys.stdin,
   )
@@ -124,6 +160,7 @@ def _stream(arguments: argparse.Namespace) -> None:
     microphone=arguments.microphone,
     output=arguments.output,
     performer=arguments.performer,
+    tracks=_tracks(arguments),
     face_lookahead_s=arguments.face_lookahead_s,
     retry_s=arguments.retry_s,
   )

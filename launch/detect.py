@@ -20,11 +20,15 @@ _OUTPUT = flags.DEFINE_string("output", ".", "Folder for the results.")
 _TO = flags.DEFINE_list("to", ["tsv", "json"], "What is written, as in `attavvad detect --help`.")
 _PERFORMER = flags.DEFINE_string("performer", None, "prominent, largest, vocal, at:SECONDS or box:X,Y,WIDTH,HEIGHT.")
 _FACES = flags.DEFINE_enum("faces", "performer", ["performer", "all"], "Of whom there is a timeline.")
+_AUDIO_TRACK = flags.DEFINE_string("audio_track", None, "Which sound track: its number, from 1, or its language.")
+_AUDIO_CHANNELS = flags.DEFINE_enum("audio_channels", "mix", ["mix", "left", "right", "side"], "Of the sound track.")
+_VIDEO_TRACK = flags.DEFINE_integer("video_track", None, "Which pictures: their number, from 1.")
 _OVERWRITE = flags.DEFINE_boolean("overwrite", False, "Do again what has been done before.")
 
 
 def main():
   from attavvad_jax.detection.run import detect_files
+  from attavvad_jax.media import Tracks
 
   return detect_files(
     _VIDEOS.value,
@@ -33,6 +37,7 @@ def main():
     to=_TO.value,
     performer=_PERFORMER.value,
     faces=_FACES.value,
+    tracks=Tracks.parse(_AUDIO_TRACK.value, _VIDEO_TRACK.value, _AUDIO_CHANNELS.value),
     overwrite=_OVERWRITE.value,
     listed=sys.stdin,
   )

@@ -20,6 +20,9 @@ _NAME = flags.DEFINE_string("name", "default", "Name of the data set.")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the split, where there is no table, and of the simulation.")
 _WORKERS = flags.DEFINE_integer("workers", 1, "Processes that prepare recordings side by side.")
 _BEAM = flags.DEFINE_string("beam", None, "Options of an Apache Beam pipeline to run on, as --beam='--runner=...'.")
+_AUDIO_TRACK = flags.DEFINE_string("audio_track", None, "Of one's own videos, which sound track: number or language.")
+_AUDIO_CHANNELS = flags.DEFINE_enum("audio_channels", "mix", ["mix", "left", "right", "side"], "Of the sound track.")
+_VIDEO_TRACK = flags.DEFINE_integer("video_track", None, "Of one's own videos, which pictures: their number.")
 _PRESET = flags.DEFINE_string("preset", "live", "Difficulty of the simulation.")
 _MINUTES = {
   split: flags.DEFINE_float(f"{split}_minutes", minutes, f"Minutes to simulate for the {split} split.")
@@ -30,6 +33,7 @@ _MINUTES = {
 def main():
   from attavvad_jax import config as config_lib
   from attavvad_jax.datasets import prepare
+  from attavvad_jax.media import Tracks
 
   spec = config_lib.data_spec(_CONFIG.value)
   options = {"name": _NAME.value, "workers": _WORKERS.value, "beam": _BEAM.value}
@@ -41,7 +45,8 @@ def main():
   elif _DATASET.value == "mavc100":
     print(prepare.prepare_mavc100(_INPUT.value, _OUTPUT.value, spec, **options))
   else:
-    print(prepare.prepare_folder(_INPUT.value, _OUTPUT.value, spec, seed=_SEED.value, **options))
+    tracks = Tracks.parse(_AUDIO_TRACK.value, _VIDEO_TRACK.value, _AUDIO_CHANNELS.value)
+    print(prepare.prepare_folder(_INPUT.value, _OUTPUT.value, spec, seed=_SEED.value, tracks=tracks, **options))
 
 
 if __name__ == "__main__":

@@ -9,15 +9,18 @@ from attavvad_jax.datasets.builder import RecordingsBuilder
 from attavvad_jax.datasets.manifest import LeftOut, read_folder
 from attavvad_jax.datasets.records import AUDIO, AUDIO_VISUAL, DataSpec
 from attavvad_jax.datasets.videos import Video, to_recordings
+from attavvad_jax.media import DEFAULT_TRACKS, Tracks
 
 
 class Folder(RecordingsBuilder):
   """Videos with label files: a folder of pairs, or a table that names them."""
 
-  def __init__(self, source: str | Path, spec: DataSpec, *, seed: int = 0, **kwargs: Any):
-    """Reads what `manifest.read_folder` finds at the source; see there for the seed."""
+  def __init__(
+    self, source: str | Path, spec: DataSpec, *, seed: int = 0, tracks: Tracks = DEFAULT_TRACKS, **kwargs: Any
+  ):
+    """Reads what `manifest.read_folder` finds at the source; see there for the seed and the tracks."""
     self._left_out: list[LeftOut] = []
-    self._items = read_folder(source, seed, self._left_out)
+    self._items = read_folder(source, seed, self._left_out, tracks)
     sets = (AUDIO_VISUAL, AUDIO) if self._items[0].audio_labels is not None else (AUDIO_VISUAL,)
     super().__init__(dataclasses.replace(spec, label_sets=sets), **kwargs)
 

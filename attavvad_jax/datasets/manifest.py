@@ -8,11 +8,14 @@ from pathlib import Path
 import re
 
 from attavvad_jax.files import write_text
+from attavvad_jax.media.tracks import DEFAULT_TRACKS, Tracks
 
 SPLITS = ("train", "validation", "test")
 MANIFEST = "manifest.tsv"
 COLUMNS = ("video", "labels", "recording", "split")
 OPTIONAL_COLUMNS = ("audio_labels", "conditions")
+# May stand in a table, too: what of a video is used, as `Tracks` says.
+TRACK_COLUMNS = ("audio_track", "video_track", "audio_channels")
 VIDEO_SUFFIXES = {".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".flv", ".ts", ".mpg"}
 _DELIMITERS = {".tsv": "\t", ".csv": ","}
 # Of a folder without a manifest, by recording: the paper's 360 / 40 / 100 minutes.
@@ -30,6 +33,7 @@ class Item:
     split: one of `SPLITS`.
     audio_labels: the events of any voice; None where they are not known.
     conditions: a JSON file that describes the clip, one flat object; None where there is none.
+    tracks: which of the video's sound and pictures are used.
   """
 
   video: Path
@@ -38,6 +42,7 @@ class Item:
   split: str
   audio_labels: Path | None = None
   conditions: Path | None = None
+  tracks: Tracks = DEFAULT_TRACKS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,15 +56,18 @@ class LeftOut:
     return self.reason if self.reason.startswith(self.file) else f"{self.file}: {self.reason}"
 
 
-def read_folder(source: str | Path, seed: int = 0, left_out: list[LeftOut] | None = None) -> list[Item]:
+def read_folder(
+  source: str | Path, seed: int = 0, left_out: list[LeftOut] | None = None, tracks: Tracks = DEFAULT_TRACKS
+) -> list[Item]:
   """The items of a folder or of a manifest.
 
   Args:
     source: a folder with manifest.tsv or manifest.csv; such a table itself; or a folder of videos, each with a label
       file of the same stem. The table has the columns video, labels, recording, split, and may have audio_labels and
-      conditions; paths are relative to it.
+      conditions, and audio_track, video_track and audio_channels; paths are relative to it.
     seed: of the split, where there is no manifest. A clip `name_3` belongs to the recording `name`.
     left_out: receives the files that lack their counterpart, where there is no manifest.
+    tracks: which of the videos' sound and pictures are used, where the manifest does not say.
 
   Raises:
     ValueError: not a folder, a manifest line that cannot be used (named by line), or nothing to prepare.
@@ -76,6 +84,7 @@ def read_folder(source: str | Path, seed: int = 0, left_out: list[LeftOut] | Non
     items = _read_manifest(manifest)
   else:
     items = _pair_up(source, seed, [] if left_out is None else left_out)
+  items = [item if item.tracks != DEFAULT_TRACKS else dataclasses.replace(item, tracks=tracks) for item in items]
   if not items:
     raise ValueError(
       f"{source}: no video with a label file; expected pairs such as clip.mp4 and clip.tsv, or {MANIFEST} with the "
@@ -86,13 +95,17 @@ def read_folder(source: str | Path, seed: int = 0, left_out: list[LeftOut] | Non
 
 def write_manifest(path: Path, items: Sequence[Item]) -> None:
   """Writes a manifest; paths become relative to it, and must lie below its folder."""
-  lines = ["\t".join(COLUMNS + OPTIONAL_COLUMNS)]
+  has_tracks = any(item.tracks != DEFAULT_TRACKS for item in items)
+  columns = (*COLUMNS, *OPTIONAL_COLUMNS, *(TRACK_COLUMNS if has_tracks else ()))
+  lines = ["\t".join(columns)]
   for item in items:
     video, labels, audio_labels, conditions = (
       "" if file is None else str(file.relative_to(path.parent))
       for file in (item.video, item.labels, item.audio_labels, item.conditions)
     )
-    lines.append("\t".join((video, labels, item.recording, item.split, audio_labels, conditions)))
+    tracks = ("" if value is None else str(value) for value in dataclasses.astuple(item.tracks))
+    values = (video, labels, item.recording, item.split, audio_labels, conditions, *tracks)
+    lines.append("\t".join(values[: len(columns)]))
   write_text(path, "\n".join(lines) + "\n")
 
 
@@ -122,12 +135,12 @@ def _read_manifest(path: Path) -> list[Item]:
 
 def _check_header(header: list[str], path: Path) -> None:
   missing = [name for name in COLUMNS if name not in header]
-  unknown = [name for name in header if name not in COLUMNS + OPTIONAL_COLUMNS]
+  unknown = [name for name in header if name not in COLUMNS + OPTIONAL_COLUMNS + TRACK_COLUMNS]
   if missing or unknown or len(set(header)) < len(header):
     separator = "comma" if path.suffix.lower() == ".csv" else "tab"
     raise ValueError(
       f"{path}:1: header is {header}; expected the {separator}-separated columns {', '.join(COLUMNS)} and, where they "
-      f"are known, {', '.join(OPTIONAL_COLUMNS)}"
+      f"are known, {', '.join(OPTIONAL_COLUMNS + TRACK_COLUMNS)}"
     )
 
 
@@ -146,8 +159,11 @@ def _to_item(row: list[str], header: list[str], path: Path, number: int, splits_
       f"{path}:{number}: recording {recording!r} is in {split} here and in {splits_of[recording]} above; a "
       "recording belongs to one split"
     )
-  optional = [path.parent / values[name] if values.get(name) else None for name in OPTIONAL_COLUMNS]
-  return Item(path.parent / values["video"], path.parent / values["labels"], recording, split, *optional)
+  audio_labels, conditions = (path.parent / values[name] if values.get(name) else None for name in OPTIONAL_COLUMNS)
+  audio_track, video_track, channels = (values.get(name) for name in TRACK_COLUMNS)
+  tracks = Tracks.parse(audio_track, video_track, channels, where=f"{path}:{number}: ")
+  video, labels = (path.parent / values[name] for name in ("video", "labels"))
+  return Item(video, labels, recording, split, audio_labels, conditions, tracks)
 
 
 def _pair_up(folder: Path, seed: int, left_out: list[LeftOut]) -> list[Item]:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from attavvad_jax.datasets.records import DataSpec
 from attavvad_jax.datasets.summary import Summary
+from attavvad_jax.media import DEFAULT_TRACKS, Tracks
 
 if TYPE_CHECKING:
   from attavvad_jax.datasets.builder import RecordingsBuilder
@@ -35,13 +36,15 @@ def prepare_folder(
   *,
   name: str = "default",
   seed: int = 0,
+  tracks: Tracks = DEFAULT_TRACKS,
   workers: int = 1,
   beam: str | None = None,
 ) -> Summary:
-  """Prepares videos with labels: a folder or a table, as `manifest.read_folder` reads it with this seed."""
+  """Prepares videos with labels: a folder or a table, as `manifest.read_folder` reads it with this seed and tracks."""
   from attavvad_jax.datasets.folder import Folder
 
-  return prepare(Folder(source, spec, seed=seed, name=name, workers=workers, data_dir=str(output)), beam=beam)
+  builder = Folder(source, spec, seed=seed, tracks=tracks, name=name, workers=workers, data_dir=str(output))
+  return prepare(builder, beam=beam)
 
 
 def prepare_mavc100(

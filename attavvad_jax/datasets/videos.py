@@ -35,10 +35,11 @@ class Video:
 
   def state(self) -> str:
     small = (self.item.labels, self.item.audio_labels, self.item.conditions)
-    return json.dumps([self.item.recording, _stamp(self.item.video), *map(_digest, small)])
+    tracks = dataclasses.astuple(self.item.tracks)
+    return json.dumps([self.item.recording, _stamp(self.item.video), *map(_digest, small), *tracks])
 
   def open(self, spec: DataSpec) -> Content:
-    duration_s = probe(self.item.video).duration_s
+    duration_s = probe(self.item.video, self.item.tracks).duration_s
     lines: list[str] = []
     timeline = _read_labels(self.item.labels, duration_s, lines)
     audio_timeline = None
@@ -50,8 +51,8 @@ class Video:
 
   def _blocks(self, spec: DataSpec, lines: list[str]) -> Iterator[Block]:
     report = Report()
-    yield from read_blocks(self.item.video, spec.clock, spec.crop, report=report)
-    lines += [f"{self.item.video}: {warning}" for warning in report.warnings]
+    yield from read_blocks(self.item.video, spec.clock, spec.crop, tracks=self.item.tracks, report=report)
+    lines += [f"{self.item.video}: {line}" for line in (*report.choices, *report.warnings)]
 
 
 def to_recordings(items: Sequence[Item]) -> list[Video]:

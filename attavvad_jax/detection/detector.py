@@ -20,7 +20,7 @@ from attavvad_jax.detection.choice import NOBODY, FaceScores, face_rows, faces_b
 from attavvad_jax.detection.performer import Performer
 from attavvad_jax.detection.predict import BlockScores, Predict, predict, take
 from attavvad_jax.events import EVENTS, Smoothing, Timeline, scores_to_timeline
-from attavvad_jax.media import Block, Report, probe, read_blocks
+from attavvad_jax.media import DEFAULT_TRACKS, Block, Report, Tracks, probe, read_blocks
 from attavvad_jax.media.faces import LOOKAHEAD_S, Detect
 from attavvad_jax.shipped import SHIPPED
 
@@ -94,15 +94,18 @@ class Detector:
     compiled = jax.jit(functools.partial(predict, model=self.model, clock=self.spec.clock))
     return functools.partial(compiled, self.variables)
 
-  def __call__(self, video: str | Path, performer: str | Performer = "prominent") -> Timeline:
+  def __call__(
+    self, video: str | Path, performer: str | Performer = "prominent", tracks: Tracks = DEFAULT_TRACKS
+  ) -> Timeline:
     """The performer's timeline in one file; `detect` gives more than that."""
-    return self.detect(video, performer=performer).timeline
+    return self.detect(video, performer=performer, tracks=tracks).timeline
 
   def detect(
     self,
     video: str | Path,
     *,
     performer: str | Performer = "prominent",
+    tracks: Tracks = DEFAULT_TRACKS,
     face_lookahead_s: float = LOOKAHEAD_S,
     find_faces: Detect | None = None,
   ) -> Detection:
@@ -111,6 +114,7 @@ class Detector:
     Args:
       video: any file with sound that FFmpeg reads.
       performer: whose timeline it is, as `Performer` says.
+      tracks: which of the file's sound and pictures are used.
       face_lookahead_s: how far the choice of a prominent performer looks ahead; streams look less far.
       find_faces: finds the faces of a picture; where None, a `FaceDetector` is opened for this file. Give an open one
         to detect in many files.
@@ -122,16 +126,18 @@ class Detector:
       performer = Performer.parse(performer)
     if performer.by in ("prominent", "box"):
       options = {"box": performer.box, "lookahead_s": face_lookahead_s, "detect": find_faces}
-      found, report = self._scores(video, _performer_rows, options)
+      found, report = self._scores(video, tracks, _performer_rows, options)
       chosen = np.arange(len(found.blocks))
     else:
-      found, report = self._scores(video, _all_rows, {"all_faces": True, "detect": find_faces})
+      found, report = self._scores(video, tracks, _all_rows, {"all_faces": True, "detect": find_faces})
       chosen = performer_rows(found, performer, self.spec.clock)
     scores = take(found.scores, chosen)
     timeline = scores_to_timeline(np.asarray(scores.decision), self.spec.clock, report.duration_s, self.smoothing)
     return Detection(timeline, scores, found.boxes[chosen], report)
 
-  def detect_faces(self, video: str | Path, *, find_faces: Detect | None = None) -> list[Detection]:
+  def detect_faces(
+    self, video: str | Path, *, tracks: Tracks = DEFAULT_TRACKS, find_faces: Detect | None = None
+  ) -> list[Detection]:
     """Scores and timeline of every face that is seen for a second or more, in order of appearance.
 
     A face is what can be followed within a shot: after a cut, or five seconds out of sight, it is another. Its timeline
@@ -140,13 +146,14 @@ class Detector:
 
     Args:
       video: as `detect` takes it.
+      tracks: likewise.
       find_faces: likewise.
 
     Raises:
       ValueError: the file cannot be used, or no face is seen in it.
     """
     clock = self.spec.clock
-    found, report = self._scores(video, _all_rows, {"all_faces": True, "detect": find_faces})
+    found, report = self._scores(video, tracks, _all_rows, {"all_faces": True, "detect": find_faces})
     faces, fleeting = faces_by_appearance(found, math.ceil(MIN_FACE_S * clock.block_rate_hz))
     if not faces:
       raise ValueError(f"{video}: no face is seen for {MIN_FACE_S:g} s or more; expected one at least")
@@ -176,13 +183,17 @@ class Detector:
     return Timeline(events, duration_s)
 
   def _scores(
-    self, video: str | Path, rows_of: Callable[[Block], Iterator["_Row"]], options: Mapping[str, Any]
+    self,
+    video: str | Path,
+    tracks: Tracks,
+    rows_of: Callable[[Block], Iterator["_Row"]],
+    options: Mapping[str, Any],
   ) -> tuple[FaceScores, Report]:
     """Scores of the rows that are made of each block; `options` are those of `read_blocks`."""
     report = Report()
-    declared_s = probe(video).duration_s
+    declared_s = probe(video, tracks).duration_s
     blocks = tqdm(
-      read_blocks(video, self.spec.clock, self.spec.crop, report=report, **options),
+      read_blocks(video, self.spec.clock, self.spec.crop, tracks=tracks, report=report, **options),
       desc=Path(video).name,
       unit="block",
       total=self.spec.clock.num_blocks(declared_s) if declared_s else None,

@@ -34,6 +34,7 @@ from attavvad_jax.detection.streaming import ScoredBlock, StreamingDetector, Upd
 from attavvad_jax.events import EVENTS, Event, Timeline
 from attavvad_jax.media.errors import MediaError
 from attavvad_jax.media.sources import SILENT_S, Arrival, Connection, Source
+from attavvad_jax.media.tracks import DEFAULT_TRACKS, Tracks
 from attavvad_jax.reports.text import event_lines, format_time
 from attavvad_jax.shipped import SHIPPED
 
@@ -187,6 +188,7 @@ def stream(
   microphone: str | None = None,
   output: str | None = None,
   performer: str | Performer = "prominent",
+  tracks: Tracks = DEFAULT_TRACKS,
   face_lookahead_s: float = 0.0,
   retry_s: float = 60.0,
   screen: TextIO | None = None,
@@ -201,6 +203,7 @@ def stream(
     microphone: a device for the sound beside a camera.
     output: a file for the JSON lines, which must not be there yet, or `-` for standard output; none where None.
     performer: whose events: the `prominent` face, or what is in a `box:`, as `Performer` says.
+    tracks: which of several sounds and pictures are used.
     face_lookahead_s: how far the choice of the face looks ahead.
     retry_s: for how long a lost connection is tried for; one that is made and gives nothing is none.
     screen: where the display goes; standard error where None.
@@ -214,7 +217,7 @@ def stream(
     raise ValueError(
       f"performer is '{performer}', which only a whole recording tells; expected prominent or box:X,Y,WIDTH,HEIGHT"
     )
-  source = Source(name, microphone)
+  source = Source(name, microphone, tracks)
   detector = Detector(checkpoint)
   clock = detector.spec.clock
   if output is not None and output != "-" and os.path.lexists(output):

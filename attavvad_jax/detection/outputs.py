@@ -18,6 +18,7 @@ from attavvad_jax.events import EVENTS
 
 if TYPE_CHECKING:  # jax takes a second to import, and names of outputs are checked before
   from attavvad_jax.detection.detector import Detection
+  from attavvad_jax.media import Report
 
 # What `--to` may name, and how its files end.
 SUFFIXES = {
@@ -99,7 +100,8 @@ def _write(name: str, path: Path, video: Path, detection: "Detection", clock: Cl
   if name == "mp4":
     from attavvad_jax.reports.overlay import write_annotated_video
 
-    write_annotated_video(video, path, detection.timeline, detection.decision, detection.boxes, clock)
+    tracks = detection.report.tracks
+    write_annotated_video(video, path, detection.timeline, detection.decision, detection.boxes, clock, tracks)
   else:
     metadata = document(video, detection, clock, origin) if name == "json" else None
     write_annotation(detection.timeline, path, _FORMATS.get(name, name), metadata)
@@ -114,6 +116,8 @@ def document(video: Path, detection: "Detection", clock: Clock, origin: Mapping[
     "face": detection.face,
     **origin,
     "versions": _versions(),
+    "sound": _sound(detection.report),
+    "pictures": _pictures(detection.report),
     "warnings": detection.report.warnings,
     "labels": EVENTS,
     "block_rate_hz": clock.block_rate_hz,
@@ -127,6 +131,23 @@ def document(video: Path, detection: "Detection", clock: Clock, origin: Mapping[
       "boxes": [[None if np.isnan(box[0]) else _rounded(box) for box in block] for block in detection.boxes],
     },
   }
+
+
+def _sound(report: "Report") -> dict[str, Any] | None:
+  """The sound track and the channels that were used, and what else there was."""
+  media = report.media
+  if media is None or media.sound_track is None:
+    return None
+  tracks = [track.to_dict() for track in media.sound_tracks]
+  return {"track": media.sound_track.number, "channels": media.tracks.channels, "tracks": tracks}
+
+
+def _pictures(report: "Report") -> dict[str, Any] | None:
+  """The pictures that were used, and what else there was."""
+  media = report.media
+  if media is None or media.picture_track is None:
+    return None
+  return {"track": media.picture_track.number, "tracks": [track.to_dict() for track in media.picture_tracks]}
 
 
 def _versions() -> dict[str, str]:

@@ -12,7 +12,7 @@ from attavvad_jax.detection.detector import Detection, Detector
 from attavvad_jax.detection.inputs import Failure, Job, find_jobs
 from attavvad_jax.detection.outputs import DEFAULT, check_names, output_paths, write_outputs
 from attavvad_jax.detection.performer import Performer
-from attavvad_jax.media import FaceDetector, MediaError, probe
+from attavvad_jax.media import DEFAULT_TRACKS, FaceDetector, MediaError, Tracks, probe
 from attavvad_jax.media.faces import Detect
 from attavvad_jax.reports.text import timeline_text
 from attavvad_jax.shipped import SHIPPED
@@ -27,6 +27,7 @@ def detect_file(
   *,
   to: Sequence[str] = DEFAULT,
   performer: str | Performer = "prominent",
+  tracks: Tracks = DEFAULT_TRACKS,
   stream: TextIO | None = None,
 ) -> Detection:
   """Detects in one file, prints the timeline, and writes it under the video's name, over what is there.
@@ -37,12 +38,13 @@ def detect_file(
     output: folder for the results; made if missing.
     to: what is written, names of `outputs.SUFFIXES`.
     performer: whose timeline it is, as `Performer` says.
+    tracks: which of the file's sound and pictures are used.
     stream: where the timeline is printed; standard output where None.
 
   Raises:
     ValueError: the video, the checkpoint or the output folder cannot be used; nothing has been written then.
   """
-  task = _task(checkpoint, output, to, performer, stream)
+  task = _task(checkpoint, output, to, performer, tracks, stream)
   (detection,) = _detect_alone(task, Job(Path(video), Path(Path(video).stem)))
   return detection
 
@@ -55,6 +57,7 @@ def detect_files(
   to: Sequence[str] = DEFAULT,
   performer: str | Performer | None = None,
   faces: str = "performer",
+  tracks: Tracks = DEFAULT_TRACKS,
   overwrite: bool = False,
   listed: Iterable[str] = (),
   stream: TextIO | None = None,
@@ -71,6 +74,7 @@ def detect_files(
     to: likewise.
     performer: whose timeline it is, as `Performer` says; the prominent face where None.
     faces: "all" for a timeline of each face, else "performer".
+    tracks: which sound and pictures are used of files that have several.
     overwrite: whether what is there is done again.
     listed: inputs, one a line.
     stream: where the timeline of a single file, or a line for each of many, is printed.
@@ -86,7 +90,7 @@ def detect_files(
     raise ValueError(f"faces is {faces!r}; expected one of {', '.join(FACES)}")
   if faces == "all" and performer is not None:
     raise ValueError("where all faces get their timelines, no performer is chosen; leave one of the two out")
-  task = _task(checkpoint, output, to, None if faces == "all" else performer or "prominent", stream)
+  task = _task(checkpoint, output, to, None if faces == "all" else performer or "prominent", tracks, stream)
   jobs, failures = find_jobs(inputs, listed)
   total = len(jobs) + len(failures)
   if total == 1:
@@ -113,6 +117,7 @@ class _Task:
   output: Path
   to: tuple[str, ...]
   performer: Performer | None
+  tracks: Tracks
   stream: TextIO
 
   def is_done(self, job: Job) -> bool:
@@ -125,8 +130,8 @@ class _Task:
 
   def detect(self, video: Path, find_faces: Detect | None) -> list[Detection]:
     if self.performer is None:
-      return self.detector.detect_faces(video, find_faces=find_faces)
-    return [self.detector.detect(video, performer=self.performer, find_faces=find_faces)]
+      return self.detector.detect_faces(video, tracks=self.tracks, find_faces=find_faces)
+    return [self.detector.detect(video, performer=self.performer, tracks=self.tracks, find_faces=find_faces)]
 
 
 def _task(
@@ -134,6 +139,7 @@ def _task(
   output: str | Path,
   to: Sequence[str],
   performer: str | Performer | None,
+  tracks: Tracks,
   stream: TextIO | None,
 ) -> _Task:
   """Checks what can be checked before a video is opened."""
@@ -141,12 +147,14 @@ def _task(
   if isinstance(performer, str):
     performer = Performer.parse(performer)
   _check_writable(Path(output))
-  return _Task(Detector(checkpoint), Path(output), tuple(dict.fromkeys(to)), performer, stream or sys.stdout)
+  return _Task(Detector(checkpoint), Path(output), tuple(dict.fromkeys(to)), performer, tracks, stream or sys.stdout)
 
 
 def _detect_alone(task: _Task, job: Job) -> list[Detection]:
   """One video, with its timeline on the screen."""
   detections, written = _detect_and_write(task, job, None)
+  for choice in detections[0].report.choices:
+    print(choice, file=sys.stderr)
   for warning in detections[0].report.warnings:
     print(f"warning: {warning}", file=sys.stderr)
   for detection in detections:
@@ -175,6 +183,8 @@ def _detect_each(task: _Task, jobs: Sequence[Job], overwrite: bool) -> list[Fail
         failures.append(Failure(error))
         print(f"[{number}/{len(jobs)}] {failures[-1]}", file=sys.stderr, flush=True)
         continue
+      for choice in detections[0].report.choices:
+        print(f"{mark}: {choice}", file=sys.stderr)
       for warning in detections[0].report.warnings:
         print(f"{mark}: warning: {warning}", file=sys.stderr)
       print(f"{mark}: wrote {', '.join(path.name for path in written)}", file=task.stream, flush=True)
@@ -182,7 +192,7 @@ def _detect_each(task: _Task, jobs: Sequence[Job], overwrite: bool) -> list[Fail
 
 
 def _detect_and_write(task: _Task, job: Job, find_faces: Detect | None) -> tuple[list[Detection], list[Path]]:
-  if "mp4" in task.to and not probe(job.video).has_pictures:
+  if "mp4" in task.to and not probe(job.video, task.tracks).has_pictures:
     raise MediaError(f"{job.video}: no pictures in this file to draw on; leave mp4 out of the outputs")
   detections = task.detect(job.video, find_faces)
   stem = task.output / job.stem

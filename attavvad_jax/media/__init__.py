@@ -5,8 +5,10 @@ from attavvad_jax.media.decode import MediaInfo, Picture, TimedPicture, probe, r
 from attavvad_jax.media.encode import VideoWriter
 from attavvad_jax.media.errors import MediaError
 from attavvad_jax.media.faces import Crop, FaceDetector
+from attavvad_jax.media.tracks import DEFAULT_TRACKS, Tracks
 
 __all__ = [
+  "DEFAULT_TRACKS",
   "Block",
   "BlockAssembler",
   "Crop",
@@ -16,6 +18,7 @@ __all__ = [
   "Picture",
   "Report",
   "TimedPicture",
+  "Tracks",
   "VideoWriter",
   "probe",
   "read_blocks",

@@ -14,9 +14,11 @@ from typing import Self
 import numpy as np
 
 from attavvad_jax.clock import Clock
+from attavvad_jax.media.camera import with_camera
 from attavvad_jax.media.decode import MediaInfo, Picture, Screen, TimedPicture, probe, read_sound, read_timed_pictures
 from attavvad_jax.media.errors import MediaError
 from attavvad_jax.media.faces import LOOKAHEAD_S, Crop, Detect, FaceDetector, Follower, TrackedImage, crop_face
+from attavvad_jax.media.tracks import DEFAULT_TRACKS, Tracks
 
 # x, y, width, height as fractions of the displayed picture.
 Box = tuple[float, float, float, float]
@@ -74,6 +76,7 @@ class Report:
     images_without_face: images that have a picture, and no face of the performer in it.
     pictures_left_out: pictures that were repeated, or came after a later one.
     warnings: one line each for what is missing or damaged.
+    media: what is in the file, and which of it was used; None of what did not come from a file.
   """
 
   duration_s: float = 0.0
@@ -83,6 +86,17 @@ class Report:
   images_without_face: int = 0
   pictures_left_out: int = 0
   warnings: list[str] = dataclasses.field(default_factory=list)
+  media: MediaInfo | None = dataclasses.field(default=None, compare=False)
+
+  @property
+  def tracks(self) -> Tracks:
+    """Those that were used."""
+    return DEFAULT_TRACKS if self.media is None else self.media.tracks
+
+  @property
+  def choices(self) -> list[str]:
+    """A line for sound and pictures each, where the file has several: what is used, and what is not."""
+    return [] if self.media is None else self.media.choices()
 
 
 def read_blocks(
@@ -90,6 +104,7 @@ def read_blocks(
   clock: Clock,
   crop: Crop,
   *,
+  tracks: Tracks = DEFAULT_TRACKS,
   box: Box | None = None,
   report: Report | None = None,
   detect: Detect | None = None,
@@ -104,6 +119,7 @@ def read_blocks(
     path: any file with sound that FFmpeg reads. Without pictures every image is masked, and the report says so.
     clock: cuts sound and pictures into blocks.
     crop: size of the face images.
+    tracks: which of the file's sound and pictures are used. With a box, of several pictures of equal rank the first.
     box: x, y, width, height of the performer's face as fractions of the displayed picture. It stays where it is for the
       whole recording, and no face is looked for.
     report: is filled while blocks are read.
@@ -117,20 +133,21 @@ def read_blocks(
 
   Raises:
     OSError: the file is missing, a folder or not readable.
-    MediaError: it cannot be decoded, has no sound, or the face detector cannot start.
+    MediaError: it cannot be decoded, has no sound or no such track, or the face detector cannot start.
     ValueError: the box is not inside the picture.
   """
   _check_box(box)
   report = Report() if report is None else report
-  info = probe(path)
+  info = probe(path, tracks)
   if not info.has_sound:
     raise MediaError(f"{path}: no sound in this file; expected a video with sound")
-  return _blocks(path, info, clock, crop, box, report, detect, lookahead_s, all_faces)
+  return _blocks(path, info, tracks, clock, crop, box, report, detect, lookahead_s, all_faces)
 
 
 def _blocks(
   path: str | os.PathLike[str],
   info: MediaInfo,
+  tracks: Tracks,
   clock: Clock,
   crop: Crop,
   box: Box | None,
@@ -142,6 +159,9 @@ def _blocks(
   with contextlib.ExitStack() as stack:
     if detect is None and box is None and info.has_pictures:
       detect = stack.enter_context(FaceDetector())
+    if detect is not None and box is None:
+      info = with_camera(path, tracks, detect) if info.rival_pictures else info
+    report.media = info
     # Closed before the detector is, even if the caller stops half-way: detections may be under way.
     assembler = stack.enter_context(
       BlockAssembler(

@@ -12,7 +12,7 @@ from fractions import Fraction
 import functools
 import os
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import av
 from av.video.reformatter import VideoReformatter
@@ -20,6 +20,17 @@ import numpy as np
 
 from attavvad_jax.media.errors import MediaError
 from attavvad_jax.media.shown import decoder, orientation
+from attavvad_jax.media.tracks import (
+  DEFAULT_TRACKS,
+  KINDS,
+  Kind,
+  Track,
+  Tracks,
+  all_tracks,
+  chosen,
+  describe_choice,
+  of_equal_rank,
+)
 
 # Pictures are made no larger than this: faces down to 30 px are found in them, and conversion stays cheap.
 LONG_SIDE_PX = 960
@@ -50,6 +61,10 @@ class MediaInfo:
     height_px: likewise.
     frames_per_second: mean rate of the pictures; None without pictures or where the file does not say.
     pixel_aspect: width of a stored pixel divided by its height.
+    tracks: what was asked for, with the numbers of the tracks that are used.
+    sound_tracks: all that there are.
+    picture_tracks: likewise.
+    rival_pictures: the numbers of the pictures among which the file makes no choice; empty where there is a choice.
   """
 
   start: Fraction
@@ -60,6 +75,10 @@ class MediaInfo:
   height_px: int | None
   frames_per_second: float | None
   pixel_aspect: Fraction
+  tracks: Tracks = DEFAULT_TRACKS
+  sound_tracks: tuple[Track, ...] = ()
+  picture_tracks: tuple[Track, ...] = ()
+  rival_pictures: tuple[int, ...] = ()
 
   @property
   def has_sound(self) -> bool:
@@ -68,6 +87,29 @@ class MediaInfo:
   @property
   def has_pictures(self) -> bool:
     return self.width_px is not None
+
+  @property
+  def sound_track(self) -> Track | None:
+    """The sound that is used."""
+    return self.sound_tracks[int(self.tracks.audio or 1) - 1] if self.has_sound else None
+
+  @property
+  def picture_track(self) -> Track | None:
+    """The pictures that are used."""
+    return self.picture_tracks[(self.tracks.video or 1) - 1] if self.has_pictures else None
+
+  def index(self, kind: Kind) -> int | None:
+    """Of the stream that is used, among all of the file; None where there is none."""
+    track = self.sound_track if kind == "audio" else self.picture_track
+    return None if track is None else track.index
+
+  def choices(self) -> list[str]:
+    """A line for sound and pictures each, where the file has several: what is used, and what is not."""
+    lines = (
+      describe_choice("audio", self.sound_track, self.sound_tracks),
+      describe_choice("video", self.picture_track, self.picture_tracks),
+    )
+    return [line for line in lines if line is not None]
 
 
 class Picture:
@@ -165,40 +207,69 @@ class Screen:
     return picture if start_s - HOLD_S <= time_s < start_s + length_s + HOLD_S else None
 
 
-def probe(path: str | os.PathLike[str]) -> MediaInfo:
+def probe(path: str | os.PathLike[str], tracks: Tracks = DEFAULT_TRACKS) -> MediaInfo:
   """Opens a file and decodes the first sound and the first picture; a stream that gives none counts as absent.
+
+  Args:
+    path: the file.
+    tracks: which of its sound and pictures are meant.
 
   Raises:
     OSError: the file is missing, a folder or not readable.
-    MediaError: FFmpeg cannot read it, or nothing in it decodes.
+    MediaError: FFmpeg cannot read it, nothing in it decodes, or it has no such track.
   """
   with _open(path) as container:
-    sound, video = _stream(container, "audio"), _stream(container, "video")
-    declared = _declared_end(sound)
+    there = {kind: tuple(all_tracks(container, kind)) for kind in KINDS}
+    sound, picture = (_first(path, chosen(container, kind, tracks, str(path))) for kind in KINDS)
+    if sound is None and picture is None:
+      raise MediaError(f"{path}: neither sound nor pictures in it can be decoded; expected a video with sound")
+    start = min(frame_time(first.frame) for first in (sound, picture) if first is not None)
+    declared = None if sound is None else _declared_end(sound.stream)
     exact = declared is not None and "mov" in container.format.name
     if declared is None and container.duration is not None:
       # Matroska counts from zero, not from its first time stamp.
-      first = 0 if "matroska" in container.format.name else container.start_time or 0
-      declared = Fraction(container.duration + first, av.time_base)
-    rate = float(video.average_rate) if video is not None and video.average_rate else None
-    aspect = Fraction(video.sample_aspect_ratio or 1) if video is not None else Fraction(1)
-  first_sound = next(_frames(path, "audio", Fraction(0), []), None)
-  first_picture = next(_frames(path, "video", Fraction(0), []), None)
-  starts = [frame_time(frame) for frame in (first_sound, first_picture) if frame is not None]
-  if not starts:
-    raise MediaError(f"{path}: neither sound nor pictures in it can be decoded; expected a video with sound")
-  start = min(starts)
-  width, height = (None, None) if first_picture is None else _displayed_size(first_picture, aspect)
+      begin = 0 if "matroska" in container.format.name else container.start_time or 0
+      declared = Fraction(container.duration + begin, av.time_base)
+    rate = None if picture is None else picture.stream.average_rate
+    aspect = Fraction(1 if picture is None else picture.stream.sample_aspect_ratio or 1)
+    rivals = [track.number for track in of_equal_rank(container, "video")] if tracks.video is None else []
+    numbers = [
+      None if first is None else first.number(there[kind]) for kind, first in zip(KINDS, (sound, picture), strict=True)
+    ]
+  width, height = (None, None) if picture is None else _displayed_size(picture.frame, aspect)
   return MediaInfo(
     start=start,
     duration_s=None if declared is None else float(declared - start),
     sound_end=declared - start if exact and declared is not None else None,
-    sample_rate_hz=None if first_sound is None else first_sound.sample_rate,
+    sample_rate_hz=None if sound is None else sound.frame.sample_rate,
     width_px=width,
     height_px=height,
-    frames_per_second=None if first_picture is None else rate,
+    frames_per_second=float(rate) if rate else None,
     pixel_aspect=aspect,
+    tracks=dataclasses.replace(tracks, audio=numbers[0], video=numbers[1]),
+    sound_tracks=there["audio"],
+    picture_tracks=there["video"],
+    rival_pictures=tuple(rivals) if len(rivals) > 1 else (),
   )
+
+
+class _First(NamedTuple):
+  """The first frame that a stream gives."""
+
+  stream: Any
+  frame: Any
+
+  def number(self, tracks: Iterable[Track]) -> int:
+    return next(track.number for track in tracks if track.index == self.stream.index)
+
+
+def _first(path: str | os.PathLike[str], streams: Iterable[Any]) -> _First | None:
+  """Of the first stream that gives anything; None where there is none."""
+  for stream in streams:
+    frame = next(_frames(path, stream.index, Fraction(0), []), None)
+    if frame is not None:
+      return _First(stream, frame)
+  return None
 
 
 def read_sound(
@@ -212,7 +283,7 @@ def read_sound(
   Args:
     path: the file.
     sample_rate_hz: rate to resample to.
-    info: what `probe` gave for the file, to spare a second look.
+    info: what `probe` gave for the file and the choice of tracks; where None, it is asked for the file alone.
     warnings: gets one line for each thing that is damaged or odd.
 
   Returns:
@@ -225,7 +296,7 @@ def read_sound(
   if not info.has_sound:
     raise MediaError(f"{path}: no sound in this file; expected a video with sound")
   warnings = [] if warnings is None else warnings
-  return _to_the_end(_samples(path, sample_rate_hz, info.start, warnings), info, sample_rate_hz, warnings)
+  return _to_the_end(_samples(path, sample_rate_hz, info, warnings), info, sample_rate_hz, warnings)
 
 
 def read_pictures(
@@ -242,7 +313,7 @@ def read_pictures(
   Args:
     path: the file.
     times_s: seconds after time zero, ascending; taken one at a time, so they may depend on what was read.
-    info: what `probe` gave for the file, to spare a second look.
+    info: what `probe` gave for the file and the choice of tracks; where None, it is asked for the file alone.
     warnings: gets one line for each thing that is damaged.
 
   Returns:
@@ -257,7 +328,8 @@ def read_pictures(
 def read_timed_pictures(path: str | os.PathLike[str], info: MediaInfo, warnings: list[str]) -> Iterator[TimedPicture]:
   """All pictures of a file with their times, in order; arguments as for `read_pictures`."""
   convert = Converter(info.pixel_aspect)
-  for frame in _frames(path, "video", info.start, warnings):
+  index = info.index("video")
+  for frame in () if index is None else _frames(path, index, info.start, warnings):
     yield timed_picture(frame, info.start, convert)
 
 
@@ -287,14 +359,6 @@ def _open(path: str | os.PathLike[str]) -> av.container.InputContainer:
     raise MediaError(f"{path}: not a video or sound file that FFmpeg can read ({error.strerror})") from error
 
 
-def _stream(container: av.container.InputContainer, kind: Literal["audio", "video"]) -> Any:
-  """The stream that a player would choose, or None; a cover picture is not a video."""
-  best = container.streams.best(kind)
-  if best is None or best.disposition & av.stream.Disposition.attached_pic:
-    return None
-  return best
-
-
 def _declared_end(stream: Any) -> Fraction | None:
   """Time stamp in seconds at which a stream ends, as the file says."""
   if stream is None or stream.duration is None or stream.time_base is None:
@@ -307,16 +371,14 @@ def frame_time(frame: Any) -> Fraction:
   return frame.pts * frame.time_base
 
 
-def _frames(
-  path: str | os.PathLike[str], kind: Literal["audio", "video"], start: Fraction, warnings: list[str]
-) -> Iterator[Any]:
-  """Decoded frames of the best stream, `audio` or `video`, that have a time stamp; what is damaged is passed over.
+def _frames(path: str | os.PathLike[str], index: int, start: Fraction, warnings: list[str]) -> Iterator[Any]:
+  """Decoded frames of a stream that have a time stamp; what is damaged is passed over.
 
   The warning tells where, in seconds after `start`.
   """
   with _open(path) as container:
-    stream = _stream(container, kind)
-    if stream is None:
+    stream: Any = container.streams[index]
+    if stream.codec_context is None:  # no decoder for it
       return
     for other in container.streams:
       if other.index != stream.index:
@@ -343,7 +405,7 @@ def _frames(
           read_errors += 1
       if not damaged and (broken or any(frame.is_corrupt for frame in frames)):
         damaged = True
-        name = "sound" if kind == "audio" else "pictures"
+        name = "sound" if stream.type == "audio" else "pictures"
         warnings.append(f"{name} damaged after {float(last - start):.2f} s: what can be decoded is used")
       for frame in frames:
         if frame.pts is not None:
@@ -351,9 +413,11 @@ def _frames(
           yield frame
 
 
-def _samples(path: str | os.PathLike[str], rate_hz: int, start: Fraction, warnings: list[str]) -> Iterator[np.ndarray]:
-  joiner = SoundJoiner(rate_hz, start, warnings)
-  for frame in _frames(path, "audio", start, warnings):
+def _samples(path: str | os.PathLike[str], rate_hz: int, info: MediaInfo, warnings: list[str]) -> Iterator[np.ndarray]:
+  joiner = SoundJoiner(rate_hz, info.start, warnings)
+  index = info.index("audio")
+  assert index is not None
+  for frame in _frames(path, index, info.start, warnings):
     yield from joiner.push(frame)
   yield from joiner.finish()
 

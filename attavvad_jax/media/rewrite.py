@@ -12,6 +12,7 @@ from typing import Any
 import av
 import numpy as np
 
+from attavvad_jax.media.decode import MediaInfo
 from attavvad_jax.media.encode import AAC_RATES_HZ
 from attavvad_jax.media.shown import decoder, orientation
 
@@ -20,27 +21,30 @@ Draw = Callable[[np.ndarray, float], np.ndarray]
 
 
 def rewrite(
-  source: str | Path, target: str | Path, start: Fraction, kept_sound: Collection[str], draw: Draw | None = None
+  source: str | Path, target: str | Path, info: MediaInfo, kept_sound: Collection[str], draw: Draw | None = None
 ) -> None:
-  """Writes the pictures, upright and in H.264, and the sound of a recording.
+  """Writes the pictures, upright and in H.264, and the sound of a recording: of its tracks those that are used.
 
-  The pictures keep their time stamps, less `start`, their shape and their colours. Memory is flat in the length.
+  The pictures keep their time stamps, less that of time zero, their shape and their colours. Memory is flat in the
+  length.
 
   Args:
     source: the recording.
     target: the mp4 file to write; its name until it is whole is the caller's matter.
-    start: time stamp that becomes zero, in seconds.
+    info: what `probe` says of it: which tracks are used, and the time stamp that becomes zero.
     kept_sound: codecs whose packets are copied; sound in any other becomes AAC.
     draw: what is drawn onto the pictures, if anything.
   """
   with av.open(f"file:{source}") as reader, av.open(str(target), "w", format="mp4") as writer:
     encoders: dict[Any, _PictureEncoder | _SoundCopier | _SoundEncoder] = {}
-    if video := reader.streams.best("video"):
+    if (index := info.index("video")) is not None:
+      video: Any = reader.streams[index]
       video.codec_context.thread_type = "AUTO"
-      encoders[video] = _PictureEncoder(writer, video, start, draw)
-    if audio := reader.streams.best("audio"):
+      encoders[video] = _PictureEncoder(writer, video, info.start, draw)
+    if (index := info.index("audio")) is not None:
+      audio: Any = reader.streams[index]
       keeps = audio.codec_context.name in kept_sound
-      encoders[audio] = (_SoundCopier if keeps else _SoundEncoder)(writer, audio, start)
+      encoders[audio] = (_SoundCopier if keeps else _SoundEncoder)(writer, audio, info.start)
     packets = reader.demux(list(encoders))
     while True:
       try:
@@ -63,7 +67,7 @@ class _PictureEncoder:
     self._decode = decoder(source)
     # The streams of a container must be there before the first packet is, and only a frame tells how it is turned.
     with av.open(source.container.name) as container:
-      first = next(container.decode(container.streams.best("video")))
+      first = next(container.decode(container.streams[source.index]))
     self._stream = _add_video_stream(writer, source, first, self._drawn(first, 0.0).shape)
     self._last_pts = -math.inf
 

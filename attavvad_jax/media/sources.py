@@ -19,18 +19,19 @@ from typing import Any, NamedTuple, Self
 import av
 import numpy as np
 
+from attavvad_jax.media.camera import with_camera
 from attavvad_jax.media.decode import (
   Converter,
   SoundJoiner,
   TimedPicture,
   frame_time,
-  probe,
   read_sound,
   read_timed_pictures,
   timed_picture,
 )
 from attavvad_jax.media.errors import MediaError
 from attavvad_jax.media.shown import decoder
+from attavvad_jax.media.tracks import DEFAULT_TRACKS, KINDS, Kind, Tracks, all_tracks, chosen, describe_choice
 
 # Input devices of FFmpeg that give pictures, sound or both.
 DEVICES = ("alsa", "avfoundation", "dshow", "gdigrab", "lavfi", "oss", "pulse", "v4l2", "x11grab")
@@ -70,10 +71,12 @@ class Source:
   Attributes:
     name: a file, an address (`rtmp://…`), or a device (`v4l2:/dev/video0`), as the user gave it.
     microphone: a second device for the sound, of a device that gives none.
+    tracks: which of several sounds and pictures are used.
   """
 
   name: str
   microphone: str | None = None
+  tracks: Tracks = DEFAULT_TRACKS
 
   def __post_init__(self):
     if self.microphone is not None and not (self.device and _device(self.microphone)):
@@ -96,7 +99,8 @@ class Source:
     """
     warnings: list[str] = []
     if self.is_file:
-      info = probe(self.name)
+      info = with_camera(self.name, self.tracks)
+      warnings += info.choices()
       if not info.has_sound:
         raise MediaError(f"{self.name}: no sound in this file; expected a video with sound")
       paced = _paced(
@@ -108,18 +112,18 @@ class Source:
     with contextlib.ExitStack() as stack:
       names = [name for name in (self.name, self.microphone) if name is not None]
       containers = [stack.enter_context(_open(name)) for name in names]
-      kinds = _kinds(containers)
-      if "audio" not in itertools.chain(*kinds):
+      used = _choose(containers, names, self.tracks, warnings)
+      kinds = [kind for streams in used for kind in streams]
+      if "audio" not in kinds:
         raise MediaError(f"{self.name}: no sound comes from it; expected sound, or a microphone beside it")
       ends = containers[0].duration is not None
       zero = _Zero() if len(containers) > 1 else None
       arrivals = [
-        _live(container, wanted, sample_rate_hz, zero, warnings)
-        for container, wanted in zip(containers, kinds, strict=True)
-        if wanted
+        _live(container, streams, sample_rate_hz, zero, warnings)
+        for container, streams in zip(containers, used, strict=True)
+        if streams
       ]
-      has_pictures = "video" in itertools.chain(*kinds)
-      return Connection(arrivals, has_pictures, ends=ends, warnings=warnings, close=stack.pop_all().close)
+      return Connection(arrivals, "video" in kinds, ends=ends, warnings=warnings, close=stack.pop_all().close)
 
 
 class Connection:
@@ -235,15 +239,21 @@ def _open(name: str) -> Any:
     raise MediaError(f"{name}: this FFmpeg has no input device {device}") from error
 
 
-def _kinds(containers: list[Any]) -> list[list[str]]:
-  """Whether sound, pictures or both are taken from each: from the first that has them."""
-  taken: set[str] = set()
-  kinds = []
-  for container in containers:
-    there = [kind for kind in ("video", "audio") if container.streams.best(kind) is not None and kind not in taken]
-    taken.update(there)
-    kinds.append(there)
-  return kinds
+# The streams of a container that are used.
+_Streams = dict[Kind, Any]
+
+
+def _choose(containers: list[Any], names: list[str], tracks: Tracks, warnings: list[str]) -> list[_Streams]:
+  """The sound and the pictures that are taken from each: from the first that has them."""
+  used: list[_Streams] = [{} for _ in containers]
+  for kind in KINDS:
+    for container, name, streams in zip(containers, names, used, strict=True):
+      if there := all_tracks(container, kind):
+        streams[kind] = chosen(container, kind, tracks, name)[0]
+        track = next(track for track in there if track.index == streams[kind].index)
+        warnings += filter(None, [describe_choice(kind, track, there)])
+        break
+  return used
 
 
 class _Zero:
@@ -261,10 +271,12 @@ class _Zero:
       return at_s - self._at_s
 
 
-def _live(container: Any, kinds: list[str], rate_hz: int, zero: _Zero | None, warnings: list[str]) -> Iterator[Arrival]:
+def _live(
+  container: Any, streams: _Streams, rate_hz: int, zero: _Zero | None, warnings: list[str]
+) -> Iterator[Arrival]:
   """Sound and pictures of an open input, as it gives them."""
-  frames = _frames(container, kinds, warnings)
-  first, start = _start(frames, set(kinds))
+  frames = _frames(container, streams, warnings)
+  first, start = _start(frames, set(streams))
   if zero is not None and first:
     start -= Fraction(zero.after(first[0][2] - _length_s(first[0][1]))).limit_denominator(10**6)
   joiner = SoundJoiner(rate_hz, start, warnings)
@@ -282,14 +294,14 @@ def _live(container: Any, kinds: list[str], rate_hz: int, zero: _Zero | None, wa
         yield Arrival(samples, None, heard / rate_hz, at_s)
     else:
       if converter is None:
-        converter = Converter(Fraction(container.streams.best("video").sample_aspect_ratio or 1))
+        converter = Converter(Fraction(streams["video"].sample_aspect_ratio or 1))
       picture = timed_picture(frame, start, converter)
       yield Arrival(None, picture, picture.time_s, at_s)
 
 
-def _frames(container: Any, kinds: list[str], warnings: list[str]) -> Iterator[tuple[str, Any, float]]:
+def _frames(container: Any, used: _Streams, warnings: list[str]) -> Iterator[tuple[Kind, Any, float]]:
   """Kind, decoded frame and time of its arrival; what does not decode is passed over."""
-  streams = {container.streams.best(kind).index: kind for kind in kinds}
+  streams = {stream.index: kind for kind, stream in used.items()}
   decoders = {index: decoder(container.streams[index]) for index in streams}
   for stream in container.streams:
     if stream.index in streams:
@@ -312,10 +324,10 @@ def _frames(container: Any, kinds: list[str], warnings: list[str]) -> Iterator[t
 
 
 def _start(
-  frames: Iterator[tuple[str, Any, float]], missing: set[str]
-) -> tuple[list[tuple[str, Any, float]], Fraction]:
+  frames: Iterator[tuple[Kind, Any, float]], missing: set[Kind]
+) -> tuple[list[tuple[Kind, Any, float]], Fraction]:
   """Frames up to the first of each kind, and the earliest of their times."""
-  taken: list[tuple[str, Any, float]] = []
+  taken: list[tuple[Kind, Any, float]] = []
   for item in frames:
     taken.append(item)
     missing.discard(item[0])

@@ -25,6 +25,7 @@ from attavvad_jax.reports.render import render_parts
 
 if TYPE_CHECKING:
   from attavvad_jax.detection.detector import Detection
+  from attavvad_jax.media import Tracks
 
 # Browsers take long, or give up, with pages much larger than this.
 MAX_EMBEDDED_BYTES = 200_000_000
@@ -76,7 +77,8 @@ def write_detection_page(
     raise FileNotFoundError(f"{path.parent} is not a folder; make it before writing {path.name}")
   is_linked = not embed or video.stat().st_size > MAX_EMBEDDED_BYTES
   link = urllib.parse.quote(Path(os.path.relpath(video.resolve(), path.parent.resolve())).as_posix())
-  with contextlib.nullcontext((video, "")) if is_linked else _playable(video) as (copy, media_type):
+  tracks = detections[0].report.tracks
+  with contextlib.nullcontext((video, "")) if is_linked else _playable(video, tracks) as (copy, media_type):
     page = render_parts(
       "detection_page.html",
       name=video.name,
@@ -88,6 +90,7 @@ def write_detection_page(
       video_parts=[] if is_linked else _base64_parts(copy),
       shares=[_shares(detection.timeline) for detection in detections],
       rows=_rows(detections),
+      choices=detections[0].report.choices,
       warnings=list(dict.fromkeys(warning for detection in detections for warning in detection.report.warnings)),
       clock=clock,
       events=EVENTS,
@@ -148,8 +151,8 @@ def _bytes(values: Any) -> str | None:
 
 
 @contextlib.contextmanager
-def _playable(video: Path) -> Iterator[tuple[Path, str]]:
-  """The recording where browsers play it, else a copy that they do; and its media type."""
+def _playable(video: Path, tracks: "Tracks") -> Iterator[tuple[Path, str]]:
+  """The recording where browsers play it, else a copy of the tracks that are used; and its media type."""
   from attavvad_jax.media.decode import probe
   from attavvad_jax.media.rewrite import rewrite
 
@@ -159,27 +162,29 @@ def _playable(video: Path) -> Iterator[tuple[Path, str]]:
     return
   with tempfile.TemporaryDirectory() as folder:
     copy = Path(folder) / "copy.mp4"
-    rewrite(video, copy, probe(video).start, _COPIED_SOUND)
+    rewrite(video, copy, probe(video, tracks), _COPIED_SOUND)
     yield copy, "video/mp4"
 
 
 def _media_type(video: Path) -> str | None:
-  """The media type of a file that browsers play; None for others."""
+  """The media type of a file that browsers play; None for others, and where they would choose among tracks."""
   import av
 
   from attavvad_jax.media.errors import MediaError
+  from attavvad_jax.media.tracks import all_tracks
 
   try:
     with av.open(f"file:{video}") as container:
       media_type, codecs = _PLAYED.get(container.format.name, (None, set()))
       contexts: list[Any] = [stream.codec_context for stream in (*container.streams.video, *container.streams.audio)]
+      is_unambiguous = len(all_tracks(container, "video")) < 2 and len(all_tracks(container, "audio")) < 2
   except av.error.FFmpegError as error:
     raise MediaError(f"{video}: {error.strerror}; expected a video with sound") from None
   plays = all(
     context is not None and context.name in codecs and getattr(context, "pix_fmt", "yuv420p") in _PLAYED_PIXELS
     for context in contexts
   )
-  return media_type if plays else None
+  return media_type if plays and is_unambiguous else None
 
 
 def _base64_parts(file: Path) -> Iterator[str]:

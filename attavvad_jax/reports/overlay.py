@@ -7,6 +7,7 @@ import bisect
 import math
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from attavvad_jax.clock import Clock
 from attavvad_jax.events import BACKGROUND, EVENTS, Timeline
 from attavvad_jax.files import replacing
 from attavvad_jax.reports.palette import EVENT_COLOURS
+
+if TYPE_CHECKING:
+  from attavvad_jax.media import Tracks
 
 # Sound that an mp4 holds as it is and that players expect there, by FFmpeg's decoders; any other becomes AAC.
 _KEPT_CODECS = {"aac", "mp3", "mp3float", "ac3", "eac3", "opus", "flac", "alac"}
@@ -37,6 +41,7 @@ def write_annotated_video(
   scores: np.ndarray | None = None,
   boxes: np.ndarray | None = None,
   clock: Clock | None = None,
+  tracks: "Tracks | None" = None,
 ) -> None:
   """Writes a copy of a video with the state at the top left, a box round the face, and the scores' curves below.
 
@@ -53,12 +58,14 @@ def write_annotated_video(
     scores: [B,E] in 0..1, or None for no band.
     boxes: [B,N,4] x, y, width, height as fractions of the displayed picture, NaN for no face; None for no boxes.
     clock: the clock of scores and boxes; the default one where None.
+    tracks: which of the recording's pictures and sound are written; as `probe` chooses where None.
 
   Raises:
     MediaError: the source has no pictures or cannot be read.
     ValueError: target and source are the same file, or scores or boxes have another shape.
     OSError: a file is missing, or the target's folder cannot be written to.
   """
+  from attavvad_jax.media import DEFAULT_TRACKS
   from attavvad_jax.media.decode import probe
   from attavvad_jax.media.errors import MediaError
   from attavvad_jax.media.rewrite import rewrite
@@ -68,7 +75,7 @@ def write_annotated_video(
     raise ValueError(f"scores have shape {scores.shape}; expected [blocks, {len(EVENTS)}]")
   if boxes is not None and (boxes.ndim != 3 or boxes.shape[1:] != (clock.images_per_block, 4)):
     raise ValueError(f"boxes have shape {boxes.shape}; expected [blocks, {clock.images_per_block}, 4]")
-  info = probe(source)
+  info = probe(source, tracks or DEFAULT_TRACKS)
   if not info.has_pictures:
     raise MediaError(f"{source}: no pictures in this file; expected a video to draw on")
   if target.exists() and target.samefile(source):
@@ -78,7 +85,7 @@ def write_annotated_video(
 
   painter = _Painter(timeline, scores, boxes, clock)
   with replacing(target) as part:
-    rewrite(source, part, info.start, _KEPT_CODECS, painter)
+    rewrite(source, part, info, _KEPT_CODECS, painter)
 
 
 class _Painter:

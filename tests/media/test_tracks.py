@@ -1,0 +1,204 @@
+"""Files with several sound tracks and pictures, written by PyAV alone."""
+
+from fractions import Fraction
+
+import av
+from media_files import grey, write_media
+import numpy as np
+import pytest
+
+from attavvad_jax.clock import Clock
+from attavvad_jax.media import DEFAULT_TRACKS, MediaError, Report, Tracks, probe, read_blocks, read_sound
+from attavvad_jax.media.camera import with_camera
+from attavvad_jax.media.faces import Crop
+from attavvad_jax.media.sources import Source
+
+Disposition = av.stream.Disposition
+RATE_HZ = 16000
+
+
+def tone(hz, seconds=1.0, channels=1):
+  """int16 [1,n*channels], packed."""
+  sine = 10000 * np.sin(2 * np.pi * hz * np.arange(round(seconds * RATE_HZ)) / RATE_HZ)
+  return np.repeat(np.int16(sine), channels)[None]
+
+
+def write_tracks(path, sounds, levels=(), codec=None):
+  """Writes sound tracks (hz, channels, disposition, metadata) and pictures (grey level, disposition) of a second."""
+  codec = codec or {".mp4": "aac", ".ts": "mp2"}.get(path.suffix, "pcm_s16le")
+  with av.open(str(path), "w") as container:
+    streams = []
+    for level, flags in levels:
+      stream = container.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+      stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+      stream.disposition = flags
+      streams.append((stream, [av.VideoFrame.from_ndarray(grey(level), format="rgb24") for _ in range(25)]))
+    for hz, channels, flags, metadata in sounds:
+      layout = {1: "mono", 2: "stereo"}[channels]
+      stream = container.add_stream(codec, rate=RATE_HZ, layout=layout)
+      stream.disposition = flags
+      stream.metadata.update(metadata)
+      samples = tone(hz, channels=channels)
+      frames = []
+      for first in range(0, RATE_HZ, 1000):
+        frame = av.AudioFrame.from_ndarray(
+          np.ascontiguousarray(samples[:, first * channels : (first + 1000) * channels]), format="s16", layout=layout
+        )
+        frame.sample_rate, frame.pts, frame.time_base = RATE_HZ, first, Fraction(1, RATE_HZ)
+        frames.append(frame)
+      streams.append((stream, frames))
+    for stream, frames in streams:
+      for frame in [*frames, None]:
+        container.mux(stream.encode(frame))
+  return path
+
+
+def heard_hz(path, tracks=DEFAULT_TRACKS):
+  """The frequency of the sound that is read."""
+  return heard_in(np.concatenate(list(read_sound(path, RATE_HZ, info=probe(path, tracks)))))
+
+
+def heard_in(sound):
+  spectrum = np.abs(np.fft.rfft(sound.astype(float)))
+  return 10 * round(float(np.argmax(spectrum)) * RATE_HZ / len(sound) / 10)
+
+
+NONE, DEFAULT = Disposition(0), Disposition.default
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".ts", ".mov"])
+def test_first_of_equal_tracks_is_heard_whatever_its_channels(tmp_path, suffix):
+  path = write_tracks(tmp_path / f"a{suffix}", [(300, 1, NONE, {}), (700, 2, NONE, {})], [(20, NONE)])
+  assert heard_hz(path) == 300
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_track_that_the_file_marks_as_default_is_heard(tmp_path, suffix):
+  path = write_tracks(tmp_path / f"a{suffix}", [(300, 2, NONE, {}), (700, 1, DEFAULT, {})])
+  assert heard_hz(path) == 700
+
+
+@pytest.mark.parametrize("flag", [Disposition.visual_impaired, Disposition.comment, Disposition.hearing_impaired])
+def test_track_for_some_of_the_audience_comes_after_the_others(tmp_path, flag):
+  path = write_tracks(tmp_path / "a.mkv", [(300, 1, flag, {}), (700, 1, NONE, {})])
+  assert heard_hz(path) == 700
+
+
+SPOKEN = [(300, 1, DEFAULT, {"language": "eng"}), (700, 2, NONE, {"language": "deu", "title": "Ton B"})]
+
+
+@pytest.mark.parametrize(("audio", "hz"), [(None, 300), (1, 300), (2, 700), ("eng", 300), ("deu", 700), ("DEU", 700)])
+def test_track_is_chosen_by_number_or_language(tmp_path, audio, hz):
+  assert heard_hz(write_tracks(tmp_path / "a.mkv", SPOKEN), Tracks(audio=audio)) == hz
+
+
+def test_language_of_several_tracks_is_that_of_the_best_of_them(tmp_path):
+  comment = (500, 2, Disposition.comment, {"language": "deu"})
+  assert heard_hz(write_tracks(tmp_path / "a.mkv", [SPOKEN[0], comment, SPOKEN[1]]), Tracks(audio="deu")) == 700
+
+
+@pytest.mark.parametrize("tracks", [Tracks(audio=3), Tracks(audio="fra"), Tracks(video=1)])
+def test_absent_track_is_an_error_that_names_those_there_are(tmp_path, tracks):
+  path = write_tracks(tmp_path / "a.mkv", SPOKEN)
+  with pytest.raises(MediaError) as error:
+    probe(path, tracks)
+  if tracks.video:
+    assert str(error.value) == f"{path}: no video track 1; there is none"
+  else:
+    assert str(error.value).endswith("there are 1 (eng, pcm_s16le, mono), 2 (deu, “Ton B”, pcm_s16le, stereo)")
+
+
+@pytest.mark.parametrize(
+  "choice",
+  [{"audio": "0"}, {"video": "0"}, {"video": "-1"}, {"video": "deu"}, {"channels": "centre"}],
+)
+def test_choice_that_cannot_be_is_refused(choice):
+  with pytest.raises(ValueError, match=r"^here: .* expected "):
+    Tracks.parse(**choice, where="here: ")
+
+
+def test_choice_is_read_from_texts():
+  assert Tracks.parse("2", "1", "side") == Tracks(2, 1, "side")
+  assert Tracks.parse("deu") == Tracks("deu")
+  assert Tracks.parse("", "", "") == Tracks.parse() == Tracks()
+
+
+def test_default_track_that_gives_nothing_is_passed_over(tmp_path):
+  whole = write_tracks(tmp_path / "whole.mkv", [(300, 1, DEFAULT, {}), (700, 1, NONE, {})])
+  path = tmp_path / "a.mkv"
+  with av.open(str(whole)) as source, av.open(str(path), "w") as target:
+    streams = [target.add_stream_from_template(stream) for stream in source.streams]
+    for packet in source.demux(source.streams[1]):
+      if packet.dts is not None:
+        packet.stream = streams[1]
+        target.mux(packet)
+  assert heard_hz(path) == 700
+
+
+def test_choice_is_told_where_there_is_one(tmp_path):
+  path = write_tracks(tmp_path / "a.mkv", SPOKEN, [(20, NONE)])
+  assert probe(path, Tracks("deu")).choices() == [
+    "sound track 2 (deu, “Ton B”, pcm_s16le, stereo) of 2; not used: 1 (eng, pcm_s16le, mono)"
+  ]
+  assert probe(write_media(tmp_path / "b.mkv", sound=tone(300)[0])).choices() == []
+
+
+def bright_face(rgb):
+  """A face wherever it is bright."""
+  return np.array([[0.25, 0.25, 0.5, 0.5, 0.9]] if rgb.mean() > 128 else np.zeros((0, 5)))
+
+
+def nowhere(rgb):
+  return np.zeros((0, 5))
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".ts"])
+def test_pictures_with_a_face_are_seen_where_the_file_makes_no_choice(tmp_path, suffix):
+  flags = DEFAULT if suffix == ".mp4" else NONE  # what is not marked is not shown there
+  path = write_tracks(tmp_path / f"a{suffix}", [(300, 1, NONE, {})], [(20, flags), (230, flags), (20, flags)])
+  assert with_camera(path, find_faces=bright_face).tracks.video == 2
+  assert with_camera(path, find_faces=nowhere).tracks.video == 1
+  assert with_camera(path, Tracks(video=3), find_faces=bright_face).tracks.video == 3
+
+
+def test_pictures_that_the_file_marks_as_default_are_seen(tmp_path):
+  path = write_tracks(tmp_path / "a.mkv", [(300, 1, NONE, {})], [(230, NONE), (20, DEFAULT)])
+  assert with_camera(path, find_faces=bright_face).tracks.video == 2
+
+
+def test_blocks_are_of_the_chosen_tracks(tmp_path):
+  path = write_tracks(tmp_path / "a.mkv", SPOKEN, [(20, NONE), (230, NONE)])
+  report = Report()
+  blocks = list(read_blocks(path, Clock(), Crop(16, 16), tracks=Tracks("deu"), report=report, detect=bright_face))
+  assert report.tracks == Tracks(2, 2)
+  assert all(block.image_mask.all() for block in blocks)
+  assert heard_in(np.concatenate([block.waveform for block in blocks])) == 700
+
+
+@pytest.mark.parametrize("prefix", ["", "file://"], ids=["file", "address"])
+def test_stream_is_of_the_chosen_tracks(tmp_path, prefix):
+  path = write_tracks(
+    tmp_path / "a.ts",
+    [(300, 2, NONE, {"language": "eng"}), (700, 1, NONE, {"language": "deu"})],
+    [(20, NONE), (230, NONE)],
+  )
+  sounds, pictures = [], []
+  with Source(f"{prefix}{path}", tracks=Tracks("deu", 2)).connect(RATE_HZ) as connection:
+    assert any("sound track 2 (deu" in warning for warning in connection.warnings)
+    while True:
+      try:
+        arrival = connection.get(5.0)
+      except EOFError:
+        break
+      if arrival.picture is None:
+        sounds.append(arrival.samples)
+      else:
+        pictures.append(arrival.picture.picture.grey.mean())
+  assert heard_in(np.concatenate(sounds)) == 700
+  assert min(pictures) > 128
+
+
+def test_address_without_the_track_is_an_error(tmp_path):
+  path = write_tracks(tmp_path / "a.ts", [(300, 1, NONE, {})])
+  with pytest.raises(MediaError, match="no audio track 2; there is 1 "):
+    Source(f"file://{path}", tracks=Tracks(2)).connect(RATE_HZ)
