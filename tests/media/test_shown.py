@@ -82,7 +82,7 @@ def test_each_picture_is_shown_in_its_place_and_with_its_sound(tmp_path, suffix,
 
 def test_a_rewritten_recording_shows_its_pictures_in_their_places(tmp_path):
   path = write_numbered(tmp_path / "a.avi", "libx264", H264 | {"bf": "2"})
-  rewrite(path, tmp_path / "b.mp4", probe(path).start, {"aac"})
+  rewrite(path, tmp_path / "b.mp4", probe(path), {"aac"})
   assert numbers(tmp_path / "b.mp4", [(n + 0.5) / 25 for n in range(50)]) == list(range(50))
 
 
@@ -149,7 +149,7 @@ def test_pictures_are_turned_and_mirrored_to_the_nearest_of_eight_ways(tmp_path,
   path = tmp_path / "a.mp4"
   path.write_bytes(four_corners.read_bytes())
   turned(path, (cos * a - sin * b, sin * a + cos * b, cos * c - sin * d, sin * c + cos * d))
-  rewrite(path, tmp_path / "b.mp4", probe(path).start, {"aac"})
+  rewrite(path, tmp_path / "b.mp4", probe(path), {"aac"})
   with av.open(str(tmp_path / "b.mp4")) as container:
     rewritten = next(container.decode(video=0)).to_ndarray(format="rgb24")
   picture = next(read_pictures(path, [0.1]))
