@@ -1,18 +1,19 @@
 """Audio-visual voice activity detection in musical videos: who speaks, sings, is silent, or is not the source."""
 
-from __future__ import annotations
-
+# No `from __future__ import annotations`: it would hide the subpackage of that name.
+import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
   from pathlib import Path
+  from types import ModuleType
 
   from attavvad_jax.detection.detector import Detector
 
 __version__ = "0.1.0"
 
 
-def load_detector(checkpoint: str | Path = "shipped") -> Detector:
+def load_detector(checkpoint: "str | Path" = "shipped") -> "Detector":
   """A detector to call: `load_detector()("clip.mp4")` is the performer's `Timeline`.
 
   To be called before jax is imported, where convolutions on the CPU are to be fast.
@@ -30,3 +31,15 @@ def load_detector(checkpoint: str | Path = "shipped") -> Detector:
   from attavvad_jax.detection.detector import Detector
 
   return Detector(checkpoint)
+
+
+def __getattr__(name: str) -> "ModuleType":
+  """The package's modules, imported where they are first asked for: `attavvad_jax.annotations.read(…)`."""
+  module = f"{__name__}.{name}"
+  try:
+    if not name.startswith("_"):
+      return importlib.import_module(module)
+  except ModuleNotFoundError as error:
+    if error.name != module:
+      raise
+  raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,6 +14,25 @@ def test_importing_the_package_imports_nothing_heavy():
   assert result.stdout == "[]\n"
 
 
+@pytest.mark.parametrize(
+  "script",
+  [
+    "from attavvad_jax import annotations, events; print(annotations.read.__module__, events.EVENTS[0])",
+    "import attavvad_jax as a; print(a.annotations.read.__module__, a.events.EVENTS[0])",
+  ],
+)
+def test_modules_are_found_by_their_names(script):
+  result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+  assert result.stdout == "attavvad_jax.annotations.registry silence\n"
+
+
+def test_what_the_package_does_not_have_is_an_attribute_error():
+  with pytest.raises(AttributeError, match="module 'attavvad_jax' has no attribute 'none'"):
+    attavvad_jax.none  # noqa: B018
+  with pytest.raises(ImportError, match="cannot import name 'none'"):
+    from attavvad_jax import none  # noqa: F401
+
+
 def test_detector_without_a_checkpoint_has_the_weights_that_ship(monkeypatch, tmp_path):
   monkeypatch.setattr("attavvad_jax.checkpoints.shipped_checkpoint", lambda: tmp_path / "shipped")
   with pytest.raises(ValueError, match="shipped: not a checkpoint"):
