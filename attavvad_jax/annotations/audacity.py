@@ -6,7 +6,7 @@ r"""Audacity's label tracks, as "Export Labels" writes them.
 
 Onset and offset in seconds and the label, between tabs, no header. A line that starts with a backslash gives the
 frequencies of a spectral selection made for the label above it; it is checked and passed over. A point label has equal
-times. Scores are not written.
+times. Where the computer writes decimal commas, Audacity does so, too. Scores are not written.
 
 Without such lines, a label track is a table without a header (see `tables`), and is read as one; both give the same.
 
@@ -27,6 +27,7 @@ from attavvad_jax.annotations.base import (
   format_number,
   is_number,
   to_number,
+  with_point,
 )
 from attavvad_jax.events import Timeline
 
@@ -39,7 +40,7 @@ def recognises(text: str) -> bool:
   first = rows[0].split("\t")[:2] if rows else []
   return (
     len(first) == 2
-    and all(is_number(field.strip()) for field in first)
+    and all(is_number(with_point(field.strip())) for field in first)
     and any(line.startswith(_FREQUENCIES) for line in rows)
   )
 
@@ -53,8 +54,9 @@ def parse(text: str, name: str) -> Document:
   for number, line in filled_lines(text):
     where = f"{name}:{number}"
     fields = [field.strip() for field in line.split("\t")]
+    fields[:2] = map(with_point, fields[:2])
     if fields[0] == _FREQUENCIES:
-      if not (below_label and len(fields) == 3 and all(is_number(field) for field in fields[1:])):
+      if not (below_label and len(fields) == 3 and all(is_number(with_point(field)) for field in fields[1:])):
         raise AnnotationError(f"{where}: {line!r}; expected \\<TAB>lowest<TAB>highest frequency, below a label")
       below_label = False
       continue

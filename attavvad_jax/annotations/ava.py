@@ -3,10 +3,15 @@
     video_id,timestamp,x1,y1,x2,y2,label,entity_id
     clip_1,0.04,0.37,0.07,0.92,1.00,SPEAKING_AUDIBLE,clip_1_0000:1
 
-A header and `entity_id` may be missing, but not in some of the rows. Timestamps are seconds, the box is in fractions of
-the frame. A face's rows in succession that are SPEAKING_AUDIBLE are one event of speech, from the first one's time to
-the next frame; what several faces say may overlap. NOT_SPEAKING and SPEAKING_NOT_AUDIBLE are no event, hence others.
-A gap of more than one and a half frames ends an event.
+A header and `entity_id` may be missing, but not in some of the rows. Published files also call the columns
+`frame_timestamp` and `entity_box_x1`, and TalkNet's (Tao et al., 2021) have `label_id` and `instance_id` after them,
+which say again what stands in the others. The box is in fractions of the frame. Timestamps are seconds of the film from
+which a clip was cut, and AVA's start at 900: `origin_s` says where in the film a recording begins that is a part of it.
+
+A face's rows in succession that are SPEAKING_AUDIBLE are one event of speech, from the first one's time to the next
+frame; what several faces say may overlap. Where several faces of a recording speak, a warning tells which: those who
+are not the performer are left out by their entity_id, as `labels={"clip_1_0000:2": None}`. NOT_SPEAKING and
+SPEAKING_NOT_AUDIBLE are no event, hence others. A gap of more than one and a half frames ends an event.
 
 Written: 25 rows a second, one face that fills the frame, SPEAKING_AUDIBLE where speech or singing holds the middle of a
 frame. The format knows neither singing nor silence nor scores, and what is shorter than a frame may vanish.
@@ -41,6 +46,13 @@ from attavvad_jax.events import VOCAL_EVENTS, Timeline
 
 FRAMES_PER_SECOND = 25
 COLUMNS = ("video_id", "timestamp", "x1", "y1", "x2", "y2", "label", "entity_id")
+# Of other headers, without regard to case.
+_HEADINGS = {
+  "frame_timestamp": "timestamp",
+  **{f"entity_box_{corner}": corner for corner in ("x1", "y1", "x2", "y2")},
+}
+_REPEATED = ("label_id", "instance_id")
+_NUM_FIELDS = (7, 8, 10)
 _AUDIBLE = "SPEAKING_AUDIBLE"
 _LABELS = ("NOT_SPEAKING", _AUDIBLE, "SPEAKING_NOT_AUDIBLE")
 _MAX_FRAME_S = 1.0
@@ -59,7 +71,7 @@ def recognises(text: str) -> bool:
   """Whether the first line that is not blank is the header, or has a label of the format in its place."""
   line = next((line for _, line in filled_lines(text)), "")
   fields = line.split(",")
-  return _is_header(fields) or (len(fields) in (7, 8) and fields[6].strip().upper() in _LABELS)
+  return _is_header(fields) or (len(fields) in _NUM_FIELDS and fields[6].strip().upper() in _LABELS)
 
 
 def parse(text: str, name: str) -> Document:
@@ -83,7 +95,9 @@ def parse(text: str, name: str) -> Document:
     face_ends_s = _ends_s(face, name)
     ends_s += face_ends_s
     entries += _events(face, face_ends_s)
-  return Document(entries, max(ends_s, default=None), cut_off_notes(text, name))
+  end_s = max(ends_s, default=None)
+  span_s = None if end_s is None else (min(row.time_s for row in rows), end_s)
+  return Document(entries, end_s, cut_off_notes(text, name), span_s=span_s, tiers_are_people=True)
 
 
 def render(timeline: Timeline, metadata: Mapping[str, Any], name: str) -> str:
@@ -107,7 +121,8 @@ FORMAT = Format(suffixes=(".csv",), recognises=recognises, parse=parse, render=r
 
 
 def _is_header(fields: Sequence[str]) -> bool:
-  return tuple(field.strip().lower() for field in fields) in (COLUMNS, COLUMNS[:7])
+  names = [field.strip().lower() for field in fields]
+  return tuple(_HEADINGS.get(name, name) for name in names) in (COLUMNS, COLUMNS[:7], (*COLUMNS, *_REPEATED))
 
 
 def _fields(line: str, where: str) -> list[str]:
@@ -119,8 +134,8 @@ def _fields(line: str, where: str) -> list[str]:
 
 
 def _row(fields: Sequence[str], num_columns: int, line: int, where: str) -> _Row:
-  if num_columns not in (7, 8) or len(fields) != num_columns:
-    expected = num_columns if num_columns in (7, 8) else "7 or 8"
+  if num_columns not in _NUM_FIELDS or len(fields) != num_columns:
+    expected = num_columns if num_columns in _NUM_FIELDS else "7, 8 or 10"
     raise AnnotationError(f"{where}: {len(fields)} fields; expected {expected}: {','.join(COLUMNS)}")
   label = fields[6].upper()
   if label not in _LABELS:
@@ -131,7 +146,7 @@ def _row(fields: Sequence[str], num_columns: int, line: int, where: str) -> _Row
   for column, field in zip(COLUMNS[2:6], fields[2:6], strict=True):
     if not (is_number(field) and 0 <= float(field) <= 1):
       raise AnnotationError(f"{where}: {column} is {field!r}; expected a fraction of the frame, 0 to 1")
-  return _Row(line, fields[0], time_s, label == _AUDIBLE, fields[7] if num_columns == 8 else "")
+  return _Row(line, fields[0], time_s, label == _AUDIBLE, fields[7] if num_columns > 7 else "")
 
 
 def _ends_s(face: Sequence[_Row], name: str) -> list[float]:
@@ -164,5 +179,5 @@ def _events(face: Sequence[_Row], ends_s: Iterable[float]) -> list[Entry]:
     if events and abs(events[-1].offset_s - row.time_s) < 1e-6:
       events[-1] = dataclasses.replace(events[-1], offset_s=end_s)
     else:
-      events.append(Entry(row.line, row.time_s, end_s, "speech"))
+      events.append(Entry(row.line, row.time_s, end_s, "speech", tier=row.entity))
   return events

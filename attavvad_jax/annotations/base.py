@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from attavvad_jax.events import EVENTS, Event, Timeline
+from attavvad_jax.events import EVENTS, VOCAL_EVENTS, Event, Timeline
 
 # Spellings of other tools and hands, in lower case, beside the names of `EVENTS` themselves.
 ALIASES = {
@@ -18,8 +18,22 @@ ALIASES = {
   "other": "others",
 }
 
+# Words of tools for what is heard, in lower case. Their meaning is certain, but they may also name a tier that holds
+# something else: for labels only. inaSpeechSegmenter's `music` is not among them: it is singing, too.
+TOOL_WORDS = {
+  "female": "speech",
+  "male": "speech",
+  "noenergy": "silence",
+  "noise": "others",
+  "nosing": "others",
+}
+
 # Label files are often written to the millisecond: so much beyond the end of a recording is rounding.
 ROUNDING_S = 1e-3
+# By so much the length of a recording may differ between two programs: sound is padded to whole packets.
+LENGTH_TOLERANCE_S = 0.1
+
+_DECIMAL_COMMA = re.compile("[+-]?[0-9]+,[0-9]+")
 
 
 class AnnotationError(ValueError):
@@ -50,13 +64,27 @@ class Entry:
 class Document:
   """What a format finds in a file.
 
-  Its entries in the order of the file, the recording's duration if stated, and one line for each thing that people
-  should be warned of.
+  Attributes:
+    entries: in the order of the file, in its own clock.
+    duration_s: where the recording ends in that clock, if stated.
+    notes: one line for each thing that people should be warned of.
+    origin_s: where the recording begins in that clock; None where the file has a clock of its own and does not say.
+    span_s: from where to where the file describes something in that clock; None where nothing says so but its events.
+    rate_hz: units of time a second; None where they are none that can be told.
+    rate_is_stated: whether the file, or its format, leaves no doubt of `rate_hz`.
+    tiers_are_people: whether each tier is somebody who is seen, of whom one alone may be the performer.
+    is_transcript: whether labels may be words that were said, and each entry a segment in which they were.
   """
 
   entries: Sequence[Entry]
   duration_s: float | None = None
   notes: Sequence[str] = ()
+  origin_s: float | None = 0.0
+  span_s: tuple[float, float] | None = None
+  rate_hz: float | None = 1.0
+  rate_is_stated: bool = True
+  tiers_are_people: bool = False
+  is_transcript: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,11 +93,13 @@ class Format:
 
   Attributes:
     suffixes: extensions of its files, the usual one first, in lower case and with the dot.
-    recognises: whether a text is in this format, told by its beginning; None for a format that is only written.
+    recognises: whether a text is in this format, told by its beginning; None where another format does so, too.
     parse: (text, name of the file for errors) -> `Document`; None for a format that is only written.
     render: (timeline, metadata, name of the recording) -> text; None for a format that is only read. A format without
       a place for metadata or a name leaves them out.
     decimals: to how many decimals of a second the format's files are written.
+    lies_beside: whether a file with one of the extensions, beside a video, is expected to hold its labels. Subtitles
+      lie there for other reasons, and are read where they are named.
   """
 
   suffixes: tuple[str, ...]
@@ -77,10 +107,16 @@ class Format:
   parse: Callable[[str, str], Document] | None = None
   render: Callable[[Timeline, Mapping[str, Any], str], str] | None = None
   decimals: int = 6
+  lies_beside: bool = True
 
 
 def to_timeline(
-  document: Document, name: str, duration_s: float | None, labels: Mapping[str, str | None]
+  document: Document,
+  name: str,
+  duration_s: float | None,
+  labels: Mapping[str, str | None],
+  origin_s: float | None = None,
+  rate_hz: float | None = None,
 ) -> tuple[Timeline, list[str]]:
   """Checks the entries of a file (see the package's table) and makes a timeline of them.
 
@@ -89,21 +125,36 @@ def to_timeline(
     name: the file, for errors and warnings.
     duration_s: length of the recording; where None, the document's own, or else the last offset.
     labels: further spellings, as `read` takes them.
+    origin_s: where the recording begins in the file's clock, as `read` takes it.
+    rate_hz: units of time a second where the file does not state them, as `read` takes it.
 
   Returns:
-    The timeline, and one line for each entry that was clipped or dropped.
+    The timeline, and one line for each thing that was clipped, dropped or assumed.
 
   Raises:
-    AnnotationError: a label, time or score that cannot be right.
+    AnnotationError: a label, time or score that cannot be right, or what cannot be told of the times.
   """
-  named = _name_events(document.entries, name, labels)
+  is_assumed = not document.rate_is_stated and rate_hz is None
+  document = _in_seconds(document, name, rate_hz)
+  named, losses = _name_events(document, name, labels)
+  if is_assumed:
+    losses.append(
+      f"{name}: times are whole numbers, taken for {document.rate_hz} a second; another rate is said by "
+      "--label_rate_hz (rate_hz= in Python)"
+    )
+  if origin_s is None:
+    origin_s = _find_origin(document, name, duration_s)
   if duration_s is None:
-    duration_s = document.duration_s
-  if duration_s is None:
-    duration_s = max((entry.offset_s for entry, _ in named), default=0.0)
-  events, losses = [], []
+    end_s = max((entry.offset_s for entry, _ in named), default=origin_s)
+    duration_s = (end_s if document.duration_s is None else document.duration_s) - origin_s
+    # The difference of two decimal numbers is a decimal number: rounding takes float's error off it.
+    duration_s = round(duration_s, 6) if origin_s else duration_s
+  else:
+    _check_reach(document, named, name, duration_s, origin_s)
+    losses += _people_notes(document, named, name)
+  events = []
   for entry, label in named:
-    event, loss = _to_event(entry, label, f"{name}:{entry.line}", duration_s)
+    event, loss = _to_event(entry, label, f"{name}:{entry.line}", duration_s, origin_s)
     if event is not None:
       events.append(event)
     if loss is not None:
@@ -111,6 +162,25 @@ def to_timeline(
   if not (math.isfinite(duration_s) and duration_s >= 0):
     raise AnnotationError(f"{name}: duration is {duration_s} s; expected 0 or more")
   return Timeline(events, duration_s), losses
+
+
+def parse_map(pairs: Iterable[str]) -> dict[str, str | None]:
+  """What labels mean, as `read` takes it, from `LABEL=EVENT` of a command line; `LABEL=none` leaves out.
+
+  Raises:
+    ValueError: a pair without `=`, an event that there is not, or a label twice.
+  """
+  labels: dict[str, str | None] = {}
+  for pair in pairs:
+    label, equals, event = (part.strip() for part in pair.rpartition("="))
+    if not equals or event.lower() not in (*EVENTS, "none"):
+      raise ValueError(
+        f"map: {pair!r}; expected LABEL=EVENT, the event one of {', '.join(EVENTS)}, or none to leave out"
+      )
+    if _key(label) in map(_key, labels):
+      raise ValueError(f"map: label {label!r} is there twice; expected each label once")
+    labels[label] = None if event.lower() == "none" else event.lower()
+  return labels
 
 
 def lines(text: str) -> list[str]:
@@ -149,6 +219,11 @@ def to_number(text: str, what: str, where: str) -> float:
   if not is_number(text):
     raise AnnotationError(f"{where}: {what} is {text!r}; expected a number")
   return float(text)
+
+
+def with_point(text: str) -> str:
+  """A number that has a decimal comma with a decimal point; any other text as it is."""
+  return text.replace(",", ".") if _DECIMAL_COMMA.fullmatch(text) else text
 
 
 def to_identifier(name: str) -> str:
@@ -191,30 +266,119 @@ def format_number(value: float) -> str:
   return np.format_float_positional(round(value, 6), trim="0")
 
 
-def _name_events(entries: Sequence[Entry], name: str, labels: Mapping[str, str | None]) -> list[tuple[Entry, str]]:
-  """The entries with their events' names; without those whose label `labels` leaves out."""
-  spellings: dict[str, str | None] = {**{event: event for event in EVENTS}, **ALIASES}
+def _in_seconds(document: Document, name: str, told_hz: float | None) -> Document:
+  """The document with its times in seconds."""
+  rate_hz = document.rate_hz if document.rate_is_stated or told_hz is None else told_hz
+  if rate_hz is None:
+    first = document.entries[0]
+    raise AnnotationError(
+      f"{name}:{first.line}: times are whole numbers ({first.onset_s:.0f}, {first.offset_s:.0f}, …) that may be "
+      "samples, milliseconds or seconds; say how many make a second: --label_rate_hz=16000 (rate_hz= in Python)"
+    )
+  if rate_hz == 1:
+    return document
+  if not (math.isfinite(rate_hz) and rate_hz > 0):
+    raise ValueError(f"rate_hz is {rate_hz}; expected units of time a second, more than 0")
+  entries = [
+    dataclasses.replace(e, onset_s=round(e.onset_s / rate_hz, 6), offset_s=round(e.offset_s / rate_hz, 6))
+    for e in document.entries
+  ]
+  return dataclasses.replace(document, entries=entries)
+
+
+def _find_origin(document: Document, name: str, duration_s: float | None) -> float:
+  """Where the recording begins in the clock of a file, by what the file states and the recording's length."""
+  if document.origin_s is not None:
+    return document.origin_s
+  assert document.span_s is not None  # a clock of its own has a start and an end
+  start_s, end_s = document.span_s
+  stated = f"{name}: times run from {start_s:.6g} s to {end_s:.6g} s"
+  remedy = "say where in them the recording begins: --label_origin_s=SECONDS (origin_s= in Python)"
+  if duration_s is None:
+    raise AnnotationError(f"{stated}, of a recording whose length is not known here; {remedy}")
+  # A part keeps the times of the whole from which it was taken; or the file is of the whole, whose length then fits.
+  misfit_s = {0.0: abs(end_s - duration_s), start_s: abs(end_s - start_s - duration_s)}
+  origin_s = min(misfit_s, key=lambda origin_s: misfit_s[origin_s])
+  if misfit_s[origin_s] > LENGTH_TOLERANCE_S:
+    raise AnnotationError(
+      f"{stated}, and the recording has {duration_s:.6g} s; expected {end_s - start_s:.6g} s (a part that begins "
+      f"at {start_s:.6g} s) or {end_s:.6g} s (the whole); {remedy}"
+    )
+  return origin_s
+
+
+def _check_reach(
+  document: Document, named: Sequence[tuple[Entry, str]], name: str, duration_s: float, origin_s: float
+) -> None:
+  """Refuses a file that says nothing of the recording: it is of another, or its times have another unit or origin."""
+  spans_s = [(entry.line, entry.onset_s, entry.offset_s) for entry, _ in named]
+  if not spans_s and document.span_s is not None:
+    spans_s = [(1, *document.span_s)]
+  # Times that are no numbers are the concern of others, who say so.
+  outside = [onset_s - origin_s >= duration_s or offset_s <= origin_s for _, onset_s, offset_s in spans_s]
+  if not outside or not all(outside):
+    return
+  line, onset_s, _ = min(spans_s, key=lambda span: span[1])
+  last_s = max(offset_s for _, _, offset_s in spans_s)
+  what = "every event" if named else "all that is described"
+  whole = f"{duration_s:.6g} s" + (f" from {origin_s:.6g} s on" if origin_s else "")
+  raise AnnotationError(
+    f"{name}:{line}: {what} lies beyond the recording's {whole}: from {onset_s:.6g} s to {last_s:.6g} s; expected "
+    "seconds of this recording; where it is a part of a longer one, say where in the file's times it begins: "
+    "--label_origin_s=SECONDS (origin_s= in Python)"
+  )
+
+
+def _people_notes(document: Document, named: Sequence[tuple[Entry, str]], name: str) -> list[str]:
+  """A line of warning where the voices of several people are taken for the performer's."""
+  people = list(dict.fromkeys(entry.tier for entry, event in named if event in VOCAL_EVENTS))
+  if not document.tiers_are_people or len(people) < 2:
+    return []
+  first = ", ".join(map(repr, people[:5])) + (f" and {len(people) - 5} more" if len(people) > 5 else "")
+  return [
+    f"{name}: {len(people)} faces speak ({first}), and all count as the performer's; those of others are left out "
+    f'by --map "{people[-1]}=none" (labels= in Python)'
+  ]
+
+
+def _name_events(
+  document: Document, name: str, labels: Mapping[str, str | None]
+) -> tuple[list[tuple[Entry, str]], list[str]]:
+  """The entries with their events' names, without those whose label `labels` leaves out; and what was assumed."""
+  told: dict[str, str | None] = {}
   for label, event in labels.items():
     if event is not None and event not in EVENTS:
       raise ValueError(f"labels: {label!r} becomes {event!r}; expected one of {', '.join(EVENTS)}, or None")
-    spellings[_key(label)] = event
+    told[_key(label)] = event
+  names: dict[str, str | None] = {**{event: event for event in EVENTS}, **ALIASES, **told}
+  spellings = {**TOOL_WORDS, **names}
+  of_tiers = told if document.tiers_are_people else names
   named: list[tuple[Entry, str]] = []
   unknown: list[Entry] = []
-  for entry in entries:
+  for entry in document.entries:
     # A tier that is named after an event holds that event, and its texts are remarks: lyrics, a word, a number.
-    key = next((key for key in (_key(entry.tier), _key(entry.label)) if key and key in spellings), _key(entry.label))
-    if key not in spellings:
+    tier, label = _key(entry.tier), _key(entry.label)
+    key, meaning = (tier, of_tiers) if tier and tier in of_tiers else (label, spellings)
+    if key not in meaning:
       unknown.append(entry)
-    elif (event := spellings[key]) is not None:
+    elif (event := meaning[key]) is not None:
       named.append((entry, event))
-  if unknown:
-    first, *further = dict.fromkeys(_quote(entry) for entry in unknown)
-    also = f"; the file also holds {', '.join(further[:9])}" if further else ""
-    more = f" and {len(further) - 9} more" if len(further) > 9 else ""
-    raise AnnotationError(
-      f"{name}:{unknown[0].line}: event is {first}; expected one of {', '.join((*EVENTS, *ALIASES))}{also}{more}"
+  if not unknown:
+    return named, []
+  if document.is_transcript:
+    assumed = told.get("", "speech")
+    note = (
+      f"{name}: a transcript: its {len(document.entries)} segments are taken for speech, sung words, too; where they "
     )
-  return named
+    notes = [] if "" in told else [note + 'are sung: --map "=singing" (labels={"": "singing"} in Python)']
+    return [] if assumed is None else [(entry, assumed) for entry in document.entries], notes
+  first, *further = dict.fromkeys(_quote(entry) for entry in unknown)
+  also = f"; the file also holds {', '.join(further[:9])}" if further else ""
+  more = f" and {len(further) - 9} more" if len(further) > 9 else ""
+  raise AnnotationError(
+    f"{name}:{unknown[0].line}: event is {first}; expected one of {', '.join((*EVENTS, *ALIASES, *TOOL_WORDS))}, or a "
+    f"label that is given an event: --map LABEL=EVENT (labels= in Python){also}{more}"
+  )
 
 
 def _key(label: str) -> str:
@@ -226,10 +390,14 @@ def _quote(entry: Entry) -> str:
   return f"{label} (tier {entry.tier!r})" if entry.tier else label
 
 
-def _to_event(entry: Entry, label: str, where: str, duration_s: float) -> tuple[Event | None, str | None]:
+def _to_event(
+  entry: Entry, label: str, where: str, duration_s: float, origin_s: float
+) -> tuple[Event | None, str | None]:
   """The event of an entry, None where nothing is left of it, and what was lost, None where nothing was."""
   onset_s, offset_s = entry.onset_s, entry.offset_s
-  if not (math.isfinite(onset_s) and math.isfinite(offset_s) and 0 <= onset_s <= offset_s):
+  # Before an origin that is not 0, other parts of a longer recording may be described.
+  earliest_s = 0 if origin_s == 0 else -math.inf
+  if not (math.isfinite(onset_s) and math.isfinite(offset_s) and earliest_s <= onset_s <= offset_s):
     raise AnnotationError(f"{where}: onset {onset_s} s, offset {offset_s} s; expected seconds, 0 <= onset <= offset")
   # NaN fails this comparison, too.
   if entry.score is not None and not 0 <= entry.score <= 1:
@@ -237,7 +405,11 @@ def _to_event(entry: Entry, label: str, where: str, duration_s: float) -> tuple[
   if onset_s == offset_s:
     return None, f"{where}: {label} at {onset_s} s has no length; dropped"
   span = f"{where}: {label} from {onset_s} s to {offset_s} s goes beyond the recording's {duration_s} s"
-  if onset_s >= duration_s:
+  if origin_s:
+    span += f" from {origin_s:.6g} s on"
+    onset_s, offset_s = round(onset_s - origin_s, 6), round(offset_s - origin_s, 6)
+  if onset_s >= duration_s or offset_s <= 0:
     return None, f"{span}; dropped"
-  event = Event(onset_s, min(offset_s, duration_s), label, entry.score)
-  return event, f"{span}; clipped" if offset_s > duration_s + ROUNDING_S else None
+  event = Event(max(onset_s, 0.0), min(offset_s, duration_s), label, entry.score)
+  is_clipped = offset_s > duration_s + ROUNDING_S or onset_s < -ROUNDING_S
+  return event, f"{span}; clipped" if is_clipped else None

@@ -7,48 +7,44 @@
       ]
     }
 
-`events` is needed, `duration_s` and `score` are not; `score` may be null. A key may not be there twice.
+`events` is needed, `duration_s` and `score` are not; `score` may be null. A key may not be there twice. JSON of other
+tools is told by its own keys: see `json_tools`.
 
 Library: Python's own json.
 """
 
-import bisect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 import json
-import re
 from typing import Any
 
+from attavvad_jax.annotations import json_tools
 from attavvad_jax.annotations.base import AnnotationError, Document, Entry, Format
+from attavvad_jax.annotations.json_text import Node, load
 from attavvad_jax.events import Event, Timeline
-
-_SPACE = re.compile(r"[ \t\n\r]*")
-_DECODER = json.JSONDecoder()
 
 
 def recognises(text: str) -> bool:
-  """Whether the text begins like a JSON object."""
-  return text.lstrip().startswith("{")
+  """Whether the text begins like an object or a list of JSON."""
+  return text.lstrip().startswith(("{", "["))
 
 
 def parse(text: str, name: str) -> Document:
   """Entries and duration of a JSON document; `name` is the file, for errors."""
-  try:
-    document = json.loads(text, object_pairs_hook=_object)
-  except AnnotationError as error:
-    raise AnnotationError(f"{name}: {error}") from None
-  except json.JSONDecodeError as error:
-    raise AnnotationError(f"{name}:{error.lineno}: not JSON: {error.msg}") from None
-  except (RecursionError, ValueError) as error:  # nested too deep, a number of thousands of digits
-    raise AnnotationError(f"{name}: not JSON that can be read: {error}") from None
-  if not isinstance(document, dict) or not isinstance(document.get("events"), list):
-    raise AnnotationError(f'{name}:1: no list of events; expected an object with "events": [...]')
-  line_at = _line_counter(text)
-  starts = dict(_members(text))
-  duration_s = document.get("duration_s")
-  if duration_s is not None:
-    duration_s = _number(duration_s, "duration_s", f"{name}:{line_at(starts['duration_s'])}")
-  items = zip(document["events"], _element_starts(text, starts["events"]), strict=True)
-  return Document([_entry(item, line_at(start), name) for item, start in items], duration_s)
+  root = load(text, name)
+  if isinstance(root.value, dict) and isinstance(root.value.get("events"), list):
+    duration_s = None
+    if root.value.get("duration_s") is not None:
+      # By the line of the value, and not of the object.
+      place = root.member("duration_s")
+      duration_s = Node(root.value, place.at, place.source).number("duration_s")
+    return Document([_entry(node) for node in root.member("events").elements()], duration_s)
+  document = json_tools.parse(root)
+  if document is None:
+    raise AnnotationError(
+      f'{name}:1: {json_tools.describe(root.value)}: no list of events; expected an object with "events": [...], or '
+      f"JSON of {', '.join(json_tools.TOOLS)}"
+    )
+  return document
 
 
 def render(timeline: Timeline, metadata: Mapping[str, Any], name: str) -> str:
@@ -77,14 +73,8 @@ def render(timeline: Timeline, metadata: Mapping[str, Any], name: str) -> str:
 FORMAT = Format(suffixes=(".json",), recognises=recognises, parse=parse, render=render)
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-  """An object, where no key hides an earlier one of the same name with all that it holds."""
-  items: dict[str, Any] = {}
-  for key, value in pairs:
-    if key in items:
-      raise AnnotationError(f"key {key!r} is there twice in one object; expected each key once")
-    items[key] = value
-  return items
+# Of JAMS files the extension alone is another.
+JAMS = Format(suffixes=(".jams",), parse=parse)
 
 
 def _item(event: Event) -> dict[str, Any]:
@@ -92,64 +82,7 @@ def _item(event: Event) -> dict[str, Any]:
   return item if event.score is None else {**item, "score": round(event.score, 6)}
 
 
-def _entry(item: Any, line: int, name: str) -> Entry:
-  where = f"{name}:{line}"
-  if not isinstance(item, dict):
-    raise AnnotationError(f"{where}: event is {item!r}; expected an object with onset_s, offset_s and event")
-  missing = [key for key in ("onset_s", "offset_s", "event") if key not in item]
-  if missing:
-    raise AnnotationError(f"{where}: event without {', '.join(missing)}; expected onset_s, offset_s and event")
-  if not isinstance(item["event"], str):
-    raise AnnotationError(f"{where}: event is {item['event']!r}; expected a name in quotes")
-  score = item.get("score")
-  return Entry(
-    line,
-    _number(item["onset_s"], "onset_s", where),
-    _number(item["offset_s"], "offset_s", where),
-    item["event"],
-    None if score is None else _number(score, "score", where),
-  )
-
-
-def _number(value: Any, what: str, where: str) -> float:
-  # bool is an int to Python, but true is not a time.
-  if isinstance(value, bool) or not isinstance(value, (int, float)):
-    raise AnnotationError(f"{where}: {what} is {value!r}; expected a number without quotes")
-  try:
-    return float(value)
-  except OverflowError:
-    raise AnnotationError(f"{where}: {what} has {len(str(value))} digits; expected seconds or a score") from None
-
-
-def _members(text: str) -> Iterator[tuple[str, int]]:
-  """Each key of the outermost object of valid JSON, and where its value starts (for line numbers)."""
-  at = _skip_space(text, text.index("{") + 1)
-  while text[at] != "}":
-    key, at = _DECODER.raw_decode(text, at)
-    at = _skip_space(text, _skip_space(text, at) + 1)  # the colon
-    yield key, at
-    at = _skip_space(text, _DECODER.raw_decode(text, at)[1])
-    if text[at] == ",":
-      at = _skip_space(text, at + 1)
-
-
-def _element_starts(text: str, at: int) -> Iterator[int]:
-  """Where each element of the array that starts at `at` starts, in valid JSON."""
-  at = _skip_space(text, at + 1)
-  while text[at] != "]":
-    yield at
-    at = _skip_space(text, _DECODER.raw_decode(text, at)[1])
-    if text[at] == ",":
-      at = _skip_space(text, at + 1)
-
-
-def _skip_space(text: str, at: int) -> int:
-  match = _SPACE.match(text, at)
-  assert match is not None  # it matches nothing, too
-  return match.end()
-
-
-def _line_counter(text: str) -> Callable[[int], int]:
-  """A function from a position in a text to its line, counted from 1."""
-  breaks = [match.start() for match in re.finditer("\n", text)]
-  return lambda at: bisect.bisect_left(breaks, at) + 1
+def _entry(node: Node) -> Entry:
+  node.require("onset_s", "offset_s", "event")
+  onset_s, offset_s, score = node.number("onset_s"), node.number("offset_s"), node.number_or_none("score")
+  return Entry(node.line, onset_s, offset_s, node.text("event"), score)

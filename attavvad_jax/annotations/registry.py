@@ -2,12 +2,24 @@
 
 import codecs
 from collections.abc import Mapping
+import dataclasses
 import os
 from pathlib import Path
 from typing import Any
 import warnings
 
-from attavvad_jax.annotations import audacity, ava, elan, json_events, mavc100, rttm, subtitles, tables, textgrid
+from attavvad_jax.annotations import (
+  audacity,
+  ava,
+  elan,
+  json_events,
+  lab,
+  mavc100,
+  rttm,
+  subtitles,
+  tables,
+  textgrid,
+)
 from attavvad_jax.annotations.base import AnnotationError, AnnotationWarning, Format, lines, to_timeline
 from attavvad_jax.events import Event, Timeline
 from attavvad_jax.files import write_text
@@ -18,21 +30,37 @@ FORMATS: dict[str, Format] = {
   "elan": elan.FORMAT,
   "textgrid": textgrid.FORMAT,
   "rttm": rttm.FORMAT,
+  "webvtt": subtitles.WEBVTT,
+  "srt": subtitles.SRT,
   "audacity": audacity.FORMAT,
   "tsv": tables.TSV,
   "csv": tables.CSV,
   "ava": ava.FORMAT,
+  "lab": lab.FORMAT,
+  "jams": json_events.JAMS,
   "mavc100": mavc100.FORMAT,
-  "webvtt": subtitles.WEBVTT,
-  "srt": subtitles.SRT,
 }
 
 # Extensions of label files that can be read, in lower case: what to look for beside a video.
 LABEL_SUFFIXES: tuple[str, ...] = tuple(
-  dict.fromkeys(suffix for format in FORMATS.values() if format.parse is not None for suffix in format.suffixes)
+  dict.fromkeys(
+    suffix
+    for format in FORMATS.values()
+    if format.parse is not None and format.lies_beside
+    for suffix in format.suffixes
+  )
 )
 
 _BYTE_ORDER_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+  """What label files do not say of themselves, for those who read many: as `read` takes it."""
+
+  labels: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+  origin_s: float | None = None
+  rate_hz: float | None = None
 
 
 def read(
@@ -40,6 +68,8 @@ def read(
   duration_s: float | None = None,
   *,
   labels: Mapping[str, str | None] | None = None,
+  origin_s: float | None = None,
+  rate_hz: float | None = None,
 ) -> Timeline:
   """Reads a label file of any format that can be read.
 
@@ -49,15 +79,22 @@ def read(
     path: a file in UTF-8, with or without a byte order mark, or in UTF-16 with one, with any line ends.
     duration_s: length of the recording in seconds. Where None, what the file says, or else the last offset.
     labels: events for labels (or tiers) of other names, without regard to case: `{"spk1": "speech", "lyrics": None}`,
-      where None leaves out what has that label; "" is for events without one, as in a table with two columns.
+      where None leaves out what has that label; "" is for events without one, as in a table with two columns, and for
+      the segments of a transcript.
+    origin_s: where the recording begins in the times of the file, which are of a longer one. Where None, what the file
+      says: an ELAN file's time origin, a TextGrid's start where the recording is as long as the TextGrid.
+    rate_hz: how many of the file's units of time make a second, where they are whole numbers and the file does not say
+      what they are: 16000 for samples at 16 kHz, 1000 for milliseconds.
 
   Raises:
-    AnnotationError: the content is in no known format, or cannot be right; names file and line.
+    AnnotationError: the content is in no known format, or cannot be right, or no event lies within the recording; names
+      file and line.
     ValueError: `labels` name an event that is none of `EVENTS`.
     OSError: the file is missing or cannot be read.
 
   Warns:
-    AnnotationWarning: an event was clipped, dropped or repaired, or the file is empty or stops within a line.
+    AnnotationWarning: an event was clipped, dropped or repaired, something was assumed, or the file is empty or stops
+      within a line.
   """
   path = Path(path)
   text = _decode(path)
@@ -66,7 +103,7 @@ def read(
   parse = _find_format(text, path).parse
   assert parse is not None  # `_find_format` looks only at formats that can be read
   document = parse(text, str(path))
-  timeline, losses = to_timeline(document, str(path), duration_s, labels or {})
+  timeline, losses = to_timeline(document, str(path), duration_s, labels or {}, origin_s, rate_hz)
   for loss in (*document.notes, *losses):
     warnings.warn(AnnotationWarning(loss), stacklevel=2)
   return timeline

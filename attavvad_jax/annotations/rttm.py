@@ -4,13 +4,15 @@
 
 Type, recording, channel, onset and duration in seconds, spelling, subtype, name, confidence, and (not in old files) a
 lookahead time. The name says the event, the confidence is the score. Comments (`;;`) and `SPKR-INFO` lines hold no
-event; other types than SPEAKER are an error, as are names of speakers that no `labels` maps to events.
+event; other types than SPEAKER are an error, as are names of speakers that no `labels` maps to events. Some tools write
+a recording's name as it is, with spaces: such lines are read where all else stands as above.
 
 Library: none; pyannote.core writes these lines but reads them only through pyannote.database, which needs pandas and
 names no lines.
 """
 
 from collections.abc import Mapping
+import re
 from typing import Any
 
 from attavvad_jax.annotations.base import (
@@ -32,11 +34,14 @@ _NONE = "<NA>"
 _EXPECTED = "SPEAKER recording channel onset duration <NA> <NA> name confidence <NA>"
 _NUM_FIELDS = (9, 10)
 _TYPES = ("SPEAKER", "SPKR-INFO")
+_SPACED = re.compile(
+  r"(SPEAKER)\s+((?:(?!<NA>)\S+\s+)+(?!<NA>)\S+)\s+(\d+)\s+([\d.]+)\s+([\d.]+)\s+(<NA>)\s+(<NA>)\s+(\S+)\s+(\S+)\s+(<NA>)"
+)
 
 
 def recognises(text: str) -> bool:
   """Whether the first line that is no comment has a type that we read and as many fields as RTTM has."""
-  fields = next((line.split() for _, line in filled_lines(text) if not line.lstrip().startswith(_COMMENT)), [])
+  fields = next((_fields(line) for _, line in filled_lines(text) if not line.lstrip().startswith(_COMMENT)), [])
   return len(fields) in _NUM_FIELDS and fields[0] in _TYPES
 
 
@@ -47,7 +52,7 @@ def parse(text: str, name: str) -> Document:
     if line.lstrip().startswith(_COMMENT):
       continue
     where = f"{name}:{number}"
-    fields = line.split()
+    fields = _fields(line)
     if len(fields) not in _NUM_FIELDS:
       raise AnnotationError(f"{where}: {len(fields)} fields; expected 9 or 10: {_EXPECTED}")
     if fields[0] not in _TYPES:
@@ -71,6 +76,12 @@ def render(timeline: Timeline, metadata: Mapping[str, Any], name: str) -> str:
 
 
 FORMAT = Format(suffixes=(".rttm",), recognises=recognises, parse=parse, render=render)
+
+
+def _fields(line: str) -> list[str]:
+  """The fields of a line; a recording's name with spaces is one where nothing but it can have them."""
+  spaced = _SPACED.fullmatch(line.strip())
+  return list(spaced.groups()) if spaced else line.split()
 
 
 def _entry(fields: list[str], number: int, where: str) -> Entry:

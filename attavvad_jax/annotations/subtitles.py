@@ -1,22 +1,58 @@
-"""Subtitles, to see a timeline over its video in any player: WebVTT and SRT, only written.
+"""Subtitles: WebVTT and SRT, to see a timeline over its video in any player, and as speech recognisers write them.
 
-Each event is a cue with its label as text, to the millisecond; cues may overlap. Scores and metadata have no place.
+Written: each event is a cue with its label as text, to the millisecond; cues may overlap. Scores and metadata have no
+place.
 
-Library: none; pysubs2 reads both in the tests and would write them, but two lines a cue are not worth a dependency.
+Read: a cue is an event where every cue's text is a label. Otherwise the file is a transcript, as Whisper's: its cues
+are taken for speech, with a warning, for it does not tell sung words from spoken ones. Such files lie beside many
+videos to be shown: they are not looked for there, but read where they are named. Identifiers, settings after a cue's
+times and the blocks NOTE, STYLE and REGION of WebVTT (W3C, "WebVTT: The Web Video Text Tracks Format") are passed over.
+
+Library: none; pysubs2, the oracle of the tests, names no lines and reads a damaged cue as the text of the one before.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+import re
 from typing import Any
 
-from attavvad_jax.annotations.base import Format
+from attavvad_jax.annotations.base import AnnotationError, Document, Entry, Format, cut_off_notes, lines
 from attavvad_jax.events import Timeline
+
+_HEAD = "WEBVTT"
+_ARROW = "-->"
+_TIME = r"(?:(\d{2,}):)?([0-5]\d):([0-5]\d)[,.](\d{3})"
+_CUE = re.compile(rf"{_TIME}[ \t]+{_ARROW}[ \t]+{_TIME}(?:[ \t].*)?")
+_PASSED_OVER = ("NOTE", "STYLE", "REGION")
+
+
+def recognises_webvtt(text: str) -> bool:
+  """Whether the text begins with WebVTT's head."""
+  return re.match(rf"{_HEAD}(?:[ \t\r\n]|$)", text) is not None
+
+
+def recognises_srt(text: str) -> bool:
+  """Whether the first lines are a cue's number and times."""
+  first = [line.strip() for line in lines(text.lstrip())[:2]]
+  return len(first) == 2 and first[0].isdigit() and _CUE.fullmatch(first[1]) is not None
+
+
+def parse(text: str, name: str) -> Document:
+  """Entries of the cues; `name` is the file, for errors."""
+  entries = []
+  for number, block in _blocks(text):
+    is_head = number == 1 and block[0].startswith(_HEAD)
+    if not is_head and block[0].split(maxsplit=1)[0] not in _PASSED_OVER:
+      entries.append(_entry(number, block, name))
+    else:
+      _refuse_times(number, block, 0, name)
+  return Document(entries, notes=cut_off_notes(text, name), is_transcript=True)
 
 
 def render_webvtt(timeline: Timeline, metadata: Mapping[str, Any], name: str) -> str:
   """A WebVTT file: its head, then the cues with blank lines between."""
   del metadata, name
   cues = [f"{_time(e.onset_s, '.')} --> {_time(e.offset_s, '.')}\n{e.label}\n" for e in timeline]
-  return "\n".join(["WEBVTT\n", *cues])
+  return "\n".join([f"{_HEAD}\n", *cues])
 
 
 def render_srt(timeline: Timeline, metadata: Mapping[str, Any], name: str) -> str:
@@ -28,11 +64,53 @@ def render_srt(timeline: Timeline, metadata: Mapping[str, Any], name: str) -> st
   )
 
 
-WEBVTT = Format(suffixes=(".vtt",), render=render_webvtt, decimals=3)
-SRT = Format(suffixes=(".srt",), render=render_srt, decimals=3)
+WEBVTT = Format(
+  suffixes=(".vtt",),
+  recognises=recognises_webvtt,
+  parse=parse,
+  render=render_webvtt,
+  decimals=3,
+  lies_beside=False,
+)
+SRT = Format(
+  suffixes=(".srt",), recognises=recognises_srt, parse=parse, render=render_srt, decimals=3, lies_beside=False
+)
 
 
 def _time(seconds: float, point: str) -> str:
   minutes, milliseconds = divmod(round(seconds * 1000), 60_000)
   hours, minutes = divmod(minutes, 60)
   return f"{hours:02}:{minutes:02}:{milliseconds // 1000:02}{point}{milliseconds % 1000:03}"
+
+
+def _blocks(text: str) -> Iterator[tuple[int, list[str]]]:
+  """What stands between blank lines, each with the number of its first line, counted from 1."""
+  block: list[str] = []
+  for number, line in enumerate([*lines(text), ""], start=1):
+    if line.strip():
+      block.append(line.strip())
+    elif block:
+      yield number - len(block), block
+      block = []
+
+
+def _entry(number: int, block: list[str], name: str) -> Entry:
+  """A cue: perhaps its number or name, its times, its text."""
+  at = 1 if len(block) > 1 and _ARROW not in block[0] else 0
+  where = f"{name}:{number + at}"
+  match = _CUE.fullmatch(block[at])
+  if match is None:
+    raise AnnotationError(f"{where}: {block[at]!r:.60}; expected a cue's times: 00:00:02,000 --> 00:00:03,500")
+  _refuse_times(number, block, at + 1, name)
+  return Entry(number, _seconds(*match.groups()[:4]), _seconds(*match.groups()[4:]), " ".join(block[at + 1 :]))
+
+
+def _refuse_times(number: int, block: list[str], start: int, name: str) -> None:
+  """Refuses a block with a cue's times at `start` or after it, where no blank line divides them."""
+  for index, line in enumerate(block[start:], start=start):
+    if _ARROW in line:
+      raise AnnotationError(f"{name}:{number + index}: {line!r:.60} within a block; expected a blank line before a cue")
+
+
+def _seconds(hours: str | None, minutes: str, seconds: str, milliseconds: str) -> float:
+  return (((int(hours or 0) * 60 + int(minutes)) * 60 + int(seconds)) * 1000 + int(milliseconds)) / 1000

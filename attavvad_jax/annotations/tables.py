@@ -5,15 +5,23 @@ Columns: onset and offset in seconds, event label, and optionally a score from 0
     onset   offset  event_label   score
     3.3     7.0     singing       0.93
 
-With a header, the columns have any order, and those of `_PASSED_OVER` may stand among them. Without one, these layouts
-are told by where the two numbers stand in the first row: with the name of the recording and that of a scene before
-them or not, with a label and a score after them or not:
+With a header, the columns have any order and the names of `_HEADINGS`, as in inaSpeechSegmenter's `labels start stop`
+and CVAT's "Generic TSV", and those of `_PASSED_OVER` may stand among them. Without one, these layouts are told by where
+the two numbers stand in the first row: with the name of the recording and that of a scene before them or not, with a
+label and a score after them or not:
 
     [file [scene]] onset offset [label [score]]
 
-All rows are of one recording and have as many fields as the first; only an empty score at the end may be missing.
+All rows are of one recording and have as many fields as the first; only an empty score at the end may be missing. A row
+whose onset and offset are both empty, or both nan, is DCASE's way to name a recording in which nothing happens.
 Blank lines are passed over. A field may be quoted as in any CSV. A table without labels needs
-`read(..., labels={"": event})`.
+`read(..., labels={"": event})`. A time may be written hh:mm:ss.fff, as CVAT does.
+
+Between semicolons a comma is a decimal one, and between tabs where both times of the first row have one; a table has
+either commas or points.
+
+A table with the header `start end text` is a transcript of Whisper (`WriteTSV`) or of whisper.cpp (`--output-csv`): its
+times are whole milliseconds, its rows are taken for speech, with a warning, and its texts are passed over.
 
 Library: dcase_util, which comes with sed_eval, is the tests' oracle and not used here, for it names no lines and knows
 no scores.
@@ -22,6 +30,7 @@ no scores.
 from collections.abc import Mapping, Sequence
 import csv
 import io
+import re
 from typing import Any
 
 from attavvad_jax.annotations.base import (
@@ -35,6 +44,7 @@ from attavvad_jax.annotations.base import (
   is_number,
   one_recording,
   to_number,
+  with_point,
 )
 from attavvad_jax.events import Timeline
 
@@ -44,44 +54,65 @@ _HEADINGS = {
   "file": "file",
   "onset": "onset",
   "event_onset": "onset",
+  "start": "onset",
+  "start_time": "onset",
   "offset": "offset",
   "event_offset": "offset",
+  "end": "offset",
+  "end_time": "offset",
+  "stop": "offset",
   "event_label": "event_label",
   "event": "event_label",
   "label": "event_label",
+  "labels": "event_label",
+  "speaker": "event_label",
   "score": "score",
 }
-_PASSED_OVER = ("scene_label", "source_label", "identifier")
+_PASSED_OVER = ("scene_label", "source_label", "identifier", "id", "source", "transcript")
+_TRANSCRIPT = ["start", "end", "text"]
+_NOTHING = ("", "nan")
+_CLOCK = re.compile(r"([0-9]{2,}):([0-5][0-9]):([0-5][0-9](?:\.[0-9]+)?)")
 _LEADING = ("file", "scene_label")
+_EXPECTED_HEADER = f", or a header of some of {', '.join((*_HEADINGS, *_PASSED_OVER))}"
 
 
 def recognises(text: str) -> bool:
-  """Whether the first line that is not blank has our header, or a row of one of the layouts."""
+  """Whether the first line that is not blank has one of our headers, or a row of one of the layouts."""
   line = next((line for _, line in filled_lines(text)), "")
+  delimiter = _delimiter(line)
   try:
-    fields = _fields(line, _delimiter(line), "")
+    fields = _fields(line, delimiter, "")
   except AnnotationError:
     return False
-  return _is_header(fields) or _layout(fields) is not None
+  return _is_header(fields) or _layout(_with_points(fields, delimiter)) is not None
 
 
 def parse(text: str, name: str) -> Document:
   """Entries of a table; `name` is the file, for errors."""
-  entries, recordings = [], []
+  entries: list[Entry] = []
+  recordings: list[tuple[int, str]] = []
   columns: Sequence[str] | None = None
-  delimiter = ""
+  delimiter, has_commas, has_header = "", False, False
   for number, line in filled_lines(text):
     where = f"{name}:{number}"
     delimiter = delimiter or _delimiter(line)
     fields = _fields(line, delimiter, where)
     if columns is None:
+      if _is_transcript(fields):
+        return _transcript(text, delimiter, name)
       if _is_header(fields):
-        columns = _header(fields, where)
+        columns, has_header = _header(fields, where), True
         continue
-      columns = _layout(fields) or COLUMNS[: max(2, min(len(fields), 4))]
+      columns = _layout(_with_points(fields, delimiter)) or COLUMNS[: max(2, min(len(fields), 4))]
     row = _row(fields, columns, delimiter, where)
-    entries.append(_entry(row, number, where))
     recordings.append((number, row.get("file", "")))
+    has_commas = has_commas or _has_commas(row, delimiter, is_first=len(recordings) == 1)
+    if not all(row[time].lower() in _NOTHING for time in ("onset", "offset")):
+      entries.append(_entry(row, number, has_commas, where, "" if has_header or entries else _EXPECTED_HEADER))
+    elif row.get("event_label", "").lower() not in _NOTHING:
+      raise AnnotationError(
+        f"{where}: onset is {row['onset']!r} and event {row['event_label']!r}; expected both or none"
+      )
   one_recording(recordings, name)
   return Document(entries, notes=cut_off_notes(text, name))
 
@@ -129,9 +160,35 @@ def _fields(line: str, delimiter: str, where: str) -> list[str]:
   return [field.strip() for field in fields]
 
 
+def _with_points(fields: Sequence[str], delimiter: str) -> list[str]:
+  """The fields of a first row, numbers with points where its delimiter lets commas be decimal ones."""
+  return list(fields) if delimiter == "," else [with_point(field) for field in fields]
+
+
+def _has_commas(row: Mapping[str, str], delimiter: str, is_first: bool) -> bool:
+  """Whether a row tells that the table has decimal commas."""
+  commas = [with_point(row[time]) != row[time] for time in ("onset", "offset")]
+  return any(commas) if delimiter == ";" else delimiter == "\t" and is_first and all(commas)
+
+
+def _is_transcript(fields: Sequence[str]) -> bool:
+  return [field.lower() for field in fields] == _TRANSCRIPT
+
+
+def _transcript(text: str, delimiter: str, name: str) -> Document:
+  """Entries of a table of Whisper's. Its texts are not quoted as in CSV, and are not looked at."""
+  entries = []
+  for number, line in filled_lines(text)[1:]:
+    fields = [field.strip() for field in line.split(delimiter, 2)]
+    if len(fields) < 3 or not all(field.isascii() and field.isdigit() for field in fields[:2]):
+      raise AnnotationError(f"{name}:{number}: {line!r:.60}; expected start and end in whole milliseconds, and text")
+    entries.append(Entry(number, float(fields[0]), float(fields[1]), ""))
+  return Document(entries, notes=cut_off_notes(text, name), rate_hz=1000, is_transcript=True)
+
+
 def _is_header(fields: Sequence[str]) -> bool:
   known = [_HEADINGS.get(field.lower()) for field in fields]
-  return "onset" in known and "offset" in known
+  return ("onset" in known and "offset" in known) or _is_transcript(fields)
 
 
 def _header(fields: Sequence[str], where: str) -> list[str]:
@@ -171,11 +228,25 @@ def _row(fields: Sequence[str], columns: Sequence[str], delimiter: str, where: s
   return dict(zip(columns, fields, strict=True))
 
 
-def _entry(row: Mapping[str, str], number: int, where: str) -> Entry:
-  onset_s = to_number(row["onset"], "onset", where)
-  offset_s = to_number(row["offset"], "offset", where)
-  score = to_number(row["score"], "score", where) if row.get("score") else None
-  return Entry(number, onset_s, offset_s, row.get("event_label", ""), score)
+def _entry(row: Mapping[str, str], number: int, has_commas: bool, where: str, expected: str) -> Entry:
+  onset_s, offset_s = (_seconds(row[time], time, has_commas, where, expected) for time in ("onset", "offset"))
+  score = row.get("score", "")
+  score = with_point(score) if has_commas else score
+  return Entry(
+    number, onset_s, offset_s, row.get("event_label", ""), to_number(score, "score", where) if score else None
+  )
+
+
+def _seconds(text: str, what: str, has_commas: bool, where: str, expected: str) -> float:
+  if clock := _CLOCK.fullmatch(text):
+    hours, minutes, seconds = clock.groups()
+    return round(int(hours) * 3600 + int(minutes) * 60 + float(seconds), 6)
+  if has_commas and "." in text:
+    raise AnnotationError(f"{where}: {what} is {text!r}; expected a decimal comma, as in other times of the table")
+  number = with_point(text) if has_commas else text
+  if not is_number(number):
+    raise AnnotationError(f"{where}: {what} is {text!r}; expected a number{expected}")
+  return float(number)
 
 
 def _render(timeline: Timeline, delimiter: str) -> str:

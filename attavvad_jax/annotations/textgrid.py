@@ -7,6 +7,11 @@ A tier that is named after an event holds that event, whatever its texts; in oth
 without text are no event. A point has no length, and is dropped with a warning as all such events are. The sizes that
 a TextGrid declares must fit what it holds.
 
+A TextGrid has the time domain of the sound that it was made for, from xmin to xmax (see "time domain" in Praat's
+manual). Where xmin is not 0, it was cut out of a longer one by "Extract part" with "Preserve times". A recording as
+long as the domain is that part, and begins at xmin; one as long as xmax is the whole; of any other, `origin_s` must say
+where it begins.
+
 Written: the long form, with a tier for each event; where events of one kind overlap, further tiers (`speech 2`), for
 the intervals of a tier cannot. Scores and metadata have no place.
 
@@ -19,7 +24,15 @@ import dataclasses
 import re
 from typing import Any
 
-from attavvad_jax.annotations.base import AnnotationError, Document, Entry, Format, format_number, without_overlaps
+from attavvad_jax.annotations.base import (
+  ROUNDING_S,
+  AnnotationError,
+  Document,
+  Entry,
+  Format,
+  format_number,
+  without_overlaps,
+)
 from attavvad_jax.events import Event, Timeline
 
 # A text ("" inside it is a quote), a flag, a comment; or any other word, of which only numbers count.
@@ -38,14 +51,16 @@ def parse(text: str, name: str) -> Document:
   values = _Values(text, name)
   values.expect(_FILE_TYPE, "file type")
   values.expect("TextGrid", "object class")
-  values.number("start of the file")
+  start_s = values.number("start of the file")
   end_s = values.number("end of the file")
   entries: list[Entry] = []
   if values.flag() == "<exists>":
     for _ in range(values.size("number of tiers")):
       entries += _tier(values)
   values.end()
-  return Document(entries, end_s)
+  # A start in the millionths is what conversions leave of 0.
+  origin_s = 0.0 if abs(start_s) <= ROUNDING_S else None
+  return Document(entries, end_s, origin_s=origin_s, span_s=(start_s, end_s))
 
 
 def render(timeline: Timeline, metadata: Mapping[str, Any], name: str) -> str:

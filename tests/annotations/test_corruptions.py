@@ -8,6 +8,7 @@ valid, shorter list: nothing in it tells, and here it has to give all the events
 
 import collections
 import gzip
+import json
 import re
 import warnings
 
@@ -18,8 +19,11 @@ from attavvad_jax.annotations import AnnotationError, AnnotationWarning, read, w
 from attavvad_jax.events import Event, Timeline
 
 STEM = "Un_Año"  # the name of the recording stands in some of the files
-CASES_OF_A_KIND = 72
-STRUCTURED = ("json", "elan", "textgrid", "textgrid_short", "textgrid_utf16")
+CASES_OF_A_KIND = 87
+TOOLS_JSON = ("jams", "pyannote", "diarization", "silero", "fireredvad", "whisper", "label_studio")
+STRUCTURED = ("json", "elan", "textgrid", "textgrid_short", "textgrid_utf16", *TOOLS_JSON)
+# Files that name no events: the reader says what they are.
+UNNAMED = {"csv_two": "singing", "whisper": "speech", "whisper_tsv": "speech"}
 
 
 # Whole files
@@ -54,11 +58,70 @@ def as_short(textgrid):
   )
 
 
+def as_tools_json(format, timeline):
+  """One value a line, as tools write JSON with an indent."""
+  segments = [{"start": event.onset_s, "end": event.offset_s} for event in timeline]
+  labelled = list(zip(segments, [event.label for event in timeline], strict=True))
+  if format == "jams":
+    data = [
+      {"time": s["start"], "duration": round(s["end"] - s["start"], 6), "value": label, "confidence": None}
+      for s, label in labelled
+    ]
+    value = {"annotations": [{"namespace": "segment_open", "data": data}], "file_metadata": {"duration": 30.0}}
+  elif format == "pyannote":
+    value = {
+      "pyannote": "Annotation",
+      "content": [{"segment": s, "track": "A", "label": label} for s, label in labelled],
+    }
+  elif format == "diarization":
+    value = {"diarization": [{**s, "speaker": label} for s, label in labelled]}
+  elif format == "silero":
+    value = segments
+  elif format == "fireredvad":
+    pairs = [[event.onset_s, event.offset_s] for event in timeline]
+    value = {"dur": 30.0, "event2timestamps": {"speech": pairs[::2], "singing": pairs[1::2], "music": []}}
+  elif format == "whisper":
+    value = {"segments": [{"id": i, **s, "text": " la"} for i, s in enumerate(segments)], "language": "en"}
+  else:
+    result = [{"value": {**s, "labels": [label]}} for s, label in labelled]
+    value = [{"annotations": [{"result": result}]}]
+  return json.dumps(value, indent=1).encode() + b"\n"
+
+
+def as_lines(format, timeline):
+  """Lists of lines that other tools write."""
+  rows = [(event.onset_s, event.offset_s, event.label) for event in timeline]
+  if format == "talknet":
+    head = "video_id,frame_timestamp,entity_box_x1,entity_box_y1,entity_box_x2,entity_box_y2,label,entity_id"
+    text = f"{head},label_id,instance_id\n"
+    for frame in range(750):
+      heard = any(onset_s <= frame / 25 + 0.02 < offset_s for onset_s, offset_s, _ in rows)
+      label = "SPEAKING_AUDIBLE" if heard else "NOT_SPEAKING"
+      text += f"v,{frame / 25:.2f},0.1,0.1,0.9,0.9,{label},v:1,{int(heard)},v:1:0\n"
+    return text.encode()
+  if format == "ina":
+    text = "labels\tstart\tstop\n" + "".join(f"{label}\t{onset}\t{offset}\n" for onset, offset, label in rows)
+  elif format == "lab":
+    text = "".join(f"{onset:.3f} {offset:.3f} {label}\n" for onset, offset, label in rows)
+  elif format == "htk":
+    text = "".join(f"{round(onset * 1e7)} {round(offset * 1e7)} {label}\n" for onset, offset, label in rows)
+  elif format == "commas":
+    text = "".join(f"{onset:.6f}\t{offset:.6f}\t{label}\n" for onset, offset, label in rows).replace(".", ",")
+  else:
+    milliseconds = [(round(onset * 1000), round(offset * 1000)) for onset, offset, _ in rows]
+    text = "start\tend\ttext\n" + "".join(f"{onset}\t{offset}\tla la\n" for onset, offset in milliseconds)
+  return text.encode()
+
+
 def draw_file(format, rng, folder):
   """A whole file of one of `FILES`, as bytes."""
   timeline = draw_timeline(rng)
   if format == "mavc100":
     return as_mavc100(timeline)
+  if format in TOOLS_JSON:
+    return as_tools_json(format, timeline)
+  if format in LISTS:
+    return as_lines(format, timeline)
   path = folder / STEM
   write(timeline, path, format.split("_")[0])
   data = path.read_bytes()
@@ -75,7 +138,9 @@ def draw_file(format, rng, folder):
   return text.encode("utf-16") if format == "textgrid_utf16" else data
 
 
-FILES = ("tsv", "tsv_bare", "csv", "csv_two", "audacity", "rttm", "ava", "mavc100", *STRUCTURED)
+LISTS = ("talknet", "ina", "lab", "htk", "commas", "whisper_tsv")
+OURS = ("tsv", "tsv_bare", "csv", "csv_two", "audacity", "rttm", "ava", "mavc100", "srt", "webvtt")
+FILES = (*OURS, *LISTS, *STRUCTURED)
 
 
 # Damage: (bytes, generator) -> bytes
@@ -209,6 +274,12 @@ def standing(format, text):
   lines = [line for line in re.split(r"[\r\n]+", text) if line.strip()]
   if format == "json":
     return text.count('"onset_s"')
+  if format == "fireredvad":
+    return len(re.findall(r"\[\s*[\d.]+,", text))
+  if format in TOOLS_JSON:
+    return text.count('"time"' if format == "jams" else '"start"')
+  if format in ("srt", "webvtt"):
+    return text.count("-->")
   if format == "elan":
     return text.count("<ALIGNABLE_ANNOTATION ")
   if format in ("textgrid", "textgrid_utf16"):
@@ -218,12 +289,12 @@ def standing(format, text):
     return sum(bool(re.fullmatch(r'"[^"]+"', line)) for line in lines) - 2 * text.count('"IntervalTier"')
   if format == "mavc100":
     return max(sum(bool(re.match(f"[123]{end}", line)) for line in lines) for end in "se")
-  if format == "ava":
+  if format in ("ava", "talknet"):
     # Of the one face there is: frames that are heard, each after one that is not.
     rows = sorted((line.split(",") for line in lines if "timestamp" not in line), key=lambda row: float(row[1]))
     heard = [row[6].strip().upper() == "SPEAKING_AUDIBLE" for row in rows]
     return sum(now and not before for before, now in zip([False, *heard], heard, strict=False))
-  return sum("onset" not in line.lower() and not line.startswith(("\\", ";;")) for line in lines)
+  return sum(not re.match("onset|labels|start", line.lower()) and not line.startswith(("\\", ";;")) for line in lines)
 
 
 def is_detectable_cut(format, before, after):
@@ -245,7 +316,7 @@ MUST = {
 def outcome(kind, format, before, after, path):
   """error, warning or read; fails where the damage was passed over in silence."""
   path.write_bytes(after)
-  labels = {"": "singing"} if format == "csv_two" else None
+  labels = {"": UNNAMED[format]} if format in UNNAMED else None
   message = timeline = None
   with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
@@ -295,5 +366,5 @@ def test_whole_files_are_read_without_a_word(format, tmp_path):
     path = tmp_path / f"{STEM}_{case}"
     assert outcome("none", format, data, data, path) == "read"
     text = data.decode("utf-16" if format == "textgrid_utf16" else "utf-8-sig")
-    labels = {"": "singing"} if format == "csv_two" else None
+    labels = {"": UNNAMED[format]} if format in UNNAMED else None
     assert len(read(path, labels=labels)) == standing(format, text) > 0

@@ -159,7 +159,7 @@ def test_a_last_line_without_an_end_may_be_cut_off(tmp_path, name, text):
 
 
 def test_suffixes_to_look_for_are_those_that_can_be_read():
-  assert set(LABEL_SUFFIXES) == {".json", ".eaf", ".textgrid", ".rttm", ".txt", ".tsv", ".csv"}
+  assert set(LABEL_SUFFIXES) == {".json", ".eaf", ".textgrid", ".rttm", ".txt", ".tsv", ".csv", ".lab", ".jams"}
 
 
 # Times

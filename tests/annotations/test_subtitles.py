@@ -1,6 +1,6 @@
 import pytest
 
-from attavvad_jax.annotations import AnnotationError, read, write
+from attavvad_jax.annotations import LABEL_SUFFIXES, read, write
 from attavvad_jax.events import Event, Timeline
 
 TIMELINE = Timeline([Event(0, 10 / 3, "speech", 0.5), Event(3599.9996, 36_001.5, "others")], 36_001.5)
@@ -35,7 +35,25 @@ def test_pysubs2_reads_what_is_written(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("suffix", [".vtt", ".srt"])
-def test_subtitles_are_not_read(tmp_path, suffix):
-  write(TIMELINE, tmp_path / f"clip{suffix}")
-  with pytest.raises(AnnotationError, match=r"not a label format that can be read; expected one of json"):
-    read(tmp_path / f"clip{suffix}")
+def test_pysubs2_writes_what_is_read(tmp_path, suffix):
+  pysubs2 = pytest.importorskip("pysubs2")
+  cues = [
+    pysubs2.SSAEvent(start=0, end=3333, text="speech"),
+    pysubs2.SSAEvent(start=3_600_000, end=36_001_500, text="others"),
+  ]
+  theirs = pysubs2.SSAFile()
+  theirs.extend(cues)
+  theirs.save(str(tmp_path / f"clip{suffix}"))
+  assert list(read(tmp_path / f"clip{suffix}")) == [Event(0, 3.333, "speech"), Event(3600, 36_001.5, "others")]
+
+
+def test_what_is_no_cue_is_passed_over(tmp_path):
+  (tmp_path / "clip.vtt").write_text(
+    "WEBVTT - a film\nKind: captions\n\nNOTE la\nla\n\nSTYLE\n::cue { color: red }\n\n"
+    "one\n00:00:01.000 --> 00:00:02.000 align:start\nsinging\n"
+  )
+  assert list(read(tmp_path / "clip.vtt")) == [Event(1, 2, "singing")]
+
+
+def test_subtitles_beside_a_video_are_not_looked_for():
+  assert not {".vtt", ".srt"} & set(LABEL_SUFFIXES)

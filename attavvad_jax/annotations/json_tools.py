@@ -1,0 +1,223 @@
+"""JSON of other tools, each told by the keys that it alone has; only read.
+
+| tool | shape | source |
+| --- | --- | --- |
+| JAMS | `{"file_metadata": …, "annotations": [{"namespace": …, "data": [{"time", "duration", "value", …}]}]}` | jams.readthedocs.io, "JAMS Structure" |
+| pyannote.core | `{"pyannote": "Annotation", "content": [{"segment": {"start", "end"}, "track", "label"}]}` | `Annotation.for_json` |
+| pyannote.audio | `{"diarization": [{"start", "end", "speaker"}], …}`, in pyannoteAI's answers below `output` | `DiarizeOutput.serialize` |
+| silero-vad | `[{"start", "end"}]` | README, `get_speech_timestamps` |
+| FireRedVAD | `{"timestamps": [[start, end]], "dur"}`, `{"event2timestamps": {"speech": [[start, end]], …}, "dur"}` | README |
+| Whisper | `{"segments": [{"start", "end", "text", …}], …}`; also faster-whisper and WhisperX | `openai-whisper`, `WriteJSON` |
+| whisper.cpp | `{"transcription": [{"offsets": {"from", "to"}, "text"}]}` | `whisper-cli --output-json` |
+| Label Studio | `[{"annotations": [{"result": [{"value": {"start", "end", "labels": […]}}]}]}]` | labelstud.io, "Task format" |
+
+Times are seconds, except for whisper.cpp's offsets (milliseconds) and silero-vad's, which are samples unless it was
+asked for seconds: then they have a decimal point. Whole numbers are taken for samples at 16 kHz, the rate that
+silero-vad works at unless it is told otherwise, with a warning; where no segment has a thousand of them they may be
+anything, and `rate_hz` must say what.
+
+JAMS: events are the observations of the namespaces `segment_open` and `tag_open`, of which a file may hold one
+annotation; other namespaces are passed over. A confidence from 0 to 1 is the score. FireRedVAD's `music` is what the
+voice is heard over, and passed over: what is not marked counts as others. Speakers of pyannote and WhisperX are no
+events until `labels` says what they are. Whisper's segments are a transcript: speech, for it does not tell singing from
+it. Label Studio's file is of one task with one annotation.
+
+Library: none; jams 0.3 needs pandas and librosa's friends to read four keys, and the others have no readers.
+"""  # noqa: E501
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from attavvad_jax.annotations.base import AnnotationError, Document, Entry
+from attavvad_jax.annotations.json_text import Node
+
+_NAMESPACES = ("segment_open", "tag_open")
+_SILERO_HZ = 16_000
+# Of silero-vad's segments one has at least 250 ms: no other unit gives so many.
+_MIN_SAMPLES = 1000
+
+
+def parse(root: Node) -> Document | None:
+  """Entries of a document in one of the shapes; None where it has none of them."""
+  for is_shape, read in TOOLS.values():
+    if is_shape(root.value):
+      return read(root)
+  return None
+
+
+def describe(value: Any) -> str:
+  """What a JSON value looks like, for an error."""
+  if isinstance(value, dict):
+    return f"an object with {_keys(value)}"
+  if not isinstance(value, list):
+    return f"{value!r:.40}"
+  if value and isinstance(value[0], dict):
+    return f"a list of objects with {_keys(value[0])}"
+  return f"a list of {type(value[0]).__name__} values" if value else "an empty list"
+
+
+def _keys(value: Mapping[str, Any]) -> str:
+  names = ", ".join(map(repr, list(value)[:8]))
+  return f"the keys {names}{', …' if len(value) > 8 else ''}" if value else "no keys"
+
+
+def _has(value: Any, key: str, kind: type) -> bool:
+  return isinstance(value, dict) and isinstance(value.get(key), kind)
+
+
+def _is_list_of(value: Any, keys: set[str]) -> bool:
+  return isinstance(value, list) and bool(value) and isinstance(value[0], dict) and set(value[0]) >= keys
+
+
+def _listed(node: Node, key: str) -> Iterator[Node]:
+  place = node.member(key)
+  if not isinstance(place.value, list):
+    raise AnnotationError(f"{place.where}: {key} is {place.value!r:.40}; expected a list")
+  return place.elements()
+
+
+def _jams(root: Node) -> Document:
+  annotations = []
+  namespaces = []
+  for node in _listed(root, "annotations"):
+    node.require("namespace", "data")
+    namespaces.append(node.text("namespace"))
+    if namespaces[-1] in _NAMESPACES:
+      annotations.append(node)
+  if len(annotations) != 1:
+    found = f"{len(annotations)} annotations" if annotations else f"annotations of {', '.join(namespaces) or 'nothing'}"
+    raise AnnotationError(f"{root.where}: {found}; expected one of the namespace {' or '.join(_NAMESPACES)}")
+  metadata = root.value.get("file_metadata")
+  duration_s = None
+  if isinstance(metadata, dict):
+    duration_s = root.member("file_metadata").number_or_none("duration")
+  return Document([_observation(node) for node in _listed(annotations[0], "data")], duration_s)
+
+
+def _observation(node: Node) -> Entry:
+  node.require("time", "duration", "value")
+  onset_s, confidence = node.number("time"), node.value.get("confidence")
+  # Namespaces leave open what a confidence is: "high", a number of votes.
+  is_score = isinstance(confidence, (int, float)) and not isinstance(confidence, bool) and 0 <= confidence <= 1
+  offset_s = round(onset_s + node.number("duration"), 6)
+  return Entry(node.line, onset_s, offset_s, node.text("value"), float(confidence) if is_score else None)
+
+
+def _pyannote_core(root: Node) -> Document:
+  return Document([_pyannote_segment(node) for node in _listed(root, "content")])
+
+
+def _pyannote_segment(node: Node) -> Entry:
+  if not _has(node.value, "segment", dict):  # a Timeline: segments without labels
+    return _segment(node)
+  segment = node.member("segment")
+  segment.require("start", "end")
+  label = node.value.get("label", "")  # of any type that can be a key
+  return Entry(node.line, segment.number("start"), segment.number("end"), str(label))
+
+
+def _pyannote_audio(root: Node) -> Document:
+  root = root.member("output") if _has(root.value, "output", dict) else root
+  return Document([_segment(node, "speaker") for node in _listed(root, "diarization")])
+
+
+def _segment(node: Node, label: str | None = None) -> Entry:
+  node.require("start", "end", *([] if label is None else [label]))
+  return Entry(node.line, node.number("start"), node.number("end"), "" if label is None else node.text(label))
+
+
+def _silero(root: Node) -> Document:
+  entries = []
+  for node in root.elements():
+    entry = _segment(node)
+    if further := set(node.value) - {"start", "end"}:
+      raise AnnotationError(f"{node.where}: {', '.join(sorted(further))} beside start and end; expected nothing else")
+    entries.append(Entry(entry.line, entry.onset_s, entry.offset_s, "speech"))
+  if any(isinstance(time, float) for item in root.value for time in item.values()):
+    return Document(entries)
+  if max(entry.offset_s - entry.onset_s for entry in entries) < _MIN_SAMPLES:
+    return Document(entries, rate_hz=None, rate_is_stated=False)
+  return Document(entries, rate_hz=_SILERO_HZ, rate_is_stated=False)
+
+
+def _fireredvad(root: Node) -> Document:
+  if "event2timestamps" in root.value:
+    by_event = root.member("event2timestamps")
+    entries = [entry for event in by_event.value for entry in _pairs(by_event.member(event), event) if event != "music"]
+    return Document(entries, root.number_or_none("dur"))
+  return Document(list(_pairs(root.member("timestamps"), "speech")), root.number_or_none("dur"))
+
+
+def _pairs(node: Node, label: str) -> Iterator[Entry]:
+  if not isinstance(node.value, list):
+    raise AnnotationError(f"{node.where}: {label} is {node.value!r:.40}; expected a list of [start, end]")
+  for pair in node.elements():
+    if not (isinstance(pair.value, list) and len(pair.value) == 2):
+      raise AnnotationError(f"{pair.where}: {label} is {pair.value!r:.40}; expected [start, end]")
+    times = Node({"start": pair.value[0], "end": pair.value[1]}, pair.at, pair.source)
+    yield Entry(pair.line, times.number("start"), times.number("end"), label)
+
+
+def _whisper(root: Node) -> Document:
+  segments = list(_listed(root, "segments"))
+  told_apart = any(isinstance(node.value, dict) and "speaker" in node.value for node in segments)
+  entries = []
+  for node in segments:
+    entry = _segment(node)
+    # WhisperX leaves the speaker out where it found none.
+    label = node.text("speaker") if told_apart and "speaker" in node.value else ""
+    entries.append(Entry(entry.line, entry.onset_s, entry.offset_s, label))
+  return Document(entries, is_transcript=not told_apart)
+
+
+def _whisper_cpp(root: Node) -> Document:
+  entries = []
+  for node in _listed(root, "transcription"):
+    node.require("offsets")
+    offsets = node.member("offsets")
+    offsets.require("from", "to")
+    entries.append(Entry(node.line, offsets.number("from"), offsets.number("to"), ""))
+  return Document(entries, rate_hz=1000, is_transcript=True)
+
+
+def _label_studio(root: Node) -> Document:
+  tasks = list(root.elements())
+  if len(tasks) != 1:
+    raise AnnotationError(f"{root.where}: {len(tasks)} tasks; expected one recording a file: split the file")
+  annotations = [
+    node
+    for node in _listed(tasks[0], "annotations")
+    if not _has(node.value, "was_cancelled", bool) or not node.value["was_cancelled"]
+  ]
+  if len(annotations) != 1:
+    raise AnnotationError(f"{root.where}: {len(annotations)} annotations of a task; expected one")
+  annotations[0].require("result")
+  entries = []
+  for node in _listed(annotations[0], "result"):
+    node.require("value")
+    value = node.member("value")
+    value.require("start", "end", "labels")
+    labels = value.value["labels"]
+    if not isinstance(labels, list):
+      raise AnnotationError(f"{value.where}: labels is {labels!r:.40}; expected a list of names")
+    for label in labels or [""]:
+      entries.append(Entry(node.line, value.number("start"), value.number("end"), str(label)))
+  return Document(entries)
+
+
+def _is_pyannote_audio(value: Any) -> bool:
+  answer = value.get("output") if isinstance(value, dict) else None
+  return _has(value, "diarization", list) or _has(answer, "diarization", list)
+
+
+# Tools by name: whether a JSON value has their shape, and how it is read.
+TOOLS: dict[str, tuple[Callable[[Any], bool], Callable[[Node], Document]]] = {
+  "JAMS": (lambda value: _has(value, "annotations", list), _jams),
+  "pyannote.core": (lambda value: _has(value, "pyannote", str) and _has(value, "content", list), _pyannote_core),
+  "pyannote.audio": (_is_pyannote_audio, _pyannote_audio),
+  "silero-vad": (lambda value: _is_list_of(value, {"start", "end"}), _silero),
+  "FireRedVAD": (lambda value: _has(value, "timestamps", list) or _has(value, "event2timestamps", dict), _fireredvad),
+  "Whisper": (lambda value: _has(value, "segments", list), _whisper),
+  "whisper.cpp": (lambda value: _has(value, "transcription", list), _whisper_cpp),
+  "Label Studio": (lambda value: _is_list_of(value, {"annotations"}), _label_studio),
+}
