@@ -4,6 +4,7 @@ python -m launch.prepare --config=configs/att_avvad_small.py --input=VIDEOS --ou
 python -m launch.prepare --dataset=mavc100 --input=MAVC100_FILES --output=data --workers=4
 python -m launch.prepare --dataset=simulated --preset=live --train_minutes=60 --output=data --workers=4
 
+Label files of any format of attavvad_jax/annotations are read; --map says what labels of other names mean.
 What was cut short goes on where it stopped when it is started again.
 """
 
@@ -23,6 +24,9 @@ _BEAM = flags.DEFINE_string("beam", None, "Options of an Apache Beam pipeline to
 _AUDIO_TRACK = flags.DEFINE_string("audio_track", None, "Of one's own videos, which sound track: number or language.")
 _AUDIO_CHANNELS = flags.DEFINE_enum("audio_channels", "mix", ["mix", "left", "right", "side"], "Of the sound track.")
 _VIDEO_TRACK = flags.DEFINE_integer("video_track", None, "Of one's own videos, which pictures: their number.")
+_MAP = flags.DEFINE_list("map", [], "What labels mean, as SPEAKER_00=speech,music=others,la=none (left out).")
+_ORIGIN = flags.DEFINE_float("label_origin_s", None, "Where, in the times of the label files, the videos begin.")
+_RATE = flags.DEFINE_float("label_rate_hz", None, "Units a second of label times that are whole numbers without one.")
 _PRESET = flags.DEFINE_string("preset", "live", "Difficulty of the simulation.")
 _MINUTES = {
   split: flags.DEFINE_float(f"{split}_minutes", minutes, f"Minutes to simulate for the {split} split.")
@@ -32,6 +36,7 @@ _MINUTES = {
 
 def main():
   from attavvad_jax import config as config_lib
+  from attavvad_jax.annotations import Reading
   from attavvad_jax.datasets import prepare
   from attavvad_jax.media import Tracks
 
@@ -46,7 +51,8 @@ def main():
     print(prepare.prepare_mavc100(_INPUT.value, _OUTPUT.value, spec, **options))
   else:
     tracks = Tracks.parse(_AUDIO_TRACK.value, _VIDEO_TRACK.value, _AUDIO_CHANNELS.value)
-    print(prepare.prepare_folder(_INPUT.value, _OUTPUT.value, spec, seed=_SEED.value, tracks=tracks, **options))
+    options |= {"tracks": tracks, "reading": Reading.parse(_MAP.value, _ORIGIN.value, _RATE.value)}
+    print(prepare.prepare_folder(_INPUT.value, _OUTPUT.value, spec, seed=_SEED.value, **options))
 
 
 if __name__ == "__main__":

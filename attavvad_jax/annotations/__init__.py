@@ -56,12 +56,12 @@ from attavvad_jax.annotations.base import (
   Document,
   Entry,
   Format,
-  parse_map,
 )
-from attavvad_jax.annotations.registry import FORMATS, LABEL_SUFFIXES, Reading, read, write
+from attavvad_jax.annotations.registry import DEFAULT_READING, FORMATS, LABEL_SUFFIXES, Reading, read, write
 
 __all__ = [
   "ALIASES",
+  "DEFAULT_READING",
   "FORMATS",
   "LABEL_SUFFIXES",
   "AnnotationError",
@@ -70,7 +70,6 @@ __all__ = [
   "Entry",
   "Format",
   "Reading",
-  "parse_map",
   "read",
   "write",
 ]

@@ -164,25 +164,6 @@ def to_timeline(
   return Timeline(events, duration_s), losses
 
 
-def parse_map(pairs: Iterable[str]) -> dict[str, str | None]:
-  """What labels mean, as `read` takes it, from `LABEL=EVENT` of a command line; `LABEL=none` leaves out.
-
-  Raises:
-    ValueError: a pair without `=`, an event that there is not, or a label twice.
-  """
-  labels: dict[str, str | None] = {}
-  for pair in pairs:
-    label, equals, event = (part.strip() for part in pair.rpartition("="))
-    if not equals or event.lower() not in (*EVENTS, "none"):
-      raise ValueError(
-        f"map: {pair!r}; expected LABEL=EVENT, the event one of {', '.join(EVENTS)}, or none to leave out"
-      )
-    if _key(label) in map(_key, labels):
-      raise ValueError(f"map: label {label!r} is there twice; expected each label once")
-    labels[label] = None if event.lower() == "none" else event.lower()
-  return labels
-
-
 def lines(text: str) -> list[str]:
   """The lines of a text with any line ends; the last one is what stands after the last line end."""
   # Not str.splitlines: it also splits at characters that are no line ends to an editor, and lines are counted here.

@@ -1,11 +1,11 @@
 """The registry of label formats, and the two functions that read and write any of them."""
 
 import codecs
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 import dataclasses
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 import warnings
 
 from attavvad_jax.annotations import (
@@ -21,7 +21,7 @@ from attavvad_jax.annotations import (
   textgrid,
 )
 from attavvad_jax.annotations.base import AnnotationError, AnnotationWarning, Format, lines, to_timeline
-from attavvad_jax.events import Event, Timeline
+from attavvad_jax.events import EVENTS, Event, Timeline
 from attavvad_jax.files import write_text
 
 # Content is tried in this order; of formats that share an extension, the first has it.
@@ -51,6 +51,8 @@ LABEL_SUFFIXES: tuple[str, ...] = tuple(
   )
 )
 
+# What a label is given on a command line that is left out.
+_NO_EVENT = "none"
 _BYTE_ORDER_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -61,6 +63,27 @@ class Reading:
   labels: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
   origin_s: float | None = None
   rate_hz: float | None = None
+
+  @classmethod
+  def parse(cls, pairs: Iterable[str], origin_s: float | None = None, rate_hz: float | None = None) -> Self:
+    """With labels as a command line has them: `LABEL=EVENT`, or `LABEL=none`, which leaves out.
+
+    Raises:
+      ValueError: a pair without `=`, an event that there is not, or a label twice.
+    """
+    labels: dict[str, str | None] = {}
+    for pair in pairs:
+      label, equals, event = (part.strip() for part in pair.rpartition("="))
+      if not equals or event.lower() not in (*EVENTS, _NO_EVENT):
+        expected = f"LABEL=EVENT, the event one of {', '.join(EVENTS)}, or {_NO_EVENT} to leave out"
+        raise ValueError(f"map: {pair!r}; expected {expected}")
+      if label.lower() in (other.lower() for other in labels):
+        raise ValueError(f"map: label {label!r} is there twice; expected each label once")
+      labels[label] = None if event.lower() == _NO_EVENT else event.lower()
+    return cls(labels, origin_s, rate_hz)
+
+
+DEFAULT_READING = Reading()
 
 
 def read(

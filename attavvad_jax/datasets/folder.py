@@ -5,6 +5,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from attavvad_jax.annotations import DEFAULT_READING, Reading
 from attavvad_jax.datasets.builder import RecordingsBuilder
 from attavvad_jax.datasets.manifest import LeftOut, read_folder
 from attavvad_jax.datasets.records import AUDIO, AUDIO_VISUAL, DataSpec
@@ -16,9 +17,17 @@ class Folder(RecordingsBuilder):
   """Videos with label files: a folder of pairs, or a table that names them."""
 
   def __init__(
-    self, source: str | Path, spec: DataSpec, *, seed: int = 0, tracks: Tracks = DEFAULT_TRACKS, **kwargs: Any
+    self,
+    source: str | Path,
+    spec: DataSpec,
+    *,
+    seed: int = 0,
+    tracks: Tracks = DEFAULT_TRACKS,
+    reading: Reading = DEFAULT_READING,
+    **kwargs: Any,
   ):
     """Reads what `manifest.read_folder` finds at the source; see there for the seed and the tracks."""
+    self._reading = reading
     self._left_out: list[LeftOut] = []
     self._items = read_folder(source, seed, self._left_out, tracks)
     sets = (AUDIO_VISUAL, AUDIO) if self._items[0].audio_labels is not None else (AUDIO_VISUAL,)
@@ -26,4 +35,4 @@ class Folder(RecordingsBuilder):
 
   def _recordings(self, dl_manager: Any, scratch: Path) -> tuple[Sequence[Video], Sequence[LeftOut]]:
     del dl_manager, scratch
-    return to_recordings(self._items), self._left_out
+    return to_recordings(self._items, self._reading), self._left_out

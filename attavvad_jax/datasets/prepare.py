@@ -21,6 +21,7 @@ from pathlib import Path
 import shutil
 from typing import TYPE_CHECKING, Any
 
+from attavvad_jax.annotations import DEFAULT_READING, Reading
 from attavvad_jax.datasets.records import DataSpec
 from attavvad_jax.datasets.summary import Summary
 from attavvad_jax.media import DEFAULT_TRACKS, Tracks
@@ -37,13 +38,19 @@ def prepare_folder(
   name: str = "default",
   seed: int = 0,
   tracks: Tracks = DEFAULT_TRACKS,
+  reading: Reading = DEFAULT_READING,
   workers: int = 1,
   beam: str | None = None,
 ) -> Summary:
-  """Prepares videos with labels: a folder or a table, as `manifest.read_folder` reads it with this seed and tracks."""
+  """Prepares videos with labels: a folder or a table, as `manifest.read_folder` reads it with this seed and tracks.
+
+  `reading` says of the label files what they do not say themselves.
+  """
   from attavvad_jax.datasets.folder import Folder
 
-  builder = Folder(source, spec, seed=seed, tracks=tracks, name=name, workers=workers, data_dir=str(output))
+  builder = Folder(
+    source, spec, seed=seed, tracks=tracks, reading=reading, name=name, workers=workers, data_dir=str(output)
+  )
   return prepare(builder, beam=beam)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 import warnings
 
-from attavvad_jax.annotations import AnnotationWarning
+from attavvad_jax.annotations import DEFAULT_READING, AnnotationWarning, Reading
 from attavvad_jax.annotations import read as read_annotation
 from attavvad_jax.datasets.finished import Content
 from attavvad_jax.datasets.manifest import Item
@@ -24,6 +24,7 @@ class Video:
 
   name: str
   item: Item
+  reading: Reading = DEFAULT_READING
 
   @property
   def split(self) -> str:
@@ -36,15 +37,16 @@ class Video:
   def state(self) -> str:
     small = (self.item.labels, self.item.audio_labels, self.item.conditions)
     tracks = dataclasses.astuple(self.item.tracks)
-    return json.dumps([self.item.recording, _stamp(self.item.video), *map(_digest, small), *tracks])
+    reading = dataclasses.asdict(self.reading)
+    return json.dumps([self.item.recording, _stamp(self.item.video), *map(_digest, small), *tracks, reading])
 
   def open(self, spec: DataSpec) -> Content:
     duration_s = probe(self.item.video, self.item.tracks).duration_s
     lines: list[str] = []
-    timeline = _read_labels(self.item.labels, duration_s, lines)
+    timeline = _read_labels(self.item.labels, duration_s, self.reading, lines)
     audio_timeline = None
     if self.item.audio_labels is not None:
-      audio_timeline = _read_labels(self.item.audio_labels, duration_s, lines)
+      audio_timeline = _read_labels(self.item.audio_labels, duration_s, self.reading, lines)
     # Clips of one recording are no independent samples: whoever counts recordings must know which belong together.
     conditions = {**_read_conditions(self.item.conditions), "recording": self.item.recording}
     return Content(self._blocks(spec, lines), timeline, audio_timeline, conditions, lines)
@@ -55,19 +57,19 @@ class Video:
     lines += [f"{self.item.video}: {line}" for line in (*report.choices, *report.warnings)]
 
 
-def to_recordings(items: Sequence[Item]) -> list[Video]:
+def to_recordings(items: Sequence[Item], reading: Reading) -> list[Video]:
   """Items under the names of their files; with their folders, where files of several folders have the same name."""
   stems = [item.video.stem for item in items]
   if len(set(stems)) < len(stems):
     common = os.path.commonpath([item.video.parent for item in items])
     stems = [item.video.relative_to(common).with_suffix("").as_posix() for item in items]
-  return [Video(stem, item) for stem, item in zip(stems, items, strict=True)]
+  return [Video(stem, item, reading) for stem, item in zip(stems, items, strict=True)]
 
 
-def _read_labels(path: Path, duration_s: float | None, lines: list[str]) -> Timeline:
+def _read_labels(path: Path, duration_s: float | None, reading: Reading, lines: list[str]) -> Timeline:
   with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always", AnnotationWarning)
-    timeline = read_annotation(path, duration_s)
+    timeline = read_annotation(path, duration_s, **dataclasses.asdict(reading))
   lines += [str(warning.message) for warning in caught]
   return timeline
 

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from attavvad_jax.annotations import FORMATS, AnnotationError, AnnotationWarning, parse_map, read
+from attavvad_jax.annotations import FORMATS, AnnotationError, AnnotationWarning, Reading, read
 from attavvad_jax.events import Event
 
 DURATION_S = 6.1
@@ -248,7 +248,7 @@ def test_fireredvad_tells_singing_from_speech_and_its_music_is_no_event(tmp_path
   ],
 )
 def test_meanings_on_a_command_line(pairs, labels):
-  assert parse_map(pairs) == labels
+  assert Reading.parse(pairs).labels == labels
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_meanings_on_a_command_line(pairs, labels):
 )
 def test_meanings_that_cannot_be_are_refused(pairs, message):
   with pytest.raises(ValueError, match=message):
-    parse_map(pairs)
+    Reading.parse(pairs)
 
 
 # Units of time

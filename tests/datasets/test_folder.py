@@ -8,8 +8,10 @@ from videos import SECONDS, write_video
 
 from attavvad_jax import annotations
 from attavvad_jax.datasets.loader import PreparedData
+from attavvad_jax.datasets.manifest import Item
 from attavvad_jax.datasets.prepare import prepare_folder
 from attavvad_jax.datasets.records import conditions, to_audio_timeline, to_timeline
+from attavvad_jax.datasets.videos import Video
 from attavvad_jax.events import Event
 
 HEADER = "onset\toffset\tevent_label\n"
@@ -101,3 +103,22 @@ def test_changed_labels_are_read_again_after_a_stop(tmp_path, spec):
   (source / "manifest.tsv").write_text("\n".join(rows[:2]))
   data = PreparedData(prepare_folder(source, tmp_path / "data", spec).path)
   assert data.timeline("train", [0, 1, 2]).events == (Event(0.1, 0.9, "speech"),)
+
+
+def test_what_labels_mean_and_where_they_begin_may_be_told(tmp_path, spec):
+  source = tmp_path / "videos"
+  source.mkdir()
+  write_video(source / "a.mp4")
+  (source / "a.rttm").write_text("SPEAKER a 1 100.2 0.5 <NA> <NA> SPEAKER_00 <NA> <NA>\n")
+  with pytest.raises(ValueError, match=r"a\.rttm:1: event is 'SPEAKER_00'; expected .*--map LABEL=EVENT"):
+    prepare_folder(source, tmp_path / "none", spec)
+  reading = annotations.Reading(labels={"speaker_00": "singing"}, origin_s=100)
+  data = PreparedData(prepare_folder(source, tmp_path / "data", spec, reading=reading).path)
+  assert data.timeline("train", data.recordings("train")["a"]).events == (Event(0.2, 0.7, "singing"),)
+
+
+def test_a_recording_is_another_where_its_labels_mean_something_else(tmp_path):
+  item = Item(tmp_path / "a.mp4", tmp_path / "a.rttm", "a", "train")
+  readings = [annotations.Reading(), annotations.Reading({"a": None}), annotations.Reading({"a": "speech"})]
+  readings += [annotations.Reading(origin_s=1.0), annotations.Reading(rate_hz=1.0)]
+  assert len({Video("a", item, reading).state() for reading in readings}) == len(readings)

@@ -45,6 +45,7 @@ def _run(launcher, *flags):
       "seeds: 'two'; expected whole numbers",
     ),
     ("prepare", ["--input=none", "--output=x"], "none: not a folder"),
+    ("prepare", ["--input=x", "--output=x", "--map=a=hum"], "map: 'a=hum'; expected LABEL=EVENT, the event one of"),
     ("evaluate", ["--checkpoint=none", "--data=x"], "no such checkpoint"),
     (
       "evaluate",
