@@ -19,7 +19,7 @@ from av.video.reformatter import VideoReformatter
 import numpy as np
 
 from attavvad_jax.media.errors import MediaError
-from attavvad_jax.media.shown import decoder, orientation
+from attavvad_jax.media.shown import Orientation, Orientations, decoder, orientation
 from attavvad_jax.media.tracks import (
   DEFAULT_TRACKS,
   KINDS,
@@ -37,6 +37,9 @@ LONG_SIDE_PX = 960
 
 # A picture stands in for at most this long before the first frame, and after the end of one that none follows.
 HOLD_S = 0.5
+# A still stays until the next picture comes, for at most this long: what stands longer, while sound goes on, is a lost
+# connection or a camera that was taken away. By the stamps alone, the two cannot be told apart.
+STILL_S = 5.0
 # Time stamps are rounded to their time base: a frame may be due by a hair.
 _DUE_S = 1e-6
 
@@ -133,7 +136,7 @@ class Picture:
   def rgb(self) -> np.ndarray:
     """The picture in colour, uint8 [H,W,3]."""
     rgb = self._convert(self._frame, "rgb24").to_ndarray()
-    return np.ascontiguousarray(orientation(self._frame).upright(rgb))
+    return np.ascontiguousarray(self._convert.orientation(self._frame).upright(rgb))
 
   @functools.cached_property
   def grey(self) -> np.ndarray:
@@ -142,29 +145,34 @@ class Picture:
     plane = frame.planes[0]
     luma = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width]
     # A copy: the frame's memory goes back to the decoder.
-    return orientation(self._frame).upright(luma).copy()
+    return self._convert.orientation(self._frame).upright(luma).copy()
 
 
 class Converter:
-  """Scales frames and changes their format; one for all frames, as setting it up costs more than a conversion."""
+  """Scales frames and changes their format; one for all frames, as setting it up costs more than a conversion.
+
+  `orientation` tells how a frame is displayed.
+  """
 
   def __init__(self, pixel_aspect: Fraction):
     self._pixel_aspect = pixel_aspect
+    self.orientation = Orientations()
     self._reformatters: dict[str, VideoReformatter] = {}
 
   def __call__(self, frame: av.VideoFrame, format: str) -> av.VideoFrame:
     """The frame in a pixel format, with square pixels and at most `LONG_SIDE_PX` long; not turned upright."""
-    width, height = _displayed_size(frame, self._pixel_aspect)
+    orientation = self.orientation(frame)
+    width, height = _displayed_size(frame, self._pixel_aspect, orientation)
     scale = min(1.0, LONG_SIDE_PX / max(width, height))
     width, height = max(1, round(width * scale)), max(1, round(height * scale))
-    if orientation(frame).is_sideways:
+    if orientation.is_sideways:
       width, height = height, width
     reformatter = self._reformatters.setdefault(format, VideoReformatter())
     return reformatter.reformat(frame, width=width, height=height, format=format)
 
 
 class TimedPicture(NamedTuple):
-  """A picture, when it comes on screen, and for how long as its file or source says (0 where it does not)."""
+  """A picture, when it comes on screen, and how long it stays there unless another comes (0 where nobody knows)."""
 
   time_s: float
   picture: Picture
@@ -236,7 +244,9 @@ def probe(path: str | os.PathLike[str], tracks: Tracks = DEFAULT_TRACKS) -> Medi
     numbers = [
       None if first is None else first.number(there[kind]) for kind, first in zip(KINDS, (sound, picture), strict=True)
     ]
-  width, height = (None, None) if picture is None else _displayed_size(picture.frame, aspect)
+  width, height = None, None
+  if picture is not None:
+    width, height = _displayed_size(picture.frame, aspect, orientation(picture.frame))
   return MediaInfo(
     start=start,
     duration_s=None if declared is None else float(declared - start),
@@ -308,7 +318,8 @@ def read_pictures(
 ) -> Iterator[Picture | None]:
   """The picture that is on screen at each time: of the last frame whose time stamp is not later.
 
-  A frame stands in for `HOLD_S` beyond its length, the first for as long before it; elsewhere there is none (`Screen`).
+  A frame stays until the next one comes, for at most `STILL_S`; it stands in for `HOLD_S` beyond that, and the first
+  for as long before it; elsewhere there is none (`Screen`).
 
   Args:
     path: the file.
@@ -326,7 +337,23 @@ def read_pictures(
 
 
 def read_timed_pictures(path: str | os.PathLike[str], info: MediaInfo, warnings: list[str]) -> Iterator[TimedPicture]:
-  """All pictures of a file with their times, in order; arguments as for `read_pictures`."""
+  """All pictures of a file with their times, in order; arguments as for `read_pictures`.
+
+  Each stays until the next comes (for `STILL_S`), and the last as long as those before it did: containers tell lengths
+  of their own, or none.
+  """
+  waiting: TimedPicture | None = None
+  lengths_s = deque([0.0], maxlen=2)
+  for picture in _timed_pictures(path, info, warnings):
+    if waiting is not None:
+      lengths_s.append(picture.time_s - waiting.time_s)
+      yield waiting
+    waiting = picture
+  if waiting is not None:
+    yield waiting._replace(length_s=max(0.0, min(lengths_s)))
+
+
+def _timed_pictures(path: str | os.PathLike[str], info: MediaInfo, warnings: list[str]) -> Iterator[TimedPicture]:
   convert = Converter(info.pixel_aspect)
   index = info.index("video")
   for frame in () if index is None else _frames(path, index, info.start, warnings):
@@ -334,9 +361,8 @@ def read_timed_pictures(path: str | os.PathLike[str], info: MediaInfo, warnings:
 
 
 def timed_picture(frame: av.VideoFrame, start: Fraction, convert: "Converter") -> TimedPicture:
-  """A decoded frame on the clock of its recording, whose time zero is `start`."""
-  length = frame.duration * frame.time_base if frame.duration and frame.time_base else 0
-  return TimedPicture(float(frame_time(frame) - start), Picture(frame, convert), float(length))
+  """A decoded frame, which others may follow, on the clock of its recording, whose time zero is `start`."""
+  return TimedPicture(float(frame_time(frame) - start), Picture(frame, convert), STILL_S)
 
 
 def _open(path: str | os.PathLike[str]) -> av.container.InputContainer:
@@ -544,7 +570,7 @@ def _pictures(pictures: Iterator[TimedPicture], times_s: Iterable[float]) -> Ite
     yield screen.at(time_s)
 
 
-def _displayed_size(frame: av.VideoFrame, pixel_aspect: Fraction) -> tuple[int, int]:
+def _displayed_size(frame: av.VideoFrame, pixel_aspect: Fraction, orientation: Orientation) -> tuple[int, int]:
   """Width and height of a frame with square pixels, upright."""
   width, height = round(frame.width * pixel_aspect), frame.height
-  return (height, width) if orientation(frame).is_sideways else (width, height)
+  return (height, width) if orientation.is_sideways else (width, height)

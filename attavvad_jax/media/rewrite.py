@@ -14,7 +14,7 @@ import numpy as np
 
 from attavvad_jax.media.decode import MediaInfo
 from attavvad_jax.media.encode import AAC_RATES_HZ
-from attavvad_jax.media.shown import decoder, orientation
+from attavvad_jax.media.shown import Orientations, decoder, orientation
 
 # Draws onto an upright picture, uint8 RGB [H,W,3], at its second; what it returns is written, of whatever even size.
 Draw = Callable[[np.ndarray, float], np.ndarray]
@@ -65,6 +65,7 @@ class _PictureEncoder:
   def __init__(self, writer: Any, source: Any, start: Fraction, draw: Draw | None):
     self._writer, self._start, self._draw = writer, start, draw
     self._decode = decoder(source)
+    self._orientation = Orientations()
     # The streams of a container must be there before the first packet is, and only a frame tells how it is turned.
     with av.open(source.container.name) as container:
       first = next(container.decode(container.streams[source.index]))
@@ -92,7 +93,7 @@ class _PictureEncoder:
     return self._stream.encode(drawn)
 
   def _drawn(self, frame: Any, time_s: float) -> np.ndarray:
-    rgb = _upright(frame)
+    rgb = _even(self._orientation(frame).upright(frame.to_ndarray(format="rgb24")))
     return rgb if self._draw is None else self._draw(rgb, time_s)
 
 
@@ -149,7 +150,6 @@ class _SoundEncoder:
     self._writer.mux(self._stream.encode(None))
 
 
-def _upright(frame: Any) -> np.ndarray:
-  """A frame as it is displayed, the last line or column repeated where H.264 needs an even size. uint8 RGB [H,W,3]."""
-  rgb = orientation(frame).upright(frame.to_ndarray(format="rgb24"))
+def _even(rgb: np.ndarray) -> np.ndarray:
+  """A picture with the last line or column repeated where H.264 needs an even size. uint8 RGB [H,W,3]."""
   return np.ascontiguousarray(np.pad(rgb, [(0, rgb.shape[0] % 2), (0, rgb.shape[1] % 2), (0, 0)], mode="edge"))

@@ -16,6 +16,8 @@ import numpy as np
 _DECODING_TIMES = {"avi", "asf"}
 # Of these, the ones that number packets from the start of the sound on, however many pictures the decoder holds back.
 _NUMBERED = {"avi"}
+# Share of the frames whose time stamps may go back, as where packets are missing, before the stamps are not believed.
+_MAX_FAULTS = 0.1
 
 
 def decoder(stream: Any) -> Callable[[Any], list[Any]]:
@@ -32,7 +34,7 @@ class PictureDecoder:
   """Decodes the packets of a stream of pictures; each frame's `pts` then says when it is shown.
 
   Frames come in the order in which they are shown. Their time stamps are believed as FFmpeg's best-effort time
-  believes them: those of presentation, unless these have gone back more often than those of decoding. A frame without
+  believes them: those of presentation, unless these go back much more often than those of decoding. A frame without
   one follows the frame before at its length. AVI numbers packets only: a picture is shown as many numbers after the
   first as the decoder gives it out after the first, which is as the sound goes.
 
@@ -51,6 +53,7 @@ class PictureDecoder:
     self._next = 0 if container.flags & Flags.no_timestamps.value else None
     self._last = {"pts": -math.inf, "dts": -math.inf}
     self._faults = {"pts": 0, "dts": 0}
+    self._frames = 0
     self._length = 1 / (stream.average_rate * stream.time_base) if stream.average_rate else 1
     # Frames then tell which packet they come from.
     stream.codec_context.copy_opaque = True
@@ -90,8 +93,9 @@ class PictureDecoder:
         if stamp is not None:
           self._faults[name] += stamp <= self._last[name]
           self._last[name] = stamp
-      by_dts = frame.dts is not None and self._faults["pts"] > self._faults["dts"]
-      time = frame.dts if by_dts else frame.pts
+      self._frames += 1
+      often = self._faults["pts"] > self._faults["dts"] + _MAX_FAULTS * self._frames
+      time = frame.dts if often and frame.dts is not None else frame.pts
     return self._next if time is None else time
 
   def _repeated(self) -> list[Any]:
@@ -131,8 +135,26 @@ class Orientation(NamedTuple):
     return np.rot90(picture[:, ::-1] if self.mirrored else picture, -self.quarter_turns)
 
 
+class Orientations:
+  """How the frames of one stream are displayed, to the nearest quarter turn, as file or codec say.
+
+  Only the first frame, and those that are turned otherwise than the one before, are looked at closely: a frame whose
+  side data have been asked for stays in memory for long.
+  """
+
+  def __init__(self):
+    self._rotation: float | None = None
+    self._last = Orientation(False, 0)
+
+  def __call__(self, frame: Any) -> Orientation:
+    rotation = getattr(frame, "rotation", 0)
+    if rotation != self._rotation:
+      self._rotation, self._last = rotation, orientation(frame)
+    return self._last
+
+
 def orientation(frame: Any) -> Orientation:
-  """How a decoded frame is displayed, to the nearest quarter turn, as its file or codec says (FFmpeg's display matrix).
+  """How a decoded frame is displayed, by FFmpeg's display matrix.
 
   The matrix (a b u; c d v; x y w) takes the point (p, q), q downwards, to (a p + c q, b p + d q).
   """

@@ -299,3 +299,39 @@ def test_before_a_face_come_its_own_images_and_none_where_it_was_not_seen():
   assert [of.images[:2, 0, 0].tolist() for of in (second, *second.faces)] == [[10, 11], [100, 101]]
   assert [of.images[:2, 0, 0].tolist() for of in (third, *third.faces)] == [[11, 12], [101, 102], [0, 202]]
   assert [of.image_mask.tolist() for of in third.faces] == [[True] * 4, [False] + [True] * 3]
+
+
+STILL_AND_LOST = {
+  ".mp4": "libx264",
+  ".mov": "libx264",
+  ".mkv": "libx264",
+  ".ts": "libx264",
+  ".flv": "libx264",
+  ".webm": "libvpx",
+}
+
+
+@pytest.mark.parametrize("suffix", STILL_AND_LOST)
+def test_a_still_is_a_picture_until_the_next_comes_whatever_the_container_says(tmp_path, suffix):
+  """Of 5 s, from 1 s on; from 7 s on nothing comes for 8 s; the last picture, at 16 s, stays as long as the others."""
+  times = [*np.arange(26) / 25, *(6.05 + np.arange(26) / 25), *(14.98 + np.arange(26) / 25)]
+  pictures = [grey(40 + n) for n in range(len(times))]
+  sound_codec = {".ts": "aac", ".flv": "aac", ".webm": "libopus"}.get(suffix)
+  path = write_media(
+    tmp_path / f"a{suffix}",
+    pictures,
+    times,
+    np.zeros(3 * 18 * 16000, np.int16),
+    sample_rate_hz=48000,
+    video_codec=STILL_AND_LOST[suffix],
+    sound_codec=sound_codec,
+  )
+  blocks, report = read(path, detect=None, box=FACE)
+  mask = np.concatenate([block.image_mask for block in blocks])
+  at = np.concatenate([CLOCK.image_times_s(block.index) for block in blocks])
+  expected = (at < 7.05 + 5.5) | ((at >= 14.98) & (at < 15.98 + 0.04 + 0.5))
+  np.testing.assert_array_equal(mask, expected)
+  shown = np.concatenate([block.images.mean((1, 2)) for block in blocks])
+  number = np.searchsorted(times, at + 1e-3, side="right") - 1
+  np.testing.assert_allclose(shown[mask], 16 + (40 + number[mask]) * 219 / 255, atol=4)
+  assert report.images_without_picture == np.count_nonzero(~expected)
