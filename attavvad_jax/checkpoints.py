@@ -1,5 +1,6 @@
 """Reading checkpoints: where one is, what it says of itself, and its parameters. Training writes them."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
-from attavvad_jax.shipped import SHIPPED, shipped_checkpoint
+from attavvad_jax.shipped import ITEMS, LEFT_OUT, SHIPPED, shipped_checkpoint
 
 _REMEDY = "a checkpoint is the folder that training writes, for example WORKDIR/checkpoints/best"
 
@@ -47,6 +48,17 @@ def read_meta(path: str | Path) -> dict[str, Any]:
     return json.loads((path / "meta" / "metadata").read_text(encoding="utf-8"))
   except (OSError, json.JSONDecodeError) as error:
     raise ValueError(f"{path}: not a checkpoint of this package ({error}); {_REMEDY}") from error
+
+
+def digest(path: str | Path) -> str:
+  """A sha256 of all that detection takes from a checkpoint, wherever it lies: of each file its name and its bytes."""
+  path = Path(path)
+  whole = hashlib.sha256()
+  for file in sorted(file for item in ITEMS for file in (path / item).rglob("*") if file.is_file()):
+    if file.name not in LEFT_OUT:
+      name, content = file.relative_to(path).as_posix(), hashlib.sha256(file.read_bytes()).hexdigest()
+      whole.update(f"{content}  {name}\n".encode())
+  return whole.hexdigest()
 
 
 def restore_variables(path: str | Path, abstract: Any) -> Any:

@@ -52,7 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     "detect",
     help="print the timelines of videos and write them",
     description="Prints the timeline of a video and writes it, or those of many videos. Of many, those that cannot be "
-    "used are listed at the end (exit code 1), and those that were done before are left alone.",
+    "used are listed at the end (exit code 1). What was done before of the same video, by the same checkpoint, version "
+    "and choices, is left alone, and other results of the same video are replaced. Files that this command has not "
+    "written, or that have been edited since, are never replaced.",
   )
   detect.add_argument(
     "videos",
@@ -68,8 +70,8 @@ def _parser() -> argparse.ArgumentParser:
   detect.add_argument(
     "--to",
     default="tsv,json",
-    help="what is written, some of json,tsv,rttm,vtt,srt,audacity,textgrid,elan,ava, mp4 (annotated video) and html (a "
-    "page with the video) (default: %(default)s)",
+    help="what is written, some of json,tsv,csv,rttm,vtt,srt,audacity,textgrid,elan,ava, mp4 (annotated video) and html "
+    "(a page with the video) (default: %(default)s)",
   )
   detect.add_argument(
     "--performer",
@@ -80,9 +82,24 @@ def _parser() -> argparse.ArgumentParser:
     "--faces", choices=("performer", "all"), default="performer", help="all: a timeline for each face (default: one)"
   )
   _add_tracks(detect)
-  detect.add_argument("--overwrite", action="store_true", help="do again what has been done before")
+  detect.add_argument(
+    "--overwrite",
+    action="store_true",
+    help="do again what has been done before, and replace results of another video of the same name",
+  )
+  detect.add_argument(
+    "--summary",
+    metavar="FILE.csv",
+    help="a table of all videos: seconds and share of each event, share of images with the face, warnings, errors",
+  )
   detect.set_defaults(run=_detect)
-  stream = commands.add_parser("stream", help="detect in what comes in from a camera, an address or a paced file")
+  stream = commands.add_parser(
+    "stream",
+    help="detect in what comes in from a camera, an address or a paced file",
+    description="Shows what is detected while it comes in, and tells each event about a second after it has ended, "
+    "when nothing can change it any more. It ends with the input, or by Ctrl-C. --output writes the scores of each "
+    "block, and each event, as lines of JSON at once.",
+  )
   stream.add_argument(
     "source", help="a file, an address (rtmp://, rtsp://, https://….m3u8) or a device of FFmpeg (v4l2:/dev/video0)"
   )
@@ -147,6 +164,7 @@ def _detect(arguments: argparse.Namespace) -> int:
     faces=arguments.faces,
     tracks=_tracks(arguments),
     overwrite=arguments.overwrite,
+    summary=arguments.summary,
     listed=sys.stdin,
   )
 

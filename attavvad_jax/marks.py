@@ -65,15 +65,21 @@ class Content:
     """From what `dataclasses.asdict` gave, by way of JSON."""
     return cls(values["sha256"], values["size"], tuple(values["stamp"]))
 
-  def is_in(self, path: str | os.PathLike[str]) -> bool:
-    """Whether the file holds this; its bytes are read only where its stamp does not tell."""
+  def found_in(self, path: str | os.PathLike[str]) -> Self | None:
+    """This, with the file's stamp of now, or None where the file holds something else, or is not there.
+
+    Its bytes are read only where its stamp is another.
+    """
     try:
       status = os.stat(path)
       if status.st_size != self.size:
-        return False
-      return _stamp(status) == self.stamp or Content.of(path).sha256 == self.sha256
+        return None
+      if _stamp(status) == self.stamp:
+        return self
+      content = self.of(path)
     except OSError:
-      return False
+      return None
+    return content if content.sha256 == self.sha256 else None
 
 
 def _stamp(status: os.stat_result) -> tuple[int, int, int]:
@@ -105,7 +111,7 @@ def is_estimate(path: str | os.PathLike[str]) -> bool:
     if (record := _record_of(place)) is not None:
       entry = record["files"][place.name]
       # Saved again by an editor it has other bytes; as long as its events are the same, it is no work of a hand.
-      is_same = entry is not None and Content.from_dict(entry).is_in(place)
+      is_same = entry is not None and Content.from_dict(entry).found_in(place) is not None
       return is_same or (timeline is not None and mark_of(timeline) in record["marks"])
   if timeline is None:
     return False

@@ -12,7 +12,9 @@ SHIPPED = "shipped"
 MANIFEST = "SHA256SUMS"
 FOLDER = Path(attavvad_jax.__file__).parent / "weights"
 # Of a checkpoint's items, those that detection and fine-tuning need.
-_ITEMS = ("meta", "variables")
+ITEMS = ("meta", "variables")
+# Orbax's note that it was finished names a path of the machine that it was made on, and is not read again.
+LEFT_OUT = ("commit_success.txt",)
 
 
 def shipped_checkpoint(folder: Path = FOLDER) -> Path:
@@ -46,11 +48,10 @@ def pack(checkpoint: Path, folder: Path = FOLDER) -> None:
   """
   manifest = folder / MANIFEST
   manifest.unlink(missing_ok=True)  # so that half of the weights are never taken for all
-  for item in _ITEMS:
+  for item in ITEMS:
     shutil.rmtree(folder / item, ignore_errors=True)
-    # Orbax's note that it was finished names a path of the machine that it was made on, and is not read again.
-    shutil.copytree(checkpoint / item, folder / item, ignore=shutil.ignore_patterns("commit_success.txt"))
-  files = sorted(path for item in _ITEMS for path in (folder / item).rglob("*") if path.is_file())
+    shutil.copytree(checkpoint / item, folder / item, ignore=shutil.ignore_patterns(*LEFT_OUT))
+  files = sorted(path for item in ITEMS for path in (folder / item).rglob("*") if path.is_file())
   lines = [f"{_digest(path)}  {path.relative_to(folder).as_posix()}\n" for path in files]
   manifest.write_text("".join(lines), encoding="utf-8")
 

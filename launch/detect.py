@@ -23,7 +23,8 @@ _FACES = flags.DEFINE_enum("faces", "performer", ["performer", "all"], "Of whom 
 _AUDIO_TRACK = flags.DEFINE_string("audio_track", None, "Which sound track: its number, from 1, or its language.")
 _AUDIO_CHANNELS = flags.DEFINE_enum("audio_channels", "mix", ["mix", "left", "right", "side"], "Of the sound track.")
 _VIDEO_TRACK = flags.DEFINE_integer("video_track", None, "Which pictures: their number, from 1.")
-_OVERWRITE = flags.DEFINE_boolean("overwrite", False, "Do again what has been done before.")
+_OVERWRITE = flags.DEFINE_boolean("overwrite", False, "Do again what was done; replace other videos' results.")
+_SUMMARY = flags.DEFINE_string("summary", None, "A CSV file for a table of all videos.")
 
 
 def main():
@@ -39,6 +40,7 @@ def main():
     faces=_FACES.value,
     tracks=Tracks.parse(_AUDIO_TRACK.value, _VIDEO_TRACK.value, _AUDIO_CHANNELS.value),
     overwrite=_OVERWRITE.value,
+    summary=_SUMMARY.value,
     listed=sys.stdin,
   )
 

@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from attavvad_jax import config as config_lib
-from attavvad_jax.checkpoints import find_checkpoint, read_meta, restore_variables
+from attavvad_jax.checkpoints import digest, find_checkpoint, read_meta, restore_variables
 from attavvad_jax.datasets.records import DataSpec
 from attavvad_jax.detection.choice import NOBODY, FaceScores, face_rows, faces_by_appearance, performer_rows
 from attavvad_jax.detection.performer import Performer
@@ -76,6 +76,11 @@ class Detector:
     if self.spec.events != EVENTS:
       raise ValueError(f"{self.path}: labels are {self.spec.events}; expected {EVENTS}")
     self.smoothing: Smoothing = config_lib.smoothing(self.meta["config"])
+
+  @functools.cached_property
+  def digest(self) -> str:
+    """What stands for the checkpoint's content, as `checkpoints.digest` gives it."""
+    return digest(self.path)
 
   @functools.cached_property
   def model(self) -> nn.Module:

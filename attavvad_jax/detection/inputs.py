@@ -22,8 +22,14 @@ class Job:
 
 @dataclasses.dataclass(frozen=True)
 class Failure:
-  """What could not be used, and why; the reason names it."""
+  """What could not be used, and why.
 
+  Attributes:
+    name: the video, or what was to stand for some.
+    error: the reason; it names it, too.
+  """
+
+  name: str
   error: Exception
 
   def __str__(self) -> str:
@@ -49,11 +55,11 @@ def find_jobs(inputs: Iterable[str], listed: Iterable[str]) -> tuple[list[Job], 
           continue
         if (other := stems.setdefault(job.stem, job.video)) != job.video:
           reason = f"{job.video}: its results would have the names of those of {other}; rename one of them"
-          failures.append(Failure(ValueError(reason)))
+          failures.append(Failure(str(job.video), ValueError(reason)))
           continue
         jobs[video] = job
     except (ValueError, OSError) as error:
-      failures.append(Failure(error))
+      failures.append(Failure(text, error))
   return list(jobs.values()), failures
 
 

@@ -3,7 +3,8 @@
 Axes: B blocks, E events, N images of a block.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+import contextlib
 import importlib.metadata
 from pathlib import Path
 import platform
@@ -15,22 +16,24 @@ from attavvad_jax import __version__
 from attavvad_jax.annotations import write as write_annotation
 from attavvad_jax.clock import Clock
 from attavvad_jax.events import EVENTS
+from attavvad_jax.marks import mark_of
 
 if TYPE_CHECKING:  # jax takes a second to import, and names of outputs are checked before
   from attavvad_jax.detection.detector import Detection
   from attavvad_jax.media import Report
 
-# What `--to` may name, and how its files end.
+# What `--to` may name, and how its files end: each in its own way, so that none has the name of another.
 SUFFIXES = {
   "json": ".json",
   "tsv": ".tsv",
+  "csv": ".csv",
   "rttm": ".rttm",
   "vtt": ".vtt",
   "srt": ".srt",
   "audacity": ".txt",
   "textgrid": ".TextGrid",
   "elan": ".eaf",
-  "ava": ".csv",
+  "ava": ".ava.csv",
   "mp4": ".annotated.mp4",
   "html": ".html",
 }
@@ -61,7 +64,13 @@ def output_paths(stem: Path, to: Iterable[str], face: int | None = None) -> list
 
 
 def write_outputs(
-  video: Path, detections: Sequence["Detection"], stem: Path, to: Sequence[str], clock: Clock, origin: Mapping[str, Any]
+  video: Path,
+  detections: Sequence["Detection"],
+  stem: Path,
+  to: Sequence[str],
+  clock: Clock,
+  origin: Mapping[str, Any],
+  writing: Callable[[Path], contextlib.AbstractContextManager[None]],
 ) -> list[Path]:
   """Writes what was found in a video; each file is there whole or not at all.
 
@@ -73,7 +82,8 @@ def write_outputs(
     stem: where to write: the files' path without what `output_paths` adds. Its folder is there.
     to: names of `SUFFIXES`.
     clock: of the detections.
-    origin: what JSON says of the detector: `checkpoint` and `performer`.
+    origin: what JSON says of the detector: `checkpoint`, `performer` and `identity`.
+    writing: entered while a file is written: puts it on record.
 
   Returns:
     The files, those of the first face first.
@@ -88,10 +98,12 @@ def write_outputs(
     if detection is detections[0] and "html" in to:
       from attavvad_jax.reports.detection_page import write_detection_page
 
-      write_detection_page(paths["html"], video, detections, clock)
+      with writing(paths["html"]):
+        write_detection_page(paths["html"], video, detections, clock)
       written.append(paths["html"])
     for name in (name for name in to if name != "html"):
-      _write(name, paths[name], video, detection, clock, origin)
+      with writing(paths[name]):
+        _write(name, paths[name], video, detection, clock, origin)
     written = [paths[name] for name in to if name != "html"] + written
   return written
 
@@ -103,7 +115,8 @@ def _write(name: str, path: Path, video: Path, detection: "Detection", clock: Cl
     tracks = detection.report.tracks
     write_annotated_video(video, path, detection.timeline, detection.decision, detection.boxes, clock, tracks)
   else:
-    metadata = document(video, detection, clock, origin) if name == "json" else None
+    mark = {"mark": mark_of(detection.timeline)}
+    metadata = {**document(video, detection, clock, origin), **mark} if name == "json" else mark
     write_annotation(detection.timeline, path, _FORMATS.get(name, name), metadata)
 
 

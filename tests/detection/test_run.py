@@ -50,7 +50,9 @@ def detect(video, out, **options):
 
 
 def files(out):
-  return {path.relative_to(out).as_posix(): path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
+  """What is written, but for the records of it."""
+  paths = [path for path in out.rglob("*") if path.is_file() and path.suffix != ".attavvad"]
+  return {path.relative_to(out).as_posix(): path.stat().st_mtime_ns for path in paths}
 
 
 def test_one_bad_file_stops_no_other_and_is_listed_at_the_end(videos, out, capsys):
@@ -79,20 +81,21 @@ def test_what_is_done_is_left_alone_until_asked_for(videos, out):
 
 def test_video_that_has_changed_since_is_done_again(videos, out):
   detect(videos, out)
-  later = (out / "a.b.tsv").stat().st_mtime + 10
-  os.utime(videos / "a.b.mp4", (later, later))
+  times_ns = (videos / "a.b.mp4").stat().st_atime_ns, (videos / "a.b.mp4").stat().st_mtime_ns
+  write_drawn(videos / "a.b.mp4", 2.9)
+  os.utime(videos / "a.b.mp4", ns=times_ns)
   _, printed = detect(videos, out)
-  assert "a.b.mp4: wrote" in printed
+  assert "a.b.mp4: wrote a.b.tsv, a.b.json (anew: other video)" in printed
   assert "c.mp4: done already" in printed
 
 
-def test_single_file_prints_its_timeline_or_that_it_is_done(videos, out):
+def test_single_file_prints_its_timeline_also_where_it_is_done(videos, out):
   _, printed = detect(videos / "a.b.mp4", out)
-  assert "0:00.0–" in printed
-  assert "wrote" in printed
+  timeline, _ = printed.split("wrote", 1)
+  assert "0:00.0–" in timeline
   code, printed = detect(videos / "a.b.mp4", out)
   assert code == 0
-  assert printed == f"{videos / 'a.b.mp4'}: done already; --overwrite does it again\n"
+  assert printed == f"{timeline}{videos / 'a.b.mp4'}: done already; --overwrite does it again\n"
 
 
 def test_single_bad_file_is_an_error_and_leaves_nothing(videos, out):
