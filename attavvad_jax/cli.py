@@ -70,8 +70,8 @@ def _parser() -> argparse.ArgumentParser:
   detect.add_argument(
     "--to",
     default="tsv,json",
-    help="what is written, some of json,tsv,csv,rttm,vtt,srt,audacity,textgrid,elan,ava, mp4 (annotated video) and html "
-    "(a page with the video) (default: %(default)s)",
+    help="what is written, some of json,tsv,rttm,vtt,srt,audacity,textgrid,elan,csv,ava, mp4 (annotated video) and "
+    "html (a page with the video) (default: %(default)s)",
   )
   detect.add_argument(
     "--performer",
