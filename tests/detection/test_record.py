@@ -14,6 +14,7 @@ from streams import LevelDetector, write_drawn
 from attavvad_jax import marks
 from attavvad_jax.detection import outputs, run
 from attavvad_jax.events import EVENTS
+from attavvad_jax.media import Tracks
 
 FACES = [(0.05, 0.1, 0.4, 0.8, 0.9), (0.5, 0.2, 0.3, 0.6, 0.9)]
 
@@ -78,9 +79,14 @@ class TestDone:
     assert json.loads((out / "Un Año.json").read_text())["identity"]["checkpoint"] == "1" * 64
 
   @pytest.mark.parametrize(
-    ("options", "differs"), [({"performer": "largest"}, "performer"), ({"faces": "all"}, "faces, performer")]
+    ("options", "differs"),
+    [
+      ({"performer": "largest"}, "performer"),
+      ({"faces": "all"}, "faces, performer"),
+      ({"tracks": Tracks(video=1)}, "tracks"),
+    ],
   )
-  def test_only_with_the_same_choice_of_the_face(self, video, out, options, differs):
+  def test_only_with_the_same_choices(self, video, out, options, differs):
     detect(video, out)
     assert f"made anew: other {differs}" in detect(video, out, **options)
     assert "done already" in detect(video, out, **options)
