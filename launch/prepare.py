@@ -1,11 +1,10 @@
-"""Prepares a data set for training: one's own videos, MAVC100, or simulated performances.
+"""Prepares a data set for training: one's own videos, MAVC100, or simulated performances. Cut short, it goes on.
 
 python -m launch.prepare --config=configs/att_avvad_small.py --input=VIDEOS --output=data
 python -m launch.prepare --dataset=mavc100 --input=MAVC100_FILES --output=data --workers=4
 python -m launch.prepare --dataset=simulated --preset=live --train_minutes=60 --output=data --workers=4
 
 Label files of any format of attavvad_jax/annotations are read; --map says what labels of other names mean.
-What was cut short goes on where it stopped when it is started again.
 """
 
 from absl import flags
@@ -18,6 +17,8 @@ _DATASET = flags.DEFINE_enum("dataset", "folder", ["folder", "mavc100", "simulat
 _INPUT = flags.DEFINE_string("input", None, "Videos with label files, or a table of them; the files of MAVC100.")
 _OUTPUT = flags.DEFINE_string("output", None, "Folder for prepared data sets.", required=True)
 _NAME = flags.DEFINE_string("name", "default", "Name of the data set.")
+_LABELS = flags.DEFINE_string("label_files", None, "Which label files count: tsv, or a pattern as *.v2.tsv.")
+_ESTIMATES = flags.DEFINE_bool("estimates", False, "Take what attavvad has detected for labels, too.")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the split, where there is no table, and of the simulation.")
 _WORKERS = flags.DEFINE_integer("workers", 1, "Processes that prepare recordings side by side.")
 _BEAM = flags.DEFINE_string("beam", None, "Options of an Apache Beam pipeline to run on, as --beam='--runner=...'.")
@@ -51,7 +52,8 @@ def main():
     print(prepare.prepare_mavc100(_INPUT.value, _OUTPUT.value, spec, **options))
   else:
     tracks = Tracks.parse(_AUDIO_TRACK.value, _VIDEO_TRACK.value, _AUDIO_CHANNELS.value)
-    options |= {"tracks": tracks, "reading": Reading.parse(_MAP.value, _ORIGIN.value, _RATE.value)}
+    reading = Reading.parse(_MAP.value, _ORIGIN.value, _RATE.value)
+    options |= {"tracks": tracks, "reading": reading, "label_files": _LABELS.value, "estimates": _ESTIMATES.value}
     print(prepare.prepare_folder(_INPUT.value, _OUTPUT.value, spec, seed=_SEED.value, **options))
 
 

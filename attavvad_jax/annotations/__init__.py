@@ -57,7 +57,15 @@ from attavvad_jax.annotations.base import (
   Entry,
   Format,
 )
-from attavvad_jax.annotations.registry import DEFAULT_READING, FORMATS, LABEL_SUFFIXES, Reading, read, write
+from attavvad_jax.annotations.registry import (
+  DEFAULT_READING,
+  FORMATS,
+  LABEL_SUFFIXES,
+  Reading,
+  is_transcript,
+  read,
+  write,
+)
 
 __all__ = [
   "ALIASES",
@@ -70,6 +78,7 @@ __all__ = [
   "Entry",
   "Format",
   "Reading",
+  "is_transcript",
   "read",
   "write",
 ]

@@ -20,7 +20,7 @@ from attavvad_jax.annotations import (
   tables,
   textgrid,
 )
-from attavvad_jax.annotations.base import AnnotationError, AnnotationWarning, Format, lines, to_timeline
+from attavvad_jax.annotations.base import AnnotationError, AnnotationWarning, Document, Format, lines, to_timeline
 from attavvad_jax.events import EVENTS, Event, Timeline
 from attavvad_jax.files import write_text
 
@@ -123,13 +123,16 @@ def read(
   text = _decode(path)
   if not text.strip():
     warnings.warn(AnnotationWarning(f"{path}: empty file; read as a recording without events"), stacklevel=2)
-  parse = _find_format(text, path).parse
-  assert parse is not None  # `_find_format` looks only at formats that can be read
-  document = parse(text, str(path))
+  document = _parse(text, path)
   timeline, losses = to_timeline(document, str(path), duration_s, labels or {}, origin_s, rate_hz)
   for loss in (*document.notes, *losses):
     warnings.warn(AnnotationWarning(loss), stacklevel=2)
   return timeline
+
+
+def is_transcript(path: str | os.PathLike[str]) -> bool:
+  """Whether a label file that can be read may hold words that were said, which `read` takes for speech."""
+  return _parse(_decode(Path(path)), Path(path)).is_transcript
 
 
 def write(
@@ -182,6 +185,12 @@ def _decode(path: Path) -> str:
     line = len(lines(text[: text.index("\0")]))
     raise AnnotationError(f"{path}:{line}: NUL character; expected text in UTF-8, or in UTF-16 with a byte order mark")
   return text
+
+
+def _parse(text: str, path: Path) -> Document:
+  parse = _find_format(text, path).parse
+  assert parse is not None  # `_find_format` looks only at formats that can be read
+  return parse(text, str(path))
 
 
 def _find_format(text: str, path: Path) -> Format:

@@ -45,12 +45,15 @@ class RecordingsBuilder(FileReaderBuilder, skip_registration=True):  # type: ign
   VERSION = tfds.core.Version("2.0.0")
   RELEASE_NOTES: ClassVar[dict[str, str]] = {"2.0.0": "Two label sets and the conditions of each clip."}
 
-  def __init__(self, spec: DataSpec, *, name: str = "default", workers: int = 1, **kwargs: Any):
-    """Takes the spec of the records, a name for the data set and the number of processes that make the records."""
+  def __init__(
+    self, spec: DataSpec, *, name: str = "default", workers: int = 1, notes: Sequence[str] = (), **kwargs: Any
+  ):
+    """Takes the spec, a name for the data set, the processes that make the records, and lines for the summary."""
     if workers < 1:
       raise ValueError(f"workers is {workers}; expected 1 or more")
     self._spec = spec
     self._workers = workers
+    self.notes = tuple(notes)
     config = tfds.core.BuilderConfig(name=name, version=self.VERSION, description=str(self.__doc__).splitlines()[0])
     verbosity = logging.get_verbosity()
     logging.set_verbosity(logging.ERROR)  # it warns of every configuration that is not built in
@@ -101,7 +104,7 @@ class RecordingsBuilder(FileReaderBuilder, skip_registration=True):  # type: ign
     left_out = [*left_out, *(LeftOut(j.recording.source, note.reason) for j, note in done if note.reason is not None)]
     splits = [self._write_split(split, done) for split in SPLITS if any(j.recording.split == split for j in jobs)]
     self.info.set_splits(tfds.core.splits.SplitDict(splits))
-    summary.write(Path(self.data_dir), [(job.recording.split, note) for job, note in done], left_out)
+    summary.write(Path(self.data_dir), [(job.recording.split, note) for job, note in done], left_out, self.notes)
 
   def _write_split(self, split: str, done: Sequence[tuple[Job, Note]]) -> tfds.core.SplitInfo:
     done = [(job, note) for job, note in done if job.recording.split == split]

@@ -10,7 +10,7 @@ from attavvad_jax.datasets.builder import RecordingsBuilder
 from attavvad_jax.datasets.manifest import LeftOut, read_folder
 from attavvad_jax.datasets.records import AUDIO, AUDIO_VISUAL, DataSpec
 from attavvad_jax.datasets.videos import Video, to_recordings
-from attavvad_jax.media import DEFAULT_TRACKS, Tracks
+from attavvad_jax.media import DEFAULT_TRACKS, Tracks, probe
 
 
 class Folder(RecordingsBuilder):
@@ -24,14 +24,27 @@ class Folder(RecordingsBuilder):
     seed: int = 0,
     tracks: Tracks = DEFAULT_TRACKS,
     reading: Reading = DEFAULT_READING,
+    label_files: str | None = None,
+    estimates: bool = False,
     **kwargs: Any,
   ):
-    """Reads what `manifest.read_folder` finds at the source; see there for the seed and the tracks."""
+    """Reads what `manifest.read_folder` finds at the source; see there for the choices."""
     self._reading = reading
     self._left_out: list[LeftOut] = []
-    self._items = read_folder(source, seed, self._left_out, tracks)
+    notes: list[str] = []
+    self._items = read_folder(
+      source,
+      seed,
+      self._left_out,
+      tracks,
+      notes=notes,
+      reading=reading,
+      label_files=label_files,
+      estimates=estimates,
+      probe_s=lambda video: probe(video, tracks).duration_s,
+    )
     sets = (AUDIO_VISUAL, AUDIO) if self._items[0].audio_labels is not None else (AUDIO_VISUAL,)
-    super().__init__(dataclasses.replace(spec, label_sets=sets), **kwargs)
+    super().__init__(dataclasses.replace(spec, label_sets=sets), notes=notes, **kwargs)
 
   def _recordings(self, dl_manager: Any, scratch: Path) -> tuple[Sequence[Video], Sequence[LeftOut]]:
     del dl_manager, scratch

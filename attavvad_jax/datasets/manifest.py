@@ -1,13 +1,17 @@
 """Which videos a folder or a table offers, with their labels, recordings and splits."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import csv
 import dataclasses
 import hashlib
 from pathlib import Path
-import re
 
+from attavvad_jax.annotations import DEFAULT_READING, Reading
+from attavvad_jax.datasets.grouping import group
+from attavvad_jax.datasets.pairing import Pairing
 from attavvad_jax.files import write_text
+from attavvad_jax.marks import is_estimate
+from attavvad_jax.media.names import name_some
 from attavvad_jax.media.tracks import DEFAULT_TRACKS, Tracks
 
 SPLITS = ("train", "validation", "test")
@@ -16,7 +20,8 @@ COLUMNS = ("video", "labels", "recording", "split")
 OPTIONAL_COLUMNS = ("audio_labels", "conditions")
 # May stand in a table, too: what of a video is used, as `Tracks` says.
 TRACK_COLUMNS = ("audio_track", "video_track", "audio_channels")
-VIDEO_SUFFIXES = {".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".flv", ".ts", ".mpg"}
+# Of what was left out, as much is told in an error.
+_TOLD = 5
 _DELIMITERS = {".tsv": "\t", ".csv": ","}
 # Of a folder without a manifest, by recording: the paper's 360 / 40 / 100 minutes.
 _SHARES = {"train": 0.72, "validation": 0.08, "test": 0.20}
@@ -57,22 +62,40 @@ class LeftOut:
 
 
 def read_folder(
-  source: str | Path, seed: int = 0, left_out: list[LeftOut] | None = None, tracks: Tracks = DEFAULT_TRACKS
+  source: str | Path,
+  seed: int = 0,
+  left_out: list[LeftOut] | None = None,
+  tracks: Tracks = DEFAULT_TRACKS,
+  *,
+  notes: list[str] | None = None,
+  label_files: str | None = None,
+  estimates: bool = False,
+  reading: Reading = DEFAULT_READING,
+  probe_s: Callable[[Path], float | None] | None = None,
 ) -> list[Item]:
   """The items of a folder or of a manifest.
 
   Args:
-    source: a folder with manifest.tsv or manifest.csv; such a table itself; or a folder of videos, each with a label
-      file of the same stem. The table has the columns video, labels, recording, split, and may have audio_labels and
-      conditions, and audio_track, video_track and audio_channels; paths are relative to it.
-    seed: of the split, where there is no manifest. A clip `name_3` belongs to the recording `name`.
-    left_out: receives the files that lack their counterpart, where there is no manifest.
+    source: a folder with manifest.tsv or manifest.csv; such a table itself; or a folder of videos with label files of
+      their names, as `pairing` finds them. The table has the columns video, labels, recording, split, and may have
+      audio_labels and conditions, and audio_track, video_track and audio_channels; paths are relative to it.
+    seed: of the split, where there is no manifest. `grouping` tells which clips are of one recording.
+    left_out: receives what is not used, with the reason, where there is no manifest.
     tracks: which of the videos' sound and pictures are used, where the manifest does not say.
+    notes: receives a line that says how many recordings there are, and how they were told.
+    label_files: which label files are meant, where there is no manifest: an extension or a pattern of names.
+    estimates: whether what this package has detected is taken for labels, too.
+    reading: what the label files do not say themselves, where there is no manifest.
+    probe_s: the length of a video in seconds; where given, videos for which it raises are left out before the split,
+      where there is no manifest.
 
   Raises:
-    ValueError: not a folder, a manifest line that cannot be used (named by line), or nothing to prepare.
+    ValueError: not a folder, a manifest line that cannot be used (named by line), several label files of one video that
+      say different things, estimates in a manifest, or nothing to prepare.
     OSError: a file cannot be read.
   """
+  left_out = [] if left_out is None else left_out
+  notes = [] if notes is None else notes
   source = Path(source)
   if source.is_file() and source.suffix.lower() in _DELIMITERS:
     manifest = source
@@ -82,13 +105,18 @@ def read_folder(
     raise ValueError(f"{source}: not a folder; expected one that holds videos and their label files, or a manifest")
   if manifest.is_file():
     items = _read_manifest(manifest)
+    if not estimates:
+      _refuse_estimates(manifest, items)
+    notes.append(f"{len({item.recording for item in items})} recordings in {len(items)} videos, by {manifest.name}")
   else:
-    items = _pair_up(source, seed, [] if left_out is None else left_out)
+    pairing = Pairing(source, reading, label_files=label_files, estimates=estimates, probe_s=probe_s)
+    left_out += [LeftOut(str(path), reason) for path, reason in pairing.left_out]
+    items = _to_items(source, pairing.pairs, seed, notes)
   items = [item if item.tracks != DEFAULT_TRACKS else dataclasses.replace(item, tracks=tracks) for item in items]
   if not items:
     raise ValueError(
       f"{source}: no video with a label file; expected pairs such as clip.mp4 and clip.tsv, or {MANIFEST} with the "
-      f"columns {', '.join(COLUMNS)}"
+      f"columns {', '.join(COLUMNS)}{_tell(left_out)}"
     )
   return items
 
@@ -122,7 +150,7 @@ def _read_manifest(path: Path) -> list[Item]:
     _check_header(header, path)
     for row in rows:
       if row:
-        items.append(_to_item(row, header, path, rows.line_num, splits_of))
+        items.append(_parse_row(row, header, path, rows.line_num, splits_of))
   except csv.Error as error:
     raise ValueError(f"{path}:{rows.line_num}: {error}") from None
   with_audio_labels = [item for item in items if item.audio_labels is not None]
@@ -144,7 +172,7 @@ def _check_header(header: list[str], path: Path) -> None:
     )
 
 
-def _to_item(row: list[str], header: list[str], path: Path, number: int, splits_of: dict[str, str]) -> Item:
+def _parse_row(row: list[str], header: list[str], path: Path, number: int, splits_of: dict[str, str]) -> Item:
   if len(row) != len(header):
     raise ValueError(f"{path}:{number}: {len(row)} columns; expected {len(header)}: {', '.join(header)}")
   values = dict(zip(header, row, strict=True))
@@ -166,28 +194,30 @@ def _to_item(row: list[str], header: list[str], path: Path, number: int, splits_
   return Item(video, labels, recording, split, audio_labels, conditions, tracks)
 
 
-def _pair_up(folder: Path, seed: int, left_out: list[LeftOut]) -> list[Item]:
-  from attavvad_jax.annotations import LABEL_SUFFIXES
+def _refuse_estimates(manifest: Path, items: Sequence[Item]) -> None:
+  files = [path for item in items for path in (item.labels, item.audio_labels) if path is not None]
+  if found := [path for path in files if is_estimate(path)]:
+    raise ValueError(
+      f"{manifest}: {len(found)} of {len(files)} label files are what was detected here before, and nobody has "
+      f"corrected ({name_some(found)}); correct them, or take them for labels by --estimates"
+    )
 
-  files = sorted(path for path in folder.iterdir() if path.is_file())
-  labels_of: dict[str, list[Path]] = {}
-  for suffix in LABEL_SUFFIXES:
-    for path in files:
-      if path.suffix.lower() == suffix:
-        labels_of.setdefault(path.stem, []).append(path)
-  pairs = []
-  for video in (path for path in files if path.suffix.lower() in VIDEO_SUFFIXES):
-    if video.stem not in labels_of:
-      expected = f"expected one of {' '.join(LABEL_SUFFIXES)}"
-      left_out.append(LeftOut(str(video), f"no label file of the same name; {expected}"))
-      continue
-    labels, *others = labels_of[video.stem]
-    left_out += [LeftOut(str(other), f"{labels.name} was taken for the labels of {video.name}") for other in others]
-    pairs.append((video, labels, re.sub(r"[_-]\d+$", "", video.stem)))
-  alone = sorted(set(labels_of) - {video.stem for video, _, _ in pairs})
-  left_out += [LeftOut(str(path), "no video of the same name") for stem in alone for path in labels_of[stem]]
-  split_of = _split({recording for _, _, recording in pairs}, seed)
-  return [Item(video, labels, recording, split_of[recording]) for video, labels, recording in pairs]
+
+def _to_items(folder: Path, pairs: Sequence[tuple[Path, Path]], seed: int, notes: list[str]) -> list[Item]:
+  recordings, how = group([video.relative_to(folder).with_suffix("").as_posix() for video, _ in pairs])
+  split_of = _split(set(recordings), seed)
+  notes.append(how)
+  return [
+    Item(video, labels, recording, split_of[recording])
+    for (video, labels), recording in zip(pairs, recordings, strict=True)
+  ]
+
+
+def _tell(left_out: Sequence[LeftOut]) -> str:
+  """What else was found, in a line."""
+  reasons = "; ".join(map(str, left_out[:_TOLD]))
+  more = f"; and {len(left_out) - _TOLD} more" if len(left_out) > _TOLD else ""
+  return f". What is there: {reasons}{more}" if left_out else ""
 
 
 def _split(recordings: set[str], seed: int) -> dict[str, str]:

@@ -19,6 +19,7 @@ import contextlib
 import io
 from pathlib import Path
 import shutil
+import sys
 from typing import TYPE_CHECKING, Any
 
 from attavvad_jax.annotations import DEFAULT_READING, Reading
@@ -39,18 +40,21 @@ def prepare_folder(
   seed: int = 0,
   tracks: Tracks = DEFAULT_TRACKS,
   reading: Reading = DEFAULT_READING,
+  label_files: str | None = None,
+  estimates: bool = False,
   workers: int = 1,
   beam: str | None = None,
 ) -> Summary:
-  """Prepares videos with labels: a folder or a table, as `manifest.read_folder` reads it with this seed and tracks.
+  """Prepares videos with labels: a folder or a table, as `manifest.read_folder` reads it with these choices.
 
   `reading` says of the label files what they do not say themselves.
   """
   from attavvad_jax.datasets.folder import Folder
 
-  builder = Folder(
-    source, spec, seed=seed, tracks=tracks, reading=reading, name=name, workers=workers, data_dir=str(output)
-  )
+  choices = {"seed": seed, "tracks": tracks, "reading": reading, "label_files": label_files, "estimates": estimates}
+  builder = Folder(source, spec, **choices, name=name, workers=workers, data_dir=str(output))  # type: ignore[arg-type]
+  # Before hours of work, too: it may not be what was meant.
+  print("\n".join(builder.notes), file=sys.stderr)
   return prepare(builder, beam=beam)
 
 

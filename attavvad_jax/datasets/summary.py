@@ -1,6 +1,6 @@
 """What a preparation made: durations by split, label set and event, what was left out and why."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 import dataclasses
 import json
 from pathlib import Path
@@ -8,6 +8,8 @@ from typing import Any
 
 from attavvad_jax.datasets.finished import Note
 from attavvad_jax.datasets.manifest import SPLITS, LeftOut
+from attavvad_jax.datasets.records import AUDIO_VISUAL
+from attavvad_jax.events import EVENTS
 from attavvad_jax.files import write_text
 
 # Lies in the folder of each data set.
@@ -16,8 +18,10 @@ _SHOWN = 20
 _TITLES = {"audio_visual": "performer", "audio": "any voice"}
 
 
-def write(folder: Path, notes: Sequence[tuple[str, Note]], left_out: Sequence[LeftOut]) -> None:
-  """Writes the summary of finished recordings, each with its split, into a data set's folder."""
+def write(
+  folder: Path, notes: Sequence[tuple[str, Note]], left_out: Sequence[LeftOut], lines: Sequence[str] = ()
+) -> None:
+  """Writes the summary of finished recordings, each with its split, and lines on them all, into a data set's folder."""
   by_split = {
     split: [note for at, note in notes if at == split and note.reason is None]
     for split in SPLITS
@@ -30,6 +34,7 @@ def write(folder: Path, notes: Sequence[tuple[str, Note]], left_out: Sequence[Le
     "num_events": {split: _add([note.num_events for note in found]) for split, found in by_split.items()},
     "warnings": [warning for _, note in notes for warning in note.warnings],
     "left_out": [dataclasses.asdict(entry) for entry in left_out],
+    "notes": list(lines),
   }
   write_text(folder / FILE, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
 
@@ -46,6 +51,7 @@ class Summary:
     num_events: like `seconds`.
     warnings: one line each.
     left_out: files that are not in the data set, with the reason.
+    notes: what is to be known of all of it, such as how clips were grouped to recordings; one line each.
   """
 
   path: Path
@@ -55,6 +61,7 @@ class Summary:
   num_events: Mapping[str, Mapping[str, Mapping[str, int]]]
   warnings: Sequence[str]
   left_out: Sequence[LeftOut]
+  notes: Sequence[str] = ()
 
   @classmethod
   def read(cls, folder: Path) -> "Summary":
@@ -70,11 +77,25 @@ class Summary:
       for name, seconds in sets.items():
         events = (f"{label} {s:.0f} s ({self.num_events[split][name][label]})" for label, s in seconds.items())
         lines.append(f"    {_TITLES[name]}: {', '.join(events)}")
+    lines += [f"  note: {note}" for note in (*self.notes, *self._lacks())]
     for title, entries in (("warning", self.warnings), ("left out", self.left_out)):
       lines += [f"  {title}: {entry}" for entry in entries[:_SHOWN]]
       if len(entries) > _SHOWN:
         lines.append(f"  {title}: {len(entries) - _SHOWN} more, see {FILE}")
     return "\n".join(lines)
+
+  def _lacks(self) -> Iterator[str]:
+    """What a network cannot learn, or be tested on, a line each."""
+    if missing := [split for split in SPLITS if split not in self.recordings]:
+      yield f"no {' and no '.join(missing)} split: it takes three recordings, or a manifest.tsv that tells the splits"
+    for split, sets in self.seconds.items():
+      held = [label for label, seconds in sets[AUDIO_VISUAL].items() if seconds > 0]
+      absent = [label for label in EVENTS if label not in held]
+      if len(held) == 1:
+        yield f"{split} holds {held[0]} alone: there is nothing to tell it from"
+      elif absent:
+        what = "cannot be learnt" if split == "train" else "cannot be scored"
+        yield f"{split} holds no {' and no '.join(absent)}: what is not there {what}"
 
 
 def _add(parts: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:

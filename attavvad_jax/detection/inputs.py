@@ -5,9 +5,9 @@ import dataclasses
 import glob
 from pathlib import Path
 
-from attavvad_jax.datasets.manifest import VIDEO_SUFFIXES
 from attavvad_jax.detection.outputs import SUFFIXES
 from attavvad_jax.errors import one_line
+from attavvad_jax.media.names import VIDEO_SUFFIXES
 
 STANDARD_INPUT = "-"
 

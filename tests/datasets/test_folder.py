@@ -11,6 +11,7 @@ from attavvad_jax.datasets.loader import PreparedData
 from attavvad_jax.datasets.manifest import Item
 from attavvad_jax.datasets.prepare import prepare_folder
 from attavvad_jax.datasets.records import conditions, to_audio_timeline, to_timeline
+from attavvad_jax.datasets.summary import Summary
 from attavvad_jax.datasets.videos import Video
 from attavvad_jax.events import Event
 
@@ -63,6 +64,22 @@ def test_pairs_without_a_table_say_what_was_skipped(tmp_path, spec):
     "b.mp4": "no label file of the same name",
     "c.tsv": "no video of the same name",
   }
+
+
+def test_folder_with_foreign_files_and_a_broken_video_is_prepared_and_says_what_it_lacks(tmp_path, spec, capfd):
+  source = tmp_path / "videos"
+  source.mkdir()
+  for number in range(1, 5):
+    _pair(source, f"VID_{number}", "0\t1\tspeech\n")
+  (source / "VID_1.json").write_text('{"segments": 3}')
+  (source / "VID_4.mp4").write_bytes((source / "VID_4.mp4").read_bytes()[:3000])
+  summary = prepare_folder(source, tmp_path / "data", spec)
+  assert {os.path.basename(entry.file) for entry in summary.left_out} == {"VID_1.json", "VID_4.mp4"}
+  assert summary.recordings == {"train": 1, "validation": 1, "test": 1}
+  assert summary.notes[0].startswith("3 recordings in 3 videos; VID_1 is called so by a device")
+  assert summary.notes[0] in capfd.readouterr().err
+  assert "note: test holds speech alone" in str(summary)
+  assert Summary.read(summary.path) == summary
 
 
 def test_table_with_both_label_sets_and_conditions(tmp_path, spec):

@@ -1,0 +1,92 @@
+"""Which clips are of one recording, by names as devices, programs and people give them."""
+
+import pytest
+
+from attavvad_jax.datasets.grouping import group
+
+
+def grouped(*stems):
+  """Recordings with more than one clip, as sets of clips."""
+  recordings, _ = group(stems)
+  clips = {}
+  for stem, recording in zip(stems, recordings, strict=True):
+    clips.setdefault(recording, set()).add(stem)
+  return sorted((sorted(found) for found in clips.values() if len(found) > 1), key=str)
+
+
+@pytest.mark.parametrize(
+  "pattern",
+  [
+    *("IMG_{}", "img-{}", "DSC_000{}", "MVI_{}", "VID_2024010{}_120000", "PXL_20240101_09301500{}", "DJI_{}"),
+    *("2024-01-0{0}_12-30-15", "2024010{0}_120000", "video_{}", "Video {}", "clip_{}", "untitled-{}", "take_{}"),
+    *("New Recording {}", "Screen Recording 2024-01-0{} at 10.00.0{}", "WhatsApp Video 2024-01-0{0} at 10.00.0{0}"),
+    *("0000{}", "song_{}", "concert-{}", "video ({})", "clip{}"),
+  ],
+)
+def test_names_that_differ_by_a_number_alone_are_as_many_recordings(pattern):
+  stems = [pattern.format(number, number) for number in range(1, 7)]
+  recordings, line = group(stems)
+  assert recordings == stems
+  assert line.startswith("6 recordings in 6 videos; ")
+  assert line.endswith("; a manifest.tsv says otherwise")
+
+
+@pytest.mark.parametrize(
+  ("stems", "together"),
+  [
+    (("song_1", "song_2", "tune_1"), [["song_1", "song_2"]]),
+    (("song 1", "song 2", "tune"), [["song 1", "song 2"]]),
+    (("song", "song_1", "IMG_1", "IMG_2"), [["song", "song_1"]]),
+    (("027_1", "027_2", "031_1"), [["027_1", "027_2"]]),
+    (("song", "song (1)"), [["song", "song (1)"]]),
+    (("IMG_0001", "IMG_0001 (1)", "IMG_0002"), [["IMG_0001", "IMG_0001 (1)"]]),
+    (("show_part1", "show_part2"), [["show_part1", "show_part2"]]),
+    (("show.cd1", "show.cd2"), [["show.cd1", "show.cd2"]]),
+    (("VTS_01_1", "VTS_01_2", "VTS_02_1"), [["VTS_01_1", "VTS_01_2"]]),
+    (("GH010123", "GH020123", "GH010124"), [["GH010123", "GH020123"]]),
+    (("GOPR0123", "GP010123"), [["GOPR0123", "GP010123"]]),
+    (("Un_Año_1", "Un_Año_2", "q"), [["Un_Año_1", "Un_Año_2"]]),
+    (("027.30M", "027.31M"), []),
+    (("a/clip", "b/clip"), []),
+    (("a/song_1", "a/song_2", "b/song_1"), [["a/song_1", "a/song_2"]]),
+  ],
+)
+def test_clips_of_one_recording_stay_together(stems, together):
+  assert grouped(*stems) == together
+
+
+def test_recording_has_the_name_of_its_clips():
+  assert group(["song_1", "song_2", "IMG_1"])[0] == ["song", "song", "IMG_1"]
+
+
+@pytest.mark.parametrize(
+  ("stems", "line"),
+  [
+    (["a"], "1 recording in 1 video; a manifest.tsv says otherwise"),
+    (
+      ["a_1", "a_2", "b"],
+      "2 recordings in 3 videos; clips are grouped by name: a_1 and a_2 are parts of one recording; a manifest.tsv "
+      "says otherwise",
+    ),
+    (
+      ["a_1", "a_2"],
+      "2 recordings in 2 videos; all are called a, so that the number tells recordings; a manifest.tsv says otherwise",
+    ),
+    (
+      ["IMG_1", "IMG_2"],
+      "2 recordings in 2 videos; IMG_1 is called so by a device or program: such clips are recordings of their own; a "
+      "manifest.tsv says otherwise",
+    ),
+  ],
+)
+def test_what_was_decided_is_said(stems, line):
+  assert group(stems)[1] == line
+
+
+def test_names_of_mavc100_are_grouped_as_its_table_has_them():
+  from attavvad_jax.datasets.mavc100_table import RECORDINGS
+
+  stems = [f"{recording.name}_{index}" for recording in RECORDINGS for index in range(recording.num_clips)]
+  found = dict(zip(stems, group(stems)[0], strict=True))
+  names = [recording.name for recording in RECORDINGS for _ in range(recording.num_clips)]
+  assert [found[stem] for stem in stems] == names
