@@ -3,8 +3,6 @@
 python -m launch.prepare --config=configs/att_avvad_small.py --input=VIDEOS --output=data
 python -m launch.prepare --dataset=mavc100 --input=MAVC100_FILES --output=data --workers=4
 python -m launch.prepare --dataset=simulated --preset=live --train_minutes=60 --output=data --workers=4
-
-Label files of any format of attavvad_jax/annotations are read; --map says what labels of other names mean.
 """
 
 from absl import flags
