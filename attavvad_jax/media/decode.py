@@ -2,11 +2,12 @@
 
 Time zero of a recording is the moment at which the first of its streams starts: the earlier of the first sound and the
 first picture that decode. All times here are seconds after it, taken from presentation time stamps and never from
-counting frames. Axes: n samples, H, W picture as displayed (rotated and with square pixels).
+counting frames. Where time stamps leap, the parts of the recording are put in a row (`parts`). Axes: n samples, H, W
+picture as displayed (rotated and with square pixels).
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 import dataclasses
 from fractions import Fraction
 import functools
@@ -19,6 +20,7 @@ from av.video.reformatter import VideoReformatter
 import numpy as np
 
 from attavvad_jax.media.errors import MediaError
+from attavvad_jax.media.parts import Leaps, in_parts
 from attavvad_jax.media.shown import Orientation, Orientations, decoder, orientation
 from attavvad_jax.media.tracks import (
   DEFAULT_TRACKS,
@@ -47,6 +49,8 @@ _DUE_S = 1e-6
 _GAP = Fraction(1, 100)
 # Gaps and missing ends that are worth a word.
 _NOTABLE_S = 0.5
+# How far from where parts are joined packets may be marked as damaged without being so.
+_JOINT = Fraction(1)
 # Reading goes on after a place that cannot be read, unless there are this many one after the other.
 _MAX_READ_ERRORS = 100
 
@@ -306,7 +310,9 @@ def read_sound(
   if not info.has_sound:
     raise MediaError(f"{path}: no sound in this file; expected a video with sound")
   warnings = [] if warnings is None else warnings
-  return _to_the_end(_samples(path, sample_rate_hz, info, warnings), info, sample_rate_hz, warnings)
+  leaps = Leaps(float(info.start), warnings)
+  samples = _samples(path, sample_rate_hz, info, warnings, leaps)
+  return _to_the_end(samples, info, sample_rate_hz, warnings, leaps)
 
 
 def read_pictures(
@@ -356,7 +362,7 @@ def read_timed_pictures(path: str | os.PathLike[str], info: MediaInfo, warnings:
 def _timed_pictures(path: str | os.PathLike[str], info: MediaInfo, warnings: list[str]) -> Iterator[TimedPicture]:
   convert = Converter(info.pixel_aspect)
   index = info.index("video")
-  for frame in () if index is None else _frames(path, index, info.start, warnings):
+  for frame in () if index is None else _frames(path, index, info.start, warnings, beside=info.index("audio")):
     yield timed_picture(frame, info.start, convert)
 
 
@@ -397,55 +403,132 @@ def frame_time(frame: Any) -> Fraction:
   return frame.pts * frame.time_base
 
 
-def _frames(path: str | os.PathLike[str], index: int, start: Fraction, warnings: list[str]) -> Iterator[Any]:
+def _frames(
+  path: str | os.PathLike[str],
+  index: int,
+  start: Fraction,
+  warnings: list[str],
+  beside: int | None = None,
+  tell: Callable[[float], None] = lambda place: None,
+) -> Iterator[Any]:
   """Decoded frames of a stream that have a time stamp; what is damaged is passed over.
 
-  The warning tells where, in seconds after `start`.
+  All parts of the recording are on the clock of the first (`in_parts`), which the stream `beside` it helps to find;
+  `tell` is given the time at which each other part begins. The warning tells where there is damage, in seconds after
+  `start`.
   """
   with _open(path) as container:
     stream: Any = container.streams[index]
     if stream.codec_context is None:  # no decoder for it
       return
+    taken = [stream] if beside is None else [stream, container.streams[beside]]
     for other in container.streams:
-      if other.index != stream.index:
+      if other.index not in (index, beside):
         other.discard = av.stream.Discard.all
     stream.codec_context.thread_type = "AUTO"
     decode = decoder(stream)
-    packets = container.demux(stream)
-    read_errors = 0
-    last = start
-    damaged = False
-    while read_errors <= _MAX_READ_ERRORS:
-      packet = None
+    damage = _Damage("sound" if stream.type == "audio" else "pictures", start, warnings)
+
+    def leaps(place: float) -> None:
+      damage.joined()
+      tell(place)
+
+    for packet in in_parts(_packets(container, taken, damage.found), container, tell=leaps):
+      if packet.stream_index != index:
+        continue
       frames: list[Any] = []
-      broken = False
       try:
-        packet = next(packets, None)
-        if packet is None:
-          return
-        frames, broken, read_errors = decode(packet), packet.is_corrupt, 0
+        frames = decode(packet)
       except av.FFmpegError:
-        broken = True
-        if packet is None:  # it could not even be read; what follows it, perhaps
-          packets = container.demux(stream)
-          read_errors += 1
-      if not damaged and (broken or any(frame.is_corrupt for frame in frames)):
-        damaged = True
-        name = "sound" if stream.type == "audio" else "pictures"
-        warnings.append(f"{name} damaged after {float(last - start):.2f} s: what can be decoded is used")
+        damage.found()
+      if any(frame.is_corrupt for frame in frames):
+        damage.found()
+      if packet.is_corrupt:
+        damage.marked()
       for frame in frames:
         if frame.pts is not None:
-          last = frame_time(frame)
+          damage.passed(frame_time(frame))
           yield frame
+    damage.finish()
 
 
-def _samples(path: str | os.PathLike[str], rate_hz: int, info: MediaInfo, warnings: list[str]) -> Iterator[np.ndarray]:
+class _Damage:
+  """Says once where a stream is damaged.
+
+  What a container marks as damaged counts only where no parts have been joined: its packets are numbered anew there.
+
+  Args:
+    name: of what is damaged.
+    start: time stamp of time zero in seconds.
+    warnings: gets the line.
+  """
+
+  def __init__(self, name: str, start: Fraction, warnings: list[str]):
+    self._name, self._start, self._warnings = name, start, warnings
+    self._last = start
+    self._marked: Fraction | None = None
+    self._joined: Fraction | None = None
+    self._is_told = False
+
+  def passed(self, time: Fraction) -> None:
+    """A frame is whole."""
+    self._last = time
+    if self._marked is not None and time - self._marked > _JOINT:
+      self.finish()
+
+  def marked(self) -> None:
+    """A packet is said to be damaged."""
+    if self._marked is None and (self._joined is None or self._last - self._joined > _JOINT):
+      self._marked = self._last
+
+  def joined(self) -> None:
+    """A part begins about here."""
+    self._marked, self._joined = None, self._last
+
+  def found(self) -> None:
+    """Something cannot be read or decoded."""
+    self._tell(self._last)
+
+  def finish(self) -> None:
+    """No part is going to begin any more."""
+    if self._marked is not None:
+      self._tell(self._marked)
+
+  def _tell(self, place: Fraction) -> None:
+    if not self._is_told:
+      self._is_told = True
+      after_s = float(place - self._start)
+      self._warnings.append(f"{self._name} damaged after {after_s:.2f} s: what can be decoded is used")
+
+
+def _packets(container: Any, streams: list[Any], damaged: Callable[[], None]) -> Iterator[Any]:
+  """The packets of streams, with those after a place that cannot be read."""
+  packets = container.demux(streams)
+  errors = 0
+  while errors <= _MAX_READ_ERRORS:
+    try:
+      packet = next(packets, None)
+    except av.FFmpegError:
+      damaged()
+      packets = container.demux(streams)
+      errors += 1
+      continue
+    if packet is None:
+      return
+    errors = 0
+    yield packet
+
+
+def _samples(
+  path: str | os.PathLike[str], rate_hz: int, info: MediaInfo, warnings: list[str], leaps: Leaps
+) -> Iterator[np.ndarray]:
   joiner = SoundJoiner(rate_hz, info.start, warnings)
   index = info.index("audio")
   assert index is not None
-  for frame in _frames(path, index, info.start, warnings):
+  for frame in _frames(path, index, info.start, warnings, info.index("video"), leaps.tell):
     yield from joiner.push(frame)
   yield from joiner.finish()
+  leaps.finish()
 
 
 class SoundJoiner:
@@ -530,11 +613,12 @@ def _silence(count: int, rate_hz: int) -> Iterator[np.ndarray]:
 
 
 def _to_the_end(
-  pieces: Iterator[np.ndarray], info: MediaInfo, rate_hz: int, warnings: list[str]
+  pieces: Iterator[np.ndarray], info: MediaInfo, rate_hz: int, warnings: list[str], leaps: Leaps
 ) -> Iterator[np.ndarray]:
   """Cuts off what an encoder added to fill its last packet, and says where sound is missing at the end.
 
-  Much more than a packet beyond the declared end means that the declaration is wrong; then everything is kept.
+  Much more than a packet beyond the declared end means that the declaration is wrong; then everything is kept. So it is
+  where there are several parts, as nothing declares the length of all.
   """
   limit = None if info.sound_end is None else round(info.sound_end * rate_hz)
   position = 0
@@ -552,7 +636,7 @@ def _to_the_end(
     tail = np.concatenate(held)
     yield tail[: len(tail) - (position - limit)]
   end_s = position / rate_hz
-  if info.duration_s is not None and info.duration_s - end_s > _NOTABLE_S:
+  if info.duration_s is not None and info.duration_s - end_s > _NOTABLE_S and not leaps.count:
     warnings.append(
       f"sound ends at {end_s:.2f} s, {info.duration_s:.2f} s were declared: damaged end, or no sound there"
     )

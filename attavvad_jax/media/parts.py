@@ -265,6 +265,31 @@ def _extent(run: list[_Held]) -> _Part:
   return _Part(min(held.onset for held in run), max(held.end for held in run))
 
 
+class Leaps:
+  """Says where time stamps leap: a line for the first time, and one at the end for all.
+
+  Args:
+    start_s: time stamp of time zero.
+    warnings: gets the lines.
+  """
+
+  def __init__(self, start_s: float, warnings: list[str]):
+    self._start_s, self._warnings = start_s, warnings
+    self.count = 0
+
+  def tell(self, place: float) -> None:
+    """Another part begins at a time stamp of the first, in seconds."""
+    self.count += 1
+    if self.count == 1:
+      self._warnings.append(
+        f"time stamps leap at {place - self._start_s:.2f} s: what follows is taken as the next part"
+      )
+
+  def finish(self) -> None:
+    if self.count > 1:
+      self._warnings.append(f"time stamps leapt {self.count} times in all")
+
+
 def in_parts(
   packets: Iterable[Any],
   container: Any,
