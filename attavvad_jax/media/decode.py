@@ -51,6 +51,8 @@ _GAP = Fraction(1, 100)
 _NOTABLE_S = 0.5
 # How far from where parts are joined packets may be marked as damaged without being so.
 _JOINT = Fraction(1)
+# A playlist that does not say that it has ended is read from its beginning, and waited for no longer than a segment.
+_OPTIONS = {"live_start_index": "0", "max_reload": "1"}
 # Reading goes on after a place that cannot be read, unless there are this many one after the other.
 _MAX_READ_ERRORS = 100
 
@@ -384,7 +386,7 @@ def _open(path: str | os.PathLike[str]) -> av.container.InputContainer:
     raise MediaError(f"{path}: the file is empty; expected a video with sound")
   try:
     # The prefix keeps FFmpeg from taking a colon in the name for a protocol.
-    return av.open(f"file:{file}")
+    return av.open(f"file:{file}", options=_OPTIONS)
   except av.FFmpegError as error:
     if head[4:8] == b"ftyp":
       raise MediaError(f"{path}: mp4 file without its index (moov): cut off while it was written or copied") from error

@@ -49,7 +49,8 @@ def write_media(
       video = container.add_stream(video_codec, rate=25)
       video.height, video.width = pictures[0].shape[:2]
       video.pix_fmt = "yuv420p"
-      video.codec_context.time_base = Fraction(1, 90000)
+      # MPEG-2 knows only the rates of television.
+      video.codec_context.time_base = Fraction(1, 25 if video_codec == "mpeg2video" else 90000)
       video.codec_context.thread_count = 1
       video.codec_context.options = {"preset": "ultrafast", "g": "10"} if video_codec == "libx264" else {}
       if aspect is not None:

@@ -1,0 +1,110 @@
+"""Files in several parts with time stamps of their own: each is read once, in order, on one time line."""
+
+import numpy as np
+from parts_files import (
+  PARTS,
+  RATE_HZ,
+  beeps_s,
+  expected_marks,
+  flashes_s,
+  remux_to_segments,
+  write_part,
+  write_playlist,
+)
+import pytest
+
+from attavvad_jax.media.decode import probe, read_sound, read_timed_pictures
+
+LENGTH_S = sum(seconds for seconds, _ in PARTS)
+
+
+def read(path):
+  """Beeps, flashes, seconds of sound, and what is amiss."""
+  info, warnings = probe(path), []
+  sound = np.concatenate(list(read_sound(path, RATE_HZ, info=info, warnings=warnings)))
+  pictures = list(read_timed_pictures(path, info, warnings))
+  assert (np.diff([picture.time_s for picture in pictures]) > 0).all()
+  return beeps_s(sound), flashes_s(pictures), len(sound) / RATE_HZ, warnings
+
+
+def assert_in_a_row(path, parts=PARTS):
+  beeps, flashes, length_s, warnings = read(path)
+  # What an encoder adds at each end is within a packet or two of a part.
+  assert beeps == pytest.approx(expected_marks(parts), abs=0.1)
+  assert flashes == pytest.approx(expected_marks(parts), abs=0.1)
+  assert np.subtract(beeps, flashes) == pytest.approx(np.subtract(beeps, flashes)[0], abs=0.045)
+  assert length_s == pytest.approx(sum(seconds for seconds, _ in parts), abs=0.1)
+  assert len(warnings) == 1
+  place = float(warnings[0].partition("time stamps leap at ")[2].partition(" s: what follows is taken")[0])
+  assert place == pytest.approx(parts[0][0], abs=0.1)
+
+
+def join(path, starts_s, **options):
+  """`cat`: one file after the other."""
+  for number, (part, start_s) in enumerate(zip(PARTS, starts_s, strict=True)):
+    one = write_part(path.with_name(f"part_{number}{path.suffix}"), part, start_s, **options)
+    with path.open("ab") as target:
+      target.write(one.read_bytes())
+  return path
+
+
+@pytest.mark.parametrize("starts_s", [(0.0, 0.0), (5.0, 0.5), (0.0, 3600.0), (30.0, 31.0)])
+def test_joined_transport_streams(tmp_path, starts_s):
+  assert_in_a_row(join(tmp_path / "a.ts", starts_s))
+
+
+@pytest.mark.parametrize(
+  ("suffix", "options"),
+  [
+    (".mkv", {}),
+    (".webm", {"video_codec": "libvpx", "sound_codec": "libopus"}),
+    (".vob", {"video_codec": "mpeg2video", "sound_codec": "ac3"}),
+    (".mp4", {"options": {"movflags": "frag_keyframe+empty_moov+default_base_moof"}}),
+  ],
+)
+def test_joined_files_of_other_kinds(tmp_path, suffix, options):
+  assert_in_a_row(join(tmp_path / f"a{suffix}", (0.0, 0.0), **options))
+
+
+@pytest.mark.parametrize("suffix", [".ts", ".m4s"])
+@pytest.mark.parametrize("discontinuity", [True, False])
+@pytest.mark.parametrize("starts_s", [(0.0, 0.0), (7.0, 1.0)])
+def test_playlist_of_parts(tmp_path, suffix, discontinuity, starts_s):
+  assert_in_a_row(write_playlist(tmp_path, suffix=suffix, discontinuity=discontinuity, starts_s=starts_s))
+
+
+def test_three_parts_are_told_once_and_counted(tmp_path):
+  path = write_playlist(tmp_path, parts=[*PARTS, PARTS[0]], starts_s=(0.0, 0.0, 0.0))
+  beeps, flashes, length_s, warnings = read(path)
+  assert beeps == pytest.approx(expected_marks([*PARTS, PARTS[0]]), abs=0.15)
+  assert len(flashes) == 6
+  assert length_s == pytest.approx(LENGTH_S + PARTS[0][0], abs=0.15)
+  assert [line.partition(" at ")[0] for line in warnings] == ["time stamps leap", "time stamps leapt 2 times in all"]
+
+
+def test_counter_that_wraps_goes_on(tmp_path):
+  """MPEG's time stamps have 33 bits at 90 kHz."""
+  part = (3.0, (0.48, 2.48))
+  beeps, flashes, length_s, warnings = read(write_part(tmp_path / "a.ts", part, 2**33 / 90_000 - 1.5))
+  assert beeps == pytest.approx(part[1], abs=0.1)
+  assert flashes == pytest.approx(part[1], abs=0.1)
+  assert length_s == pytest.approx(3.0, abs=0.1)
+  assert warnings == []
+
+
+def test_gap_of_both_is_a_gap(tmp_path):
+  """Three seconds that a receiver has lost are silence, and later things keep their time."""
+  beeps, flashes, _, warnings = read(join(tmp_path / "a.ts", (0.0, 5.0)))
+  assert beeps == pytest.approx([0.6, 1.48, 5.28, 6.0], abs=0.1)
+  assert flashes == pytest.approx([0.6, 1.48, 5.28, 6.0], abs=0.1)
+  assert "the gap is filled with silence" in warnings[0]
+
+
+def test_playlist_without_an_end_is_read_to_its_last_segment(tmp_path):
+  """As a recorder that was switched off has left it: from its beginning, and without waiting for more."""
+  whole = write_part(tmp_path / "whole.mp4", (6.0, (0.48, 5.48)))
+  lines = remux_to_segments(whole, tmp_path / "list.m3u8")
+  (tmp_path / "list.m3u8").write_text("\n".join(line for line in lines if "ENDLIST" not in line and "TYPE" not in line))
+  beeps, _, length_s, _ = read(tmp_path / "list.m3u8")
+  assert beeps == pytest.approx([0.48, 5.48], abs=0.1)
+  assert length_s == pytest.approx(6.0, abs=0.1)
