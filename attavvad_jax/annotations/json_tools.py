@@ -3,7 +3,7 @@
 | tool | shape | source |
 | --- | --- | --- |
 | JAMS | `{"file_metadata": …, "annotations": [{"namespace": …, "data": [{"time", "duration", "value", …}]}]}` | jams.readthedocs.io, "JAMS Structure" |
-| pyannote.core | `{"pyannote": "Annotation", "content": [{"segment": {"start", "end"}, "track", "label"}]}` | `Annotation.for_json` |
+| pyannote.core | `{"pyannote": "Annotation", "content": [{"segment": {"start", "end"}, "track", "label"}]}` | `Annotation.for_json`, to version 5 |
 | pyannote.audio | `{"diarization": [{"start", "end", "speaker"}], …}`, in pyannoteAI's answers below `output` | `DiarizeOutput.serialize` |
 | silero-vad | `[{"start", "end"}]` | README, `get_speech_timestamps` |
 | FireRedVAD | `{"timestamps": [[start, end]], "dur"}`, `{"event2timestamps": {"speech": [[start, end]], …}, "dur"}` | README |

@@ -41,7 +41,7 @@ def parse(text: str, name: str) -> Document:
   entries = []
   for number, block in _blocks(text):
     is_head = number == 1 and block[0].startswith(_HEAD)
-    if not is_head and block[0].split(maxsplit=1)[0] not in _PASSED_OVER:
+    if not is_head and not block[0].startswith(_PASSED_OVER):
       entries.append(_entry(number, block, name))
     else:
       _refuse_times(number, block, 0, name)
@@ -87,10 +87,12 @@ def _blocks(text: str) -> Iterator[tuple[int, list[str]]]:
   """What stands between blank lines, each with the number of its first line, counted from 1."""
   block: list[str] = []
   for number, line in enumerate([*lines(text), ""], start=1):
-    if line.strip():
+    # Captions of YouTube have lines of a space, which are no blank lines.
+    if line:
       block.append(line.strip())
     elif block:
-      yield number - len(block), block
+      if any(block):
+        yield number - len(block), block
       block = []
 
 

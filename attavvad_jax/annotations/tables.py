@@ -56,6 +56,8 @@ _HEADINGS = {
   "event_onset": "onset",
   "start": "onset",
   "start_time": "onset",
+  "begin": "onset",
+  "begin_time": "onset",
   "offset": "offset",
   "event_offset": "offset",
   "end": "offset",
@@ -71,9 +73,9 @@ _HEADINGS = {
 _PASSED_OVER = ("scene_label", "source_label", "identifier", "id", "source", "transcript")
 _TRANSCRIPT = ["start", "end", "text"]
 _NOTHING = ("", "nan")
+_UNIT = re.compile(r"[(\[](?:s|sec|seconds)[)\]]")
 _CLOCK = re.compile(r"([0-9]{2,}):([0-5][0-9]):([0-5][0-9](?:\.[0-9]+)?)")
 _LEADING = ("file", "scene_label")
-_EXPECTED_HEADER = f", or a header of some of {', '.join((*_HEADINGS, *_PASSED_OVER))}"
 
 
 def recognises(text: str) -> bool:
@@ -89,10 +91,9 @@ def recognises(text: str) -> bool:
 
 def parse(text: str, name: str) -> Document:
   """Entries of a table; `name` is the file, for errors."""
-  entries: list[Entry] = []
-  recordings: list[tuple[int, str]] = []
+  rows: list[tuple[int, dict[str, str]]] = []
   columns: Sequence[str] | None = None
-  delimiter, has_commas, has_header = "", False, False
+  delimiter = ""
   for number, line in filled_lines(text):
     where = f"{name}:{number}"
     delimiter = delimiter or _delimiter(line)
@@ -101,20 +102,16 @@ def parse(text: str, name: str) -> Document:
       if _is_transcript(fields):
         return _transcript(text, delimiter, name)
       if _is_header(fields):
-        columns, has_header = _header(fields, where), True
+        columns = _header(fields, where)
         continue
-      columns = _layout(_with_points(fields, delimiter)) or COLUMNS[: max(2, min(len(fields), 4))]
-    row = _row(fields, columns, delimiter, where)
-    recordings.append((number, row.get("file", "")))
-    has_commas = has_commas or _has_commas(row, delimiter, is_first=len(recordings) == 1)
-    if not all(row[time].lower() in _NOTHING for time in ("onset", "offset")):
-      entries.append(_entry(row, number, has_commas, where, "" if has_header or entries else _EXPECTED_HEADER))
-    elif row.get("event_label", "").lower() not in _NOTHING:
-      raise AnnotationError(
-        f"{where}: onset is {row['onset']!r} and event {row['event_label']!r}; expected both or none"
-      )
-  one_recording(recordings, name)
-  return Document(entries, notes=cut_off_notes(text, name))
+      columns = _layout(_with_points(fields, delimiter))
+      if columns is None:
+        raise AnnotationError(f"{where}: {_no_layout(fields)}")
+    rows.append((number, _row(fields, columns, delimiter, where)))
+  one_recording(((number, row.get("file", "")) for number, row in rows), name)
+  has_commas = _has_commas([row for _, row in rows], delimiter)
+  entries = [_entry(row, number, has_commas, f"{name}:{number}") for number, row in rows]
+  return Document([entry for entry in entries if entry is not None], notes=cut_off_notes(text, name))
 
 
 def render_tsv(timeline: Timeline, metadata: Mapping[str, Any], name: str) -> str:
@@ -165,10 +162,12 @@ def _with_points(fields: Sequence[str], delimiter: str) -> list[str]:
   return list(fields) if delimiter == "," else [with_point(field) for field in fields]
 
 
-def _has_commas(row: Mapping[str, str], delimiter: str, is_first: bool) -> bool:
-  """Whether a row tells that the table has decimal commas."""
-  commas = [with_point(row[time]) != row[time] for time in ("onset", "offset")]
-  return any(commas) if delimiter == ";" else delimiter == "\t" and is_first and all(commas)
+def _has_commas(rows: Sequence[Mapping[str, str]], delimiter: str) -> bool:
+  """Whether a table has decimal commas."""
+  times = [[with_point(row[time]) != row[time] for time in ("onset", "offset")] for row in rows]
+  if delimiter == ";":
+    return any(map(any, times))
+  return delimiter == "\t" and bool(times) and all(times[0])
 
 
 def _is_transcript(fields: Sequence[str]) -> bool:
@@ -187,14 +186,28 @@ def _transcript(text: str, delimiter: str, name: str) -> Document:
 
 
 def _is_header(fields: Sequence[str]) -> bool:
-  known = [_HEADINGS.get(field.lower()) for field in fields]
+  known = [_HEADINGS.get(_heading(field)) for field in fields]
   return ("onset" in known and "offset" in known) or _is_transcript(fields)
+
+
+def _heading(field: str) -> str:
+  """A column's name as `_HEADINGS` has it: `Start Time (s)` is start_time."""
+  return re.sub(r"[\s-]+", "_", _UNIT.sub("", field.lower()).strip())
+
+
+def _no_layout(fields: Sequence[str]) -> str:
+  """What is wrong with a first row that is neither a header nor of a layout."""
+  if fields and not is_number(fields[0]):
+    found = f"onset is {fields[0]!r}; expected a number"
+  else:
+    found = f"row is {fields!r:.80}; expected onset, offset and label"
+  return f"{found}, or a header of some of {', '.join((*_HEADINGS, *_PASSED_OVER))}"
 
 
 def _header(fields: Sequence[str], where: str) -> list[str]:
   columns = []
   for field in fields:
-    heading = field.lower()
+    heading = _heading(field)
     column = heading if heading in _PASSED_OVER else _HEADINGS.get(heading)
     if column is None or column in columns:
       raise AnnotationError(
@@ -210,6 +223,9 @@ def _layout(fields: Sequence[str]) -> Sequence[str] | None:
   for before in range(len(_LEADING) + 1):
     times, after = fields[before : before + 2], fields[before + 2 :]
     if len(times) < 2 or not all(is_number(field) for field in times) or len(after) > 2:
+      continue
+    # A decimal number names no recording: it is a time, of a table with other columns.
+    if any(is_number(field) and "." in field for field in fields[:before]):
       continue
     # A number is not a label: it is the offset, and the field before these two is a name.
     if (after and is_number(after[0])) or (len(after) == 2 and after[1] and not is_number(after[1])):
@@ -228,16 +244,19 @@ def _row(fields: Sequence[str], columns: Sequence[str], delimiter: str, where: s
   return dict(zip(columns, fields, strict=True))
 
 
-def _entry(row: Mapping[str, str], number: int, has_commas: bool, where: str, expected: str) -> Entry:
-  onset_s, offset_s = (_seconds(row[time], time, has_commas, where, expected) for time in ("onset", "offset"))
-  score = row.get("score", "")
-  score = with_point(score) if has_commas else score
-  return Entry(
-    number, onset_s, offset_s, row.get("event_label", ""), to_number(score, "score", where) if score else None
-  )
+def _entry(row: Mapping[str, str], number: int, has_commas: bool, where: str) -> Entry | None:
+  """The event of a row, None where it says that there is none."""
+  label = row.get("event_label", "")
+  if row["onset"].lower() in _NOTHING and row["offset"].lower() in _NOTHING:
+    if label.lower() in _NOTHING:
+      return None
+    raise AnnotationError(f"{where}: onset is {row['onset']!r} and event {label!r}; expected both or none")
+  onset_s, offset_s = (_seconds(row[time], time, has_commas, where) for time in ("onset", "offset"))
+  score = with_point(row.get("score", "")) if has_commas else row.get("score", "")
+  return Entry(number, onset_s, offset_s, label, to_number(score, "score", where) if score else None)
 
 
-def _seconds(text: str, what: str, has_commas: bool, where: str, expected: str) -> float:
+def _seconds(text: str, what: str, has_commas: bool, where: str) -> float:
   if clock := _CLOCK.fullmatch(text):
     hours, minutes, seconds = clock.groups()
     return round(int(hours) * 3600 + int(minutes) * 60 + float(seconds), 6)
@@ -245,7 +264,7 @@ def _seconds(text: str, what: str, has_commas: bool, where: str, expected: str) 
     raise AnnotationError(f"{where}: {what} is {text!r}; expected a decimal comma, as in other times of the table")
   number = with_point(text) if has_commas else text
   if not is_number(number):
-    raise AnnotationError(f"{where}: {what} is {text!r}; expected a number{expected}")
+    raise AnnotationError(f"{where}: {what} is {text!r}; expected a number")
   return float(number)
 
 

@@ -82,6 +82,7 @@ SAMPLES = {
     "id\tfilename\tstart\tstop\tlabel\tsource\tscore\n1\ta.wav\t00:00:02.000\t00:00:03.500\tspeech\tmanual\t\n",
   ),
   "start, end, label": ("csv", "csv", "start,end,label\n2.0,3.5,speech\n"),
+  "Raven": ("tsv", "txt", "Begin Time (s)\tEnd Time (s)\tLabel\n2.0\t3.5\tspeech\n"),
   "Excel": ("csv", "csv", "onset;offset;event_label\n2;3,5;speech\n"),
   "Excel without a header": ("csv", "csv", "2,0;3,5;speech\n"),
   "Audacity, decimal commas": ("tsv", "txt", "2,000000\t3,500000\tspeech\n"),
@@ -150,6 +151,11 @@ TRANSCRIPTS = {
   "Whisper, TSV": ("tsv", "tsv", 'start\tend\ttext\n2000\t3500\t"la, he said\n'),
   "whisper.cpp, CSV": ("csv", "csv", 'start,end,text\n2000,3500," la, ""he"" said"\n'),
   "Whisper, SRT": ("srt", "srt", "1\n00:00:02,000 --> 00:00:03,500\nla\n\n"),
+  "YouTube, VTT": (
+    "webvtt",
+    "vtt",
+    "WEBVTT\nKind: captions\n\n00:00:02.000 --> 00:00:03.500 align:start position:0%\n \nla<c> la</c>\n\n",
+  ),
   "Whisper, VTT": ("webvtt", "vtt", "WEBVTT\n\n00:02.000 --> 00:03.500\nla\n\n"),
 }
 ALL = SAMPLES | TRANSCRIPTS
@@ -439,9 +445,16 @@ def test_several_faces_that_speak_are_told(tmp_path):
   assert {event.label for event in read(path, DURATION_S, labels={"other": "others"})} == {"speech", "others"}
 
 
-@pytest.mark.parametrize("text", ["2,0;3,5;speech\n4.0;5.0;speech\n", "2,0\t3,5\tspeech\n4.0\t5.0\tspeech\n"])
-def test_commas_and_points_in_one_table_are_an_error(tmp_path, text):
-  with pytest.raises(AnnotationError, match=r"talk\.csv:2: onset is '4\.0'; expected a decimal comma"):
+@pytest.mark.parametrize(
+  ("text", "line"),
+  [
+    ("2,0;3,5;speech\n4.0;5.0;speech\n", 2),
+    ("4.0;5.0;speech\n2,0;3,5;speech\n", 1),
+    ("2,0\t3,5\tspeech\n4.0\t5.0\tspeech\n", 2),
+  ],
+)
+def test_commas_and_points_in_one_table_are_an_error(tmp_path, text, line):
+  with pytest.raises(AnnotationError, match=rf"talk\.csv:{line}: onset is '4\.0'; expected a decimal comma"):
     read(save(tmp_path / "talk.csv", text), DURATION_S)
 
 
@@ -504,3 +517,9 @@ def test_errors_say_what_was_seen_and_what_is_expected(tmp_path, suffix, text, m
   with pytest.raises(AnnotationError, match=rf"talk\.{suffix}{message}") as caught:
     read(save(tmp_path / f"talk.{suffix}", text), DURATION_S)
   assert "\n" not in str(caught.value)
+
+
+def test_a_row_of_sonic_visualiser_is_not_taken_for_one_of_a_recording_called_2(tmp_path):
+  path = save(tmp_path / "talk.csv", "2.0,0,1.5,speech\n")  # time, value, duration, label
+  with pytest.raises(AnnotationError, match=r"talk\.csv:1: row is .*; expected onset, offset and label, or a header"):
+    read(path, DURATION_S)
