@@ -15,6 +15,7 @@ from attavvad_jax.media.names import (
   has_media_name,
   name_some,
   normal,
+  tell_skipped,
   without_twins,
 )
 
@@ -79,11 +80,9 @@ class Pairing:
     for path in (path for path in meant if path not in used):
       reason = "not beside its video" if normal(path.stem) in names else "no video of the same name"
       self.left_out.append((path, reason))
-    other = [path for path in files if path not in labels and not has_media_name(path)]
+    other = [path for path in files if path.suffix.lower() not in LABEL_SUFFIXES and not has_media_name(path)]
     if other := [path for path in other if not path.name.endswith(ANNOTATED_SUFFIX)]:
-      kinds = " ".join(sorted({path.suffix or path.name for path in other}))
-      reason = f"neither videos nor label files by their extensions ({kinds}): {name_some(other)}"
-      self.left_out.append((folder, f"{len(other)} file{'' if len(other) == 1 else 's'} skipped, {reason}"))
+      self.left_out.append((folder, tell_skipped(other, "neither videos nor label files")))
 
   def _pair(self, video: Path, candidates: Sequence[Path]) -> None:
     """Takes the label file of a video, or says why there is none."""

@@ -15,6 +15,8 @@ from attavvad_jax.files import write_text
 # Lies in the folder of each data set.
 FILE = "preparation.json"
 _SHOWN = 20
+# Half a block of the paper's clock: an event that has less in all of a split names no block of it.
+_LEAST_S = 1 / 6
 _TITLES = {"audio_visual": "performer", "audio": "any voice"}
 
 
@@ -89,7 +91,7 @@ class Summary:
     if missing := [split for split in SPLITS if split not in self.recordings]:
       yield f"no {' and no '.join(missing)} split: it takes three recordings, or a manifest.tsv that tells the splits"
     for split, sets in self.seconds.items():
-      held = [label for label, seconds in sets[AUDIO_VISUAL].items() if seconds > 0]
+      held = [label for label, seconds in sets[AUDIO_VISUAL].items() if seconds >= _LEAST_S]
       absent = [label for label in EVENTS if label not in held]
       if len(held) == 1:
         yield f"{split} holds {held[0]} alone: there is nothing to tell it from"

@@ -17,6 +17,7 @@ from attavvad_jax.annotations import write as write_annotation
 from attavvad_jax.clock import Clock
 from attavvad_jax.events import EVENTS
 from attavvad_jax.marks import mark_of
+from attavvad_jax.media.names import ANNOTATED_SUFFIX
 
 if TYPE_CHECKING:  # jax takes a second to import, and names of outputs are checked before
   from attavvad_jax.detection.detector import Detection
@@ -34,7 +35,7 @@ SUFFIXES = {
   "elan": ".eaf",
   "csv": ".csv",
   "ava": ".ava.csv",
-  "mp4": ".annotated.mp4",
+  "mp4": ANNOTATED_SUFFIX,
   "html": ".html",
 }
 DEFAULT = ("tsv", "json")

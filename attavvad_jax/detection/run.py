@@ -109,7 +109,10 @@ def detect_files(
   if faces == "all" and performer is not None:
     raise ValueError("where all faces get their timelines, no performer is chosen; leave one of the two out")
   task = _task(checkpoint, output, to, None if faces == "all" else performer or "prominent", tracks, stream)
-  jobs, failures = find_jobs(inputs, listed)
+  notes: list[str] = []
+  jobs, failures = find_jobs(inputs, listed, notes)
+  for note in notes:
+    print(note, file=sys.stderr)
   if summary is not None:
     check_summary(Path(summary), (path for job in jobs for path in (job.video, *task.paths(job))))
   total = len(jobs) + len(failures)

@@ -1,6 +1,6 @@
 """Which files of a folder hold videos or sound, told by their names."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 import os
 from pathlib import Path
 import unicodedata
@@ -16,7 +16,7 @@ _SOUND = (
 # In lower case.
 VIDEO_SUFFIXES = frozenset(f".{name}" for name in _VIDEO.split())
 SOUND_SUFFIXES = frozenset(f".{name}" for name in _SOUND.split())
-# Our own drawings on videos, which are no recordings.
+# How our own drawings on videos end, which are no recordings.
 ANNOTATED_SUFFIX = ".annotated.mp4"
 _NAMED = 5
 
@@ -71,6 +71,13 @@ def without_twins(videos: Iterable[Path]) -> Iterator[tuple[Path, Path | None]]:
     standing = chosen[video.parent, normal(video.stem)]
     first = real[video.resolve()]
     yield video, (standing if standing != video else first if first != video else None)
+
+
+def tell_skipped(paths: Sequence[Path], expected: str) -> str:
+  """How many files are not used, with their extensions and the first names; `expected` is what they are not."""
+  kinds = " ".join(sorted({path.suffix or path.name for path in paths}))
+  count = f"{len(paths)} file{'' if len(paths) == 1 else 's'}"
+  return f"{count} skipped, {expected} by their extensions ({kinds}): {name_some(paths)}"
 
 
 def name_some(paths: Iterable[Path | str]) -> str:

@@ -38,7 +38,7 @@ def test_whole_data_lack_nothing():
       ["no validation split: it takes three recordings, or a manifest.tsv that tells the splits"],
     ),
     (
-      {"train": {"speech": 9.0}, "validation": {"others": 3.0}, "test": ALL},
+      {"train": {"speech": 9.0, "others": 0.1}, "validation": {"others": 3.0}, "test": ALL},
       [
         "train holds speech alone: there is nothing to tell it from",
         "validation holds others alone: there is nothing to tell it from",

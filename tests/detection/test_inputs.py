@@ -26,6 +26,42 @@ def test_folder_stands_for_its_videos_and_results_keep_their_folders(folder):
   assert find(folder) == expected
 
 
+def test_every_container_in_any_case_and_sound_alone(tmp_path):
+  names = ["1.MTS", "2.m2ts", "3.VOB", "4.wmv", "5.3gp", "6.mpeg", "7.FLAC", "8.ogg", "9.Opus"]
+  for name in (*names, "1.wav", ".hidden.mp4", "._1.MTS", ".git/10.mp4"):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).touch()
+  notes = []
+  jobs, failures = find_jobs([str(tmp_path)], (), notes)
+  assert [job.video.name for job in jobs] == names
+  assert not failures
+  assert notes == [f"{tmp_path}: 1 sound file skipped beside videos of the same names: 1.wav"]
+
+
+def test_what_is_skipped_in_a_folder_is_counted_and_named_but_not_what_belongs_to_a_video(folder):
+  for name in ("a.json", "a.face1.tsv", "a.txt", "deep/er/c.html", "deep/cover.JPG", "README"):
+    (folder / name).touch()
+  notes = []
+  find_jobs([str(folder)], (), notes)
+  assert notes == [
+    f"{folder}: 3 files skipped, neither videos nor sound by their extensions (.JPG .txt README): README, cover.JPG, "
+    "notes.txt"
+  ]
+
+
+def test_names_with_dots_have_results_of_their_own(tmp_path):
+  for name in ("027.30M.mp4", "027.31M.mp4", "v1.0.mp4"):
+    (tmp_path / name).touch()
+  assert find(tmp_path)[1] == ["027.30M", "027.31M", "v1.0"]
+  assert find(tmp_path / "027.30M.mp4", tmp_path / "027.31M.mp4")[1] == ["027.30M", "027.31M"]
+
+
+def test_links_to_folders_are_followed_once(folder, tmp_path):
+  (folder / "deep" / "back").symlink_to(folder)
+  (folder / "other").symlink_to(folder / "deep" / "er")
+  assert find(folder)[0].count("c.webm") == 1
+
+
 def test_pattern_stands_for_what_fits_it(folder):
   assert find(folder / "*.mp4")[0] == ["a.annotated.mp4", "a.mp4", "odd [1].mp4"]
   assert find(folder / "**" / "*.webm")[:2] == (["c.webm"], ["c"])
