@@ -18,6 +18,7 @@ from attavvad_jax.media.camera import with_camera
 from attavvad_jax.media.decode import MediaInfo, Picture, Screen, TimedPicture, probe, read_sound, read_timed_pictures
 from attavvad_jax.media.errors import MediaError
 from attavvad_jax.media.faces import LOOKAHEAD_S, Crop, Detect, FaceDetector, Follower, TrackedImage, crop_face
+from attavvad_jax.media.mixing import Passage
 from attavvad_jax.media.tracks import DEFAULT_TRACKS, Tracks
 
 # x, y, width, height as fractions of the displayed picture.
@@ -76,6 +77,7 @@ class Report:
     images_without_face: images that have a picture, and no face of the performer in it.
     pictures_left_out: pictures that were repeated, or came after a later one.
     warnings: one line each for what is missing or damaged.
+    passages: where the channels of the sound cancel, and which of them was used there.
     media: what is in the file, and which of it was used; None of what did not come from a file.
   """
 
@@ -86,6 +88,7 @@ class Report:
   images_without_face: int = 0
   pictures_left_out: int = 0
   warnings: list[str] = dataclasses.field(default_factory=list)
+  passages: list[Passage] = dataclasses.field(default_factory=list)
   media: MediaInfo | None = dataclasses.field(default=None, compare=False)
 
   @property
@@ -176,7 +179,8 @@ def _blocks(
       )
     )
     pictures = read_timed_pictures(path, info, report.warnings)
-    for samples in read_sound(path, clock.sample_rate_hz, info=info, warnings=report.warnings):
+    sound = read_sound(path, clock.sample_rate_hz, info=info, warnings=report.warnings, passages=report.passages)
+    for samples in sound:
       assembler.push_samples(samples)
       while assembler.waits_for_picture():
         picture = next(pictures, None)

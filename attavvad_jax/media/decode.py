@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 import dataclasses
 from fractions import Fraction
 import functools
+import itertools
 import os
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -20,6 +21,7 @@ from av.video.reformatter import VideoReformatter
 import numpy as np
 
 from attavvad_jax.media.errors import MediaError
+from attavvad_jax.media.mixing import Mixer, Passage, add_passage, describe
 from attavvad_jax.media.parts import Leaps, in_parts
 from attavvad_jax.media.shown import Orientation, Orientations, decoder, orientation
 from attavvad_jax.media.tracks import (
@@ -289,9 +291,14 @@ def _first(path: str | os.PathLike[str], streams: Iterable[Any]) -> _First | Non
 
 
 def read_sound(
-  path: str | os.PathLike[str], sample_rate_hz: int, *, info: MediaInfo | None = None, warnings: list[str] | None = None
+  path: str | os.PathLike[str],
+  sample_rate_hz: int,
+  *,
+  info: MediaInfo | None = None,
+  warnings: list[str] | None = None,
+  passages: list[Passage] | None = None,
 ) -> Iterator[np.ndarray]:
-  """The sound in mono from time zero to its end, in pieces.
+  """The sound in mono from time zero to its end, in pieces; `mixing` says how its channels become one.
 
   Sample ``j`` of the joined pieces is heard at j / sample_rate_hz; where the file has no sound in between, or starts
   late, there are zeros. Memory does not grow with the length.
@@ -301,6 +308,7 @@ def read_sound(
     sample_rate_hz: rate to resample to.
     info: what `probe` gave for the file and the choice of tracks; where None, it is asked for the file alone.
     warnings: gets one line for each thing that is damaged or odd.
+    passages: gets those in which the channels cancel.
 
   Returns:
     An iterator of int16 [n].
@@ -313,7 +321,7 @@ def read_sound(
     raise MediaError(f"{path}: no sound in this file; expected a video with sound")
   warnings = [] if warnings is None else warnings
   leaps = Leaps(float(info.start), warnings)
-  samples = _samples(path, sample_rate_hz, info, warnings, leaps)
+  samples = _samples(path, sample_rate_hz, info, warnings, [] if passages is None else passages, leaps)
   return _to_the_end(samples, info, sample_rate_hz, warnings, leaps)
 
 
@@ -522,15 +530,21 @@ def _packets(container: Any, streams: list[Any], damaged: Callable[[], None]) ->
 
 
 def _samples(
-  path: str | os.PathLike[str], rate_hz: int, info: MediaInfo, warnings: list[str], leaps: Leaps
+  path: str | os.PathLike[str],
+  rate_hz: int,
+  info: MediaInfo,
+  warnings: list[str],
+  passages: list[Passage],
+  leaps: Leaps,
 ) -> Iterator[np.ndarray]:
-  joiner = SoundJoiner(rate_hz, info.start, warnings)
+  joiner = SoundJoiner(rate_hz, info.start, warnings, info.tracks.channels, passages)
   index = info.index("audio")
   assert index is not None
   for frame in _frames(path, index, info.start, warnings, info.index("video"), leaps.tell):
     yield from joiner.push(frame)
   yield from joiner.finish()
   leaps.finish()
+  warnings += filter(None, [describe(passages)])
 
 
 class SoundJoiner:
@@ -542,12 +556,24 @@ class SoundJoiner:
     rate_hz: rate to resample to.
     start: time stamp of time zero in seconds.
     warnings: gets a line for each notable gap.
+    channels: which of the sound's channels are heard, one of `tracks.CHANNELS`.
+    passages: gets those in which the channels cancel; where None, their beginnings are warned of.
   """
 
-  def __init__(self, rate_hz: int, start: Fraction, warnings: list[str]):
+  def __init__(
+    self,
+    rate_hz: int,
+    start: Fraction,
+    warnings: list[str],
+    channels: str = "mix",
+    passages: list[Passage] | None = None,
+  ):
     self._rate_hz = rate_hz
     self._start = start
     self._warnings = warnings
+    self._channels = channels
+    self._passages: list[Passage] = [] if passages is None else passages
+    self._is_kept = passages is not None
     self._written = 0  # samples given out so far
     self._expected = Fraction(0)  # time at which the next frame of this run starts
     self._run: _Run | None = None
@@ -564,7 +590,10 @@ class SoundJoiner:
       first = round(time * self._rate_hz)
       for silence in _silence(first - self._written, self._rate_hz):
         yield self._count(silence)
-      run = self._run = _Run(frame, self._rate_hz, skip=self._written - first)
+      if frame.layout.nb_channels == 1 and self._channels != "mix" and run is None:
+        self._warnings.append(f"the sound is mono: it is used as it is, there is no {self._channels} channel")
+      mixer = Mixer(frame, self._channels, functools.partial(self._replaced, float(time)))
+      run = self._run = _Run(frame, self._rate_hz, self._written - first, mixer)
       self._expected = time
     for piece in run.push(frame):
       yield self._count(piece)
@@ -580,15 +609,27 @@ class SoundJoiner:
     self._written += len(piece)
     return piece
 
+  def _replaced(self, start_s: float, passage: Passage) -> None:
+    """Keeps a passage of the run that started at a time, or tells where it begins."""
+    passage = Passage(start_s + passage.onset_s, start_s + passage.offset_s, passage.channel)
+    is_new = add_passage(self._passages, passage)
+    if not self._is_kept:
+      del self._passages[:-1]
+      if is_new:
+        self._warnings.append(
+          f"the channels cancel from {passage.onset_s:.1f} s on: the {passage.channel} channel is used while they do"
+        )
+
 
 class _Run:
-  """Frames that follow each other without a gap, on their way through one resampler."""
+  """Frames that follow each other without a gap, on their way through one mixer and one resampler."""
 
-  def __init__(self, frame: av.AudioFrame, rate_hz: int, skip: int):
+  def __init__(self, frame: av.AudioFrame, rate_hz: int, skip: int, mixer: Mixer):
     self._key = self._format(frame)
     # To s16: swresample then keeps a mix of channels from growing louder than they are.
     self._resampler = av.AudioResampler("s16", "mono", rate_hz)
     self._skip = skip
+    self._mixer = mixer
 
   @staticmethod
   def _format(frame: av.AudioFrame) -> tuple[str, str, int]:
@@ -598,6 +639,10 @@ class _Run:
     return self._format(frame) == self._key
 
   def push(self, frame: av.AudioFrame | None) -> Iterator[np.ndarray]:
+    for mixed in itertools.chain(self._mixer.push(frame), [None] if frame is None else ()):
+      yield from self._resample(mixed)
+
+  def _resample(self, frame: av.AudioFrame | None) -> Iterator[np.ndarray]:
     for out in self._resampler.resample(frame):
       if out is None:  # flushing a resampler that had nothing to do
         continue

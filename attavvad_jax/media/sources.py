@@ -119,7 +119,7 @@ class Source:
       ends = containers[0].duration is not None
       zero = _Zero() if len(containers) > 1 else None
       arrivals = [
-        _live(container, streams, sample_rate_hz, zero, warnings)
+        _live(container, streams, sample_rate_hz, self.tracks.channels, zero, warnings)
         for container, streams in zip(containers, used, strict=True)
         if streams
       ]
@@ -272,14 +272,14 @@ class _Zero:
 
 
 def _live(
-  container: Any, streams: _Streams, rate_hz: int, zero: _Zero | None, warnings: list[str]
+  container: Any, streams: _Streams, rate_hz: int, channels: str, zero: _Zero | None, warnings: list[str]
 ) -> Iterator[Arrival]:
   """Sound and pictures of an open input, as it gives them."""
   frames = _frames(container, streams, warnings)
   first, start = _start(frames, set(streams))
   if zero is not None and first:
     start -= Fraction(zero.after(first[0][2] - _length_s(first[0][1]))).limit_denominator(10**6)
-  joiner = SoundJoiner(rate_hz, start, warnings)
+  joiner = SoundJoiner(rate_hz, start, warnings, channels)
   converter: Converter | None = None
   heard = 0
   last: dict[str, Fraction] = {}
@@ -297,6 +297,9 @@ def _live(
         converter = Converter(Fraction(streams["video"].sample_aspect_ratio or 1))
       picture = timed_picture(frame, start, converter)
       yield Arrival(None, picture, picture.time_s, at_s)
+  for samples in joiner.finish():
+    heard += len(samples)
+    yield Arrival(samples, None, heard / rate_hz, at_s)
 
 
 def _frames(container: Any, used: _Streams, warnings: list[str]) -> Iterator[tuple[Kind, Any, float]]:

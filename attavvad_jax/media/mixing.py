@@ -1,0 +1,248 @@
+"""Many channels to one, so that no voice is lost that a listener would hear.
+
+Stereo is mixed as ever, by the mean of both channels. A voice that is out of phase between them vanishes there, so what
+a mix loses is measured all the time: of each window's spectrum in the range of voices, the share of energy in places
+where the mix lies more than 10 dB below the strongest channel. Where it loses much, the channel that loses least takes
+its place, until the mix loses little again. A voice in one channel alone is 6 dB softer in the mean, and not lost.
+
+More channels than two are mixed as ITU-R BS.775 mixes them to stereo, and the mean of that.
+
+Axes: C channels, F frequencies, n samples.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+import functools
+import math
+from typing import NamedTuple
+
+import av
+from av.audio.fifo import AudioFifo
+import numpy as np
+
+# A decision is made for each window of so long, when all of it has come in: that is the look-ahead.
+WINDOW_S = Fraction(1, 20)
+# The range in which voices are looked for; below it are hum and what subwoofers play.
+_VOICES_HZ = (150.0, 4000.0)
+# Energy, relative to the strongest channel, below which something counts as lost.
+_LOST = 0.1
+# The shares that are lost, of the energy of about so long before now, from which on another channel is taken: nearly
+# all of it at once, or much of it for longer. Microphones apart lose a quarter, independent channels an eighth.
+_SUDDEN_S, _SUDDEN = 0.2, 0.75
+_LASTING_S, _LASTING = 2.0, 0.4
+# The share below which the mix is used again.
+_WELL = 0.2
+# Windows before anything can have lasted.
+_MIN_WINDOWS = 10
+# Rms below which nothing can be heard, as a share of full scale.
+_SILENT = 10 ** (-70 / 20)
+# Channels that lose nearly the same: the strongest of them is taken.
+_SAME = 0.05
+# Stereo whose difference is weaker than its sum by so much loses nothing, and is not looked at closely.
+_MONO = 1e-3
+# Passages closer together than this are told as one, and those that are shorter together are not worth a word.
+_APART_S, _NOTABLE_S = 1.0, 0.5
+# At most so many are told one by one.
+_MAX_TOLD = 3
+
+# BS.775, FFmpeg's names of channels: to the mean of left and right. What a subwoofer plays is left out.
+_WEIGHTS = {"FL": 0.5, "FR": 0.5, "DL": 0.5, "DR": 0.5, "WL": 0.5, "WR": 0.5, "FLC": 0.5, "FRC": 0.5, "BC": 0.5}
+_WEIGHTS |= {"FC": math.sqrt(0.5), "LFE": 0.0, "LFE2": 0.0}
+_SURROUND = math.sqrt(0.125)
+_NAMES = {"FL": "left", "FR": "right", "FC": "centre"}
+# FFmpeg's sample formats: what full scale is, and what stands for silence.
+_SCALES = {"u8": (128.0, 128.0), "s16": (2.0**15, 0.0), "s32": (2.0**31, 0.0), "flt": (1.0, 0.0), "dbl": (1.0, 0.0)}
+
+
+class Passage(NamedTuple):
+  """Where the channels cancel, in seconds after time zero, and the name of the channel that is used there."""
+
+  onset_s: float
+  offset_s: float
+  channel: str
+
+
+def describe(passages: Sequence[Passage]) -> str | None:
+  """One line for people; None where there is little to tell."""
+  total_s = sum(passage.offset_s - passage.onset_s for passage in passages)
+  if total_s < _NOTABLE_S:
+    return None
+  spans = [f"from {passage.onset_s:.1f} to {passage.offset_s:.1f} s" for passage in passages]
+  where = " and ".join(spans) if len(spans) <= _MAX_TOLD else f"in {len(spans)} places, {total_s:.1f} s in all"
+  channels = sorted({passage.channel for passage in passages})
+  used = f"the {channels[0]} channel is" if len(channels) == 1 else f"the {' or '.join(channels)} channel is"
+  return f"the channels cancel {where}: {used} used there"
+
+
+def add_passage(passages: list[Passage], new: Passage) -> bool:
+  """Adds a passage to those before, or to the last of them where it is near; whether it is one of its own."""
+  goes_on = bool(passages) and passages[-1].channel == new.channel and new.onset_s - passages[-1].offset_s < _APART_S
+  if goes_on:
+    new = passages.pop()._replace(offset_s=new.offset_s)
+  passages.append(new)
+  return not goes_on
+
+
+class Mixer:
+  """Frames of one format on their way to a resampler that gives the mean of their channels.
+
+  Frames come out as they went in, cut at windows, wherever the plain mean is right; a resampler's result is then the
+  same to the bit. Where it is not, they hold what is to be heard instead.
+
+  Args:
+    frame: the first; all have its format, layout and rate.
+    channels: one of `tracks.CHANNELS`.
+    tell: is told of each window in which the channels cancel, in seconds after the first sample.
+  """
+
+  def __init__(self, frame: av.AudioFrame, channels: str, tell: Callable[[Passage], None]):
+    names = [channel.name for channel in frame.layout.channels]
+    self._tell = tell
+    self._names = [_NAMES.get(name, name) if "NONE" not in names else f"{i}." for i, name in enumerate(names, start=1)]
+    if len(names) == 2:
+      self._names = ["left", "right"]
+    self._rate_hz = frame.sample_rate
+    self._is_stereo = len(names) == 2 and channels == "mix"
+    is_known = frame.format.name.removesuffix("p") in _SCALES
+    self._passes = len(names) == 1 or not is_known
+    self._weights = _weights(names, frame.layout.name, channels)
+    self._watch = _Watch(self._weights, self._rate_hz) if channels == "mix" and not self._passes else None
+    self._fifo = AudioFifo()
+    self._now = self._weights
+    self._done = 0  # samples that have come out
+
+  def push(self, frame: av.AudioFrame | None) -> Iterator[av.AudioFrame]:
+    """The frames that are complete with another; the rest with None."""
+    if self._passes:
+      if frame is not None:
+        yield frame
+      return
+    if frame is not None:
+      frame.pts = None  # which the queue would check
+      self._fifo.write(frame)
+    hop = round(WINDOW_S * self._rate_hz)
+    while (window := self._fifo.read(hop)) is not None:
+      yield self._mixed(window)
+    if frame is None and (window := self._fifo.read(0, True)) is not None:
+      yield self._mixed(window)
+
+  def _mixed(self, frame: av.AudioFrame) -> av.AudioFrame:
+    samples = _floats(frame)
+    before, self._now = self._now, self._weights
+    first, self._done = self._done, self._done + frame.samples
+    if self._watch is not None and (channel := self._watch.replaces(samples)) is not None:
+      self._now = np.eye(len(samples), dtype=np.float32)[channel]
+      self._tell(Passage(first / self._rate_hz, self._done / self._rate_hz, self._names[channel]))
+    is_plain = self._now is self._weights and before is self._weights
+    if self._is_stereo and is_plain:
+      return frame
+    # From what was heard to what is to be heard, in the course of the window.
+    mono = self._now @ samples
+    if before is not self._now:
+      rise = np.linspace(0, 1, len(mono), dtype=np.float32)
+      mono = rise * mono + (1 - rise) * (before @ samples)
+    return _like(frame, mono) if self._is_stereo else _frame(mono[None], "fltp", "mono", self._rate_hz)
+
+
+class _Watch:
+  """Says what a mix loses, window by window, and which channel should take its place."""
+
+  def __init__(self, weights: np.ndarray, rate_hz: int):
+    self._weights, self._rate_hz = weights, rate_hz
+    self._decays = np.exp(-float(WINDOW_S) / np.array([_SUDDEN_S, _LASTING_S]))[:, None]
+    # Of the time before, as `_measure` gives them, sudden and lasting. [2,2C+2]
+    self._energies = np.zeros((2, 2 * len(weights) + 2))
+    self._windows = 0
+    self._channel: int | None = None
+
+  def replaces(self, samples: np.ndarray) -> int | None:
+    """The channel that takes the place of the mix in a window, float32 [C,n]; None where the mix is right."""
+    count = len(samples)
+    self._windows += 1
+    self._energies = self._decays * self._energies + self._measure(samples)
+    # What nobody can hear is not lost.
+    sudden, lasting = self._energies / (self._energies[:, -1:] + _energy(_SILENT**2, samples.shape[1]))
+    if self._channel is not None and lasting[0] < _WELL:
+      self._channel = None
+    used = 0 if self._channel is None else 1 + self._channel
+    for shares, limit in ((sudden, _SUDDEN), (lasting, _LASTING)):
+      lost, strength = shares[1 : 1 + count], shares[1 + count : -1]
+      is_long_enough = limit == _SUDDEN or self._windows >= _MIN_WINDOWS
+      if is_long_enough and shares[used] > limit and lost.min() < shares[used] / 2:
+        strength = np.where(lost <= lost.min() + _SAME, strength, -1.0)
+        self._channel = int(np.argmax(strength))
+        break
+    return self._channel
+
+  def _measure(self, samples: np.ndarray) -> np.ndarray:
+    """What is lost by the mix and by each channel, the energy of each, and that of the strongest. [2C+2]."""
+    count = samples.shape[1]
+    if len(samples) == 2:
+      total, difference = samples[0] + samples[1], samples[0] - samples[1]
+      if difference @ difference <= _MONO * (total @ total):
+        energy = _energy(float(total @ total) / (4 * count), count)
+        return np.array([0.0, 0.0, 0.0, energy, energy, energy])
+    first, last = (round(hz * count / self._rate_hz) for hz in _VOICES_HZ)
+    spectra = np.fft.rfft(samples * _hann(count))[:, first : last + 1]
+    each = _power(spectra)
+    strongest = each.max(0)
+    heard = np.concatenate([_power(self._weights @ spectra)[None], each])
+    lost = ((heard < _LOST * strongest) * strongest).sum(1)
+    return np.array([*lost, *each.sum(1), strongest.sum()])
+
+
+@functools.lru_cache
+def _hann(count: int) -> np.ndarray:
+  return np.hanning(count + 1)[:-1].astype(np.float32)
+
+
+def _energy(mean_square: float, count: int) -> float:
+  """Of the spectrum of a window of sound: what `_measure` sums up over all frequencies."""
+  return mean_square * 0.375 * count**2 / 2
+
+
+def _power(spectra: np.ndarray) -> np.ndarray:
+  return spectra.real**2 + spectra.imag**2
+
+
+def _weights(names: Sequence[str], layout: str, channels: str) -> np.ndarray:
+  """How much of each channel is heard, float32 [C]."""
+  left, right = (names.index(name) if name in names else i for i, name in enumerate(("FL", "FR")))
+  weights = np.zeros(len(names), np.float32)
+  if channels == "mix":
+    if layout.startswith("ambisonic"):  # the first channel is of all directions
+      weights[0] = 1
+    elif "NONE" in names:  # as many microphones as you like
+      weights[:] = 0.5 if len(names) == 2 else max(len(names) ** -0.5, _SURROUND)
+    else:
+      weights[:] = [_WEIGHTS.get(name, _SURROUND) for name in names]
+  elif channels == "side":
+    weights[left], weights[right] = 0.5, -0.5
+  else:
+    weights[left if channels == "left" else right] = 1
+  return weights
+
+
+def _floats(frame: av.AudioFrame) -> np.ndarray:
+  """The samples of a frame with full scale at 1, float32 [C,n]."""
+  samples = frame.to_ndarray()
+  if not frame.format.is_planar:
+    samples = samples.reshape(frame.samples, -1).T
+  scale, silence = _SCALES[frame.format.name.removesuffix("p")]
+  return samples.astype(np.float32, copy=False) if scale == 1 else ((samples - silence) / scale).astype(np.float32)
+
+
+def _like(frame: av.AudioFrame, mono: np.ndarray) -> av.AudioFrame:
+  """A frame of the same format, with the same in both of its channels. [n]."""
+  stored = frame.to_ndarray()
+  scale, silence = _SCALES[frame.format.name.removesuffix("p")]
+  if scale != 1:
+    mono = np.clip(np.rint(mono.astype(np.float64) * scale), -scale, scale - 1) + silence
+  both = np.stack([mono, mono]) if frame.format.is_planar else np.repeat(mono, 2)[None]
+  return _frame(both.astype(stored.dtype), frame.format.name, frame.layout.name, frame.sample_rate)
+
+
+def _frame(samples: np.ndarray, format: str, layout: str, rate_hz: int) -> av.AudioFrame:
+  frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format=format, layout=layout)
+  frame.sample_rate = rate_hz
+  return frame
