@@ -103,11 +103,13 @@ class Mixer:
       self._names = ["left", "right"]
     self._rate_hz = frame.sample_rate
     self._is_stereo = len(names) == 2 and channels == "mix"
-    is_known = frame.format.name.removesuffix("p") in _SCALES
-    self._passes = len(names) == 1 or not is_known
+    # A frame that PyAV takes for an array has at most seven planes.
+    self._pack = av.AudioResampler("flt", frame.layout, frame.sample_rate)
+    self._passes = len(names) == 1 or (self._is_stereo and frame.format.name.removesuffix("p") not in _SCALES)
     self._weights = _weights(names, frame.layout.name, channels)
     self._watch = _Watch(self._weights, self._rate_hz) if channels == "mix" and not self._passes else None
     self._fifo = AudioFifo()
+    self._alone = np.eye(len(names), dtype=np.float32)
     self._now = self._weights
     self._done = 0  # samples that have come out
 
@@ -127,12 +129,13 @@ class Mixer:
       yield self._mixed(window)
 
   def _mixed(self, frame: av.AudioFrame) -> av.AudioFrame:
-    samples = _floats(frame)
+    samples = _floats(frame) if self._is_stereo else _floats(self._pack.resample(frame)[0])
     before, self._now = self._now, self._weights
     first, self._done = self._done, self._done + frame.samples
     if self._watch is not None and (channel := self._watch.replaces(samples)) is not None:
-      self._now = np.eye(len(samples), dtype=np.float32)[channel]
-      self._tell(Passage(first / self._rate_hz, self._done / self._rate_hz, self._names[channel]))
+      self._now = self._alone[channel]
+      if self._watch.loses:
+        self._tell(Passage(first / self._rate_hz, self._done / self._rate_hz, self._names[channel]))
     is_plain = self._now is self._weights and before is self._weights
     if self._is_stereo and is_plain:
       return frame
@@ -145,7 +148,11 @@ class Mixer:
 
 
 class _Watch:
-  """Says what a mix loses, window by window, and which channel should take its place."""
+  """Says what a mix loses, window by window, and which channel should take its place.
+
+  Attributes:
+    loses: whether the mix would lose something now. The channel stays in its place for longer.
+  """
 
   def __init__(self, weights: np.ndarray, rate_hz: int):
     self._weights, self._rate_hz = weights, rate_hz
@@ -154,6 +161,7 @@ class _Watch:
     self._energies = np.zeros((2, 2 * len(weights) + 2))
     self._windows = 0
     self._channel: int | None = None
+    self.loses = False
 
   def replaces(self, samples: np.ndarray) -> int | None:
     """The channel that takes the place of the mix in a window, float32 [C,n]; None where the mix is right."""
@@ -164,6 +172,7 @@ class _Watch:
     sudden, lasting = self._energies / (self._energies[:, -1:] + _energy(_SILENT**2, samples.shape[1]))
     if self._channel is not None and lasting[0] < _WELL:
       self._channel = None
+    self.loses = bool(sudden[0] > _WELL)
     used = 0 if self._channel is None else 1 + self._channel
     for shares, limit in ((sudden, _SUDDEN), (lasting, _LASTING)):
       lost, strength = shares[1 : 1 + count], shares[1 + count : -1]
@@ -209,7 +218,9 @@ def _weights(names: Sequence[str], layout: str, channels: str) -> np.ndarray:
   """How much of each channel is heard, float32 [C]."""
   left, right = (names.index(name) if name in names else i for i, name in enumerate(("FL", "FR")))
   weights = np.zeros(len(names), np.float32)
-  if channels == "mix":
+  if len(names) == 1:
+    weights[0] = 1
+  elif channels == "mix":
     if layout.startswith("ambisonic"):  # the first channel is of all directions
       weights[0] = 1
     elif "NONE" in names:  # as many microphones as you like
