@@ -152,8 +152,15 @@ def _sound(report: "Report") -> dict[str, Any] | None:
   media = report.media
   if media is None or media.sound_track is None:
     return None
-  tracks = [track.to_dict() for track in media.sound_tracks]
-  return {"track": media.sound_track.number, "channels": media.tracks.channels, "tracks": tracks}
+  return {
+    "track": media.sound_track.number,
+    "channels": media.tracks.channels,
+    "cancellations": [
+      {"onset_s": _rounded(onset_s), "offset_s": _rounded(offset_s), "channel": channel}
+      for onset_s, offset_s, channel in report.passages
+    ],
+    "tracks": [track.to_dict() for track in media.sound_tracks],
+  }
 
 
 def _pictures(report: "Report") -> dict[str, Any] | None:
