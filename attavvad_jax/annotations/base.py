@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 import dataclasses
 import math
+from pathlib import PurePath
 import re
 from typing import Any
 
@@ -61,6 +62,14 @@ class Entry:
 
 
 @dataclasses.dataclass(frozen=True)
+class Medium:
+  """A file that a label file is of, by its name, and where it begins in the label file's clock."""
+
+  file: str
+  origin_s: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Document:
   """What a format finds in a file.
 
@@ -68,7 +77,8 @@ class Document:
     entries: in the order of the file, in its own clock.
     duration_s: where the recording ends in that clock, if stated.
     notes: one line for each thing that people should be warned of.
-    origin_s: where the recording begins in that clock; None where the file has a clock of its own and does not say.
+    origin_s: where the recording begins in that clock; None where `media` say it, or the recording's length must.
+    media: the files that it is of, where it names them and they may begin at different times.
     span_s: from where to where the file describes something in that clock; None where nothing says so but its events.
     rate_hz: units of time a second; None where they are none that can be told.
     rate_is_stated: whether the file, or its format, leaves no doubt of `rate_hz`.
@@ -80,6 +90,7 @@ class Document:
   duration_s: float | None = None
   notes: Sequence[str] = ()
   origin_s: float | None = 0.0
+  media: Sequence[Medium] = ()
   span_s: tuple[float, float] | None = None
   rate_hz: float | None = 1.0
   rate_is_stated: bool = True
@@ -115,8 +126,10 @@ def to_timeline(
   name: str,
   duration_s: float | None,
   labels: Mapping[str, str | None],
-  origin_s: float | None = None,
-  rate_hz: float | None = None,
+  *,
+  origin_s: float | None,
+  rate_hz: float | None,
+  recording: str,
 ) -> tuple[Timeline, list[str]]:
   """Checks the entries of a file (see the package's table) and makes a timeline of them.
 
@@ -127,6 +140,7 @@ def to_timeline(
     labels: further spellings, as `read` takes them.
     origin_s: where the recording begins in the file's clock, as `read` takes it.
     rate_hz: units of time a second where the file does not state them, as `read` takes it.
+    recording: the recording's file.
 
   Returns:
     The timeline, and one line for each thing that was clipped, dropped or assumed.
@@ -143,7 +157,8 @@ def to_timeline(
       "--label_rate_hz (rate_hz= in Python)"
     )
   if origin_s is None:
-    origin_s = _find_origin(document, name, duration_s)
+    origin_s, assumed = _find_origin(document, name, duration_s, recording)
+    losses += assumed
   if duration_s is None:
     end_s = max((entry.offset_s for entry, _ in named), default=origin_s)
     duration_s = (end_s if document.duration_s is None else document.duration_s) - origin_s
@@ -267,10 +282,33 @@ def _in_seconds(document: Document, name: str, told_hz: float | None) -> Documen
   return dataclasses.replace(document, entries=entries)
 
 
-def _find_origin(document: Document, name: str, duration_s: float | None) -> float:
-  """Where the recording begins in the clock of a file, by what the file states and the recording's length."""
+def _find_origin(document: Document, name: str, duration_s: float | None, recording: str) -> tuple[float, list[str]]:
+  """Where the recording begins in the clock of a file, and what was assumed of it."""
   if document.origin_s is not None:
-    return document.origin_s
+    return document.origin_s, []
+  if document.media:
+    return _origin_of_medium(document.media, name, recording)
+  return _origin_by_length(document, name, duration_s), []
+
+
+def _origin_of_medium(media: Sequence[Medium], name: str, recording: str) -> tuple[float, list[str]]:
+  """Where the recording begins, by the medium of its name, or by all media where they agree."""
+  file = PurePath(recording)
+  named = [medium for medium in media if {medium.file, PurePath(medium.file).stem} & {file.name, file.stem}]
+  origins_s = {medium.origin_s for medium in named or media}
+  each = ", ".join(f"{medium.file} at {medium.origin_s:.6g} s" for medium in named or media)
+  remedy = "say where the recording begins: --label_origin_s=SECONDS (origin_s= in Python)"
+  if len(origins_s) > 1:
+    raise AnnotationError(
+      f"{name}: its media begin at different times of it ({each}), and none is called {file.stem}; {remedy}"
+    )
+  origin_s = origins_s.pop()
+  note = f"{name}: begins as its medium does ({each}), which is not called {file.stem}"
+  return origin_s, [note] if origin_s and not named else []
+
+
+def _origin_by_length(document: Document, name: str, duration_s: float | None) -> float:
+  """Where the recording begins in a file's clock, by how long it is."""
   assert document.span_s is not None  # a clock of its own has a start and an end
   start_s, end_s = document.span_s
   stated = f"{name}: times run from {start_s:.6g} s to {end_s:.6g} s"

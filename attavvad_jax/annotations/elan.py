@@ -5,9 +5,9 @@ it. An annotation that refers to another one (REF_ANNOTATION) has the times of t
 which ELAN fills in on its screen only, are an error where an annotation needs them.
 
 Where a medium was shifted against the others ("Media Synchronization Mode" in ELAN's manual), its descriptor holds a
-TIME_ORIGIN: the milliseconds of that medium at which the document's time begins. The recording is the medium that is
-named as the file; where none is, the media must agree, or `origin_s` must say where in the document the recording
-begins: -2.0 for a TIME_ORIGIN of 2000.
+TIME_ORIGIN: the milliseconds of that medium at which the document's time begins. The recording is the medium of its
+name; where none has it, the media must agree, or `origin_s` must say where in the document the recording begins: -2.0
+for a TIME_ORIGIN of 2000.
 
 Written: format 3.0, a tier for each event; where events of one kind overlap, further tiers (`speech 2`), for the
 annotations of a tier cannot. Scores have no place, nor have metadata but for `mark`, which becomes the author. The date
@@ -19,16 +19,15 @@ Library: expat from Python itself, for its line numbers. pympi-ling 1.71 reads w
 names no lines, takes what it finds without checking it, and expands entities.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 import dataclasses
-from pathlib import Path, PurePosixPath
 import re
 from typing import Any
 from urllib.parse import unquote
 from xml.parsers import expat
 from xml.sax.saxutils import quoteattr
 
-from attavvad_jax.annotations.base import AnnotationError, Document, Entry, Format, to_number, without_overlaps
+from attavvad_jax.annotations.base import AnnotationError, Document, Entry, Format, Medium, to_number, without_overlaps
 from attavvad_jax.events import Timeline
 
 _ROOT = "ANNOTATION_DOCUMENT"
@@ -44,7 +43,7 @@ def parse(text: str, name: str) -> Document:
   """Entries of an ELAN document; `name` is the file, for errors."""
   reader = _Reader(name)
   entries = reader.read(text)
-  return Document(entries, origin_s=_origin_s(reader.media, name))
+  return Document(entries, origin_s=None if reader.media else 0.0, media=reader.media)
 
 
 def render(timeline: Timeline, metadata: Mapping[str, Any], name: str) -> str:
@@ -88,29 +87,6 @@ def render(timeline: Timeline, metadata: Mapping[str, Any], name: str) -> str:
 FORMAT = Format(suffixes=(".eaf",), recognises=recognises, parse=parse, render=render, decimals=3)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Medium:
-  """A medium of the document: its file's name, and where in it the document's time begins, in milliseconds."""
-
-  line: int
-  file: str
-  origin_ms: float
-
-
-def _origin_s(media: Sequence[_Medium], name: str) -> float:
-  """Where the recording begins in the document's time."""
-  named = [medium for medium in media if PurePosixPath(medium.file).stem == Path(name).stem]
-  origins_ms = {medium.origin_ms for medium in named or media}
-  if len(origins_ms) > 1:
-    each = ", ".join(f"{medium.file} at {medium.origin_ms:.6g} ms" for medium in named or media)
-    raise AnnotationError(
-      f"{name}:{media[0].line}: the document begins within its media at different times ({each}), and none has this "
-      f"file's name; say where in the document the recording begins: --label_origin_s=SECONDS (origin_s= in Python)"
-    )
-  # The document's time 0 is the medium's TIME_ORIGIN: the medium begins before it.
-  return -origins_ms.pop() / 1000 if any(origins_ms) else 0.0
-
-
 @dataclasses.dataclass
 class _Annotation:
   """An annotation as it stands: the ids of its two time slots, or the id of the annotation that it refers to."""
@@ -137,7 +113,7 @@ class _Reader:
     self._current: _Annotation | None = None
     self._slots: dict[str, float | None] = {}
     self._annotations: dict[str, _Annotation] = {}
-    self.media: list[_Medium] = []
+    self.media: list[Medium] = []
 
   def read(self, text: str) -> list[Entry]:
     try:
@@ -163,7 +139,8 @@ class _Reader:
     elif tag == "MEDIA_DESCRIPTOR":
       origin_ms = to_number(attributes.get("TIME_ORIGIN", "0"), "TIME_ORIGIN", self._where)
       url = attributes.get("RELATIVE_MEDIA_URL") or get("MEDIA_URL")
-      self.media.append(_Medium(self._parser.CurrentLineNumber, re.split(r"[/\\]", unquote(url))[-1], origin_ms))
+      # The document's time 0 is the medium's TIME_ORIGIN: the medium begins before it.
+      self.media.append(Medium(re.split(r"[/\\]", unquote(url))[-1], -origin_ms / 1000 if origin_ms else 0.0))
     elif tag == "TIME_SLOT":
       self._add(self._slots, get("TIME_SLOT_ID"), self._slot_time(attributes))
     elif tag == "TIER":

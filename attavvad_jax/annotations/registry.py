@@ -93,6 +93,7 @@ def read(
   labels: Mapping[str, str | None] | None = None,
   origin_s: float | None = None,
   rate_hz: float | None = None,
+  recording: str | os.PathLike[str] | None = None,
 ) -> Timeline:
   """Reads a label file of any format that can be read.
 
@@ -108,6 +109,8 @@ def read(
       says: an ELAN file's time origin, a TextGrid's start where the recording is as long as the TextGrid.
     rate_hz: how many of the file's units of time make a second, where they are whole numbers and the file does not say
       what they are: 16000 for samples at 16 kHz, 1000 for milliseconds.
+    recording: the recording's file, for a label file that is of several (ELAN's); where None, it has the label file's
+      name.
 
   Raises:
     AnnotationError: the content is in no known format, or cannot be right, or no event lies within the recording; names
@@ -124,7 +127,15 @@ def read(
   if not text.strip():
     warnings.warn(AnnotationWarning(f"{path}: empty file; read as a recording without events"), stacklevel=2)
   document = _parse(text, path)
-  timeline, losses = to_timeline(document, str(path), duration_s, labels or {}, origin_s, rate_hz)
+  timeline, losses = to_timeline(
+    document,
+    str(path),
+    duration_s,
+    labels or {},
+    origin_s=origin_s,
+    rate_hz=rate_hz,
+    recording=str(path if recording is None else recording),
+  )
   for loss in (*document.notes, *losses):
     warnings.warn(AnnotationWarning(loss), stacklevel=2)
   return timeline

@@ -103,7 +103,7 @@ class Pairing:
         self.left_out.append((path, f"{path} {reason}"))
         continue
       try:
-        timelines[path] = self._read_quietly(path, duration_s)
+        timelines[path] = self._read_quietly(path, duration_s, video)
       except (ValueError, OSError) as error:
         self.left_out.append((path, str(error)))
     if not timelines:
@@ -121,10 +121,10 @@ class Pairing:
     self.left_out += [(other, f"{labels.name} was taken for the labels of {video.name}") for other in others]
     self.pairs.append((video, labels))
 
-  def _read_quietly(self, path: Path, duration_s: float | None) -> Timeline:
+  def _read_quietly(self, path: Path, duration_s: float | None, video: Path) -> Timeline:
     with warnings.catch_warnings():  # they are told when the recording is made
       warnings.simplefilter("ignore", AnnotationWarning)
-      return read(path, duration_s, **dataclasses.asdict(self._reading))
+      return read(path, duration_s, **dataclasses.asdict(self._reading), recording=video)
 
 
 def _find_labels(folder: Path, videos: Sequence[Path], labels: Iterable[Path]) -> Mapping[Path, Sequence[Path]]:

@@ -43,13 +43,21 @@ class Video:
   def open(self, spec: DataSpec) -> Content:
     duration_s = probe(self.item.video, self.item.tracks).duration_s
     lines: list[str] = []
-    timeline = _read_labels(self.item.labels, duration_s, self.reading, lines)
+    timeline = self._read_labels(self.item.labels, duration_s, lines)
     audio_timeline = None
     if self.item.audio_labels is not None:
-      audio_timeline = _read_labels(self.item.audio_labels, duration_s, self.reading, lines)
+      audio_timeline = self._read_labels(self.item.audio_labels, duration_s, lines)
     # Clips of one recording are no independent samples: whoever counts recordings must know which belong together.
     conditions = {**_read_conditions(self.item.conditions), "recording": self.item.recording}
     return Content(self._blocks(spec, lines), timeline, audio_timeline, conditions, lines)
+
+  def _read_labels(self, path: Path, duration_s: float | None, lines: list[str]) -> Timeline:
+    told = dataclasses.asdict(self.reading)
+    with warnings.catch_warnings(record=True) as caught:
+      warnings.simplefilter("always", AnnotationWarning)
+      timeline = read_annotation(path, duration_s, **told, recording=self.item.video)
+    lines += [str(warning.message) for warning in caught]
+    return timeline
 
   def _blocks(self, spec: DataSpec, lines: list[str]) -> Iterator[Block]:
     report = Report()
@@ -64,14 +72,6 @@ def to_recordings(items: Sequence[Item], reading: Reading) -> list[Video]:
     common = os.path.commonpath([item.video.parent for item in items])
     stems = [item.video.relative_to(common).with_suffix("").as_posix() for item in items]
   return [Video(stem, item, reading) for stem, item in zip(stems, items, strict=True)]
-
-
-def _read_labels(path: Path, duration_s: float | None, reading: Reading, lines: list[str]) -> Timeline:
-  with warnings.catch_warnings(record=True) as caught:
-    warnings.simplefilter("always", AnnotationWarning)
-    timeline = read_annotation(path, duration_s, **dataclasses.asdict(reading))
-  lines += [str(warning.message) for warning in caught]
-  return timeline
 
 
 def _read_conditions(path: Path | None) -> dict[str, Any]:

@@ -332,22 +332,30 @@ def elan(**origins):
   [
     ({"talk.mp4": None}, 0.0),
     ({"talk.mp4": 500}, 0.5),
-    ({"camera.mp4": 500}, 0.5),
     ({"talk.mp4": 500, "microphone.wav": None}, 0.5),
     ({"microphone.wav": 700, "talk.mp4": None}, 0.0),
-    ({"left.mp4": 500, "right.mp4": 500}, 0.5),
   ],
 )
 def test_elan_s_times_are_applied_to_the_medium_of_the_name(tmp_path, origins, offset_s):
   # The document's time 0 is at TIME_ORIGIN of the medium.
+  for name in ("talk.eaf", "talk.mp4.eaf"):
+    path = save(tmp_path / name, elan(**origins))
+    assert list(read(path, DURATION_S)) == [Event(1.5 + offset_s, 3.0 + offset_s, "speech")]
+
+
+@pytest.mark.parametrize("origins", [{"camera.mp4": 500}, {"left.mp4": 500, "right.mp4": 500}])
+def test_elan_s_media_of_other_names_are_said(tmp_path, origins):
   path = save(tmp_path / "talk.eaf", elan(**origins))
-  assert list(read(path, DURATION_S)) == [Event(1.5 + offset_s, 3.0 + offset_s, "speech")]
+  with pytest.warns(AnnotationWarning, match=r"begins as its medium does \(.*\.mp4 at -0\.5 s\), .* not called talk"):
+    assert list(read(path, DURATION_S)) == SPEECH
 
 
 def test_elan_s_media_that_disagree_are_an_error_and_may_be_told(tmp_path):
   path = save(tmp_path / "talk.eaf", elan(**{"left.mp4": 500, "right.mp4": 700}))
-  with pytest.raises(AnnotationError, match=r"talk\.eaf:3: .*left\.mp4 at 500 ms, right\.mp4 at 700 ms.*origin_s"):
+  with pytest.raises(AnnotationError, match=r"talk\.eaf: .*left\.mp4 at -0\.5 s, right\.mp4 at -0\.7 s.*origin_s"):
     read(path, DURATION_S)
+  assert list(read(path, DURATION_S, origin_s=-0.5)) == SPEECH
+  assert list(read(path, DURATION_S, recording="videos/left.mp4")) == SPEECH
 
 
 def test_pympi_s_origin_is_ours(tmp_path):

@@ -13,7 +13,7 @@ from attavvad_jax.datasets.prepare import prepare_folder
 from attavvad_jax.datasets.records import conditions, to_audio_timeline, to_timeline
 from attavvad_jax.datasets.summary import Summary
 from attavvad_jax.datasets.videos import Video
-from attavvad_jax.events import Event
+from attavvad_jax.events import Event, Timeline
 
 HEADER = "onset\toffset\tevent_label\n"
 
@@ -132,6 +132,20 @@ def test_what_labels_mean_and_where_they_begin_may_be_told(tmp_path, spec):
   reading = annotations.Reading(labels={"speaker_00": "singing"}, origin_s=100)
   data = PreparedData(prepare_folder(source, tmp_path / "data", spec, reading=reading).path)
   assert data.timeline("train", data.recordings("train")["a"]).events == (Event(0.2, 0.7, "singing"),)
+
+
+def test_labels_of_several_media_are_those_of_the_video(tmp_path, spec):
+  source = tmp_path / "videos"
+  source.mkdir()
+  write_video(source / "left.mp4")
+  annotations.write(Timeline([Event(0.1, 0.4, "singing")], SECONDS), source / "song.eaf")
+  origins = {"a.wav": 50, "left.mp4": 300}
+  media = "".join(f'<MEDIA_DESCRIPTOR MEDIA_URL="{name}" TIME_ORIGIN="{ms}"/>' for name, ms in origins.items())
+  text = (source / "song.eaf").read_text().replace("<HEADER", f"{media}<HEADER")
+  (source / "song.eaf").write_text(text)
+  (source / "manifest.tsv").write_text("video\tlabels\trecording\tsplit\nleft.mp4\tsong.eaf\tsong\ttrain\n")
+  data = PreparedData(prepare_folder(source, tmp_path / "data", spec).path)
+  assert data.timeline("train", data.recordings("train")["left"]).events == (Event(0.4, 0.7, "singing"),)
 
 
 def test_a_recording_is_another_where_its_labels_mean_something_else(tmp_path):
