@@ -34,6 +34,7 @@ ROUNDING_S = 1e-3
 # By so much the length of a recording may differ between two programs: sound is padded to whole packets.
 LENGTH_TOLERANCE_S = 0.1
 
+_TELL_ORIGIN = "--label_origin_s=SECONDS, or a manifest's column of that name (origin_s= in Python)"
 _DECIMAL_COMMA = re.compile("[+-]?[0-9]+,[0-9]+")
 
 
@@ -297,7 +298,7 @@ def _origin_of_medium(media: Sequence[Medium], name: str, recording: str) -> tup
   named = [medium for medium in media if {medium.file, PurePath(medium.file).stem} & {file.name, file.stem}]
   origins_s = {medium.origin_s for medium in named or media}
   each = ", ".join(f"{medium.file} at {medium.origin_s:.6g} s" for medium in named or media)
-  remedy = "say where the recording begins: --label_origin_s=SECONDS (origin_s= in Python)"
+  remedy = f"say where the recording begins: {_TELL_ORIGIN}"
   if len(origins_s) > 1:
     raise AnnotationError(
       f"{name}: its media begin at different times of it ({each}), and none is called {file.stem}; {remedy}"
@@ -312,7 +313,7 @@ def _origin_by_length(document: Document, name: str, duration_s: float | None) -
   assert document.span_s is not None  # a clock of its own has a start and an end
   start_s, end_s = document.span_s
   stated = f"{name}: times run from {start_s:.6g} s to {end_s:.6g} s"
-  remedy = "say where in them the recording begins: --label_origin_s=SECONDS (origin_s= in Python)"
+  remedy = f"say where in them the recording begins: {_TELL_ORIGIN}"
   if duration_s is None:
     raise AnnotationError(f"{stated}, of a recording whose length is not known here; {remedy}")
   # A part keeps the times of the whole from which it was taken; or the file is of the whole, whose length then fits.
@@ -344,7 +345,7 @@ def _check_reach(
   raise AnnotationError(
     f"{name}:{line}: {what} lies beyond the recording's {whole}: from {onset_s:.6g} s to {last_s:.6g} s; expected "
     "seconds of this recording; where it is a part of a longer one, say where in the file's times it begins: "
-    "--label_origin_s=SECONDS (origin_s= in Python)"
+    f"{_TELL_ORIGIN}"
   )
 
 

@@ -20,6 +20,9 @@ COLUMNS = ("video", "labels", "recording", "split")
 OPTIONAL_COLUMNS = ("audio_labels", "conditions")
 # May stand in a table, too: what of a video is used, as `Tracks` says.
 TRACK_COLUMNS = ("audio_track", "video_track", "audio_channels")
+# And where a video begins in the times of its label files.
+ORIGIN_COLUMN = "label_origin_s"
+_ALL_OPTIONAL = (*OPTIONAL_COLUMNS, *TRACK_COLUMNS, ORIGIN_COLUMN)
 # Of what was left out, as much is told in an error.
 _TOLD = 5
 _DELIMITERS = {".tsv": "\t", ".csv": ","}
@@ -39,6 +42,7 @@ class Item:
     audio_labels: the events of any voice; None where they are not known.
     conditions: a JSON file that describes the clip, one flat object; None where there is none.
     tracks: which of the video's sound and pictures are used.
+    label_origin_s: where the video begins in the times of its label files; None where they say it, or it is 0.
   """
 
   video: Path
@@ -48,6 +52,7 @@ class Item:
   audio_labels: Path | None = None
   conditions: Path | None = None
   tracks: Tracks = DEFAULT_TRACKS
+  label_origin_s: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +83,7 @@ def read_folder(
   Args:
     source: a folder with manifest.tsv or manifest.csv; such a table itself; or a folder of videos with label files of
       their names, as `pairing` finds them. The table has the columns video, labels, recording, split, and may have
-      audio_labels and conditions, and audio_track, video_track and audio_channels; paths are relative to it.
+      audio_labels, conditions, audio_track, video_track, audio_channels and label_origin_s; paths are relative to it.
     seed: of the split, where there is no manifest. `grouping` tells which clips are of one recording.
     left_out: receives what is not used, with the reason, where there is no manifest.
     tracks: which of the videos' sound and pictures are used, where the manifest does not say.
@@ -124,16 +129,19 @@ def read_folder(
 def write_manifest(path: Path, items: Sequence[Item]) -> None:
   """Writes a manifest; paths become relative to it, and must lie below its folder."""
   has_tracks = any(item.tracks != DEFAULT_TRACKS for item in items)
-  columns = (*COLUMNS, *OPTIONAL_COLUMNS, *(TRACK_COLUMNS if has_tracks else ()))
+  has_origins = any(item.label_origin_s is not None for item in items)
+  further = (*(TRACK_COLUMNS if has_tracks else ()), *((ORIGIN_COLUMN,) if has_origins else ()))
+  columns = (*COLUMNS, *OPTIONAL_COLUMNS, *further)
   lines = ["\t".join(columns)]
   for item in items:
     video, labels, audio_labels, conditions = (
       "" if file is None else str(file.relative_to(path.parent))
       for file in (item.video, item.labels, item.audio_labels, item.conditions)
     )
-    tracks = ("" if value is None else str(value) for value in dataclasses.astuple(item.tracks))
-    values = (video, labels, item.recording, item.split, audio_labels, conditions, *tracks)
-    lines.append("\t".join(values[: len(columns)]))
+    values = dict(zip(TRACK_COLUMNS, dataclasses.astuple(item.tracks), strict=True))
+    values[ORIGIN_COLUMN] = item.label_origin_s
+    told = ("" if values[column] is None else str(values[column]) for column in further)
+    lines.append("\t".join((video, labels, item.recording, item.split, audio_labels, conditions, *told)))
   write_text(path, "\n".join(lines) + "\n")
 
 
@@ -163,12 +171,12 @@ def _read_manifest(path: Path) -> list[Item]:
 
 def _check_header(header: list[str], path: Path) -> None:
   missing = [name for name in COLUMNS if name not in header]
-  unknown = [name for name in header if name not in COLUMNS + OPTIONAL_COLUMNS + TRACK_COLUMNS]
+  unknown = [name for name in header if name not in (*COLUMNS, *_ALL_OPTIONAL)]
   if missing or unknown or len(set(header)) < len(header):
     separator = "comma" if path.suffix.lower() == ".csv" else "tab"
     raise ValueError(
       f"{path}:1: header is {header}; expected the {separator}-separated columns {', '.join(COLUMNS)} and, where they "
-      f"are known, {', '.join(OPTIONAL_COLUMNS + TRACK_COLUMNS)}"
+      f"are known, {', '.join(_ALL_OPTIONAL)}"
     )
 
 
@@ -191,7 +199,12 @@ def _parse_row(row: list[str], header: list[str], path: Path, number: int, split
   audio_track, video_track, channels = (values.get(name) for name in TRACK_COLUMNS)
   tracks = Tracks.parse(audio_track, video_track, channels, where=f"{path}:{number}: ")
   video, labels = (path.parent / values[name] for name in ("video", "labels"))
-  return Item(video, labels, recording, split, audio_labels, conditions, tracks)
+  origin = values.get(ORIGIN_COLUMN)
+  try:
+    origin_s = float(origin) if origin else None
+  except ValueError:
+    raise ValueError(f"{path}:{number}: {ORIGIN_COLUMN} is {origin!r}; expected seconds") from None
+  return Item(video, labels, recording, split, audio_labels, conditions, tracks, origin_s)
 
 
 def _refuse_estimates(manifest: Path, items: Sequence[Item]) -> None:

@@ -34,10 +34,15 @@ class Video:
   def source(self) -> str:
     return str(self.item.video)
 
+  @property
+  def _reading(self) -> Reading:
+    origin_s = self.item.label_origin_s
+    return self.reading if origin_s is None else dataclasses.replace(self.reading, origin_s=origin_s)
+
   def state(self) -> str:
     small = (self.item.labels, self.item.audio_labels, self.item.conditions)
     tracks = dataclasses.astuple(self.item.tracks)
-    reading = dataclasses.asdict(self.reading)
+    reading = dataclasses.asdict(self._reading)
     return json.dumps([self.item.recording, _stamp(self.item.video), *map(_digest, small), *tracks, reading])
 
   def open(self, spec: DataSpec) -> Content:
@@ -52,7 +57,7 @@ class Video:
     return Content(self._blocks(spec, lines), timeline, audio_timeline, conditions, lines)
 
   def _read_labels(self, path: Path, duration_s: float | None, lines: list[str]) -> Timeline:
-    told = dataclasses.asdict(self.reading)
+    told = dataclasses.asdict(self._reading)
     with warnings.catch_warnings(record=True) as caught:
       warnings.simplefilter("always", AnnotationWarning)
       timeline = read_annotation(path, duration_s, **told, recording=self.item.video)

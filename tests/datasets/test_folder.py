@@ -1,5 +1,6 @@
 """One's own videos: real files, decoded."""
 
+import dataclasses
 import json
 import os
 
@@ -134,7 +135,7 @@ def test_what_labels_mean_and_where_they_begin_may_be_told(tmp_path, spec):
   assert data.timeline("train", data.recordings("train")["a"]).events == (Event(0.2, 0.7, "singing"),)
 
 
-def test_labels_of_several_media_are_those_of_the_video(tmp_path, spec):
+def test_labels_of_several_media_and_of_a_part_are_those_of_the_video(tmp_path, spec):
   source = tmp_path / "videos"
   source.mkdir()
   write_video(source / "left.mp4")
@@ -143,13 +144,21 @@ def test_labels_of_several_media_are_those_of_the_video(tmp_path, spec):
   media = "".join(f'<MEDIA_DESCRIPTOR MEDIA_URL="{name}" TIME_ORIGIN="{ms}"/>' for name, ms in origins.items())
   text = (source / "song.eaf").read_text().replace("<HEADER", f"{media}<HEADER")
   (source / "song.eaf").write_text(text)
-  (source / "manifest.tsv").write_text("video\tlabels\trecording\tsplit\nleft.mp4\tsong.eaf\tsong\ttrain\n")
+  (source / "film.tsv").write_text("film\t900.5\t900.9\tspeech\n")
+  write_video(source / "part.mp4")
+  (source / "manifest.tsv").write_text(
+    "video\tlabels\trecording\tsplit\tlabel_origin_s\n"
+    "left.mp4\tsong.eaf\tsong\ttrain\t\npart.mp4\tfilm.tsv\tfilm\ttrain\t900\n"
+  )
   data = PreparedData(prepare_folder(source, tmp_path / "data", spec).path)
   assert data.timeline("train", data.recordings("train")["left"]).events == (Event(0.4, 0.7, "singing"),)
+  assert data.timeline("train", data.recordings("train")["part"]).events == (Event(0.5, 0.9, "speech"),)
 
 
 def test_a_recording_is_another_where_its_labels_mean_something_else(tmp_path):
   item = Item(tmp_path / "a.mp4", tmp_path / "a.rttm", "a", "train")
   readings = [annotations.Reading(), annotations.Reading({"a": None}), annotations.Reading({"a": "speech"})]
   readings += [annotations.Reading(origin_s=1.0), annotations.Reading(rate_hz=1.0)]
-  assert len({Video("a", item, reading).state() for reading in readings}) == len(readings)
+  videos = [Video("a", item, reading) for reading in readings]
+  videos.append(Video("a", dataclasses.replace(item, label_origin_s=2.0)))
+  assert len({video.state() for video in videos}) == len(videos)

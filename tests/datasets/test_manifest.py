@@ -21,6 +21,7 @@ def test_manifest_round_trip_with_all_columns(tmp_path):
   names = ("a.mp4", "a.tsv", "any.tsv", "a.json")
   video, labels, audio_labels, conditions = (tmp_path / "sub" / name for name in names)
   items = [Item(video, labels, "a", "train", audio_labels, conditions)]
+  items.append(Item(video.with_name("b.mp4"), labels, "b", "test", audio_labels, None, label_origin_s=900.5))
   write_manifest(tmp_path / MANIFEST, items)
   assert read_folder(tmp_path) == items
 
@@ -67,6 +68,10 @@ def test_video_without_labels_is_not_offered(tmp_path):
     ("video\tlabels\trecording\tsplit\tmood\n", r"manifest.tsv:1: header is .*, where they are known, audio_labels"),
     ("video\tlabels\trecording\tsplit\na.mp4\t\ta\ttrain\n", r"manifest.tsv:2: labels is empty"),
     ('video\tlabels\trecording\tsplit\n"a.mp4\t', r"manifest.tsv:2: "),
+    (
+      "video\tlabels\trecording\tsplit\tlabel_origin_s\na.mp4\ta.tsv\ta\ttrain\tsoon\n",
+      r"manifest.tsv:2: label_origin_s is 'soon'; expected seconds",
+    ),
     (
       "video\tlabels\trecording\tsplit\taudio_labels\na.mp4\ta.tsv\ta\ttrain\tx.tsv\nb.mp4\tb.tsv\tb\ttrain\t\n",
       r"manifest.tsv: 1 of 2 videos have audio_labels; expected all of them or none",
