@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 
 from attavvad_jax.shipped import ITEMS, LEFT_OUT, SHIPPED, shipped_checkpoint
@@ -58,6 +59,18 @@ def digest(path: str | Path) -> str:
     if file.name not in LEFT_OUT:
       name, content = file.relative_to(path).as_posix(), hashlib.sha256(file.read_bytes()).hexdigest()
       whole.update(f"{content}  {name}\n".encode())
+  return whole.hexdigest()
+
+
+def parameters_digest(path: str | Path) -> str:
+  """A sha256 of parameters and statistics by their values: two trainings that end alike, bit for bit, have the same.
+
+  `digest` differs there, as Orbax names its files at random and metadata tell more.
+  """
+  whole = hashlib.sha256()
+  for key, leaf in jax.tree_util.tree_flatten_with_path(restore_item(path, "variables"))[0]:
+    values = np.asarray(leaf)
+    whole.update(f"{leaf_name(key)} {values.dtype} {values.shape} ".encode() + values.tobytes())
   return whole.hexdigest()
 
 

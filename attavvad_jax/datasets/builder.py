@@ -21,7 +21,7 @@ from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
 from attavvad_jax.datasets import finished, summary
 from attavvad_jax.datasets.finished import Job, Note, Recording
 from attavvad_jax.datasets.manifest import SPLITS, LeftOut
-from attavvad_jax.datasets.records import DataSpec, features
+from attavvad_jax.datasets.records import DIGESTS, DataSpec, Digest, features
 from attavvad_jax.files import locked
 
 # A new shard begins when one has reached this size.
@@ -102,11 +102,13 @@ class RecordingsBuilder(FileReaderBuilder, skip_registration=True):  # type: ign
       finished.run(jobs, self._workers)
     done = [(job, finished.read_note(job)) for job in jobs]
     left_out = [*left_out, *(LeftOut(j.recording.source, note.reason) for j, note in done if note.reason is not None)]
-    splits = [self._write_split(split, done) for split in SPLITS if any(j.recording.split == split for j in jobs)]
+    digests = {split: Digest() for split in SPLITS if any(job.recording.split == split for job in jobs)}
+    splits = [self._write_split(split, done, digest) for split, digest in digests.items()]
     self.info.set_splits(tfds.core.splits.SplitDict(splits))
+    self.info.metadata[DIGESTS] = {split: str(digest) for split, digest in digests.items()}
     summary.write(Path(self.data_dir), [(job.recording.split, note) for job, note in done], left_out, self.notes)
 
-  def _write_split(self, split: str, done: Sequence[tuple[Job, Note]]) -> tfds.core.SplitInfo:
+  def _write_split(self, split: str, done: Sequence[tuple[Job, Note]], digest: Digest) -> tfds.core.SplitInfo:
     done = [(job, note) for job, note in done if job.recording.split == split]
     usable = [(job, note) for job, note in done if note.reason is None and note.num_blocks]
     if not usable:
@@ -117,7 +119,8 @@ class RecordingsBuilder(FileReaderBuilder, skip_registration=True):  # type: ign
     shards = _to_shards(usable)
     for index, shard in enumerate(shards):
       path = Path(template.sharded_filepath(shard_index=index, num_shards=len(shards)))
-      finished.write_records(path, (record for job, _ in shard for record in finished.read_records(job)))
+      records = (record for job, _ in shard for record in finished.read_records(job))
+      finished.write_records(path, digest.passing(records))
     return tfds.core.SplitInfo(
       name=split,
       shard_lengths=[sum(note.num_blocks for _, note in shard) for shard in shards],

@@ -7,6 +7,7 @@ nothing else. The note comes last: a recording that has one is finished.
 import collections
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 import dataclasses
+import functools
 import hashlib
 import json
 from pathlib import Path
@@ -96,9 +97,9 @@ class Job:
   spec: DataSpec
   folder: Path
 
-  @property
+  @functools.cached_property
   def stem(self) -> Path:
-    """The path of its files, without extension."""
+    """The path of its files, without extension; looked up once, and then the same in every process."""
     parts = (self.recording.name, self.recording.state(), self.spec.to_dict(), __version__)
     return self.folder / hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 

@@ -10,7 +10,7 @@ from typing import Any
 import grain
 import numpy as np
 
-from attavvad_jax.datasets.records import DataSpec, conditions, text, to_example, to_timeline
+from attavvad_jax.datasets.records import DIGESTS, DataSpec, Digest, conditions, text, to_example, to_timeline
 from attavvad_jax.events import EVENTS, Timeline
 
 Batch = dict[str, np.ndarray]
@@ -29,6 +29,7 @@ class PreparedData:
     self.path = _find_version_dir(Path(path))
     self._builder = tfds.builder_from_directory(str(self.path))
     self.spec = DataSpec.from_dict(self._builder.info.metadata)
+    self._digests = dict(self._builder.info.metadata.get(DIGESTS, {}))
     if self.spec.events != EVENTS:
       raise ValueError(f"{self.path}: labels are {self.spec.events}; expected {EVENTS}")
 
@@ -41,6 +42,18 @@ class PreparedData:
     if split not in self.splits:
       raise ValueError(f"{self.path}: no split {split!r}; it has {', '.join(self.splits)}")
     return self._builder.as_data_source(split)
+
+  def digest(self, split: str) -> str:
+    """What a split is known by, wherever it lies: the `records.Digest` of its records.
+
+    It was noted when the data set was prepared. One of before that was done is read through, once for this object.
+    """
+    if split not in self._digests:
+      found = Digest()
+      for _ in found.passing(self.source(split).data_source):  # type: ignore[attr-defined]
+        pass
+      self._digests[split] = str(found)
+    return self._digests[split]
 
   def recordings(self, split: str) -> dict[str, list[int]]:
     """The positions of each recording's blocks in `source(split)`, in order of time."""

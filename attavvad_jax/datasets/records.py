@@ -4,8 +4,9 @@ Records are independent of each other, so that a data set can be shuffled global
 recordings together again by id and index. Axes: S samples, M images, H, W pixels, K events that touch the block.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 import dataclasses
+import hashlib
 import json
 import math
 from typing import Any
@@ -18,6 +19,8 @@ from attavvad_jax.media.blocks import Block, Crop
 
 # The events of the performer on camera, and those of any voice; each has its own field of labels in a record.
 AUDIO_VISUAL, AUDIO = "audio_visual", "audio"
+# In a data set's metadata: the `Digest` of each split.
+DIGESTS = "digests"
 # JPEG at this quality keeps lips sharp in about 5 kB an image of 112 x 112.
 _JPEG_QUALITY = 95
 
@@ -138,6 +141,23 @@ def serialise(record: Mapping[str, Any], features: Any) -> bytes:
   # TFDS writes the fields in an order that changes from process to process.
   example = tf_example_pb2.Example.FromString(features.serialize_example(record))
   return example.SerializeToString(deterministic=True)
+
+
+class Digest:
+  """The sha256 of records, in order, as `serialise` gives them: what a split of a data set is known by."""
+
+  def __init__(self):
+    self._sha256 = hashlib.sha256()
+
+  def passing(self, records: Iterable[bytes]) -> Iterator[bytes]:
+    """The records as they come, each added before it goes on."""
+    for record in records:
+      # With its length, so that no other cut gives the same.
+      self._sha256.update(len(record).to_bytes(8, "big") + record)
+      yield record
+
+  def __str__(self) -> str:
+    return self._sha256.hexdigest()
 
 
 def to_example(record: Mapping[str, Any], spec: DataSpec) -> dict[str, np.ndarray]:

@@ -17,6 +17,9 @@ from attavvad_jax.datasets.records import DataSpec, check_conditions
 from attavvad_jax.events import Timeline
 from attavvad_jax.media import Block, Report, probe, read_blocks
 
+# Read of the beginning, the middle and the end of a video, to know it again.
+_SAMPLE_BYTES = 1 << 16
+
 
 @dataclasses.dataclass(frozen=True)
 class Video:
@@ -90,11 +93,16 @@ def _read_conditions(path: Path | None) -> dict[str, Any]:
 
 
 def _stamp(path: Path) -> list[Any]:
-  """Tells a large file from another one without reading it."""
+  """Tells a large file from another one without reading all of it: archives and copies may keep times and sizes."""
   if not path.is_file():
     return [str(path)]
   stat = path.stat()
-  return [str(path.resolve()), stat.st_size, stat.st_mtime_ns]
+  sample = hashlib.sha256()
+  with path.open("rb") as file:
+    for start in (0, stat.st_size // 2, max(0, stat.st_size - _SAMPLE_BYTES)):
+      file.seek(start)
+      sample.update(file.read(_SAMPLE_BYTES))
+  return [stat.st_size, stat.st_mtime_ns, sample.hexdigest()]
 
 
 def _digest(path: Path | None) -> str | None:

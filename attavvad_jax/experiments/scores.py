@@ -5,13 +5,13 @@ Axes: N recordings, C the counts of `bootstrap.COUNTS`.
 
 from collections.abc import Mapping
 import dataclasses
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from attavvad_jax import __version__
 from attavvad_jax.datasets.loader import PreparedData
 from attavvad_jax.detection.detector import Detector
 from attavvad_jax.evaluation import PAPER, Counts, Scores, count
@@ -48,13 +48,21 @@ class RunScores:
 
 
 def score_run(workdir: Path, data: PreparedData, path: Path) -> RunScores:
-  """The scores of a run's best checkpoint on the test split: those in the file at `path`, where they are still of it.
+  """The scores of a run's best checkpoint on the test split: those in the file at `path`, where they are of just that.
+
+  Checkpoint and data are told by their digests, so that neither what was trained anew nor what was prepared anew has
+  the scores of what was there before; what was copied or moved keeps its own.
 
   Raises:
     ValueError: the run has no checkpoint.
   """
   detector = Detector(workdir)
-  of = {"checkpoint": _fingerprint(detector.path), "data": str(data.path), "protocol": PAPER.event_name}
+  of = {
+    "checkpoint": detector.digest,
+    "data": data.digest(SPLIT),
+    "protocol": [PAPER.event_name, PAPER.segment_name],
+    "version": __version__,
+  }
   if path.is_file():
     stored = json.loads(path.read_text(encoding="utf-8"))
     if stored["of"] == of:
@@ -71,13 +79,6 @@ def score_run(workdir: Path, data: PreparedData, path: Path) -> RunScores:
   path.parent.mkdir(parents=True, exist_ok=True)
   write_text(path, json.dumps({"of": of, **_to_json(found)}, indent=1) + "\n")
   return found
-
-
-def _fingerprint(checkpoint: Path) -> str:
-  """Changes with what is written as the checkpoint, even where another is of the same step."""
-  meta = checkpoint / "meta" / "metadata"
-  written = f"{checkpoint} {meta.stat().st_mtime_ns} ".encode() + meta.read_bytes()
-  return hashlib.sha256(written).hexdigest()
 
 
 def _to_json(found: RunScores) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from attavvad_jax.checkpoints import find_checkpoint, read_meta
 from attavvad_jax.experiments.plan import Experiment
 from attavvad_jax.training.checkpoints import has_last
-from attavvad_jax.training.loop import claim_workdir, set_up, train
+from attavvad_jax.training.loop import check_workdir, claim_workdir, set_up, train
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,27 +37,27 @@ def train_runs(runs: Sequence[Run], started_s: float) -> dict[Path, str]:
     Why a run failed, by the workdir of those that did; the others are whole.
 
   Raises:
-    ValueError: a config cannot be used, or a workdir holds a run of another config; nothing was trained then.
+    ValueError: a config cannot be used, or a workdir holds a run of another config, on other data or from another
+      source; nothing was trained then.
   """
-  num_steps = {}
   for run in runs:
     setup = set_up(run.config)
-    num_steps[run.workdir] = setup.num_steps
     if (run.workdir / "config.json").exists():
-      claim_workdir(run.workdir, setup.config)
+      claim_workdir(run.workdir, setup)
   reasons: dict[Path, str] = {}
   for index, run in enumerate(runs, 1):
     minutes = (time.monotonic() - started_s) / 60
     head = f"run {index} of {len(runs)}, {minutes:.1f} min so far: {run.title}"
-    if _is_finished(run.workdir, num_steps[run.workdir]):
-      print(f"{head}: is there", flush=True)
-      continue
-    print(head, flush=True)
     source = run.config["transfer"]["checkpoint"]
     if source is not None and Path(source) in reasons:
+      print(head, flush=True)
       reasons[run.workdir] = f"the run that it starts from failed: {reasons[Path(source)]}"
     else:
       try:
+        if _is_finished(run):
+          print(f"{head}: is there", flush=True)
+          continue
+        print(head, flush=True)
         train(run.config, run.workdir)
       except ValueError as error:
         reasons[run.workdir] = str(error)
@@ -66,7 +66,14 @@ def train_runs(runs: Sequence[Run], started_s: float) -> dict[Path, str]:
   return reasons
 
 
-def _is_finished(workdir: Path, num_steps: int) -> bool:
-  if not has_last(workdir):
+def _is_finished(run: Run) -> bool:
+  """Whether a run has all its steps, and started from its source as that is now, which may have been trained anew.
+
+  Raises:
+    ValueError: it started from another one.
+  """
+  if not has_last(run.workdir):
     return False
-  return read_meta(find_checkpoint(workdir / "checkpoints" / "last"))["step"] >= num_steps
+  setup = set_up(run.config)
+  check_workdir(run.workdir, setup)
+  return read_meta(find_checkpoint(run.workdir / "checkpoints" / "last"))["step"] >= setup.num_steps

@@ -17,6 +17,7 @@ import optax
 from tqdm import tqdm
 
 from attavvad_jax import __version__
+from attavvad_jax import checkpoints as checkpoints_lib
 from attavvad_jax import config as config_lib
 from attavvad_jax.datasets.loader import PreparedData, training_batches
 from attavvad_jax.datasets.records import AUDIO
@@ -63,6 +64,21 @@ class Setup:
   augmentation: Augmentation
   audio_label: str
   num_steps: int
+
+  @property
+  def data_digests(self) -> dict[str, str]:
+    """What the splits that training reads are known by (`PreparedData.digest`)."""
+    return {split: self.data.digest(split) for split in ("train", "validation") if split in self.data.splits}
+
+  @functools.cached_property
+  def source_digest(self) -> str | None:
+    """What the checkpoint of `config.transfer` is known by; None where there is none, or none any more."""
+    if self.transfer.checkpoint is None:
+      return None
+    try:
+      return checkpoints_lib.parameters_digest(checkpoints_lib.find_checkpoint(self.transfer.checkpoint))
+    except ValueError:
+      return None  # a run that has begun needs it no longer; one that begins says so when it loads it
 
   def open_batches(self) -> grain.DatasetIterator:
     """This process's share of the training batches, from the first."""
@@ -186,7 +202,7 @@ def train(config: Mapping[str, Any], workdir: str | Path, placement: str = MESH)
   setup = set_up(config)
   if placement not in PLACEMENTS:
     raise ValueError(f"unknown placement {placement!r}; expected one of {', '.join(PLACEMENTS)}")
-  check_workdir(workdir, setup.config)
+  check_workdir(workdir, setup)
   # The first batch only gives the shapes.
   state = setup.create_state(next(setup.open_batches()))
   state, transferred = (state, "") if has_last(workdir) else setup.load_transfer(state)
@@ -216,7 +232,7 @@ def _train(
   batches = setup.open_batches()
   state = placement.replicate(state)
   if is_main():
-    claim_workdir(workdir, config)
+    claim_workdir(workdir, setup)
     if transferred:
       print(transferred)
       write_text(workdir / "transfer.txt", transferred + "\n")
@@ -258,7 +274,7 @@ def _train(
         validation = validate(functools.partial(predict_batch, placed.variables), setup.data, config)
         if log and validation:
           log.write(step, "validation", validation)
-        meta = run_meta(config, setup.data, step, validation)
+        meta = run_meta(setup, step, validation)
         if validation and (best_f is None or validation["f"] > best_f):
           best_f = validation["f"]
           checkpoints.save("best", placed, batches, meta)
@@ -267,7 +283,7 @@ def _train(
         started_s = time.monotonic()
       if stopping and step < num_steps:
         if not checkpoint_due:
-          checkpoints.save("last", placement.replicate(state), batches, run_meta(config, setup.data, step, {}))
+          checkpoints.save("last", placement.replicate(state), batches, run_meta(setup, step, {}))
         if is_main():
           print(f"{workdir}: asked to end; saved at step {step} of {num_steps}. The same command goes on from there.")
         raise SystemExit(0)
@@ -327,36 +343,74 @@ def _audio_label(data: PreparedData, config: Mapping[str, Any]) -> str:
   return "audio_label"
 
 
-def check_workdir(workdir: Path, config: dict[str, Any]) -> None:
-  """Refuses a workdir that holds a run of another configuration."""
-  path = workdir / "config.json"
-  if path.exists():
-    found = json.loads(path.read_text(encoding="utf-8"))["config"]
-    different = [key for key in config_lib.KEYS if key not in _MAY_CHANGE and found.get(key) != config[key]]
-    if different:
+def check_workdir(workdir: Path, setup: Setup) -> None:
+  """Refuses a workdir that holds a run of another configuration, on other data, or from another source.
+
+  Data and source are told by their digests, and may lie elsewhere than they did. A run of before digests were noted is
+  told by their paths.
+  """
+  found = _read_claim(workdir)
+  if not found:
+    return
+  config, data, source = setup.config, found.get("data"), found.get("source")
+  before = {**found["config"], "transfer": dict(found["config"].get("transfer", {}))}
+  if data:
+    before["data"] = config["data"]
+  if source and config["transfer"]["checkpoint"]:
+    before["transfer"]["checkpoint"] = config["transfer"]["checkpoint"]
+  different = [key for key in config_lib.KEYS if key not in _MAY_CHANGE and before.get(key) != config[key]]
+  if different:
+    raise ValueError(
+      f"{workdir}: holds a run with other values of {', '.join(different)}; use another --workdir or remove it"
+    )
+  digests = setup.data_digests
+  for split in {**data, **digests} if data else ():
+    then, now = data.get(split), digests.get(split)
+    if then != now:
       raise ValueError(
-        f"{workdir}: holds a run with other values of {', '.join(different)}; use another --workdir or remove it"
+        f"{workdir}: holds a run on other data than {setup.data.path} has now: split {split} is {_short(now)}, "
+        f"expected {_short(then)}; bring those back, or use another --workdir or remove it"
       )
+  if source and setup.source_digest not in (None, source):
+    raise ValueError(
+      f"{workdir}: holds a run that started from other parameters than {config['transfer']['checkpoint']} has now: "
+      f"{_short(setup.source_digest)}, expected {_short(source)}; bring those back, or use another --workdir or remove "
+      "it"
+    )
 
 
-def claim_workdir(workdir: Path, config: dict[str, Any]) -> None:
+def claim_workdir(workdir: Path, setup: Setup) -> None:
   """Writes config.json and clears what a run that was killed has left, or refuses as `check_workdir`."""
-  check_workdir(workdir, config)
+  check_workdir(workdir, setup)
+  source = _read_claim(workdir).get("source") or setup.source_digest
   workdir.mkdir(parents=True, exist_ok=True)
-  write_text(workdir / "config.json", json.dumps({"config": config, "versions": _versions()}, indent=2) + "\n")
+  claim = {"config": setup.config, "data": setup.data_digests, "source": source, "versions": _versions()}
+  write_text(workdir / "config.json", json.dumps(claim, indent=2) + "\n")
   clear_leftovers(workdir)
 
 
-def run_meta(config: dict[str, Any], data: PreparedData, step: int, validation: dict[str, float]) -> dict[str, Any]:
+def run_meta(setup: Setup, step: int, validation: dict[str, float]) -> dict[str, Any]:
   """What a checkpoint says of itself."""
   return {
-    "config": config,
-    "spec": data.spec.to_dict(),
+    "config": setup.config,
+    "spec": setup.data.spec.to_dict(),
+    "data": setup.data_digests,
     "versions": _versions(),
     "step": step,
     "protocol": CLOSED.event_name,
     "validation": validation,
   }
+
+
+def _read_claim(workdir: Path) -> dict[str, Any]:
+  """The config.json of a workdir; empty where there is none."""
+  path = workdir / "config.json"
+  return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def _short(digest: str | None) -> str:
+  """Of a digest as much as people compare."""
+  return digest[:12] if digest else "not there"
 
 
 def _versions() -> dict[str, str]:

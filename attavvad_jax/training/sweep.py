@@ -129,14 +129,14 @@ def sweep(config: Mapping[str, Any], workdir: str | Path, settings: Sequence[str
   example = next(members[0].setup.open_batches())
   fresh = _fresh_states(members, example)
   for member in members:
-    loop.check_workdir(member.workdir, member.setup.config)
+    loop.check_workdir(member.workdir, member.setup)
   with contextlib.ExitStack() as stack:
     for member in members:
       stack.enter_context(holding(member.workdir))
     for transferred in dict.fromkeys(transferred for _, transferred in fresh if transferred):
       print(transferred)
     for member, (_, transferred) in zip(members, fresh, strict=True):
-      loop.claim_workdir(member.workdir, member.setup.config)
+      loop.claim_workdir(member.workdir, member.setup)
       if transferred:
         write_text(member.workdir / "transfer.txt", transferred + "\n")
 
@@ -288,10 +288,9 @@ class _Run:
 
   def save(self, state: TrainState, batches: grain.DatasetIterator, validation: dict[str, float]) -> None:
     """Logs the validation and saves the checkpoints, as `loop.train` does."""
-    setup = self.member.setup
     if validation:
       self._log.write(self.step, "validation", validation)
-    meta = {**loop.run_meta(setup.config, setup.data, self.step, validation), "program": self._program}
+    meta = {**loop.run_meta(self.member.setup, self.step, validation), "program": self._program}
     if validation and (self._best_f is None or validation["f"] > self._best_f):
       self._best_f = validation["f"]
       self.checkpoints.save("best", state, batches, meta)

@@ -1,5 +1,6 @@
 import os
 from pathlib import Path
+import shutil
 import types
 
 import numpy as np
@@ -23,13 +24,12 @@ def data(tmp_path_factory):
 def scored(monkeypatch, tmp_path):
   """Checkpoints that were scored, by a network that knows the answer of the first recording alone."""
   seen = []
-  checkpoint = tmp_path / "run" / "best" / "4"
-  (checkpoint / "meta").mkdir(parents=True)
-  (checkpoint / "meta" / "metadata").write_text("{}")
+  checkpoint = tmp_path / "parameters"
+  checkpoint.write_text("some")
 
   def detector(workdir):
     return types.SimpleNamespace(
-      path=checkpoint, meta={"step": 4}, predict=None, smoothing=Smoothing(mean_blocks=1, min_duration_s=0.0)
+      digest=checkpoint.read_text(), meta={"step": 4}, predict=None, smoothing=Smoothing(mean_blocks=1, min_duration_s=0.0)
     )
 
   def score_recordings(predict, data, split, batch_size):
@@ -63,6 +63,21 @@ def test_scores_are_read_back_while_the_checkpoint_is_the_same(data, scored, tmp
   first = score_run(Path("run"), data, path)
   assert score_run(Path("run"), data, path) == first
   assert seen == ["test"]
-  os.utime(checkpoint / "meta" / "metadata", (1, 1))
+  os.utime(checkpoint, (1, 1))  # what was copied is still the same
   score_run(Path("run"), data, path)
+  assert seen == ["test"]
+  checkpoint.write_text("others")
+  score_run(Path("run"), data, path)
+  assert seen == ["test", "test"]
+
+
+def test_data_prepared_anew_at_the_same_path_are_scored_anew(scored, tmp_path):
+  seen, _ = scored
+  folder, path = tmp_path / "data", tmp_path / "scores.json"
+  score_run(Path("run"), PreparedData(prepare(folder, {"test": 1})), path)
+  shutil.rmtree(folder)
+  score_run(Path("run"), PreparedData(prepare(folder, {"test": 3})), path)
+  assert seen == ["test", "test"]
+  # Elsewhere, and with other recordings to train on, the same ones to test on keep their scores.
+  score_run(Path("run"), PreparedData(prepare(tmp_path / "moved", {"train": 1, "test": 3})), path)
   assert seen == ["test", "test"]

@@ -1,12 +1,15 @@
 """Which runs are trained, in the place of training a function that writes what tells a finished run."""
 
+import dataclasses
 import json
+import shutil
 import time
 
 from prepared import prepare
 import pytest
 from tiny import tiny_config
 
+from attavvad_jax import checkpoints
 from attavvad_jax.experiments import train as train_lib
 from attavvad_jax.experiments.plan import EXPERIMENTS
 from attavvad_jax.experiments.train import Run, train_runs
@@ -37,7 +40,7 @@ def trained(monkeypatch):
     names.append(workdir.name)
     if workdir.name in breaks:
       raise ValueError("the loss is not finite at step 3")
-    claim_workdir(workdir, set_up(config).config)
+    claim_workdir(workdir, set_up(config))
     last = workdir / "checkpoints" / "last" / "8"
     for part in ("meta", "variables"):
       (last / part).mkdir(parents=True, exist_ok=True)
@@ -90,7 +93,34 @@ def test_a_run_that_failed_is_tried_again(runs, trained):
 def test_a_folder_with_a_run_of_another_config_is_refused_before_anything_is_trained(runs, trained, data):
   names, *_ = trained
   other = tiny_config(data, learning_rate=0.5)
-  claim_workdir(runs[2].workdir, set_up(other).config)
+  claim_workdir(runs[2].workdir, set_up(other))
   with pytest.raises(ValueError, match="att_avvad: holds a run with other values of learning_rate"):
     train_runs(runs, time.monotonic())
   assert names == []
+
+
+def test_data_prepared_anew_are_refused_before_anything_is_trained(runs, trained, tmp_path):
+  names, _, fake = trained
+  folder = tmp_path / "data"
+  old = dataclasses.replace(runs[2], config={**runs[2].config, "data": str(prepare(folder, {"train": 3}))})
+  fake(old.config, old.workdir)
+  shutil.rmtree(folder)
+  prepare(folder, {"train": 4})
+  with pytest.raises(ValueError, match=r"att_avvad: holds a run on other data than .* has now: split train is"):
+    train_runs([*runs[:2], old], time.monotonic())
+  assert names == ["att_avvad"]
+
+
+def test_a_first_stage_trained_anew_fails_the_second_that_has_begun(runs, trained, monkeypatch, capsys):
+  """The first stage is missing, so that it is trained in the same call, and ends otherwise."""
+  names, *_ = trained
+  parameters = ["once"]
+  monkeypatch.setattr(checkpoints, "parameters_digest", lambda path: parameters[-1])
+  assert train_runs(runs[:2], time.monotonic()) == {}
+  shutil.rmtree(runs[0].workdir)
+  parameters.append("again")
+  reasons = train_runs(runs, time.monotonic())
+  assert names == ["base_a_source", "base_a", "base_a_source", "att_avvad"]
+  assert list(reasons) == [runs[1].workdir]
+  assert "started from other parameters than" in reasons[runs[1].workdir]
+  assert "Base-A, seed 7 failed: " in capsys.readouterr().out

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -160,7 +161,8 @@ def test_lists_that_cannot_be_are_refused_and_leave_nothing(tmp_path, prepared_p
 def test_folder_that_holds_another_run_is_refused_before_any_other_is_made(tmp_path, prepared_path):
   config = sweeping.config(prepared_path)
   last = plan(config, tmp_path, ["1/1/1", "uncertainty"], [1])[-1]
-  loop.claim_workdir(last.workdir, {**last.setup.config, "learning_rate": 1.0})
+  other = dataclasses.replace(last.setup, config={**last.setup.config, "learning_rate": 1.0})
+  loop.claim_workdir(last.workdir, other)
   with pytest.raises(ValueError, match="uncertainty-seed1: holds a run with other values of learning_rate"):
     sweep(config, tmp_path, ["1/1/1", "uncertainty"], [1])
   assert [path.name for path in tmp_path.iterdir()] == ["uncertainty-seed1"]
