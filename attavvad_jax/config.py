@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 import dataclasses
+import math
 from typing import Any, TypeVar
 
 from flax import linen as nn
@@ -30,10 +31,14 @@ KEYS = (
   "augmentation",
   "num_microbatches",
   "remat",
+  "checkpoint_every_epochs",
   "checkpoint_every_steps",
   "log_every_steps",
   "smoothing",
 )
+
+# Between validations there are so many steps where an epoch is shorter, and a run has at least so many of them.
+_FEWEST_STEPS, _FEWEST_CHECKPOINTS = 20, 5
 
 # Whose voice the audio branch learns to tell: the performer's (Section 2.1), or whoever's is heard.
 PERFORMER, ANY_VOICE = "performer", "any_voice"
@@ -68,6 +73,31 @@ def model(config: Mapping[str, Any]) -> nn.Module:
   """The network that `config.model` names, with those of its fields that are not None."""
   fields = {name: value for name, value in config["model"].items() if value is not None}
   return build(fields.pop("name"), **fields)
+
+
+def num_steps(config: Mapping[str, Any], num_blocks: int, epochs: float) -> int:
+  """So many batches that every one of the blocks is taken `epochs` times at least: the last may reach into one more."""
+  # Rounded first, so that what floating point adds to a whole number is no step.
+  return math.ceil(round(epochs * num_blocks / config["batch_size"], 6))
+
+
+def checkpoint_interval(config: Mapping[str, Any], num_blocks: int) -> int:
+  """Steps from one validation and checkpoint to the next.
+
+  `config.checkpoint_every_steps` where it is set. Else `config.checkpoint_every_epochs`: but of short epochs as many as
+  have 20 steps, and never so many that the run has less than five validations.
+
+  Raises:
+    ValueError: a value is not above 0.
+  """
+  steps, epochs = config["checkpoint_every_steps"], config["checkpoint_every_epochs"]
+  for name, value in (("steps", steps), ("epochs", epochs)):
+    if value is not None and not value > 0:
+      raise ValueError(f"config.checkpoint_every_{name} is {value}; expected more than 0")
+  if steps is not None:
+    return steps
+  wanted = max(round(epochs * num_blocks / config["batch_size"]), _FEWEST_STEPS)
+  return max(1, min(wanted, num_steps(config, num_blocks, config["num_epochs"]) // _FEWEST_CHECKPOINTS))
 
 
 def loss_weights(config: Mapping[str, Any]) -> LossWeights:

@@ -334,7 +334,6 @@ config = demo.get_config()
 config.crop.update(budget.crop)
 config.model.update(budget.models["att_avvad"])
 config.num_epochs = EPOCHS
-config.checkpoint_every_steps = 22
 config.log_every_steps = 2
 summary = prepare_simulated(FOLDER / "data", config_lib.data_spec(config), "live", MINUTES, seed=DATA_SEED)
 print(summary)

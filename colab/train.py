@@ -108,9 +108,9 @@ MORE_EPOCHS = EPOCHS + (1 if QUICK else EPOCHS // 2)
 
 if QUICK or PLATFORM == "cpu":
   budget = BUDGETS["smoke" if QUICK else "small"]
-  SIZES = {"crop": budget.crop, "model": budget.models["att_avvad"], "batch_size": 16, "checkpoint_every_steps": 45}
+  SIZES = {"crop": budget.crop, "model": budget.models["att_avvad"], "batch_size": 16}
 else:
-  SIZES = {"batch_size": 64, "checkpoint_every_steps": 50}  # of configs/demo.py, but for these
+  SIZES = {"batch_size": 64}  # of configs/demo.py, but for these
 
 # %% [markdown]
 # A configuration is a Python file; this one is `configs/demo.py` with the sizes from above. All its keys are explained
@@ -240,8 +240,9 @@ train_and_draw(EPOCHS)
 # ## Go on
 #
 # Started again, the same command goes on from the run's last checkpoint, bit for bit as if it had never stopped; a run
-# that is finished draws its curves and ends. What may be changed on the way are `num_epochs`, `log_every_steps` and
-# `remat`; anything else would make it another run, and is refused. So the same run for some epochs more:
+# that is finished draws its curves and ends. What may be changed on the way are `num_epochs`, how often there is a
+# checkpoint or a line in the log, and `remat`; anything else, other data too, would make it another run, and is refused.
+# So the same run for some epochs more:
 
 # %%
 train_and_draw(MORE_EPOCHS)

@@ -65,8 +65,10 @@ def get_config() -> ml_collections.ConfigDict:
   # part); and only what leaves blocks of convolutions is kept for the backward pass. Each costs up to a third of time.
   config.num_microbatches = 1
   config.remat = False
-  # Validation and a checkpoint come together.
-  config.checkpoint_every_steps = 500
+  # Validation and a checkpoint come together: after so many epochs (of short epochs as many as have 20 steps, but five
+  # times a run at least), or after so many steps where that is set.
+  config.checkpoint_every_epochs = 0.5
+  config.checkpoint_every_steps = config_dict.placeholder(int)
   config.log_every_steps = 20
   # How block scores become a timeline.
   config.smoothing = dict(mean_blocks=3, min_duration_s=0.5)

@@ -14,6 +14,5 @@ def get_config() -> ml_collections.ConfigDict:
   config = att_avvad_small.get_config()
   config.batch_size = 16
   config.num_epochs = 4
-  config.checkpoint_every_steps = 60
   config.log_every_steps = 10
   return config

@@ -30,7 +30,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.batch_size = 32
   config.num_epochs = 8
   config.learning_rate_decay_epochs = 8.0
-  config.checkpoint_every_steps = 675
+  config.checkpoint_every_epochs = 1.0
   # Few blocks of a performance have somebody else's voice under a face that utters none: more are made.
   # Synthetic voices sound like none that are real: what is common to both is left where sound is tilted and masked.
   config.augmentation.update(

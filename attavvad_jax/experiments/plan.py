@@ -227,7 +227,6 @@ BUDGETS = {
       "batch_size": 16,
       "num_epochs": 6,
       "learning_rate_decay_epochs": 6.0,
-      "checkpoint_every_steps": 225,
       "log_every_steps": 45,
     },
   ),

@@ -7,6 +7,7 @@ that one killed in mid-save leaves the one before it intact.
 from collections.abc import Iterator, Mapping
 import contextlib
 import logging
+import math
 from pathlib import Path
 import shutil
 import threading
@@ -28,6 +29,19 @@ _ROOM_FACTOR, _ROOM_BYTES = 1.1, 300_000
 def has_last(workdir: str | Path) -> bool:
   """Whether a run has a checkpoint to go on from; creates nothing."""
   return any(child.name.isdigit() for child in (Path(workdir) / "checkpoints" / "last").glob("*"))
+
+
+def is_better(validation: Mapping[str, float], best_f: float | None) -> bool:
+  """Whether a checkpoint becomes `best`: F is above that of the best so far, or is the first one that is a number.
+
+  Args:
+    validation: its figures, with "f"; empty where nothing was validated.
+    best_f: of the best so far; None where there is none.
+  """
+  if not validation:
+    return False
+  # F is NaN where the split has no event. Compared as it is, such a best would be the last one.
+  return best_f is None or validation["f"] > best_f or (math.isnan(best_f) and not math.isnan(validation["f"]))
 
 
 def clear_leftovers(workdir: str | Path) -> None:

@@ -28,7 +28,7 @@ from attavvad_jax.events import Timeline
 from attavvad_jax.features.augmentation import Augmentation
 from attavvad_jax.files import write_text
 from attavvad_jax.loss_weights import LossWeights
-from attavvad_jax.training.checkpoints import Checkpoints, clear_leftovers, has_last
+from attavvad_jax.training.checkpoints import Checkpoints, clear_leftovers, has_last, is_better
 from attavvad_jax.training.logs import Interval, RunLog, figures
 from attavvad_jax.training.placement import AXIS, MESH, PLACEMENTS, HostBatch, Placement, padded, part_of_process
 from attavvad_jax.training.processes import holding, is_main, stop_requests, wait_for_all
@@ -36,7 +36,7 @@ from attavvad_jax.training.step import Batch, StepLog, TrainState, create_state,
 from attavvad_jax.training.transfer import describe, freeze, frozen_parameters, load_matching
 
 # Keys of the config that may differ when a run goes on.
-_MAY_CHANGE = ("num_epochs", "log_every_steps", "remat")
+_MAY_CHANGE = ("num_epochs", "checkpoint_every_epochs", "checkpoint_every_steps", "log_every_steps", "remat")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +53,7 @@ class Setup:
     augmentation: what is changed in the batches.
     audio_label: the entry of a batch that the audio branch learns.
     num_steps: of the whole training.
+    checkpoint_interval: steps from one validation and checkpoint to the next.
   """
 
   config: dict[str, Any]
@@ -64,6 +65,7 @@ class Setup:
   augmentation: Augmentation
   audio_label: str
   num_steps: int
+  checkpoint_interval: int
 
   @property
   def data_digests(self) -> dict[str, str]:
@@ -153,26 +155,29 @@ def set_up(config: Mapping[str, Any]) -> Setup:
   config_lib.smoothing(config)
   config_lib.check_memory(config)
   transfer = config_lib.transfer(config)
-  steps_per_epoch = len(data.source("train")) // config["batch_size"]
+  num_blocks = len(data.source("train"))
   return Setup(
     config=config,
     data=data,
     model=config_lib.model(config),
     transfer=transfer,
-    optimiser=freeze(optax.adam(_learning_rate(config, steps_per_epoch)), transfer.freeze),
+    optimiser=freeze(optax.adam(_learning_rate(config, num_blocks)), transfer.freeze),
     loss_weights=config_lib.loss_weights(config),
     augmentation=config_lib.augmentation(config),
     audio_label=_audio_label(data, config),
-    num_steps=round(config["num_epochs"] * steps_per_epoch),
+    num_steps=config_lib.num_steps(config, num_blocks, config["num_epochs"]),
+    checkpoint_interval=config_lib.checkpoint_interval(config, num_blocks),
   )
 
 
-def _learning_rate(config: Mapping[str, Any], steps_per_epoch: int) -> float | optax.Schedule:
+def _learning_rate(config: Mapping[str, Any], num_blocks: int) -> float | optax.Schedule:
   """Constant, or along half a cosine wave from its value to 0."""
   rate, decay_epochs = config["learning_rate"], config["learning_rate_decay_epochs"]
   if decay_epochs < 0:
     raise ValueError(f"config.learning_rate_decay_epochs is {decay_epochs}; expected 0 for a constant rate, or more")
-  return optax.cosine_decay_schedule(rate, max(1, round(decay_epochs * steps_per_epoch))) if decay_epochs else rate
+  if not decay_epochs:
+    return rate
+  return optax.cosine_decay_schedule(rate, config_lib.num_steps(config, num_blocks, decay_epochs))
 
 
 def train(config: Mapping[str, Any], workdir: str | Path, placement: str = MESH) -> Path:
@@ -259,7 +264,7 @@ def _train(
       step += 1
       interval = Interval.of(found, step) if interval is None else accumulate(interval, found, step)
       stopping = must_stop(step)
-      checkpoint_due = step % config["checkpoint_every_steps"] == 0 or step == num_steps
+      checkpoint_due = step % setup.checkpoint_interval == 0 or step == num_steps
       if step % config["log_every_steps"] == 0 or checkpoint_due or stopping:
         check_finite(interval)
         blocks = config["batch_size"] * int(interval.steps)
@@ -275,7 +280,7 @@ def _train(
         if log and validation:
           log.write(step, "validation", validation)
         meta = run_meta(setup, step, validation)
-        if validation and (best_f is None or validation["f"] > best_f):
+        if is_better(validation, best_f):
           best_f = validation["f"]
           checkpoints.save("best", placed, batches, meta)
         # Last, so that a run killed between the two finds its best again when it goes on.

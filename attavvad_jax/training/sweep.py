@@ -43,7 +43,7 @@ from attavvad_jax.evaluation.split import score_recordings
 from attavvad_jax.files import write_text
 from attavvad_jax.loss_weights import LossWeights, choose, from_name
 from attavvad_jax.training import loop
-from attavvad_jax.training.checkpoints import Checkpoints, has_last
+from attavvad_jax.training.checkpoints import Checkpoints, has_last, is_better
 from attavvad_jax.training.logs import Interval, RunLog, figures
 from attavvad_jax.training.placement import HostBatch, Mesh
 from attavvad_jax.training.processes import holding, stop_requests
@@ -291,7 +291,7 @@ class _Run:
     if validation:
       self._log.write(self.step, "validation", validation)
     meta = {**loop.run_meta(self.member.setup, self.step, validation), "program": self._program}
-    if validation and (self._best_f is None or validation["f"] > self._best_f):
+    if is_better(validation, self._best_f):
       self._best_f = validation["f"]
       self.checkpoints.save("best", state, batches, meta)
     self.checkpoints.save("last", state, batches, meta)
@@ -406,7 +406,7 @@ def _train(
       step += 1
       for run in active:
         run.step = step
-      checkpoint_due = step % config["checkpoint_every_steps"] == 0 or step == num_steps
+      checkpoint_due = step % setup.checkpoint_interval == 0 or step == num_steps
       # An interval ends where members that waited join in, so that all its steps are of the same ones.
       joined = any(run.step == step for run in going_on if run not in active)
       stopping = must_stop(step)
