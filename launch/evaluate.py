@@ -1,25 +1,37 @@
-"""Event- and segment-based scores of a checkpoint on a split of prepared data.
+"""Event- and segment-based scores of checkpoints on a split of prepared data; several are compared, with intervals.
 
-python -m launch.evaluate --checkpoint=runs/small --data=data --split=test --protocol=closed
+python -m launch.evaluate --checkpoint=runs/small --data=data --split=test --protocol=closed --to=json,csv
+python -m launch.evaluate --checkpoint=runs/small,runs/large --data=data
 """
 
 from absl import flags
 
 from launch import app
 
-_CHECKPOINT = flags.DEFINE_string("checkpoint", None, "What training wrote.", required=True)
-_DATA = flags.DEFINE_string("data", None, "Prepared data set.", required=True)
+_CHECKPOINTS = flags.DEFINE_list(
+  "checkpoint", None, "What training wrote, or JSON that this command wrote; of several, with commas.", required=True
+)
+_DATA = flags.DEFINE_string("data", None, "Prepared data set.")
 _SPLIT = flags.DEFINE_string("split", "test", "Split to evaluate on.")
 _CONDITION = flags.DEFINE_string("by", None, "Condition of the recordings to tell scores apart by, such as snr_db.")
 _PROTOCOL = flags.DEFINE_string(
   "protocol", "closed", "Name of an evaluation protocol: closed, paper, sed_eval_default."
 )
+_TO = flags.DEFINE_list("to", [], "Files to write beside what is printed, some of json,csv.")
+_OUTPUT = flags.DEFINE_string("output", "evaluation", "Name of these files, without .json and .csv.")
 
 
 def main():
-  from attavvad_jax.evaluation.run import evaluate_checkpoint
+  from attavvad_jax.evaluation import stored
+  from attavvad_jax.evaluation.run import comparison_table, evaluate_all
 
-  print(evaluate_checkpoint(_CHECKPOINT.value, _DATA.value, _SPLIT.value, _PROTOCOL.value, condition=_CONDITION.value))
+  stored.check_writable(_OUTPUT.value, _TO.value)
+  evaluations = evaluate_all(_CHECKPOINTS.value, _DATA.value, _SPLIT.value, _PROTOCOL.value, _CONDITION.value)
+  print(*evaluations, sep="\n\n")
+  for path in stored.write(evaluations, _OUTPUT.value, _TO.value):
+    print(f"wrote {path}")
+  if len(evaluations) > 1:
+    print(f"\n{comparison_table(evaluations)}")
 
 
 if __name__ == "__main__":

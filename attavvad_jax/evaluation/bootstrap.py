@@ -1,14 +1,15 @@
 """Confidence intervals by the bootstrap over recordings (Efron 1979), and of differences between systems by pairs.
 
-Recordings are drawn with replacement, because events of one recording are alike; a system's counts are summed over
-those drawn, and its figure is taken of the sums, as it is of the whole test set. Where a system was trained with
+Recordings are drawn with replacement, because events of one recording are alike; where several are of one performer,
+performers are drawn, each with all recordings, because these are alike, too. A system's counts are summed over those
+drawn, and its figure is taken of the sums, as it is of the whole test set. Where a system was trained with
 several seeds, each resample's figure is the mean over them: an interval is about the choice of recordings, and says
 nothing about that of seeds, whose spread stands beside it in the tables.
 
 Axes: S seeds, N recordings, R resamples, C the counts of `COUNTS`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import dataclasses
 
 import numpy as np
@@ -72,6 +73,24 @@ def draw_resamples(num_recordings: int, num_resamples: int = NUM_RESAMPLES, seed
     raise ValueError("there are no recordings to draw from")
   rng = np.random.default_rng(seed)
   return rng.multinomial(num_recordings, np.full(num_recordings, 1 / num_recordings), num_resamples)
+
+
+def draw_by_group(groups: Sequence[str], num_resamples: int = NUM_RESAMPLES, seed: int = 0) -> np.ndarray:
+  """As `draw_resamples`, but of whole groups: how often each recording is drawn with the group that it is of.
+
+  Args:
+    groups: of each recording, such as its performer.
+    num_resamples: R.
+    seed: of the draws.
+
+  Returns:
+    int64 [R,N]; of groups of one recording each, what `draw_resamples` gives.
+
+  Raises:
+    ValueError: there are no recordings.
+  """
+  numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
+  return draw_resamples(len(numbers), num_resamples, seed)[:, [numbers[group] for group in groups]]
 
 
 def interval(figure: Figure, counts: np.ndarray, resamples: np.ndarray) -> Interval:

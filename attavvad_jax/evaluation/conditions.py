@@ -1,6 +1,6 @@
 """Recordings by the condition they were made under, so that scores can be told apart by it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -8,6 +8,24 @@ Condition = str | float | bool
 
 # Numbers that take more values than this are cut into as many parts.
 _NUM_PARTS = 3
+
+
+def independent_units(described: Mapping[str, Mapping[str, Condition]], names: Sequence[str]) -> tuple[str, list[str]]:
+  """What recordings are independent samples of: performers where these are known, else what clips were cut from.
+
+  Args:
+    described: each recording's conditions, as the data set stores them.
+    names: of recordings.
+
+  Returns:
+    What it is, in the plural; and which one each of the recordings is of. Recordings that are not known to belong
+    together, or do not, are each one by itself.
+  """
+  for condition, plural in (("performer", "performers"), ("recording", "recordings that clips were cut from")):
+    units = [str(described.get(name, {}).get(condition, "")) for name in names]
+    if all(units) and len(set(units)) < len(units):
+      return plural, units
+  return "recordings", list(names)
 
 
 def group_recordings(described: Mapping[str, Mapping[str, Condition]], condition: str) -> dict[str, list[str]]:

@@ -1,20 +1,62 @@
-"""A checkpoint's scores on a split of a prepared data set, altogether and by condition."""
+"""A checkpoint's scores on a split of a prepared data set, altogether and by condition; and several, compared."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 import dataclasses
+import functools
+import itertools
 from pathlib import Path
 
+import numpy as np
+
+from attavvad_jax import __version__
+from attavvad_jax.checkpoints import digest
 from attavvad_jax.datasets.loader import PreparedData
 from attavvad_jax.detection.detector import Detector
+from attavvad_jax.evaluation import bootstrap, comparison, stored
 from attavvad_jax.evaluation.ceiling import Ceilings, ceilings
-from attavvad_jax.evaluation.conditions import group_recordings
+from attavvad_jax.evaluation.conditions import Condition, group_recordings, independent_units
 from attavvad_jax.evaluation.metrics import Scores
 from attavvad_jax.evaluation.protocols import PROTOCOLS
-from attavvad_jax.evaluation.split import evaluate_outputs, score_recordings
-from attavvad_jax.evaluation.table import condition_table, text_table
+from attavvad_jax.evaluation.split import OUTPUTS, count_outputs, score_recordings, total
+from attavvad_jax.evaluation.table import aligned, condition_table, figure, text_table
 
 _BATCH_SIZE = 32
 _TITLES = {"audio_visual": "audio-visual output", "audio": "audio branch alone"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+  """What was scored on what: told by digests, whatever lies at the paths now.
+
+  Attributes:
+    checkpoint: as it was named.
+    checkpoint_digest: `checkpoints.digest`.
+    model: its name in the config.
+    step: of the checkpoint.
+    data: path of the data set.
+    split: of it.
+    data_digest: `PreparedData.digest` of the split.
+    trained_here: whether the checkpoint was trained on the split "train" of this very data set; None where it does not
+      say, as those of before digests.
+    version: of this package.
+  """
+
+  checkpoint: str
+  checkpoint_digest: str
+  model: str
+  step: int
+  data: str
+  split: str
+  data_digest: str
+  trained_here: bool | None
+  version: str
+
+  def __str__(self) -> str:
+    trained = {None: "", True: "", False: "; trained on other data than the split train here"}[self.trained_here]
+    return (
+      f"{self.model}, step {self.step} ({self.checkpoint_digest[:12]}), on {self.data}, split {self.split} "
+      f"({self.data_digest[:12]}){trained}"
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,24 +64,48 @@ class Evaluation:
   """Scores of each output of a model on a split. As text: tables.
 
   Attributes:
-    subject: a line that names model, data and split.
-    scores: of each output of the model, over all recordings.
-    ceilings: what the reference itself reaches, cut to blocks.
+    subject: names model, data and split.
+    protocol: a name of `PROTOCOLS`.
+    recordings: scores of each recording by output of the model and name.
+    conditions: of the recordings, by name.
+    ceilings: what the reference itself reaches, cut to blocks; None in an evaluation that was read back.
     condition: what the recordings are told apart by, None for nothing.
-    by_condition: the same scores for the recordings of each value of it.
   """
 
-  subject: str
-  scores: Mapping[str, Scores]
-  ceilings: Ceilings
+  subject: Subject
+  protocol: str
+  recordings: Mapping[str, Mapping[str, Scores]]
+  conditions: Mapping[str, Mapping[str, Condition]]
+  ceilings: Ceilings | None = None
   condition: str | None = None
-  by_condition: Mapping[str, Mapping[str, Scores]] = dataclasses.field(default_factory=dict)
+
+  @functools.cached_property
+  def scores(self) -> dict[str, Scores]:
+    """Of each output, over all recordings."""
+    return {output: total(table.values()) for output, table in self.recordings.items()}
+
+  @property
+  def by_condition(self) -> dict[str, dict[str, Scores]]:
+    """The same for the recordings of each value of the condition."""
+    groups = {} if self.condition is None else group_recordings(self.conditions, self.condition)
+    return {
+      value: {output: total(table[name] for name in names) for output, table in self.recordings.items()}
+      for value, names in groups.items()
+    }
+
+  @property
+  def event_based(self) -> np.ndarray:
+    """Counts of each recording by the main output, as of one seed. -> int64 [1,N,C]."""
+    main = next(output for output in OUTPUTS if output in self.recordings)
+    rows = [bootstrap.to_array(scores.event_based["overall"]) for scores in self.recordings[main].values()]
+    return np.stack(rows)[None]
 
   def __str__(self) -> str:
     tables = [f"-- {_TITLES[output]}\n{text_table(value)}" for output, value in self.scores.items()]
     if self.condition is not None:
       tables.append(f"-- by {self.condition}\n{condition_table(self.condition, self.by_condition)}")
-    return "\n\n".join([self.subject, str(self.ceilings), *tables])
+    ceiling = [] if self.ceilings is None else [str(self.ceilings)]
+    return "\n\n".join([str(self.subject), *ceiling, *tables])
 
 
 def evaluate_checkpoint(
@@ -63,19 +129,90 @@ def evaluate_checkpoint(
   prepared = PreparedData(data)
   if misfit := prepared.spec.misfit(detector.spec):
     raise ValueError(f"{prepared.path}: prepared with {misfit}, which the checkpoint needs; prepare it again")
-  # Asked for before anything is scored, so that a wrong name costs no time.
-  groups = {} if condition is None else group_recordings(prepared.conditions(split), condition)
-  recordings = score_recordings(detector.predict, prepared, split, _BATCH_SIZE)
-
-  def evaluate_some(names: Iterable[str]) -> dict[str, Scores]:
-    some = {name: recordings[name] for name in names}
-    return evaluate_outputs(some, prepared, detector.smoothing, PROTOCOLS[protocol])
-
-  model, step = detector.meta["config"]["model"]["name"], detector.meta["step"]
+  conditions = prepared.conditions(split)
+  if condition is not None:
+    group_recordings(conditions, condition)  # asked for before anything is scored, so that a wrong name costs no time
+  found = score_recordings(detector.predict, prepared, split, _BATCH_SIZE)
   return Evaluation(
-    f"{model}, step {step}, on {prepared.path}, split {split}",
-    evaluate_some(recordings),
-    ceilings((reference for reference, _ in recordings.values()), prepared.spec.clock, PROTOCOLS[protocol]),
+    _subject(detector, prepared, split),
+    protocol,
+    count_outputs(found, prepared, detector.smoothing, PROTOCOLS[protocol]),
+    conditions,
+    ceilings((reference for reference, _ in found.values()), prepared.spec.clock, PROTOCOLS[protocol]),
     condition,
-    {value: evaluate_some(names) for value, names in groups.items()},
+  )
+
+
+def evaluate_all(
+  sources: Sequence[str], data: str | None, split: str, protocol: str, condition: str | None = None
+) -> list[Evaluation]:
+  """The evaluations of checkpoints, and those that files hold which `stored.write` wrote (*.json).
+
+  Raises:
+    ValueError: as `evaluate_checkpoint` and `stored.read`, or there are checkpoints and no data.
+  """
+  if data is None and (lacking := [source for source in sources if not source.endswith(".json")]):
+    raise ValueError(f"--data is not set, and {lacking[0]} is a checkpoint; name the prepared data to score it on")
+  found = []
+  for source in sources:
+    if source.endswith(".json"):
+      found += stored.read(source)
+    else:
+      assert data is not None
+      found.append(evaluate_checkpoint(source, data, split, protocol, condition))
+  return found
+
+
+def comparison_table(evaluations: Sequence[Evaluation]) -> str:
+  """F and ER of each with intervals, and of each two which is ahead, on the same resamples.
+
+  Raises:
+    ValueError: they are not of the same recordings, or not by the same protocol.
+  """
+  first = evaluations[0]
+  for other in evaluations[1:]:
+    for what, expected, got in (
+      ("recordings", first.subject.data_digest[:12], other.subject.data_digest[:12]),
+      ("a protocol", first.protocol, other.protocol),
+      ("a version of attavvad_jax", first.subject.version, other.subject.version),
+    ):
+      if got != expected:
+        raise ValueError(
+          f"{other.subject.checkpoint}: scored on {what} {got}, expected {expected} as {first.subject.checkpoint}; "
+          "evaluate both on the same data, by the same protocol"
+        )
+  names = [f"{index}: {one.subject.checkpoint}" for index, one in enumerate(evaluations, 1)]
+  recordings = list(next(iter(first.recordings.values())))
+  units, groups = independent_units(first.conditions, recordings)
+  resamples = bootstrap.draw_by_group(groups)
+  rows: list[tuple[str, ...]] = [("checkpoint", "F %", "95 % interval", "ER", "95 % interval")]
+  for name, one in zip(names, evaluations, strict=True):
+    cells = [name]
+    for of, factor, digits in ((bootstrap.f_score, 100, 1), (bootstrap.error_rate, 1, 2)):
+      found = bootstrap.interval(of, one.event_based, resamples)
+      value, low, high = (figure(factor * number, digits) for number in dataclasses.astuple(found))
+      cells += [value, f"{low} to {high}"]
+    rows.append(tuple(cells))
+  verdicts = [
+    comparison.compare((names[a], names[b]), evaluations[a].event_based, evaluations[b].event_based, resamples)
+    for a, b in itertools.combinations(range(len(evaluations)), 2)
+  ]
+  protocol = next(iter(first.scores.values())).protocol.event_name
+  subject = f"{len(recordings)} recordings" + ("" if units == "recordings" else f" of {len(set(groups))} {units}")
+  head = f"{protocol}; {subject}; {comparison.method(units)}, differences on the same ones"
+  return "\n".join([head, *aligned(rows), *verdicts])
+
+
+def _subject(detector: Detector, prepared: PreparedData, split: str) -> Subject:
+  trained_on = detector.meta.get("data", {}).get("train")
+  return Subject(
+    checkpoint=detector.name,
+    checkpoint_digest=digest(detector.path),
+    model=detector.meta["config"]["model"]["name"],
+    step=detector.meta["step"],
+    data=str(prepared.path),
+    split=split,
+    data_digest=prepared.digest(split),
+    trained_here=trained_on and ("train" in prepared.splits and trained_on == prepared.digest("train")),
+    version=__version__,
   )

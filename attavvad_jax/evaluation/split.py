@@ -1,11 +1,13 @@
 """Scores of a detector on a split of a prepared data set: blocks to timelines to event metrics."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+import functools
+import operator
 
 from attavvad_jax.datasets.loader import PreparedData, batches_in_order
 from attavvad_jax.datasets.records import to_example
 from attavvad_jax.detection.predict import BlockScores, Predict, score_batches, take
-from attavvad_jax.evaluation.metrics import Scores, evaluate
+from attavvad_jax.evaluation.metrics import Scores, count
 from attavvad_jax.evaluation.protocols import Protocol
 from attavvad_jax.events import Smoothing, Timeline, scores_to_timeline
 
@@ -30,17 +32,27 @@ def score_recordings(
   return result
 
 
+def count_outputs(
+  recordings: Mapping[str, tuple[Timeline, BlockScores]], data: PreparedData, smoothing: Smoothing, protocol: Protocol
+) -> dict[str, dict[str, Scores]]:
+  """Event- and segment-based counts of each recording, by its name, for each of `OUTPUTS` that the model gives."""
+  found: dict[str, dict[str, Scores]] = {}
+  for output in OUTPUTS:
+    for name, (reference, scores) in recordings.items():
+      if (decision := getattr(scores, output)) is not None:
+        estimate = scores_to_timeline(decision, data.spec.clock, reference.duration_s, smoothing)
+        found.setdefault(output, {})[name] = count(reference, estimate, protocol)
+  return found
+
+
 def evaluate_outputs(
   recordings: Mapping[str, tuple[Timeline, BlockScores]], data: PreparedData, smoothing: Smoothing, protocol: Protocol
 ) -> dict[str, Scores]:
-  """Event- and segment-based metrics of each of `OUTPUTS` that the model gives."""
-  result = {}
-  for output in OUTPUTS:
-    if any(getattr(scores, output) is None for _, scores in recordings.values()):
-      continue
-    pairs = [
-      (reference, scores_to_timeline(getattr(scores, output), data.spec.clock, reference.duration_s, smoothing))
-      for reference, scores in recordings.values()
-    ]
-    result[output] = evaluate(pairs, protocol)
-  return result
+  """The same for all recordings together."""
+  counted = count_outputs(recordings, data, smoothing, protocol)
+  return {output: total(scores.values()) for output, scores in counted.items()}
+
+
+def total(scores: Iterable[Scores]) -> Scores:
+  """The scores of one recording or more, added up."""
+  return functools.reduce(operator.add, scores)

@@ -8,7 +8,7 @@ from attavvad_jax.evaluation.metrics import Counts, Scores
 
 def text_table(scores: Scores) -> str:
   """Two plain text tables, event- and segment-based, with the number and length of the recordings above them."""
-  return "\n\n".join([_summary(scores), *("\n".join([title, *_align(rows)]) for title, rows in _tables(scores))])
+  return "\n\n".join([_summary(scores), *("\n".join([title, *aligned(rows)]) for title, rows in _tables(scores))])
 
 
 def markdown_table(scores: Scores) -> str:
@@ -29,9 +29,9 @@ def condition_table(condition: str, groups: Mapping[str, Mapping[str, Scores]]) 
   ]
   for value, scores in groups.items():
     overall = [scores[output].event_based["overall"] for output in outputs]
-    figures = [_figure(100 * counts.f_score, 1) for counts in overall]
+    figures = [figure(100 * counts.f_score, 1) for counts in overall]
     rows.append((value, str(scores[outputs[0]].recordings), str(overall[0].reference), *figures))
-  return "\n".join([groups[rows[1][0]][outputs[0]].protocol.event_name, *_align(rows)])
+  return "\n".join([groups[rows[1][0]][outputs[0]].protocol.event_name, *aligned(rows)])
 
 
 def _summary(scores: Scores) -> str:
@@ -55,10 +55,10 @@ def _rows(table: Mapping[str, Counts], unit: str) -> list[tuple[str, ...]]:
     rows.append(
       (
         name,
-        _figure(counts.error_rate, 2),
-        _figure(100 * counts.precision, 1),
-        _figure(100 * counts.recall, 1),
-        _figure(100 * counts.f_score, 1),
+        figure(counts.error_rate, 2),
+        figure(100 * counts.precision, 1),
+        figure(100 * counts.recall, 1),
+        figure(100 * counts.f_score, 1),
         str(counts.reference),
         f"{counts.reference_s:.1f}",
       )
@@ -66,11 +66,13 @@ def _rows(table: Mapping[str, Counts], unit: str) -> list[tuple[str, ...]]:
   return rows
 
 
-def _figure(value: float, digits: int) -> str:
+def figure(value: float, digits: int) -> str:
+  """A number for people; a dash where there is nothing to count."""
   return "–" if math.isnan(value) else f"{value:.{digits}f}"
 
 
-def _align(rows: list[tuple[str, ...]]) -> list[str]:
+def aligned(rows: list[tuple[str, ...]]) -> list[str]:
+  """Rows as lines of plain text: names to the left, figures to the right."""
   widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
   lines = []
   for name, *figures in rows:

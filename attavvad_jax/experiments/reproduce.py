@@ -94,11 +94,12 @@ def reproduce(
   sections = [*(results_lib.section(plan.TABLES[name], results, conditions, data.name) for name in tables), *pictures]
   made = page.Page(
     "ATT-AVVAD: the paper's tables and figures",
-    [budget.purpose, results_lib.METHOD],
+    [budget.purpose, results_lib.method(conditions)],
     [
       *([("Command", command)] if command else []),
       *provenance.facts(),
       ("Data", data.describe(target, budget)),
+      ("Known by", "; ".join(f"{split} {target.digest(split)[:12]}" for split in target.splits)),
       ("Seeds", ", ".join(str(seed) for seed in dict.fromkeys(run.seed for run in runs))),
       *plan.describe(config, budget),
     ],

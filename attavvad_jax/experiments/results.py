@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
-from attavvad_jax.evaluation import bootstrap
-from attavvad_jax.evaluation.conditions import Condition, group_recordings
+from attavvad_jax.evaluation import bootstrap, comparison
+from attavvad_jax.evaluation.conditions import Condition, group_recordings, independent_units
 from attavvad_jax.evaluation.protocols import PAPER
 from attavvad_jax.events import EVENTS
 from attavvad_jax.experiments.plan import EXPERIMENTS, Row, Table
@@ -19,11 +19,6 @@ from attavvad_jax.reports import page
 
 # Of those that a data set may describe: what is hard to hear, and what is hard to see.
 CONDITIONS = ("snr_db", "off_camera_voice_share", "other_words_share", "occluded_share")
-METHOD = (
-  "Figures are means over the seeds. 95 % interval: percentile bootstrap over recordings, "
-  f"{bootstrap.NUM_RESAMPLES} resamples, the seeds averaged in each; it says how far the choice of test recordings "
-  "matters. Over seeds: the lowest and the highest. Differences between systems are taken on the same resamples."
-)
 _NOTHING = "–"
 
 
@@ -60,6 +55,20 @@ class Result:
 Results = Mapping[str, Result]
 
 
+def method(conditions: Mapping[str, Mapping[str, Condition]]) -> str:
+  """What figures and intervals are, for people.
+
+  Args:
+    conditions: of the test recordings, by name.
+  """
+  units, _ = independent_units(conditions, list(conditions))
+  return (
+    f"Figures are means over the seeds. {comparison.method(units)}, the seeds averaged in each; it says how far the "
+    f"choice of test {units} matters. Over seeds: the lowest and the highest. Differences between systems are taken on "
+    "the same resamples."
+  )
+
+
 def section(
   table: Table, results: Results, conditions: Mapping[str, Mapping[str, Condition]], data: str
 ) -> page.Section:
@@ -75,8 +84,10 @@ def section(
   if not whole:
     return page.Section(table.title, [], [_overall(table, results, None, [])])
   names = whole[0].recordings
-  resamples = bootstrap.draw_resamples(len(names))
-  notes = [_subject(whole[0], data, any(row.paper.f is not None for row in table.rows))]
+  units, groups = independent_units(conditions, names)
+  resamples = bootstrap.draw_by_group(groups)
+  of = "" if units == "recordings" else f" of {len(set(groups))} {units}, by which intervals are drawn"
+  notes = [_subject(whole[0], data, of, any(row.paper.f is not None for row in table.rows))]
   details = [_per_event(table, results, notes)]
   for condition in CONDITIONS:
     if all(condition in conditions.get(name, {}) for name in names):
@@ -85,13 +96,13 @@ def section(
   return page.Section(table.title, findings, [_overall(table, results, resamples, notes), *details])
 
 
-def _subject(result: Result, data: str, has_paper: bool) -> str:
-  """Protocol and data, in a line."""
+def _subject(result: Result, data: str, of: str, has_paper: bool) -> str:
+  """Protocol and data, in a line; `of` says whose recordings they are."""
   counts = result.event_based()[0].sum(axis=0)
   scores = next(iter(result.runs.values())).recordings.values()
   minutes = sum(score.duration_s for score in scores) / 60
   return (
-    f"Protocol: {PAPER.event_name}; {PAPER.segment_name}. Data: {data}, test split: {len(scores)} recordings, "
+    f"Protocol: {PAPER.event_name}; {PAPER.segment_name}. Data: {data}, test split: {len(scores)} recordings{of}, "
     f"{minutes:.1f} min, {counts[bootstrap.COUNTS.index('reference')]} reference events."
     f"{' The paper has figures of its own data.' if has_paper else ''}"
   )
@@ -179,30 +190,7 @@ def _compare(results: Results, first: str, second: str, resamples: np.ndarray) -
   if failed := [name for name, key in zip(names, (first, second), strict=True) if not results[key].runs]:
     return f"{names[0]} and {names[1]} cannot be compared: {', '.join(failed)} failed."
   ours, theirs = results[first].event_based(), results[second].event_based()
-  sentences = []
-  for name, figure, scale, unit, digits in (
-    ("F", bootstrap.f_score, 100, " points", 1),
-    ("ER", bootstrap.error_rate, -1, "", 2),
-  ):
-    found = bootstrap.paired_difference(figure, ours, theirs, resamples)
-    # By how much the first is better: a higher F, a lower error rate.
-    value, low, high = 0.0 + scale * found.value, *sorted((0.0 + scale * found.low, 0.0 + scale * found.high))
-    alone = [bootstrap.interval(figure, counts, resamples) for counts in (ours, theirs)]
-    apart = max(interval.low for interval in alone) > min(interval.high for interval in alone)
-    touch = f"their own intervals {'do not touch' if apart else 'overlap'}"
-    if low > 0 or high < 0:
-      ahead, behind = names if low > 0 else names[::-1]
-      low, high = sorted((abs(low), abs(high)))
-      sentences.append(
-        f"{ahead} is ahead of {behind} in {name} by {abs(value):.{digits}f}{unit} (95 % interval {low:.{digits}f} to "
-        f"{high:.{digits}f}; {touch})."
-      )
-    else:
-      sentences.append(
-        f"{names[0]} and {names[1]} are not told apart in {name}: {value:+.{digits}f}{unit} (95 % interval "
-        f"{low:+.{digits}f} to {high:+.{digits}f})."
-      )
-  return " ".join(sentences)
+  return comparison.compare((names[0], names[1]), ours, theirs, resamples)
 
 
 def _by_seed(figure: bootstrap.Figure, counts: np.ndarray) -> np.ndarray:

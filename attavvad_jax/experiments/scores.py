@@ -14,10 +14,10 @@ import numpy as np
 from attavvad_jax import __version__
 from attavvad_jax.datasets.loader import PreparedData
 from attavvad_jax.detection.detector import Detector
-from attavvad_jax.evaluation import PAPER, Counts, Scores, count
+from attavvad_jax.evaluation import PAPER, Scores
 from attavvad_jax.evaluation.bootstrap import to_array
-from attavvad_jax.evaluation.split import OUTPUTS, score_recordings
-from attavvad_jax.events import scores_to_timeline
+from attavvad_jax.evaluation.split import count_outputs, score_recordings
+from attavvad_jax.evaluation.stored import counts_from_json, counts_to_json
 from attavvad_jax.files import write_text
 
 SPLIT = "test"
@@ -30,7 +30,7 @@ class RunScores:
 
   Attributes:
     step: of the checkpoint.
-    output: the one of `OUTPUTS` that was scored: that after fusion where there is one.
+    output: the one of `split.OUTPUTS` that was scored: that after fusion where there is one.
     recordings: counts of each by name.
   """
 
@@ -68,13 +68,7 @@ def score_run(workdir: Path, data: PreparedData, path: Path) -> RunScores:
     if stored["of"] == of:
       return _from_json(stored)
   scored = score_recordings(detector.predict, data, SPLIT, _BATCH_SIZE)
-  first = next(iter(scored.values()))[1]
-  output = next(name for name in OUTPUTS if getattr(first, name) is not None)
-  recordings = {}
-  for name, (reference, scores) in scored.items():
-    decision = getattr(scores, output)
-    estimate = scores_to_timeline(decision, data.spec.clock, reference.duration_s, detector.smoothing)
-    recordings[name] = count(reference, estimate, PAPER)
+  output, recordings = next(iter(count_outputs(scored, data, detector.smoothing, PAPER).items()))
   found = RunScores(detector.meta["step"], output, recordings)
   path.parent.mkdir(parents=True, exist_ok=True)
   write_text(path, json.dumps({"of": of, **_to_json(found)}, indent=1) + "\n")
@@ -82,28 +76,10 @@ def score_run(workdir: Path, data: PreparedData, path: Path) -> RunScores:
 
 
 def _to_json(found: RunScores) -> dict[str, Any]:
-  return {
-    "step": found.step,
-    "output": found.output,
-    "recordings": {
-      name: {
-        "duration_s": scores.duration_s,
-        "event_based": {label: dataclasses.astuple(counts) for label, counts in scores.event_based.items()},
-        "segment_based": {label: dataclasses.astuple(counts) for label, counts in scores.segment_based.items()},
-      }
-      for name, scores in found.recordings.items()
-    },
-  }
+  recordings = {name: counts_to_json(scores) for name, scores in found.recordings.items()}
+  return {"step": found.step, "output": found.output, "recordings": recordings}
 
 
 def _from_json(stored: Mapping[str, Any]) -> RunScores:
-  recordings = {
-    name: Scores(
-      PAPER,
-      1,
-      values["duration_s"],
-      *({label: Counts(*row) for label, row in values[kind].items()} for kind in ("event_based", "segment_based")),
-    )
-    for name, values in stored["recordings"].items()
-  }
+  recordings = {name: counts_from_json(values, PAPER) for name, values in stored["recordings"].items()}
   return RunScores(stored["step"], stored["output"], recordings)

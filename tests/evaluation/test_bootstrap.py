@@ -93,3 +93,23 @@ def test_a_figure_without_reference_is_nan_and_resamples_without_one_are_left_ou
 def test_without_recordings_there_is_nothing_to_draw():
   with pytest.raises(ValueError, match="no recordings"):
     bootstrap.draw_resamples(0)
+
+
+def test_groups_are_drawn_whole_as_if_each_were_one_recording():
+  groups = list("abcab") + list("ccd")
+  counts = drawn_counts(2, len(groups))
+  added = np.stack([counts[:, [g == name for g in groups]].sum(axis=1) for name in "abcd"], axis=1)
+  by_group = bootstrap.interval(bootstrap.f_score, counts, bootstrap.draw_by_group(groups, 500))
+  assert by_group == bootstrap.interval(bootstrap.f_score, added, bootstrap.draw_resamples(4, 500))
+
+
+def test_intervals_are_wider_where_recordings_of_a_performer_are_alike():
+  # Of 40 performers each recording is four times the same: there are 40 samples, not 160.
+  counts = drawn_counts(1, 40)[:, np.arange(160) // 4]
+  by_recording, by_performer = (
+    bootstrap.interval(bootstrap.f_score, counts, bootstrap.draw_by_group(groups))
+    for groups in (list(map(str, range(160))), [str(i // 4) for i in range(160)])
+  )
+  assert by_recording == bootstrap.interval(bootstrap.f_score, counts, bootstrap.draw_resamples(160))
+  width = (by_performer.high - by_performer.low) / (by_recording.high - by_recording.low)
+  assert width == pytest.approx(2.0, rel=0.1)

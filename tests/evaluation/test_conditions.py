@@ -1,6 +1,6 @@
 import pytest
 
-from attavvad_jax.evaluation.conditions import group_recordings
+from attavvad_jax.evaluation.conditions import group_recordings, independent_units
 
 
 def test_words_and_truth_values_are_groups_of_their_own():
@@ -33,3 +33,14 @@ def test_an_unknown_condition_lists_those_that_there_are():
     group_recordings({"a": {"snr_db": 3.0, "codec": "none"}}, "snr")
   with pytest.raises(ValueError, match="the data set describes none"):
     group_recordings({"a": {}}, "snr_db")
+
+
+def test_recordings_of_one_performer_belong_together_and_else_clips_of_one_recording():
+  names = ["a_1", "a_2", "b_1"]
+  clips = {name: {"recording": name[0]} for name in names}
+  sung = {name: {**clips[name], "performer": "p"} for name in names}
+  assert independent_units(clips, names) == ("recordings that clips were cut from", ["a", "a", "b"])
+  assert independent_units(sung, names) == ("performers", ["p", "p", "p"])
+  # Not known of all, or of each another: each one by itself.
+  assert independent_units({**clips, "b_1": {}}, names) == ("recordings", names)
+  assert independent_units({name: {"performer": name} for name in names}, names) == ("recordings", names)

@@ -5,7 +5,7 @@ import pytest
 from attavvad_jax.evaluation import PAPER, Counts, Scores
 from attavvad_jax.events import EVENTS
 from attavvad_jax.experiments import plan
-from attavvad_jax.experiments.results import Result, section
+from attavvad_jax.experiments.results import Result, method, section
 from attavvad_jax.experiments.scores import RunScores
 
 
@@ -120,3 +120,13 @@ def test_per_condition_figures_are_of_its_recordings():
 
 def test_conditions_that_are_not_described_are_left_out():
   assert len(made(conditions={"r0": {"snr_db": 5.0}}).tables) == 2
+
+
+def test_recordings_of_one_performer_are_resampled_together_and_the_page_says_so():
+  conditions = {f"r{i}": {"performer": "ab"[i // 2]} for i in range(4)}
+  alone, together = made().tables[0].rows[-1].bar, made(conditions=conditions).tables[0].rows[-1].bar
+  assert (together.low, together.high) != (alone.low, alone.high)
+  note = " ".join(made(conditions=conditions).tables[0].notes)
+  assert "test split: 4 recordings of 2 performers, by which intervals are drawn, 2.0 min" in note
+  assert "percentile bootstrap over performers, each with all that is of it" in method(conditions)
+  assert "percentile bootstrap over recordings, 2000 resamples" in method({"r0": {}})

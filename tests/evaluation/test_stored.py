@@ -1,0 +1,115 @@
+"""Evaluations as files, and compared: counts are made up, figures are worked out by hand or read by csv and json."""
+
+import csv
+import dataclasses
+import io
+import json
+
+import pytest
+
+from attavvad_jax.evaluation import PAPER, Counts, Scores, stored
+from attavvad_jax.evaluation.run import Evaluation, Subject, comparison_table, evaluate_all
+from attavvad_jax.events import EVENTS
+
+SUBJECT = Subject("runs/mine", "c" * 64, "att_avvad", 12, "data", "test", "d" * 64, True, "0.1.0")
+# Performers of the four recordings.
+CONDITIONS = {f"r{i}": {"performer": "ab"[i // 2], "snr_db": 5.0} for i in range(4)}
+
+
+def made(hits, conditions=CONDITIONS, protocol="paper", **subject):
+  """Recordings with 10 reference events and 10 estimates each, all of them of singing."""
+  recordings = {}
+  for index, own in enumerate(hits):
+    counts = Counts(10, 10, own, 10 - own, 0, 0, 30.0)
+    table = {"overall": counts, **{label: Counts() for label in EVENTS}, "singing": counts}
+    recordings[f"r{index}"] = Scores(PAPER, 1, 30.0, table, table)
+  return Evaluation(dataclasses.replace(SUBJECT, **subject), protocol, {"audio_visual": recordings}, conditions)
+
+
+def test_what_is_read_back_is_what_was_written(tmp_path):
+  both = [made([8, 9, 7, 9]), made([1, 2, 1, 3], checkpoint="other", trained_here=None)]
+  stored.write(both, tmp_path / "deep" / "scores", ["json"])
+  assert stored.read(tmp_path / "deep" / "scores.json") == both
+
+
+def test_json_has_figures_support_digests_and_protocol(tmp_path):
+  stored.write([made([8, 9, 7, 9])], tmp_path / "scores", ["json"])
+  one = json.loads((tmp_path / "scores.json").read_text())["evaluations"][0]
+  assert one["subject"]["checkpoint_digest"] == "c" * 64
+  assert one["subject"]["data_digest"] == "d" * 64
+  assert one["support"] == {"recordings": 4, "duration_s": 120.0}
+  assert one["protocol"]["event_based"] == "event-based, onset only, collar 0.5 s"
+  singing = one["outputs"]["audio_visual"]["event_based"]["singing"]
+  assert singing["f_score"] == pytest.approx(2 * 33 / 80)
+  assert (singing["reference"], singing["estimate"], singing["hits"]) == (40, 40, 33)
+  assert one["outputs"]["audio_visual"]["event_based"]["speech"]["f_score"] is None  # nothing to count
+  counts = dict(
+    zip(
+      one["fields_of_counts"], one["outputs"]["audio_visual"]["recordings"]["r1"]["event_based"]["overall"], strict=True
+    )
+  )
+  assert counts["hits"] == 9
+
+
+def test_csv_has_a_row_for_each_event_and_basis():
+  rows = list(csv.DictReader(io.StringIO(stored.to_csv([made([8, 9, 7, 9])]))))
+  assert [(row["basis"], row["event"]) for row in rows] == [
+    (basis, event) for basis in ("event_based", "segment_based") for event in ("overall", *EVENTS)
+  ]
+  overall, speech = rows[0], rows[2]
+  assert (float(overall["f_score"]), float(overall["error_rate"])) == (0.825, 0.175)
+  assert (overall["checkpoint"], overall["data_digest"], overall["split"]) == ("runs/mine", "d" * 64, "test")
+  assert speech["f_score"] == ""
+
+
+def test_what_is_no_evaluation_is_never_replaced_nor_read(tmp_path):
+  (tmp_path / "song.json").write_text('{"events": []}')
+  (tmp_path / "song.csv").write_text("onset,offset\n")
+  for name in ("json", "csv"):
+    with pytest.raises(ValueError, match=rf"song\.{name}: is there and is no evaluation; give another --output"):
+      stored.write([made([1])], tmp_path / "song", [name])
+  with pytest.raises(ValueError, match=r"song\.json: not an evaluation .* expected what launch.evaluate"):
+    stored.read(tmp_path / "song.json")
+  stored.write([made([1])], tmp_path / "ours", ["json", "csv"])
+  stored.write([made([2])], tmp_path / "ours", ["json", "csv"])
+  assert stored.read(tmp_path / "ours.json") == [made([2])]
+
+
+def test_a_format_that_there_is_not_is_named():
+  with pytest.raises(ValueError, match="--to: unknown format 'xml'; expected some of json,csv"):
+    stored.check_writable("scores", ["json", "xml"])
+
+
+def test_stored_evaluations_need_no_data_and_checkpoints_do(tmp_path):
+  stored.write([made([1]), made([2])], tmp_path / "two", ["json"])
+  assert len(evaluate_all([str(tmp_path / "two.json")], None, "test", "paper")) == 2
+  with pytest.raises(ValueError, match="--data is not set, and runs/mine is a checkpoint"):
+    evaluate_all([str(tmp_path / "two.json"), "runs/mine"], None, "test", "paper")
+
+
+def test_a_comparison_says_who_is_ahead_and_by_how_much_on_the_same_recordings():
+  text = comparison_table([made([4, 5, 3, 4]), made([8, 9, 7, 9], checkpoint="runs/other")])
+  head, _, first, second, verdict = text.splitlines()
+  assert "event-based, onset only, collar 0.5 s; 4 recordings of 2 performers" in head
+  assert first.split()[:3] == ["1:", "runs/mine", "40.0"]
+  assert second.split()[:3] == ["2:", "runs/other", "82.5"]
+  # By performer the differences are 8 and 9 hits of 20.
+  assert verdict.startswith("2: runs/other is ahead of 1: runs/mine in F by 42.5 points (95 % interval 40.0 to 45.0;")
+
+
+@pytest.mark.parametrize(
+  ("changes", "message"),
+  [
+    ({"data_digest": "e" * 64}, "runs/other: scored on recordings eeeeeeeeeeee, expected dddddddddddd as runs/mine"),
+    ({"protocol": "closed"}, "runs/other: scored on a protocol closed, expected paper"),
+    ({"version": "9"}, r"runs/other: scored on a version of attavvad_jax 9, expected 0\.1\.0"),
+  ],
+)
+def test_what_cannot_be_compared_is_refused(changes, message):
+  with pytest.raises(ValueError, match=message):
+    comparison_table([made([1, 2, 3, 4]), made([1, 2, 3, 4], checkpoint="runs/other", **changes)])
+
+
+def test_other_data_than_those_trained_on_are_said_and_what_is_not_known_is_not():
+  assert "trained on other data" in str(made([1], trained_here=False).subject)
+  assert "trained" not in str(made([1], trained_here=True).subject) + str(made([1], trained_here=None).subject)
