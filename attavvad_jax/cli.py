@@ -120,6 +120,15 @@ def _parser() -> argparse.ArgumentParser:
     "--retry_s", type=_seconds, default=60.0, help="seconds to try for a lost connection (default: 60)"
   )
   stream.set_defaults(run=_stream)
+  curves = commands.add_parser(
+    "curves",
+    help="draw losses, F and loss weights of runs in one picture",
+    description="Draws runs beside each other over their steps: total loss, F on validation, the losses of each group "
+    "and their weights, as training logs them.",
+  )
+  curves.add_argument("runs", nargs="+", metavar="RUN", help="workdir of a run, or a folder of such, as a sweep's")
+  curves.add_argument("--output", default="curves.png", help="the PNG file to write (default: %(default)s)")
+  curves.set_defaults(run=_curves)
   return parser
 
 
@@ -182,6 +191,13 @@ def _stream(arguments: argparse.Namespace) -> None:
     face_lookahead_s=arguments.face_lookahead_s,
     retry_s=arguments.retry_s,
   )
+
+
+def _curves(arguments: argparse.Namespace) -> None:
+  from attavvad_jax.reports.curves import plot_runs
+
+  plot_runs(arguments.runs, arguments.output)
+  print(f"drawn: {arguments.output}")
 
 
 def _seconds(text: str) -> float:

@@ -1,9 +1,10 @@
-"""The nine loss weights over training, as a picture."""
+"""Training as a picture: the nine loss weights, and losses, F and weights of several runs beside each other."""
 
+from collections.abc import Sequence
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -18,9 +19,15 @@ from attavvad_jax.reports.palette import hex_colour
 if TYPE_CHECKING:
   from matplotlib.figure import Figure
 
+# In a run's workdir.
+LOG = "log.jsonl"
 _SIZE_IN = (10.0, 3.0)
 _DPI = 150
 _VISUAL_COLOUR = "#404040"
+_GROUPS = {"audio": AUDIO_TERMS, "visual": VISUAL_TERMS, "audio-visual": AUDIO_VISUAL_TERMS}
+_RUNS_SIZE_IN = (11.0, 8.0)
+# Runs are told apart by colour, and by style from the eleventh on.
+_STYLES = ("-", "--", ":", "-.")
 
 # Steps [S], and the weight of each term at them, [S].
 Curves = tuple[np.ndarray, dict[str, np.ndarray]]
@@ -58,8 +65,7 @@ def plot_weights(
 
   figure = Figure(figsize=_SIZE_IN, dpi=_DPI, layout="constrained")
   axes = figure.subplots(1, 3, sharex=True, sharey=True)
-  groups = {"audio": AUDIO_TERMS, "visual": VISUAL_TERMS, "audio-visual": AUDIO_VISUAL_TERMS}
-  for axis, (title, names) in zip(axes, groups.items(), strict=True):
+  for axis, (title, names) in zip(axes, _GROUPS.items(), strict=True):
     for i, name in enumerate(names):
       # Ever thinner, so that curves on top of one another all show.
       width = 1.6 * (len(names) - i)
@@ -97,16 +103,120 @@ def weights_of_log(workdir: str | os.PathLike[str]) -> Curves:
   Raises:
     ValueError: there is no log, or none with weights.
   """
-  path = Path(workdir) / "log.jsonl"
-  if not path.exists():
-    raise ValueError(f"{path}: no such file; expected the log of a run, in its workdir")
-  lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-  lines = [line for line in lines if line["split"] == "train" and f"weight_{TERMS[0]}" in line]
+  lines = [line for line in read_log(workdir) if line["split"] == "train" and f"weight_{TERMS[0]}" in line]
   if not lines:
-    raise ValueError(f"{path}: holds no loss weights; expected the log of a run that has trained")
+    raise ValueError(f"{Path(workdir) / LOG}: holds no loss weights; expected the log of a run that has trained")
   return np.array([line["step"] for line in lines]), {
     name: np.array([line[f"weight_{name}"] for line in lines], np.float32) for name in TERMS
   }
+
+
+def read_log(workdir: str | os.PathLike[str]) -> list[dict[str, Any]]:
+  """The lines of a run's log; one that is being written, or that a crash has cut short, is left out.
+
+  Raises:
+    ValueError: there is no log.
+  """
+  path = Path(workdir) / LOG
+  if not path.exists():
+    raise ValueError(f"{path}: no such file; expected the log of a run, in its workdir")
+  lines = []
+  for text in path.read_text(encoding="utf-8").splitlines():
+    try:
+      lines.append(json.loads(text))
+    except json.JSONDecodeError:
+      continue
+  return lines
+
+
+def find_runs(folders: Sequence[str | os.PathLike[str]]) -> list[Path]:
+  """Workdirs as they are, and those that lie in a folder such as a sweep's.
+
+  Raises:
+    ValueError: a folder is none and holds none.
+  """
+  found = []
+  for folder in map(Path, folders):
+    inside = [folder] if (folder / LOG).exists() else sorted(log.parent for log in folder.glob(f"*/{LOG}"))
+    if not inside:
+      raise ValueError(f"{folder}: holds no run; expected a workdir with its {LOG}, or a folder of such workdirs")
+    found += inside
+  return list(dict.fromkeys(found))
+
+
+def plot_runs(workdirs: Sequence[str | os.PathLike[str]], path: str | os.PathLike[str] | None = None) -> "Figure":
+  """Draws runs beside each other over their steps: the total loss, F on validation, each group's losses and weights.
+
+  F is event-based, by the protocol of validation. A group's loss is the mean over its terms; of its weights all are
+  drawn, so that what has one weight for all is one curve.
+
+  Args:
+    workdirs: as `find_runs` takes them.
+    path: a PNG file to write.
+
+  Returns:
+    The figure.
+
+  Raises:
+    ValueError: a folder is no run, or no run has a line in its log.
+  """
+  from matplotlib.figure import Figure
+  from matplotlib.lines import Line2D
+  from matplotlib.ticker import MaxNLocator
+
+  runs = find_runs(workdirs)
+  logs = [read_log(run) for run in runs]
+  if not any(logs):
+    raise ValueError(f"{runs[0] / LOG}: holds no line; expected the log of a run that has trained")
+  figure = Figure(figsize=_RUNS_SIZE_IN, dpi=_DPI, layout="constrained")
+  axes = figure.subplots(3, 3, sharex=True)
+  # Panels by row, each with its split, its curves (each the mean of some logged figures), and what these are scaled by.
+  panels: list[tuple[str, str, list[tuple[str, ...]], float]] = [
+    ("total loss", "train", [("total",)], 1.0),
+    ("F % on validation, audio-visual", "validation", [("audio_visual_f",)], 100.0),
+    ("F % on validation, audio branch alone", "validation", [("audio_f",)], 100.0),
+    *((f"loss, {group}", "train", [tuple(terms)], 1.0) for group, terms in _GROUPS.items()),
+    *((f"weights, {group}", "train", [(f"weight_{term}",) for term in terms], 1.0) for group, terms in _GROUPS.items()),
+  ]
+  handles = []
+  for number, (run, lines) in enumerate(zip(runs, logs, strict=True)):
+    # Ever thinner, so that curves on top of one another all show.
+    width = 1.2 + 2.4 * (1 - (number + 1) / len(runs))
+    look: dict[str, Any] = {
+      "color": f"C{number % 10}",
+      "linestyle": _STYLES[number // 10 % len(_STYLES)],
+      "linewidth": width,
+    }
+    handles.append(Line2D([], [], label=str(run), **look))
+    for axis, (_, split, curves, factor) in zip(axes.flat, panels, strict=True):
+      own = [line for line in lines if line["split"] == split]
+      for names in curves:
+        values = factor * np.array([_mean(line, names) for line in own])
+        if not np.isnan(values).all():
+          axis.plot([line["step"] for line in own], values, marker="." if split == "validation" else None, **look)
+  for axis, (title, *_) in zip(axes.flat, panels, strict=True):
+    axis.set_title(title, fontsize="medium")
+    axis.spines[["top", "right"]].set_visible(False)
+    if not axis.lines:
+      axis.text(0.5, 0.5, "not logged", ha="center", va="center", transform=axis.transAxes, color="#808080")
+      axis.set_yticks([])
+  for axis in axes[1:].flat:
+    axis.set_ylim(bottom=0.0)
+  for axis in axes[-1]:
+    axis.set_xlabel("step")
+    axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+  figure.legend(handles=handles, loc="outside lower center", ncols=min(3, len(handles)), frameon=False)
+  if path is not None:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with replacing(Path(path)) as part:
+      figure.savefig(part, format="png")
+  return figure
+
+
+def _mean(line: dict[str, Any], names: Sequence[str]) -> float:
+  """Of those figures that a line has; NaN where it has none, or null, which stands for nothing counted."""
+  values = [line[name] for name in names if line.get(name) is not None]
+  return float(np.mean(values)) if values else float("nan")
 
 
 def _draw_legend(figure: "Figure") -> None:

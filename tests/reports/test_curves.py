@@ -1,9 +1,11 @@
+import json
+
 import numpy as np
 import pytest
 
 from attavvad_jax.loss_weights import join, linear, per_event, per_group
 from attavvad_jax.losses import TERMS
-from attavvad_jax.reports.curves import plot_weights
+from attavvad_jax.reports.curves import plot_runs, plot_weights
 from attavvad_jax.training.logs import RunLog
 
 
@@ -46,3 +48,40 @@ def test_what_cannot_be_drawn_is_refused(tmp_path):
   (tmp_path / "log.jsonl").write_text('{"step": 1, "split": "train", "total": 1.0}\n')
   with pytest.raises(ValueError, match="holds no loss weights"):
     plot_weights(tmp_path)
+
+
+def _log(workdir, *lines):
+  workdir.mkdir(parents=True)
+  (workdir / "log.jsonl").write_text("".join(line + "\n" for line in lines))
+
+
+def test_runs_are_drawn_beside_each_other(tmp_path):
+  terms = {**dict.fromkeys(TERMS, 0.5), TERMS[0]: 0.1, TERMS[4]: None}  # nothing counted for the visual term
+  weights = {f"weight_{name}": 1 + i for i, name in enumerate(TERMS)}
+  line = {"step": 10, "split": "train", "total": 3.0, **terms, **weights}
+  validation = {"step": 10, "split": "validation", "f": 0.5, "audio_visual_f": 0.5, "audio_f": None}
+  _log(tmp_path / "sweep" / "a", json.dumps(line), json.dumps(validation), '{"step": 20, "spl')  # cut by a crash
+  # A network of sound alone.
+  few = {name: 0.2 for name in TERMS[:4]}
+  _log(tmp_path / "alone", json.dumps({"step": 5, "split": "train", "total": 0.8, **few}))
+  figure = plot_runs([tmp_path / "sweep", tmp_path / "alone"], tmp_path / "pictures" / "runs.png")
+  drawn = {axis.get_title(): [line.get_xydata().tolist() for line in axis.lines] for axis in figure.axes}
+  assert drawn["total loss"] == [[[10, 3.0]], [[5, 0.8]]]
+  assert drawn["F % on validation, audio-visual"] == [[[10, 50.0]]]
+  assert drawn["F % on validation, audio branch alone"] == []
+  assert drawn["loss, audio"] == [[[10, pytest.approx(0.4)]], [[5, pytest.approx(0.2)]]]
+  assert drawn["loss, visual"] == []
+  assert [curve[0][1] for curve in drawn["weights, audio-visual"]] == [6, 7, 8, 9]
+  assert [text.get_text() for text in figure.legends[0].texts] == [
+    str(tmp_path / "sweep" / "a"),
+    str(tmp_path / "alone"),
+  ]
+  assert (tmp_path / "pictures" / "runs.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_folders_without_runs_are_named(tmp_path):
+  with pytest.raises(ValueError, match=r"holds no run; expected a workdir with its log\.jsonl, or a folder of such"):
+    plot_runs([tmp_path])
+  _log(tmp_path / "run")
+  with pytest.raises(ValueError, match="holds no line; expected the log of a run that has trained"):
+    plot_runs([tmp_path / "run"])
