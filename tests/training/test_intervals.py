@@ -37,7 +37,7 @@ def test_every_block_is_seen_as_often_as_there_are_epochs(num_blocks, batch_size
 @pytest.mark.parametrize(
   ("minutes", "changes", "expected"),
   [
-    (47 / 60 * 0.72, {}, 20),  # 100 epochs of 3.2 batches: 16 validations of 318 steps, where there was one
+    (47 / 60 * 0.72, {}, 20),  # 100 epochs of 3.2 batches: 16 validations in 319 steps, where there was one
     (47 / 60 * 0.72, {"num_epochs": 5}, 3),  # 16 steps
     (2, {"num_epochs": 1}, 2),  # 12 steps
     (0.2, {"num_epochs": 1}, 1),  # 2 steps
