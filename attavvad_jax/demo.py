@@ -9,7 +9,6 @@ from typing import Any
 from attavvad_jax import config as config_lib
 from attavvad_jax.annotations import read as read_annotation
 from attavvad_jax.clock import Clock
-from attavvad_jax.datasets.loader import PreparedData
 from attavvad_jax.datasets.manifest import Item, read_folder
 from attavvad_jax.datasets.prepare import prepare_folder
 from attavvad_jax.detection.detector import Detection
@@ -45,10 +44,9 @@ def run_demo(config: Mapping[str, Any], workdir: str | Path, minutes: float) -> 
   write_folder(videos, minutes=minutes_of, seed=config["seed"], workers=os.cpu_count() or 1)
 
   _headline("2/5 preparing them: decoding, faces, blocks")
-  data = workdir / "data"
-  if not any(data.glob("folder/*/*/dataset_info.json")):
-    print(prepare_folder(videos, data, spec))
-  path = PreparedData(data).path
+  prepared = prepare_folder(videos, workdir / "data", spec, keep=True)
+  print(prepared)
+  path = prepared.path
 
   _headline("3/5 training")
   config = {**config, "data": str(path)}

@@ -142,19 +142,16 @@ print(CONFIG.read_text())
 # %%
 from attavvad_jax import config as config_lib
 from attavvad_jax.datasets.prepare import prepare_folder, prepare_simulated
-from attavvad_jax.datasets.summary import Summary
 
 DATA = FOLDER / "data"
 config = demo.get_config()
 config.update(SIZES)
 spec = config_lib.data_spec(config)
-prepared = sorted(DATA.glob("*/*/[0-9]*/dataset_info.json"))
-if prepared:  # by an earlier run of this notebook
-  summary = Summary.read(prepared[0].parent)
-elif VIDEOS is not None:
-  summary = prepare_folder(VIDEOS, DATA, spec, seed=SEED)
+# What an earlier run of this notebook prepared is kept, as long as it was made of the same.
+if VIDEOS is not None:
+  summary = prepare_folder(VIDEOS, DATA, spec, seed=SEED, keep=True)
 else:
-  summary = prepare_simulated(DATA, spec, "live", MINUTES, seed=SEED)
+  summary = prepare_simulated(DATA, spec, "live", MINUTES, seed=SEED, keep=True)
 print(summary)
 
 # %% [markdown]

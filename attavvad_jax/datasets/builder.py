@@ -10,8 +10,12 @@ whole.
 import abc
 from collections.abc import Sequence
 import contextlib
+import hashlib
+import json
 from pathlib import Path
 import shutil
+import tempfile
+import types
 from typing import Any, ClassVar
 
 from absl import logging
@@ -21,7 +25,7 @@ from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
 from attavvad_jax.datasets import finished, summary
 from attavvad_jax.datasets.finished import Job, Note, Recording
 from attavvad_jax.datasets.manifest import SPLITS, LeftOut
-from attavvad_jax.datasets.records import DIGESTS, DataSpec, Digest, features
+from attavvad_jax.datasets.records import DIGESTS, MADE_OF, DataSpec, Digest, features
 from attavvad_jax.files import locked
 
 # A new shard begins when one has reached this size.
@@ -72,6 +76,16 @@ class RecordingsBuilder(FileReaderBuilder, skip_registration=True):  # type: ign
       metadata=tfds.core.MetadataDict(self._spec.to_dict()),
     )
 
+  def made_of(self, manual_dir: Any) -> str:
+    """What the data set is made of, wherever that lies: changes with recordings, labels, splits and spec."""
+    with tempfile.TemporaryDirectory() as scratch:
+      recordings, _ = self._recordings(types.SimpleNamespace(manual_dir=manual_dir), Path(scratch))
+      return self._made_of(recordings)
+
+  def _made_of(self, recordings: Sequence[Recording]) -> str:
+    parts = [(recording.name, recording.split, recording.state()) for recording in recordings]
+    return hashlib.sha256(json.dumps([parts, self._spec.to_dict()]).encode()).hexdigest()
+
   @property
   def scratch(self) -> Path:
     """Holds what is finished while the data set is not whole."""
@@ -106,6 +120,7 @@ class RecordingsBuilder(FileReaderBuilder, skip_registration=True):  # type: ign
     splits = [self._write_split(split, done, digest) for split, digest in digests.items()]
     self.info.set_splits(tfds.core.splits.SplitDict(splits))
     self.info.metadata[DIGESTS] = {split: str(digest) for split, digest in digests.items()}
+    self.info.metadata[MADE_OF] = self._made_of(recordings)
     summary.write(Path(self.data_dir), [(job.recording.split, note) for job, note in done], left_out, self.notes)
 
   def _write_split(self, split: str, done: Sequence[tuple[Job, Note]], digest: Digest) -> tfds.core.SplitInfo:

@@ -9,6 +9,8 @@ all functions here take:
   workers: processes that make the records side by side.
   beam: options of an Apache Beam pipeline, such as "--runner=FnApiRunner"; the records are made on it where given. Its
     workers must see the same files.
+  keep: take a data set that is there already, if it was made of the same recordings, labels and settings. One that does
+    not say what it was made of, as those of before, is taken as it is.
 
 All raise ValueError where nothing can be used or a data set of this name exists already, and ImportError where Apache
 Beam is asked for and not installed.
@@ -17,13 +19,14 @@ Beam is asked for and not installed.
 from collections.abc import Mapping
 import contextlib
 import io
+import json
 from pathlib import Path
 import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
 from attavvad_jax.annotations import DEFAULT_READING, Reading
-from attavvad_jax.datasets.records import DataSpec
+from attavvad_jax.datasets.records import MADE_OF, DataSpec
 from attavvad_jax.datasets.summary import Summary
 from attavvad_jax.media import DEFAULT_TRACKS, Tracks
 
@@ -44,6 +47,7 @@ def prepare_folder(
   estimates: bool = False,
   workers: int = 1,
   beam: str | None = None,
+  keep: bool = False,
 ) -> Summary:
   """Prepares videos with labels: a folder or a table, as `manifest.read_folder` reads it with these choices.
 
@@ -55,7 +59,7 @@ def prepare_folder(
   builder = Folder(source, spec, **choices, name=name, workers=workers, data_dir=str(output))  # type: ignore[arg-type]
   # Before hours of work, too: it may not be what was meant.
   print("\n".join(builder.notes), file=sys.stderr)
-  return prepare(builder, beam=beam)
+  return prepare(builder, beam=beam, keep=keep)
 
 
 def prepare_mavc100(
@@ -66,11 +70,14 @@ def prepare_mavc100(
   name: str = "default",
   workers: int = 1,
   beam: str | None = None,
+  keep: bool = False,
 ) -> Summary:
   """Prepares MAVC100, whose files the source holds; where some are missing, the error says how to place them."""
   from attavvad_jax.datasets.mavc100 import Mavc100
 
-  return prepare(Mavc100(spec, name=name, workers=workers, data_dir=str(output)), manual_dir=source, beam=beam)
+  return prepare(
+    Mavc100(spec, name=name, workers=workers, data_dir=str(output)), manual_dir=source, beam=beam, keep=keep
+  )
 
 
 def prepare_simulated(
@@ -83,22 +90,37 @@ def prepare_simulated(
   seed: int = 0,
   workers: int = 1,
   beam: str | None = None,
+  keep: bool = False,
 ) -> Summary:
   """Prepares simulated performances: a name of `simulation.difficulty.PRESETS`, the minutes of each split, a seed."""
   from attavvad_jax.datasets.simulated import Simulated
 
   builder = Simulated(spec, preset=preset, minutes=minutes, seed=seed, name=name, workers=workers, data_dir=str(output))
-  return prepare(builder, beam=beam)
+  return prepare(builder, beam=beam, keep=keep)
 
 
-def prepare(builder: "RecordingsBuilder", *, manual_dir: str | Path | None = None, beam: str | None = None) -> Summary:
+def prepare(
+  builder: "RecordingsBuilder",
+  *,
+  manual_dir: str | Path | None = None,
+  beam: str | None = None,
+  keep: bool = False,
+) -> Summary:
   """Prepares the data set of any builder; what it asks its user to place lies in `manual_dir`."""
   import tensorflow_datasets as tfds
 
   path = Path(builder.data_path)
   if path.exists():
     shutil.rmtree(builder.scratch, ignore_errors=True)  # of one that was killed as it tidied up
-    raise ValueError(f"{path}: exists already; remove it or choose another --name")
+    if not keep:
+      raise ValueError(f"{path}: exists already; remove it or choose another --name")
+    made_of = json.loads((path / "metadata.json").read_text(encoding="utf-8")).get(MADE_OF)
+    if made_of is not None and made_of != builder.made_of(manual_dir):
+      raise ValueError(
+        f"{path}: was made of other recordings, labels or settings than there are now; remove it to prepare these, or "
+        "choose another folder"
+      )
+    return Summary.read(path)
   config = tfds.download.DownloadConfig(manual_dir=manual_dir, beam_options=_beam_options(beam))
   tfds.disable_progress_bar()
   # TFDS speaks of downloads, of which there are none.

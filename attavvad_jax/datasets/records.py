@@ -19,8 +19,8 @@ from attavvad_jax.media.blocks import Block, Crop
 
 # The events of the performer on camera, and those of any voice; each has its own field of labels in a record.
 AUDIO_VISUAL, AUDIO = "audio_visual", "audio"
-# In a data set's metadata: the `Digest` of each split.
-DIGESTS = "digests"
+# In a data set's metadata: the `Digest` of each split, and what tells whether it would be made of the same again.
+DIGESTS, MADE_OF = "digests", "made_of"
 # JPEG at this quality keeps lips sharp in about 5 kB an image of 112 x 112.
 _JPEG_QUALITY = 95
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from attavvad_jax import __version__
-from attavvad_jax.checkpoints import digest
 from attavvad_jax.datasets.loader import PreparedData
 from attavvad_jax.detection.detector import Detector
 from attavvad_jax.evaluation import bootstrap, comparison, stored
@@ -30,7 +29,7 @@ class Subject:
 
   Attributes:
     checkpoint: as it was named.
-    checkpoint_digest: `checkpoints.digest`.
+    checkpoint_digest: `Detector.digest`.
     model: its name in the config.
     step: of the checkpoint.
     data: path of the data set.
@@ -207,7 +206,7 @@ def _subject(detector: Detector, prepared: PreparedData, split: str) -> Subject:
   trained_on = detector.meta.get("data", {}).get("train")
   return Subject(
     checkpoint=detector.name,
-    checkpoint_digest=digest(detector.path),
+    checkpoint_digest=detector.digest,
     model=detector.meta["config"]["model"]["name"],
     step=detector.meta["step"],
     data=str(prepared.path),

@@ -44,14 +44,13 @@ class DataSource:
       settings = dataclasses.asdict(find_preset(self.preset))
       request.update(preset=settings, minutes=dict(budget.minutes), seed=DATA_SEED)
     _claim(output, request)
-    if not any(output.glob("*/*/*/dataset_info.json")):
-      workers = os.cpu_count() or 1
-      if self.preset is not None:
-        summary = prepare_simulated(output, spec, self.preset, budget.minutes, seed=DATA_SEED, workers=workers)
-      else:
-        assert self.source is not None
-        summary = prepare_mavc100(self.source, output, spec, workers=workers)
-      print(summary, flush=True)
+    workers = os.cpu_count() or 1
+    if self.source is not None:
+      print(prepare_mavc100(self.source, output, spec, workers=workers, keep=True), flush=True)
+    elif not any(output.glob("*/*/*/dataset_info.json")):
+      assert self.preset is not None
+      made = prepare_simulated(output, spec, self.preset, budget.minutes, seed=DATA_SEED, workers=workers)
+      print(made, flush=True)
     return PreparedData(output)
 
   @property

@@ -171,12 +171,12 @@ def plot_runs(workdirs: Sequence[str | os.PathLike[str]], path: str | os.PathLik
   figure = Figure(figsize=_RUNS_SIZE_IN, dpi=_DPI, layout="constrained")
   axes = figure.subplots(3, 3, sharex=True)
   # Panels by row, each with its split, its curves (each the mean of some logged figures), and what these are scaled by.
-  panels: list[tuple[str, str, list[tuple[str, ...]], float]] = [
+  panels: list[tuple[str, str, Sequence[Sequence[str]], float]] = [
     ("total loss", "train", [("total",)], 1.0),
     ("F % on validation, audio-visual", "validation", [("audio_visual_f",)], 100.0),
     ("F % on validation, audio branch alone", "validation", [("audio_f",)], 100.0),
     *((f"loss, {group}", "train", [tuple(terms)], 1.0) for group, terms in _GROUPS.items()),
-    *((f"weights, {group}", "train", [(f"weight_{term}",) for term in terms], 1.0) for group, terms in _GROUPS.items()),
+    *((f"weights, {group}", "train", [("weight_" + term,) for term in terms], 1.0) for group, terms in _GROUPS.items()),
   ]
   handles = []
   for number, (run, lines) in enumerate(zip(runs, logs, strict=True)):

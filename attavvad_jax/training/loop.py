@@ -79,7 +79,7 @@ class Setup:
       return None
     try:
       return checkpoints_lib.parameters_digest(checkpoints_lib.find_checkpoint(self.transfer.checkpoint))
-    except ValueError:
+    except (ValueError, OSError):
       return None  # a run that has begun needs it no longer; one that begins says so when it loads it
 
   def open_batches(self) -> grain.DatasetIterator:
@@ -357,7 +357,7 @@ def check_workdir(workdir: Path, setup: Setup) -> None:
   found = _read_claim(workdir)
   if not found:
     return
-  config, data, source = setup.config, found.get("data"), found.get("source")
+  config, data, source = setup.config, found.get("data", {}), found.get("source")
   before = {**found["config"], "transfer": dict(found["config"].get("transfer", {}))}
   if data:
     before["data"] = config["data"]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 
 from array_record.python.array_record_module import ArrayRecordReader
 from prepared import BOTH_SETS, SPEC, Drawn, DrawnRecording, prepare_data, recordings
@@ -9,6 +10,8 @@ import pytest
 
 from attavvad_jax.datasets import builder as builder_lib
 from attavvad_jax.datasets.loader import PreparedData
+from attavvad_jax.datasets.manifest import Item
+from attavvad_jax.datasets.videos import Video
 
 COUNTS = {"train": 3, "test": 1}
 
@@ -62,3 +65,45 @@ def test_a_data_set_of_before_is_read_for_it(data, tmp_path):
 def test_a_split_that_is_not_there_is_named(data):
   with pytest.raises(ValueError, match="no split 'validation'; it has train, test"):
     data.digest("validation")
+
+
+def _keep(output, drawn, spec=SPEC):
+  return prepare_data(Drawn(drawn, spec, data_dir=str(output)), keep=True)
+
+
+def test_what_is_there_is_kept_as_long_as_it_was_made_of_the_same(tmp_path):
+  whole = recordings(COUNTS)
+  first = _keep(tmp_path, whole)
+  assert _keep(tmp_path, whole) == first
+  other = [
+    (recordings({"train": 3, "test": 2}), SPEC),
+    ([*whole[1:], DrawnRecording("train0", "test")], SPEC),
+    ([*whole[1:], DrawnRecording("other", "train")], SPEC),
+    (whole, BOTH_SETS),
+  ]
+  for drawn, spec in other:
+    with pytest.raises(ValueError, match=r"2\.0\.0: was made of other recordings, labels or settings than there are"):
+      _keep(tmp_path, drawn, spec)
+  # One of before does not say what it was made of.
+  metadata = json.loads((first.path / "metadata.json").read_text())
+  del metadata["made_of"]
+  (first.path / "metadata.json").write_text(json.dumps(metadata))
+  assert _keep(tmp_path, whole[1:]) == first
+
+
+def test_a_video_is_known_by_what_is_in_it_not_where_it_lies(tmp_path):
+  """Files out of an archive often have one time, and recordings of one length one size."""
+
+  def state(folder, content):
+    folder.mkdir()
+    video = folder / "a.wav"
+    video.write_bytes(content)
+    os.utime(video, (1, 1))
+    return Video("a", Item(video, folder / "a.tsv", "a", "train")).state()
+
+  first = bytes(300_000)
+  assert state(tmp_path / "here", first) == state(tmp_path / "there", first)
+  for place in (0, 150_000, 299_999):
+    assert state(tmp_path / str(place), first[:place] + b"1" + first[place + 1 :]) != state(
+      tmp_path / f"{place}b", first
+    )

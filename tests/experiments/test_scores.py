@@ -29,7 +29,10 @@ def scored(monkeypatch, tmp_path):
 
   def detector(workdir):
     return types.SimpleNamespace(
-      digest=checkpoint.read_text(), meta={"step": 4}, predict=None, smoothing=Smoothing(mean_blocks=1, min_duration_s=0.0)
+      digest=checkpoint.read_text(),
+      meta={"step": 4},
+      predict=None,
+      smoothing=Smoothing(mean_blocks=1, min_duration_s=0.0),
     )
 
   def score_recordings(predict, data, split, batch_size):
