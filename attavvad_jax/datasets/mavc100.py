@@ -70,8 +70,10 @@ def find_clips(folder: Path, scratch: Path) -> list[Item]:
   videos = {_name(path): path for path in _find(folder, ".mp4")}
   labels = _find_labels(folder)
   if any(name not in found for name in names for found in labels.values()):
+    # Of a preparation that was cut short, when an archive may have held something else.
+    shutil.rmtree(scratch / "labels", ignore_errors=True)
     for archive in _find(folder, ".zip", ".rar"):
-      _unpack(archive, scratch / "labels" / archive.stem)
+      _unpack(archive, scratch / "labels" / archive.relative_to(folder).with_suffix(""))
     labels = {kind: _find_labels(scratch / "labels")[kind] | labels[kind] for kind in labels}
   missing = [phrase for what, found in {"videos": videos, **labels}.items() for phrase in _missing(what, names, found)]
   if missing:

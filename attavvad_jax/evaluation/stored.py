@@ -85,6 +85,7 @@ def read(path: str | Path) -> list["Evaluation"]:
 
   Raises:
     ValueError: the file is none of that kind.
+    OSError: it cannot be read.
   """
   from attavvad_jax.evaluation.run import Evaluation, Subject
 
@@ -101,7 +102,7 @@ def read(path: str | Path) -> list["Evaluation"]:
       }
       found.append(Evaluation(Subject(**one["subject"]), one["protocol"]["name"], recordings, one["conditions"]))
     return found
-  except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError, AttributeError) as error:
+  except (UnicodeDecodeError, ValueError, KeyError, TypeError, AttributeError) as error:
     raise ValueError(
       f"{path}: not an evaluation ({type(error).__name__}: {error}); expected what launch.evaluate --to=json wrote"
     ) from error

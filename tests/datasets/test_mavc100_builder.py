@@ -101,6 +101,37 @@ def test_labels_are_read_from_archives(few, tmp_path, info):
   assert [item.audio_labels.read_bytes() for item in items] == [ANY_VOICE] * 4
 
 
+def test_labels_of_an_archive_that_was_replaced_are_gone(few, tmp_path):
+  source = tmp_path / "mavc100"
+  source.mkdir()
+  _place(source)
+  labels, archive = source / "audio_labels", source / "audio_labels.zip"
+  for clips in (CLIPS, CLIPS[1:]):
+    with zipfile.ZipFile(archive, "w") as file:
+      for clip in clips:
+        file.writestr(f"{clip}.csv", ANY_VOICE)
+    shutil.rmtree(labels, ignore_errors=True)
+    if clips == CLIPS:
+      assert len(mavc100.find_clips(source, tmp_path / "scratch")) == 4
+  with pytest.raises(ValueError, match=rf"lacks 1 of 4 audio label files \({CLIPS[0]}\)"):
+    mavc100.find_clips(source, tmp_path / "scratch")
+
+
+def test_archives_of_one_name_in_two_folders_are_told_apart(few, tmp_path):
+  source = tmp_path / "mavc100"
+  source.mkdir()
+  _place(source)
+  for kind, content in (("audio_visual", PERFORMER), ("audio", ANY_VOICE)):
+    shutil.rmtree(source / f"{kind}_labels")
+    (source / kind).mkdir()
+    with zipfile.ZipFile(source / kind / "labels.zip", "w") as file:
+      for clip in CLIPS:
+        file.writestr(f"{clip}.csv", content)
+  items = mavc100.find_clips(source, tmp_path / "scratch")
+  assert [item.labels.read_bytes() for item in items] == [PERFORMER] * 4
+  assert [item.audio_labels.read_bytes() for item in items] == [ANY_VOICE] * 4
+
+
 def test_rar_archive_is_unpacked_by_a_program_if_there_is_one(few, tmp_path, monkeypatch):
   source, packed = tmp_path / "mavc100", tmp_path / "packed"
   source.mkdir()
