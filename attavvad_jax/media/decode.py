@@ -23,7 +23,7 @@ import numpy as np
 from attavvad_jax.media.errors import MediaError
 from attavvad_jax.media.mixing import Mixer, Passage, add_passage, describe
 from attavvad_jax.media.parts import Leaps, in_parts
-from attavvad_jax.media.shown import Orientation, Orientations, decoder, orientation
+from attavvad_jax.media.shown import UPRIGHT, Orientation, Orientations, decoder, orientation
 from attavvad_jax.media.tracks import (
   DEFAULT_TRACKS,
   KINDS,
@@ -48,7 +48,7 @@ STILL_S = 5.0
 _DUE_S = 1e-6
 
 # Time stamps in milliseconds jitter by one; the shortest packet that can be lost is 20 ms long.
-_GAP = Fraction(1, 100)
+GAP = Fraction(1, 100)
 # Gaps and missing ends that are worth a word.
 _NOTABLE_S = 0.5
 # How far from where parts are joined packets may be marked as damaged without being so.
@@ -72,6 +72,7 @@ class MediaInfo:
     height_px: likewise.
     frames_per_second: mean rate of the pictures; None without pictures or where the file does not say.
     pixel_aspect: width of a stored pixel divided by its height.
+    orientation: how the first picture is displayed.
     tracks: what was asked for, with the numbers of the tracks that are used.
     sound_tracks: all that there are.
     picture_tracks: likewise.
@@ -86,6 +87,7 @@ class MediaInfo:
   height_px: int | None
   frames_per_second: float | None
   pixel_aspect: Fraction
+  orientation: Orientation = UPRIGHT
   tracks: Tracks = DEFAULT_TRACKS
   sound_tracks: tuple[Track, ...] = ()
   picture_tracks: tuple[Track, ...] = ()
@@ -252,9 +254,10 @@ def probe(path: str | os.PathLike[str], tracks: Tracks = DEFAULT_TRACKS) -> Medi
     numbers = [
       None if first is None else first.number(there[kind]) for kind, first in zip(KINDS, (sound, picture), strict=True)
     ]
-  width, height = None, None
+  width, height, turned = None, None, UPRIGHT
   if picture is not None:
-    width, height = _displayed_size(picture.frame, aspect, orientation(picture.frame))
+    turned = orientation(picture.frame)
+    width, height = _displayed_size(picture.frame, aspect, turned)
   return MediaInfo(
     start=start,
     duration_s=None if declared is None else float(declared - start),
@@ -264,6 +267,7 @@ def probe(path: str | os.PathLike[str], tracks: Tracks = DEFAULT_TRACKS) -> Medi
     height_px=height,
     frames_per_second=float(rate) if rate else None,
     pixel_aspect=aspect,
+    orientation=turned,
     tracks=dataclasses.replace(tracks, audio=numbers[0], video=numbers[1]),
     sound_tracks=there["audio"],
     picture_tracks=there["video"],
@@ -582,7 +586,7 @@ class SoundJoiner:
     """The sound, int16 [n] each, that is complete with a frame; to be taken before the next frame is pushed."""
     time = frame_time(frame) - self._start
     run = self._run
-    if run is None or not run.takes(frame) or abs(time - self._expected) > _GAP:
+    if run is None or not run.takes(frame) or abs(time - self._expected) > GAP:
       yield from self.finish()
       if run is not None and abs(time - self._expected) > _NOTABLE_S:
         what = "is filled with silence" if time > self._expected else "is left out where it overlaps"

@@ -12,39 +12,45 @@ from typing import Any
 import av
 import numpy as np
 
-from attavvad_jax.media.decode import MediaInfo
+from attavvad_jax.media.decode import GAP, MediaInfo
 from attavvad_jax.media.encode import AAC_RATES_HZ
-from attavvad_jax.media.shown import Orientations, decoder, orientation
+from attavvad_jax.media.shown import UPRIGHT, Orientations, decoder, orientation
 
 # Draws onto an upright picture, uint8 RGB [H,W,3], at its second; what it returns is written, of whatever even size.
 Draw = Callable[[np.ndarray, float], np.ndarray]
 
 
 def rewrite(
-  source: str | Path, target: str | Path, info: MediaInfo, kept_sound: Collection[str], draw: Draw | None = None
+  source: str | Path, target: str | Path, info: MediaInfo, kept: Collection[str], draw: Draw | None = None
 ) -> None:
   """Writes the pictures, upright and in H.264, and the sound of a recording: of its tracks those that are used.
 
-  The pictures keep their time stamps, less that of time zero, their shape and their colours. Memory is flat in the
-  length.
+  The pictures keep their time stamps, less that of time zero, their shape and their colours. Packets are copied where
+  they may be: in order, each with its time, and without a jump to another part of the recording among them. Memory is
+  flat in the length.
 
   Args:
     source: the recording.
     target: the mp4 file to write; its name until it is whole is the caller's matter.
     info: what `probe` says of it: which tracks are used, and the time stamp that becomes zero.
-    kept_sound: codecs whose packets are copied; sound in any other becomes AAC.
+    kept: codecs whose packets are copied if they may be; sound in any other becomes AAC. Pictures are copied from mp4
+      and its kin only, and if nothing is drawn on them or to be turned.
     draw: what is drawn onto the pictures, if anything.
   """
   with av.open(f"file:{source}") as reader, av.open(str(target), "w", format="mp4") as writer:
-    encoders: dict[Any, _PictureEncoder | _SoundCopier | _SoundEncoder] = {}
+    encoders: dict[Any, _PictureEncoder | _Copier | _SoundEncoder] = {}
     if (index := info.index("video")) is not None:
       video: Any = reader.streams[index]
       video.codec_context.thread_type = "AUTO"
-      encoders[video] = _PictureEncoder(writer, video, info.start, draw)
+      is_kept = draw is None and "mov" in reader.format.name and info.orientation == UPRIGHT
+      if is_kept and video.codec_context.name in kept and _may_be_copied(source, index):
+        encoders[video] = _Copier(writer, video, info.start)
+      else:
+        encoders[video] = _PictureEncoder(writer, video, info.start, draw)
     if (index := info.index("audio")) is not None:
       audio: Any = reader.streams[index]
-      keeps = audio.codec_context.name in kept_sound
-      encoders[audio] = (_SoundCopier if keeps else _SoundEncoder)(writer, audio, info.start)
+      is_kept = audio.codec_context.name in kept and _may_be_copied(source, index)
+      encoders[audio] = (_Copier if is_kept else _SoundEncoder)(writer, audio, info.start)
     packets = reader.demux(list(encoders))
     while True:
       try:
@@ -57,6 +63,30 @@ def rewrite(
         continue
     for encoder in encoders.values():
       encoder.finish()
+
+
+def _may_be_copied(source: str | Path, index: int) -> bool:
+  """Whether the packets of a stream can be put into another file as they come.
+
+  Those before the first that is shown may be: an edit list hides them again. Others that are not shown stand between
+  two parts of a recording, whose times overlap.
+  """
+  with av.open(f"file:{source}") as container:
+    for stream in container.streams:
+      if stream.index != index:
+        stream.discard = av.stream.Discard.all
+    last, shown = -math.inf, False
+    packets = container.demux(container.streams[index])
+    try:
+      for packet in packets:
+        if packet.dts is None and not packet.size:
+          continue
+        if packet.dts is None or packet.pts is None or packet.dts <= last or (packet.is_discard and shown):
+          return False
+        last, shown = packet.dts, shown or not packet.is_discard
+    except av.FFmpegError:
+      return False
+  return True
 
 
 class _PictureEncoder:
@@ -111,7 +141,7 @@ def _add_video_stream(writer: Any, source: Any, frame: Any, shape: tuple[int, ..
   return stream
 
 
-class _SoundCopier:
+class _Copier:
   """Hands packets through as they are."""
 
   def __init__(self, writer: Any, source: Any, start: Fraction):
@@ -122,7 +152,7 @@ class _SoundCopier:
     if packet.dts is None:  # the empty packet at the end
       return
     packet.dts -= self._shift
-    packet.pts = packet.dts if packet.pts is None else packet.pts - self._shift
+    packet.pts -= self._shift
     packet.stream = self._stream
     self._writer.mux(packet)
 
@@ -131,23 +161,61 @@ class _SoundCopier:
 
 
 class _SoundEncoder:
-  """Encodes as AAC what mp4 does not hold."""
+  """Encodes as AAC what mp4 does not hold: at the frames' own times, with silence between what does not follow."""
 
   def __init__(self, writer: Any, source: Any, start: Fraction):
     self._writer, self._start = writer, start
     self._decode = decoder(source)
     context = source.codec_context
     # What AAC cannot take is resampled or mixed down on the way in.
-    rate_hz = context.sample_rate if context.sample_rate in AAC_RATES_HZ else 48_000
-    self._stream = writer.add_stream("aac", rate=rate_hz, layout="mono" if context.channels == 1 else "stereo")
+    self._rate_hz = context.sample_rate if context.sample_rate in AAC_RATES_HZ else 48_000
+    self._layout = "mono" if context.channels == 1 else "stereo"
+    self._stream = writer.add_stream("aac", rate=self._rate_hz, layout=self._layout)
+    self._resampler: av.AudioResampler | None = None
+    self._kind: tuple[Any, ...] = ()
+    self._expected = Fraction(0)  # when the next frame follows
+    self._written = self._skipped = 0  # samples given to the encoder, and those that are left out as they come
 
   def push(self, packet: Any) -> None:
     for frame in self._decode(packet):
-      frame.pts -= round(self._start / frame.time_base)
-      self._writer.mux(self._stream.encode(frame))
+      if frame.pts is None:
+        continue
+      time = frame.pts * frame.time_base - self._start
+      kind = frame.format.name, frame.layout.name, frame.sample_rate
+      if kind != self._kind or abs(time - self._expected) > GAP:
+        self._begin(time)
+        self._kind, self._expected = kind, time
+      self._resample(frame)
+      self._expected += Fraction(frame.samples, frame.sample_rate)
 
   def finish(self) -> None:
+    self._resample(None)
     self._writer.mux(self._stream.encode(None))
+
+  def _begin(self, time: Fraction) -> None:
+    """Goes on at a time, after silence or after what overlaps."""
+    self._resample(None)
+    self._resampler = av.AudioResampler("fltp", self._layout, self._rate_hz)
+    missing = round(time * self._rate_hz) - self._written
+    self._skipped = max(0, -missing)
+    for first in range(0, missing, self._rate_hz):
+      count = min(self._rate_hz, missing - first)
+      self._encode(np.zeros((1 if self._layout == "mono" else 2, count), np.float32))
+
+  def _resample(self, frame: Any) -> None:
+    for out in [] if self._resampler is None else self._resampler.resample(frame):
+      if out is not None:  # a resampler that had nothing to do
+        samples = out.to_ndarray()
+        left_out = min(self._skipped, samples.shape[1])
+        self._skipped -= left_out
+        self._encode(samples[:, left_out:])
+
+  def _encode(self, samples: np.ndarray) -> None:
+    if samples.shape[1]:
+      frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout=self._layout)
+      frame.sample_rate, frame.pts, frame.time_base = self._rate_hz, self._written, Fraction(1, self._rate_hz)
+      self._written += samples.shape[1]
+      self._writer.mux(self._stream.encode(frame))
 
 
 def _even(rgb: np.ndarray) -> np.ndarray:

@@ -120,10 +120,12 @@ class Orientation(NamedTuple):
   Attributes:
     mirrored: whether left and right are exchanged.
     quarter_turns: 0 to 3.
+    is_exact: whether the file means these, and not an angle near them.
   """
 
   mirrored: bool
   quarter_turns: int
+  is_exact: bool = True
 
   @property
   def is_sideways(self) -> bool:
@@ -135,6 +137,9 @@ class Orientation(NamedTuple):
     return np.rot90(picture[:, ::-1] if self.mirrored else picture, -self.quarter_turns)
 
 
+UPRIGHT = Orientation(False, 0)
+
+
 class Orientations:
   """How the frames of one stream are displayed, to the nearest quarter turn, as file or codec say.
 
@@ -144,7 +149,7 @@ class Orientations:
 
   def __init__(self):
     self._rotation: float | None = None
-    self._last = Orientation(False, 0)
+    self._last = UPRIGHT
 
   def __call__(self, frame: Any) -> Orientation:
     rotation = getattr(frame, "rotation", 0)
@@ -160,10 +165,12 @@ def orientation(frame: Any) -> Orientation:
   """
   matrix = frame.side_data.get(Type.DISPLAYMATRIX)
   if matrix is None:
-    return Orientation(False, 0)
+    return UPRIGHT
   a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].astype(float)
   mirrored = a * d < b * c
   if mirrored:
     a, b = -a, -b
   # Of matrices that turn and stretch, the nearest turn.
-  return Orientation(mirrored, round(math.atan2(b - c, a + d) / (math.pi / 2)) % 4)
+  quarter_turns = round(math.atan2(b - c, a + d) / (math.pi / 2)) % 4
+  rest = max(abs(a), abs(d)) if quarter_turns % 2 else max(abs(b), abs(c))
+  return Orientation(mirrored, quarter_turns, rest < 1e-3 * max(abs(a), abs(b), abs(c), abs(d), 1))

@@ -25,7 +25,7 @@ from attavvad_jax.reports.render import render_parts
 
 if TYPE_CHECKING:
   from attavvad_jax.detection.detector import Detection
-  from attavvad_jax.media import Tracks
+  from attavvad_jax.media import MediaInfo, Tracks
 
 # Browsers take long, or give up, with pages much larger than this.
 MAX_EMBEDDED_BYTES = 200_000_000
@@ -40,6 +40,8 @@ _PLAYED = {
 }
 _PLAYED_PIXELS = {"yuv420p", "yuvj420p"}
 _COPIED_SOUND = {"aac", "mp3", "mp3float"}
+# What stamps start from by rounding, or by the delay of a sound's encoder, is less than a picture.
+_SAME_CLOCK_S = 0.03
 # Divisible by three, so that a part of base64 ends where its bytes end.
 _PART_BYTES = 3 << 18
 
@@ -68,6 +70,8 @@ def write_detection_page(
     ValueError: no detections, scores of another shape, or `video` cannot be read.
     OSError: a file is missing, or the page's folder cannot be written to.
   """
+  from attavvad_jax.media.decode import probe
+
   path, video = Path(path), Path(video)
   if not detections:
     raise ValueError("no detections; expected one for each face")
@@ -95,7 +99,7 @@ def write_detection_page(
       clock=clock,
       events=EVENTS,
       colours=[(label, hex_colour(label, EVENT_INKS), hex_colour(label, EVENT_COLOURS)) for label in EVENTS],
-      data=_data(detections, clock),
+      data=_data(detections, clock) | {"start_s": float(probe(video, tracks).start) if is_linked else 0.0},
     )
     with replacing(path) as part, part.open("w", encoding="utf-8", newline="\n") as file:
       file.writelines(page)
@@ -152,17 +156,17 @@ def _bytes(values: Any) -> str | None:
 
 @contextlib.contextmanager
 def _playable(video: Path, tracks: "Tracks") -> Iterator[tuple[Path, str]]:
-  """The recording where browsers play it, else a copy of the tracks that are used; and its media type."""
+  """The recording where browsers play it on the timeline's clock, else a copy of what is used; and its media type."""
   from attavvad_jax.media.decode import probe
   from attavvad_jax.media.rewrite import rewrite
 
-  media_type = _media_type(video)
-  if media_type is not None:
+  media_type, info = _media_type(video), probe(video, tracks)
+  if media_type is not None and _is_shown_as_read(video, info):
     yield video, media_type
     return
   with tempfile.TemporaryDirectory() as folder:
     copy = Path(folder) / "copy.mp4"
-    rewrite(video, copy, probe(video, tracks), _COPIED_SOUND)
+    rewrite(video, copy, info, _COPIED_SOUND if media_type is None else _COPIED_SOUND | {"h264"})
     yield copy, "video/mp4"
 
 
@@ -185,6 +189,22 @@ def _media_type(video: Path) -> str | None:
     for context in contexts
   )
   return media_type if plays and is_unambiguous else None
+
+
+def _is_shown_as_read(video: Path, info: "MediaInfo") -> bool:
+  """Whether browsers show each picture at its time after time zero, and as it is read.
+
+  Their clocks start where the file's stamps do, some at zero and some at the first of them. Not all of them mirror, and
+  none turns by part of a quarter. Of files in fragments without an edit list Chromium shows pictures early by what
+  their decoder holds back.
+  """
+  import av
+
+  if abs(info.start) > _SAME_CLOCK_S or info.orientation.mirrored or not info.orientation.is_exact:
+    return False
+  with av.open(f"file:{video}") as container:
+    is_fragmented = "mov" in container.format.name and any(stream.frames == 0 for stream in container.streams.video)
+  return not is_fragmented
 
 
 def _base64_parts(file: Path) -> Iterator[str]:

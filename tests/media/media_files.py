@@ -80,3 +80,37 @@ def write_media(
       if stream is not None:
         container.mux(stream.encode(None))
   return path
+
+
+def with_edits(path, edits):
+  """An mp4 file with another edit list in each track: seconds that are shown, and from where on in the media."""
+  content = path.read_bytes()
+  movie_rate = int.from_bytes(content[(at := content.index(b"mvhd")) + 16 : at + 20])
+
+  def boxes(data):
+    at = 0
+    while at < len(data):
+      size = int.from_bytes(data[at : at + 4])
+      yield data[at + 4 : at + 8], data[at + 8 : at + size]
+      at += size
+
+  def box(kind, data):
+    return (8 + len(data)).to_bytes(4) + kind + data
+
+  def track(data):
+    rate = int.from_bytes(data[(at := data.index(b"mdhd")) + 16 : at + 20])
+    entries = [
+      round(shown_s * movie_rate).to_bytes(4) + round(from_s * rate).to_bytes(4) + bytes([0, 1, 0, 0])
+      for shown_s, from_s in edits
+    ]
+    edit_list = box(b"edts", box(b"elst", bytes(4) + len(entries).to_bytes(4) + b"".join(entries)))
+    kept = [box(kind, part) for kind, part in boxes(data) if kind != b"edts"]
+    return b"".join([kept[0], edit_list, *kept[1:]])
+
+  movie = [(kind, track(part) if kind == b"trak" else part) for kind, part in boxes(dict(boxes(content))[b"moov"])]
+  # The index stands at the end: what it points to stays where it is.
+  whole = [
+    box(kind, b"".join(box(*part) for part in movie) if kind == b"moov" else data) for kind, data in boxes(content)
+  ]
+  path.write_bytes(b"".join(whole))
+  return path

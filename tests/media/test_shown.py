@@ -5,7 +5,7 @@ import math
 
 import av
 from av.bitstream import BitStreamFilterContext
-from media_files import SIZE, click, grey, write_media
+from media_files import SIZE, click, grey, with_edits, write_media
 import numpy as np
 import pytest
 
@@ -193,3 +193,38 @@ def test_a_picture_that_is_repeated_by_an_empty_packet_is_shown_again(tmp_path, 
       shown += [(round(frame.time * 25), (frame.to_ndarray()[:48].mean() - 16) / 4) for frame in decode(packet)]
   assert [number for number, _ in shown] == list(range(50))
   np.testing.assert_allclose([level for _, level in shown], np.repeat(np.arange(0, 50, 5), 5), atol=0.3)
+
+
+def test_a_recording_that_was_paused_is_rewritten_without_the_pause(tmp_path):
+  """Its edit list has two entries; packets of what is not shown stand between them."""
+  pictures = [grey(16 + 2 * n) for n in range(100)]
+  sound = click(4.0, 0.5, SOUND_HZ) + click(4.0, 3.0, SOUND_HZ)
+  path = write_media(tmp_path / "a.mp4", pictures, np.arange(100) / 25, sound, sample_rate_hz=SOUND_HZ)
+  primed_s = 1024 / SOUND_HZ
+  with_edits(path, [(1.5, 0.0), (1.5, 2.5)])
+  rewrite(path, tmp_path / "b.mp4", probe(path), {"aac", "h264"})
+  for file in (path, tmp_path / "b.mp4"):
+    shown = [picture.rgb.mean() for picture in read_pictures(file, (np.arange(75) + 0.5) / 25)]
+    numbers = [*range(37), *range(63, 100)]  # of the 38th and the 63rd, half is shown
+    np.testing.assert_allclose(np.delete(shown, 37), [16 + 2 * n for n in numbers], atol=4)
+    heard = np.abs(np.concatenate(list(read_sound(file, SOUND_HZ))).astype(int))
+    assert len(heard) == pytest.approx(3 * SOUND_HZ, abs=1024)
+    # FFmpeg cuts sound at whole packets.
+    for at_s in (0.5, 2.0):
+      near = heard[round((at_s - 0.2) * SOUND_HZ) :][: round(0.4 * SOUND_HZ)]
+      assert np.argmax(near) / SOUND_HZ - 0.2 == pytest.approx(primed_s, abs=1025 / SOUND_HZ)
+
+
+def test_sound_with_gaps_that_is_encoded_anew_stays_in_its_place(tmp_path):
+  """Packets of 0.9 to 1.9 s are missing, of a codec that mp4 does not hold."""
+  sound = sum(click(3.0, at_s, SOUND_HZ) for at_s in (0.5, 2.5))
+  whole = write_media(tmp_path / "a.mkv", [grey(20)] * 75, np.arange(75) / 25, sound, sample_rate_hz=SOUND_HZ)
+  with av.open(str(whole)) as source, av.open(str(tmp_path / "b.mkv"), "w") as target:
+    streams = {stream.index: target.add_stream_from_template(stream) for stream in source.streams}
+    for packet in source.demux():
+      if packet.dts is not None and not (packet.stream.type == "audio" and 0.9 < packet.pts * packet.time_base < 1.9):
+        packet.stream = streams[packet.stream_index]
+        target.mux(packet)
+  rewrite(tmp_path / "b.mkv", tmp_path / "c.mp4", probe(tmp_path / "b.mkv"), {"aac"})
+  heard = np.abs(np.concatenate(list(read_sound(tmp_path / "c.mp4", SOUND_HZ))).astype(int))
+  assert [np.argmax(heard[: 48000]), 48000 + np.argmax(heard[48000:])] == pytest.approx([24000, 120000], abs=3)

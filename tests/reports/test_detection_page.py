@@ -6,6 +6,7 @@ import re
 
 import av
 import chromium
+from media.media_files import flash_and_click, write_media
 import numpy as np
 import pytest
 
@@ -13,7 +14,7 @@ from attavvad_jax.clock import Clock
 from attavvad_jax.detection.detector import Detection
 from attavvad_jax.detection.predict import BlockScores
 from attavvad_jax.events import EVENTS, Event, Timeline
-from attavvad_jax.media import MediaError, Report, VideoWriter
+from attavvad_jax.media import MediaError, Report, VideoWriter, probe, read_pictures, read_sound
 from attavvad_jax.reports import detection_page, palette
 from attavvad_jax.reports.detection_page import write_detection_page
 
@@ -364,3 +365,70 @@ def test_a_missing_video_is_told_and_the_rest_works(browser, video, tmp_path):
   assert "moved.mp4" in browser.ask("document.querySelector('#trouble').textContent")
   browser.click(".lane .event.silence")
   assert browser.ask(STATE) == "silence"
+
+
+FLASH = {
+  "late start": (".mp4", {}),
+  "late start of WebM": (".webm", {}),
+  "fragments": (".mp4", {"options": {"movflags": "frag_keyframe+empty_moov"}}),
+  "from zero": (".mp4", {}),
+}
+BRIGHTNESS = """
+  (async (time) => {
+    const video = document.querySelector("video"), canvas = document.createElement("canvas");
+    await new Promise((done) => { video.addEventListener("seeked", done, { once: true }); video.currentTime = time; });
+    const pen = canvas.getContext("2d");
+    pen.drawImage(video, 0, 0);
+    return pen.getImageData(30, 20, 1, 1).data[0];
+  })
+"""
+
+
+def write_flash(path, start_s, **options):
+  """A flash and a click 4 s after the first picture and the first sample, which are at `start_s`."""
+  pictures, times, sound = flash_and_click(25, seconds=6.0, at_s=4.0, sample_rate_hz=48000)
+  codecs = {"video_codec": "libvpx", "sound_codec": "libopus"} if path.suffix == ".webm" else {}
+  times = [time + start_s for time in times]
+  return write_media(path, pictures, times, sound, sample_rate_hz=48000, sound_start_s=start_s, **codecs, **options)
+
+
+@needs_chromium
+@pytest.mark.parametrize("name", FLASH)
+def test_the_player_shows_what_the_timeline_has_at_its_time(browser, tmp_path, name):
+  suffix, options = FLASH[name]
+  video = write_flash(tmp_path / f"a{suffix}", 0 if name in ("from zero", "fragments") else 3, **options)
+  info = probe(video)
+  times_s = np.arange(0, 5.9, 0.01) + 0.001
+  bright = [picture.grey.mean() > 100 for picture in read_pictures(video, times_s, info=info)]
+  seen_s = times_s[np.argmax(bright)]
+  assert seen_s == pytest.approx(4.0, abs=0.06)
+  write_detection_page(tmp_path / "page.html", video, [make_detection()], CLOCK)
+  assert (Reader(tmp_path / "page.html").embedded == video.read_bytes()) == (name == "from zero")
+  (tmp_path / "embedded.mp4").write_bytes(Reader(tmp_path / "page.html").embedded)
+  (before, after) = (
+    int(np.argmax(np.abs(np.concatenate(list(read_sound(file, 48000))).astype(int))))
+    for file in (video, tmp_path / "embedded.mp4")
+  )
+  assert after == pytest.approx(before, abs=3)
+  browser.open(tmp_path / "page.html")
+  browser.wait(READY)
+  for time_s, expected in ((seen_s - 0.02, False), (seen_s + 0.02, True), (seen_s + 0.06, False)):
+    assert (browser.ask(f"{BRIGHTNESS}({time_s})") > 100) == expected, time_s
+
+
+@needs_chromium
+def test_a_linked_video_is_shown_on_the_timelines_clock(browser, tmp_path):
+  """Where it starts at 3 s, which Chromium's clock does not take off."""
+  video = write_flash(tmp_path / "a.mp4", 3)
+  write_detection_page(tmp_path / "page.html", video, [make_detection()], CLOCK, embed=False)
+  browser.open(tmp_path / "page.html")
+  browser.wait(READY)
+  browser.click(".lane .event.silence")
+  browser.wait(READY)
+  assert browser.ask(TIME) == pytest.approx(7.0, abs=0.03)
+  assert browser.ask(STATE) == "silence"
+  assert browser.ask(CURSOR) == pytest.approx(browser.ask(WIDTH) * 4 / 6, abs=1)
+  browser.press(" ")
+  browser.wait(f"{TIME} > 7.5")
+  browser.press(" ")
+  browser.wait(f"Math.abs({CURSOR} - {WIDTH} * ({TIME} - {float(probe(video).start)}) / {SECONDS}) < 2")

@@ -66,10 +66,12 @@
   // The moment that is shown: the video's, and where it cannot be played, what was clicked last.
 
   let now = 0, shownBlock, shownImage, pending = 0;
+  // What the player's clock shows at time zero: some browsers count from the file's first time stamp, some from zero.
+  let zero = 0;
 
   function seek(time) {
     now = Math.min(Math.max(time, 0), duration);
-    video.currentTime = now;
+    video.currentTime = now + zero;
     reveal();
     show();
   }
@@ -78,7 +80,7 @@
     pending ||= requestAnimationFrame(() => {
       pending = 0;
       const wasInView = isInView(now);
-      if (video.readyState) now = video.currentTime;
+      if (video.readyState) now = Math.max(video.currentTime - zero, 0);
       // Turn the page when the cursor leaves it, not when somebody has gone to look elsewhere.
       if (wasInView) reveal();
       show();
@@ -291,7 +293,8 @@
     shownImage = undefined;
     if (video.videoWidth) document.querySelector(".stage").style.setProperty("--aspect", video.videoWidth / video.videoHeight);
     else video.classList.add("sound-only");
-    if (now) video.currentTime = now;
+    if (video.duration - duration > data.start_s / 2) zero = data.start_s;
+    if (now + zero) video.currentTime = now + zero;
     request();
   });
   video.addEventListener("error", () => {
