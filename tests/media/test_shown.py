@@ -227,4 +227,4 @@ def test_sound_with_gaps_that_is_encoded_anew_stays_in_its_place(tmp_path):
         target.mux(packet)
   rewrite(tmp_path / "b.mkv", tmp_path / "c.mp4", probe(tmp_path / "b.mkv"), {"aac"})
   heard = np.abs(np.concatenate(list(read_sound(tmp_path / "c.mp4", SOUND_HZ))).astype(int))
-  assert [np.argmax(heard[: 48000]), 48000 + np.argmax(heard[48000:])] == pytest.approx([24000, 120000], abs=3)
+  assert [np.argmax(heard[:48000]), 48000 + np.argmax(heard[48000:])] == pytest.approx([24000, 120000], abs=3)

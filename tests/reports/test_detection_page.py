@@ -420,15 +420,16 @@ def test_the_player_shows_what_the_timeline_has_at_its_time(browser, tmp_path, n
 def test_a_linked_video_is_shown_on_the_timelines_clock(browser, tmp_path):
   """Where it starts at 3 s, which Chromium's clock does not take off."""
   video = write_flash(tmp_path / "a.mp4", 3)
+  start_s = float(probe(video).start)
   write_detection_page(tmp_path / "page.html", video, [make_detection()], CLOCK, embed=False)
   browser.open(tmp_path / "page.html")
   browser.wait(READY)
-  browser.click(".lane .event.silence")
+  browser.click(".lane .event.singing")
   browser.wait(READY)
-  assert browser.ask(TIME) == pytest.approx(7.0, abs=0.03)
-  assert browser.ask(STATE) == "silence"
-  assert browser.ask(CURSOR) == pytest.approx(browser.ask(WIDTH) * 4 / 6, abs=1)
+  assert browser.ask(TIME) == pytest.approx(start_s + 1.0, abs=1e-3)
+  assert browser.ask(STATE) == "singing"
+  assert browser.ask(CURSOR) == pytest.approx(browser.ask(WIDTH) / 6, abs=1)
   browser.press(" ")
-  browser.wait(f"{TIME} > 7.5")
+  browser.wait(f"{TIME} > {start_s + 1.5}")
   browser.press(" ")
-  browser.wait(f"Math.abs({CURSOR} - {WIDTH} * ({TIME} - {float(probe(video).start)}) / {SECONDS}) < 2")
+  browser.wait(f"Math.abs({CURSOR} - {WIDTH} * ({TIME} - {start_s}) / {SECONDS}) < 2")

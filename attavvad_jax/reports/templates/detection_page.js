@@ -67,11 +67,11 @@
 
   let now = 0, shownBlock, shownImage, pending = 0;
   // What the player's clock shows at time zero: some browsers count from the file's first time stamp, some from zero.
-  let zero = 0;
+  let zero = 0, isReady = false;
 
   function seek(time) {
     now = Math.min(Math.max(time, 0), duration);
-    video.currentTime = now + zero;
+    if (isReady) video.currentTime = now + zero;
     reveal();
     show();
   }
@@ -80,7 +80,7 @@
     pending ||= requestAnimationFrame(() => {
       pending = 0;
       const wasInView = isInView(now);
-      if (video.readyState) now = Math.max(video.currentTime - zero, 0);
+      if (isReady) now = Math.max(video.currentTime - zero, 0);
       // Turn the page when the cursor leaves it, not when somebody has gone to look elsewhere.
       if (wasInView) reveal();
       show();
@@ -289,14 +289,23 @@
   new ResizeObserver(() => zoom(fits ? 0 : pxPerS)).observe(scroller);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   for (const name of ["play", "seeking", "seeked", "timeupdate"]) video.addEventListener(name, request);
-  video.addEventListener("loadedmetadata", () => {
+  function begin() {
     shownImage = undefined;
     if (video.videoWidth) document.querySelector(".stage").style.setProperty("--aspect", video.videoWidth / video.videoHeight);
     else video.classList.add("sound-only");
-    if (video.duration - duration > data.start_s / 2) zero = data.start_s;
-    if (now + zero) video.currentTime = now + zero;
     request();
-  });
+  }
+  // The first picture is there, and nobody has sought yet: the player's clock shows where it starts.
+  function start() {
+    if (video.currentTime > data.start_s / 2) zero = data.start_s;
+    isReady = true;
+    if (now) video.currentTime = now + zero;
+    request();
+  }
+  for (const [name, state, act] of [["loadedmetadata", 1, begin], ["loadeddata", 2, start]]) {
+    // A linked video may have come before this program.
+    if (video.readyState >= state) act(); else video.addEventListener(name, act, { once: true });
+  }
   video.addEventListener("error", () => {
     const link = parts.length ? "" : ` ${decodeURI(video.getAttribute("src"))}, which is linked, not embedded`;
     byId("trouble").textContent = `This browser cannot find or play the video${link}.`;
