@@ -448,7 +448,7 @@ def _frames(
       tell(place)
 
     for packet in in_parts(_packets(container, taken, damage.found), container, tell=leaps):
-      if packet.stream_index != index:
+      if packet.stream.index != index:
         continue
       frames: list[Any] = []
       try:

@@ -10,9 +10,12 @@ than `AHEAD_S`, and where that lasts and sound and pictures do it together. Ever
 packet out of place, one stream alone, and what is shorter, which is a gap or an overlap.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator
 import dataclasses
 import enum
+import heapq
+import math
 from typing import Any, NamedTuple
 
 import av
@@ -89,6 +92,7 @@ class Parts:
 
   Args:
     goes_ahead: whether a leap ahead may begin a part.
+    is_live: whether streams come as they are recorded, so that one of them does not leap long before the other.
     tell: is given the time at which each part but the first begins, on the clock of the first.
     tell_alone: is given the seconds by which one stream alone leaps, where that lasts.
   """
@@ -97,10 +101,12 @@ class Parts:
     self,
     *,
     goes_ahead: bool,
+    is_live: bool = False,
     tell: Callable[[float], None] = lambda place: None,
     tell_alone: Callable[[float], None] = lambda by: None,
   ):
-    self._goes_ahead, self._tell, self._tell_alone = goes_ahead, tell, tell_alone
+    self._goes_ahead, self._is_live = goes_ahead, is_live
+    self._tell, self._tell_alone = tell, tell_alone
     self._tracks: dict[int, _Track] = {}
     self._parts: list[_Part] = []
     self._held: list[_Held] = []
@@ -210,7 +216,9 @@ class Parts:
       return _Verdict.PART
     if max(gone_on) > _ALONE_S or (ended and 2 * max(gone_on) > lasts):
       return _Verdict.ALONE
-    return _Verdict.PART if ended or lasts > APART_S else _Verdict.OPEN
+    if not (ended or lasts > APART_S):
+      return _Verdict.OPEN
+    return _Verdict.ALONE if self._is_live else _Verdict.PART
 
   def _begin_part(self) -> None:
     """Gives a place to the part whose first packet is the first that is held."""
@@ -306,7 +314,8 @@ def in_parts(
   Args:
     packets: of a stream of sound, a stream of pictures, or both, as they are demuxed.
     container: where they come from.
-    is_live: whether it is no recording, of which leaps ahead are part.
+    is_live: whether they come as they are recorded, and not from a file or a playlist. Leaps ahead begin a part then,
+      too.
     tell: as for `Parts`.
     tell_alone: likewise.
 
@@ -314,12 +323,12 @@ def in_parts(
     An iterator of the packets, in their order. What `packets` raises comes after all packets before.
   """
   goes_ahead = is_live or bool(container.format.flags & Flags.ts_discont.value)
-  parts = Parts(goes_ahead=goes_ahead, tell=tell, tell_alone=tell_alone)
+  parts = Parts(goes_ahead=goes_ahead, is_live=is_live, tell=tell, tell_alone=tell_alone)
   clocks = {stream.index: _PacketClock(stream) for stream in container.streams}
   failure: Exception | None = None
   try:
     for packet in packets:
-      index = packet.stream_index
+      index = packet.stream.index
       for placed in parts.push(index, packet, *clocks[index].times_s(packet)):
         yield _moved(placed)
   except (av.FFmpegError, OSError) as error:
@@ -328,6 +337,32 @@ def in_parts(
     yield _moved(placed)
   if failure is not None:
     raise failure
+
+
+def in_order(packets: Iterable[Any], tracks: Collection[int]) -> Iterator[Any]:
+  """Packets in the order in which they are to be decoded, from a container that keeps sound and pictures apart.
+
+  Fragments of mp4 hold all their pictures before all their sound. A packet waits for the other stream for no more than
+  `APART_S` of the recording.
+
+  Args:
+    packets: on one time line, those of each stream in their order.
+    tracks: numbers of their streams.
+  """
+  waiting: dict[int, deque[tuple[float, Any]]] = {track: deque() for track in tracks}
+  last_s = dict.fromkeys(tracks, -math.inf)
+  for packet in packets:
+    stamp, track = packet.pts if packet.dts is None else packet.dts, packet.stream.index
+    if stamp is not None:
+      last_s[track] = float(stamp * packet.time_base)
+    waiting[track].append((last_s[track], packet))
+    while True:
+      queue = min(filter(None, waiting.values()), key=lambda queue: queue[0][0], default=None)
+      if queue is None or not (all(waiting.values()) or max(last_s.values()) - queue[0][0] > APART_S):
+        break
+      yield queue.popleft()[1]
+  for _, packet in heapq.merge(*waiting.values(), key=lambda entry: entry[0]):
+    yield packet
 
 
 class _PacketClock:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import contextlib
 import dataclasses
 from fractions import Fraction
+import functools
 import heapq
 import itertools
 from pathlib import Path
@@ -30,6 +31,8 @@ from attavvad_jax.media.decode import (
   timed_picture,
 )
 from attavvad_jax.media.errors import MediaError
+from attavvad_jax.media.parts import Leaps, in_order, in_parts
+from attavvad_jax.media.resuming import Told
 from attavvad_jax.media.shown import decoder
 from attavvad_jax.media.tracks import DEFAULT_TRACKS, KINDS, Kind, Tracks, all_tracks, chosen, describe_choice
 
@@ -42,8 +45,8 @@ _OPEN_S = 10.0
 SILENT_S = 20.0
 # How long a reader is waited for when it is no longer needed.
 _CLOSE_S = 1.0
-# Time stamps that leap further than this belong to another recording.
-_MAX_LEAP_S = 5.0
+# An input that fails so shortly before its declared end is at its end: not every server says how much it sends.
+_NEAR_END_S = 1.0
 # How long the first sound waits for the first picture, and the other way round.
 _MAX_START_S = 1.0
 # Arrivals that may wait to be taken; each may hold a picture.
@@ -68,6 +71,9 @@ class Arrival(NamedTuple):
 class Source:
   """Where sound and pictures come from.
 
+  An address of which nothing comes again when it is connected to again: playlists and recordings go on from where they
+  were.
+
   Attributes:
     name: a file, an address (`rtmp://…`), or a device (`v4l2:/dev/video0`), as the user gave it.
     microphone: a second device for the sound, of a device that gives none.
@@ -77,6 +83,7 @@ class Source:
   name: str
   microphone: str | None = None
   tracks: Tracks = DEFAULT_TRACKS
+  _told: Told = dataclasses.field(default_factory=Told, init=False, repr=False, compare=False)
 
   def __post_init__(self):
     if self.microphone is not None and not (self.device and _device(self.microphone)):
@@ -116,14 +123,22 @@ class Source:
       kinds = [kind for streams in used for kind in streams]
       if "audio" not in kinds:
         raise MediaError(f"{self.name}: no sound comes from it; expected sound, or a microphone beside it")
-      ends = containers[0].duration is not None
+      is_list, ends = _is_list(containers[0]), _ends(containers[0])
       zero = _Zero() if len(containers) > 1 else None
+      told = self._told if is_list or ends else None
       arrivals = [
-        _live(container, streams, sample_rate_hz, self.tracks.channels, zero, warnings)
+        _live(_Input(container, streams, self.tracks.channels, ends, told), sample_rate_hz, zero, warnings)
         for container, streams in zip(containers, used, strict=True)
         if streams
       ]
-      return Connection(arrivals, "video" in kinds, ends=ends, warnings=warnings, close=stack.pop_all().close)
+      return Connection(
+        arrivals,
+        "video" in kinds,
+        ends=ends,
+        warnings=warnings,
+        close=stack.pop_all().close,
+        has_ended=functools.partial(_has_ended, self.name) if is_list else lambda: False,
+      )
 
 
 class Connection:
@@ -131,7 +146,8 @@ class Connection:
 
   Attributes:
     has_pictures: whether any are to be expected.
-    ends: whether its end is the end of the recording; else it means that the connection was lost.
+    ends: whether its end is the end of the recording; else it means that the connection was lost. Of a live playlist,
+      only its end tells.
     warnings: what the readers found amiss; to be taken out by who reads them.
   """
 
@@ -143,11 +159,12 @@ class Connection:
     ends: bool,
     warnings: list[str],
     close: Callable[[], None] = lambda: None,
+    has_ended: Callable[[], bool] = lambda: False,
   ):
     self.has_pictures = has_pictures
     self.ends = ends
     self.warnings = warnings
-    self._close = close
+    self._close, self._has_ended = close, has_ended
     self._waiting: queue.Queue[Arrival | Exception | None] = queue.Queue(_MAX_WAITING)
     self._stop = threading.Event()
     # Daemons: one that hangs in a driver must not keep the program from ending.
@@ -192,6 +209,7 @@ class Connection:
         self._put(arrival)
         if self._stop.is_set():
           return
+      self.ends = self.ends or self._has_ended()
     except av.FFmpegError as error:
       end = MediaError(error.strerror)
     except Exception as error:  # raised again by `get`
@@ -271,48 +289,114 @@ class _Zero:
       return at_s - self._at_s
 
 
-def _live(
-  container: Any, streams: _Streams, rate_hz: int, channels: str, zero: _Zero | None, warnings: list[str]
-) -> Iterator[Arrival]:
+def _is_list(container: Any) -> bool:
+  """Whether an input is a playlist (HLS)."""
+  return container.format.name == "hls"
+
+
+def _ends(container: Any) -> bool:
+  """Whether an input is a recording: it says how long it is, or its server how much there is."""
+  return container.duration is not None or (not _is_list(container) and container.size > 0)
+
+
+def _has_ended(name: str) -> bool:
+  """Whether a playlist says that there will be no more; FFmpeg calls an end what may be a lost connection."""
+  try:
+    with _open(name) as container:
+      return _ends(container)
+  except MediaError:
+    return False
+
+
+class _Input(NamedTuple):
+  """An open input.
+
+  Attributes:
+    container: as PyAV has it.
+    streams: what is taken from it.
+    channels: of its sound, as `Tracks` has them.
+    ends: whether it is a recording.
+    told: what has been given in earlier connections and is not to be given again, if that can be.
+  """
+
+  container: Any
+  streams: _Streams
+  channels: str
+  ends: bool
+  told: Told | None
+
+  def packets(self, tell: Callable[[float], None]) -> Iterator[Any]:
+    """Packets on one time line; `tell` is given the time stamp at which each part but the first begins.
+
+    Raises:
+      MediaError: time stamps leap that are not to.
+    """
+    container, indices = self.container, [stream.index for stream in self.streams.values()]
+    packets = container.demux([container.streams[index] for index in indices])
+    if self.told is not None:
+      packets = self.told.new(packets, is_list=_is_list(container), is_over=self.ends)
+    if self.ends or _is_list(container):
+      return in_order(in_parts(packets, container, tell=tell), indices)
+    return in_parts(packets, container, is_live=True, tell=tell, tell_alone=_refuse_leap)
+
+
+def _refuse_leap(by_s: float) -> None:
+  raise MediaError(f"time stamps leap by {by_s:.1f} s")
+
+
+def _live(given: _Input, rate_hz: int, zero: _Zero | None, warnings: list[str]) -> Iterator[Arrival]:
   """Sound and pictures of an open input, as it gives them."""
-  frames = _frames(container, streams, warnings)
-  first, start = _start(frames, set(streams))
+  end_s = 0.0
+  try:
+    for arrival in _arrivals(given, rate_hz, zero, warnings):
+      end_s = max(end_s, arrival.end_s)
+      yield arrival
+  except av.FFmpegError:
+    declared = given.container.duration
+    if declared is None or end_s < declared / av.time_base - _NEAR_END_S:
+      raise
+
+
+def _arrivals(given: _Input, rate_hz: int, zero: _Zero | None, warnings: list[str]) -> Iterator[Arrival]:
+  places: list[float] = []  # time stamps at which parts begin, of which nothing has been said yet
+  frames = _frames(given, places.append, warnings)
+  first, start = _start(frames, set(given.streams))
   if zero is not None and first:
     start -= Fraction(zero.after(first[0][2] - _length_s(first[0][1]))).limit_denominator(10**6)
-  joiner = SoundJoiner(rate_hz, start, warnings, channels)
+  joiner, leaps = SoundJoiner(rate_hz, start, warnings, given.channels), Leaps(float(start), warnings)
   converter: Converter | None = None
   heard = 0
-  last: dict[str, Fraction] = {}
   for kind, frame, at_s in itertools.chain(first, frames):
-    leap_s = float(frame_time(frame) - last.setdefault(kind, frame_time(frame)))
-    if abs(leap_s) > _MAX_LEAP_S:
-      raise MediaError(f"time stamps leap by {leap_s:.1f} s")
-    last[kind] = frame_time(frame)
+    while places:
+      if zero is not None:
+        raise MediaError("time stamps leap, which those of the other device do not")
+      leaps.tell(places.pop(0))
     if kind == "audio":
       for samples in joiner.push(frame):
         heard += len(samples)
         yield Arrival(samples, None, heard / rate_hz, at_s)
     else:
       if converter is None:
-        converter = Converter(Fraction(streams["video"].sample_aspect_ratio or 1))
+        converter = Converter(Fraction(given.streams["video"].sample_aspect_ratio or 1))
       picture = timed_picture(frame, start, converter)
       yield Arrival(None, picture, picture.time_s, at_s)
   for samples in joiner.finish():
     heard += len(samples)
-    yield Arrival(samples, None, heard / rate_hz, at_s)
+    yield Arrival(samples, None, heard / rate_hz, time.monotonic())
+  leaps.finish()
 
 
-def _frames(container: Any, used: _Streams, warnings: list[str]) -> Iterator[tuple[Kind, Any, float]]:
+def _frames(given: _Input, tell: Callable[[float], None], warnings: list[str]) -> Iterator[tuple[Kind, Any, float]]:
   """Kind, decoded frame and time of its arrival; what does not decode is passed over."""
-  streams = {stream.index: kind for kind, stream in used.items()}
-  decoders = {index: decoder(container.streams[index]) for index in streams}
-  for stream in container.streams:
-    if stream.index in streams:
+  kinds = {stream.index: kind for kind, stream in given.streams.items()}
+  decoders = {index: decoder(given.container.streams[index]) for index in kinds}
+  for stream in given.container.streams:
+    if stream.index in kinds:
       stream.thread_type = "SLICE"  # threads that work on several frames at once would hold them back
     else:
       stream.discard = av.stream.Discard.all
   damaged = False
-  for packet in container.demux([container.streams[index] for index in streams]):
+  for packet in given.packets(tell):
     at_s = time.monotonic()
     try:
       frames = decoders[packet.stream.index](packet)
@@ -323,7 +407,7 @@ def _frames(container: Any, used: _Streams, warnings: list[str]) -> Iterator[tup
         warnings.append("parts of the input are damaged: what can be decoded is used")
     for frame in frames:
       if frame.pts is not None:
-        yield streams[packet.stream.index], frame, at_s
+        yield kinds[packet.stream.index], frame, at_s
 
 
 def _start(

@@ -1,7 +1,5 @@
 """Sources as they are met: a paced file, devices of FFmpeg, a server on this machine that goes away."""
 
-import functools
-import http.server
 import itertools
 import socket
 import subprocess
@@ -9,13 +7,14 @@ import sys
 import threading
 import time
 
-import av
 from media_files import grey, write_media
 import numpy as np
+from parts_files import PARTS, beeps_s, expected_marks, flashes_s, remux, remux_to_segments, write_part, write_playlist
 import pytest
 from rtmp_server import playing
+from web_server import Breaking, LiveList, WithoutRanges, WithRanges, serving
 
-from attavvad_jax.media.decode import read_sound
+from attavvad_jax.media.decode import probe, read_sound, read_timed_pictures
 from attavvad_jax.media.errors import MediaError
 from attavvad_jax.media.sources import Source
 
@@ -45,16 +44,6 @@ def clip(tmp_path_factory):
     sound[at : at + 800] = 20_000 * (-1) ** np.arange(800)
   folder = tmp_path_factory.mktemp("clip")
   return write_media(folder / "a.mp4", pictures, np.arange(count) / 25, sound)
-
-
-def remux(path, target):
-  """The same streams in another container."""
-  with av.open(str(path)) as source, av.open(str(target), "w") as sink:
-    streams = {stream.index: sink.add_stream_from_template(stream) for stream in source.streams}
-    for packet in source.demux():
-      if packet.dts is not None:
-        packet.stream = streams[packet.stream.index]
-        sink.mux(packet)
 
 
 def receive(connection, end=EOFError):
@@ -123,24 +112,112 @@ def test_one_device_may_give_both():
   assert abs(len(samples_of(arrivals)) - RATE_HZ) < 100
 
 
-def test_hls_over_http(clip, tmp_path):
-  remux(clip, tmp_path / "a.m3u8")
-
-  class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args):
-      pass
-
-  server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=tmp_path))
-  threading.Thread(target=server.serve_forever, daemon=True).start()
-  try:
-    connection = Source(f"http://127.0.0.1:{server.server_port}/a.m3u8").connect(RATE_HZ)
+@pytest.mark.parametrize("suffix", [".ts", ".m4s"])
+@pytest.mark.parametrize("handler", [WithRanges, WithoutRanges])
+def test_playlist_of_parts_is_told_once_and_ends(tmp_path, suffix, handler):
+  path = write_playlist(tmp_path, suffix=suffix)
+  with serving(tmp_path, handler) as address:
+    connection = Source(f"{address}/list.m3u8").connect(RATE_HZ)
     assert connection.ends
-    clicks, flashes = events_of(receive(connection))
-  finally:
-    server.shutdown()
-    server.server_close()
-  assert clicks == pytest.approx(flashes, abs=0.03)
-  assert np.diff(clicks) == pytest.approx([1.0], abs=0.01)
+    arrivals = receive(connection)
+  assert beeps_s(samples_of(arrivals)) == pytest.approx(expected_marks(), abs=0.1)
+  assert flashes_s(pictures_of(arrivals)) == pytest.approx(expected_marks(), abs=0.1)
+  assert len(connection.warnings) == 1
+  assert "time stamps leap at 2.0" in connection.warnings[0]
+  # As from a file.
+  np.testing.assert_array_equal(samples_of(arrivals), np.concatenate(list(read_sound(path, RATE_HZ))))
+  info = probe(path)
+  assert [p.time_s for p in pictures_of(arrivals)] == [p.time_s for p in read_timed_pictures(path, info, [])]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".ts", ".mkv", ".flv", "fragmented.mp4"])
+@pytest.mark.parametrize("handler", [WithRanges, WithoutRanges])
+def test_recording_over_http_ends(tmp_path, suffix, handler):
+  options = {"movflags": "frag_keyframe+empty_moov+default_base_moof"} if suffix.startswith("frag") else {}
+  write_part(tmp_path / f"a{suffix}", PARTS[0], options=options, sound_codec="aac")
+  with serving(tmp_path, handler) as address:
+    connection = Source(f"{address}/a{suffix}").connect(RATE_HZ)
+    assert connection.ends
+    arrivals = receive(connection)
+  assert beeps_s(samples_of(arrivals)) == pytest.approx(PARTS[0][1], abs=0.1)
+  assert flashes_s(pictures_of(arrivals)) == pytest.approx(PARTS[0][1], abs=0.1)
+  assert len(samples_of(arrivals)) == pytest.approx(2.0 * RATE_HZ, abs=0.1 * RATE_HZ)
+
+
+def test_recording_that_breaks_off_goes_on_where_it_was(tmp_path):
+  part = (12.0, tuple(np.arange(1.0, 12.0)))
+  write_part(tmp_path / "a.ts", part)
+  with serving(tmp_path, type("Once", (Breaking,), {})) as address:
+    source = Source(f"{address}/a.ts")
+    first = receive(source.connect(RATE_HZ), end=MediaError)
+    rest = receive(source.connect(RATE_HZ))
+  beeps = [beeps_s(samples_of(arrivals)) for arrivals in (first, rest)]
+  assert len(beeps[0]) > 3
+  # The second begins with what the first has not given, at a zero of its own.
+  assert len(beeps[0]) + len(beeps[1]) == len(part[1])
+  total_s = sum(len(samples_of(arrivals)) for arrivals in (first, rest)) / RATE_HZ
+  assert total_s == pytest.approx(12.0, abs=0.15)
+
+
+@pytest.fixture(scope="module")
+def live_segments(tmp_path_factory):
+  """A folder with fifteen segments of 0.4 s, and the lines of their playlist: a beep each second, at 0.2 s first."""
+  folder = tmp_path_factory.mktemp("segments")
+  whole = write_part(folder / "whole.mp4", (6.0, tuple(np.arange(6) + 0.2)))
+  return folder, remux_to_segments(whole, folder / "whole.m3u8", segment_s=0.4)
+
+
+def feed(playlist, first, upto, ended):
+  """Puts one segment after the other, in a thread."""
+
+  def run():
+    for count in range(first + 1, upto + 1):
+      time.sleep(0.2)
+      playlist.put(count, ended=ended and count == upto)
+
+  playlist.put(first)
+  threading.Thread(target=run, daemon=True).start()
+
+
+def test_live_playlist_that_is_closed_ends(live_segments):
+  folder, lines = live_segments
+  playlist = LiveList(folder / "closed.m3u8", lines)
+  with serving(folder) as address:
+    feed(playlist, 4, playlist.count, ended=True)
+    connection = Source(f"{address}/closed.m3u8").connect(RATE_HZ)
+    assert not connection.ends
+    arrivals = receive(connection)
+    assert connection.ends
+  # FFmpeg begins three segments before the end that it finds.
+  assert beeps_s(samples_of(arrivals)) == pytest.approx(np.arange(1, 6) + 0.2 - 0.4, abs=0.1)
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_live_playlist_whose_server_comes_back_is_told_on(live_segments, ended):
+  """It still lists, or, when it has been closed in the meantime, lists from its very beginning, what has been told."""
+  folder, lines = live_segments
+  playlist = LiveList(folder / "lost.m3u8", lines)
+  with serving(folder) as address:
+    source = Source(f"{address}/lost.m3u8")
+    feed(playlist, 4, 6, ended=False)
+    connection = source.connect(RATE_HZ)
+    first = []
+    with connection:
+      while sum(len(a.samples) for a in first if a.samples is not None) < 1.9 * RATE_HZ:
+        first += filter(None, [connection.get(5.0)])
+  assert not connection.ends
+  # Six segments are told, from the second on. Three more come while nobody listens, and three later.
+  listed = LiveList(folder / "lost.m3u8", lines, window=99) if ended else playlist
+  listed.put(9, ended=ended)
+  with serving(folder, port=int(address.rpartition(":")[2])):
+    connection = source.connect(RATE_HZ)
+    if not ended:
+      feed(playlist, 9, 12, ended=True)
+    rest = receive(connection)
+    assert connection.ends
+  assert beeps_s(samples_of(first)) == pytest.approx([0.8, 1.8], abs=0.1)
+  assert beeps_s(samples_of(rest)) == pytest.approx([0.8] if ended else [0.8, 1.8], abs=0.1)
+  assert len(samples_of(rest)) / RATE_HZ == pytest.approx(1.2 if ended else 2.4, abs=0.1)
 
 
 def test_rtmp_that_breaks_off(clip, tmp_path):
