@@ -12,7 +12,7 @@
 | Label Studio | `[{"annotations": [{"result": [{"value": {"start", "end", "labels": […]}}]}]}]` | labelstud.io, "Task format" |
 
 Times are seconds, except for whisper.cpp's offsets (milliseconds) and silero-vad's, which are samples unless it was
-asked for seconds: then they have a decimal point. Whole numbers are taken for samples at 16 kHz, the rate that
+asked for seconds: then they have a decimal point. An empty list is silero-vad's, of a recording without speech. Whole numbers are taken for samples at 16 kHz, the rate that
 silero-vad works at unless it is told otherwise, with a warning; where no segment has a thousand of them they may be
 anything, and `rate_hz` must say what.
 
@@ -22,7 +22,8 @@ voice is heard over, and passed over: what is not marked counts as others. Speak
 events until `labels` says what they are. Whisper's segments are a transcript: speech, for it does not tell singing from
 it. Label Studio's file is of one task with one annotation.
 
-Library: none; jams 0.3 needs pandas and librosa's friends to read four keys, and the others have no readers.
+Library: none; jams 0.3.5 needs pandas, mir_eval and jsonschema for four keys and names no lines, and the readers of the
+others come with the tools.
 """  # noqa: E501
 
 from collections.abc import Callable, Iterator, Mapping
@@ -33,7 +34,7 @@ from attavvad_jax.annotations.json_text import Node
 
 _NAMESPACES = ("segment_open", "tag_open")
 _SILERO_HZ = 16_000
-# Of silero-vad's segments one has at least 250 ms: no other unit gives so many.
+# silero-vad drops what is shorter than 250 ms, 2000 samples at 8 kHz; no speech is as many seconds long.
 _MIN_SAMPLES = 1000
 
 
@@ -133,7 +134,7 @@ def _silero(root: Node) -> Document:
     if further := set(node.value) - {"start", "end"}:
       raise AnnotationError(f"{node.where}: {', '.join(sorted(further))} beside start and end; expected nothing else")
     entries.append(Entry(entry.line, entry.onset_s, entry.offset_s, "speech"))
-  if any(isinstance(time, float) for item in root.value for time in item.values()):
+  if not entries or any(isinstance(time, float) for item in root.value for time in item.values()):
     return Document(entries)
   if max(entry.offset_s - entry.onset_s for entry in entries) < _MIN_SAMPLES:
     return Document(entries, rate_hz=None, rate_is_stated=False)
@@ -215,7 +216,7 @@ TOOLS: dict[str, tuple[Callable[[Any], bool], Callable[[Node], Document]]] = {
   "JAMS": (lambda value: _has(value, "annotations", list), _jams),
   "pyannote.core": (lambda value: _has(value, "pyannote", str) and _has(value, "content", list), _pyannote_core),
   "pyannote.audio": (_is_pyannote_audio, _pyannote_audio),
-  "silero-vad": (lambda value: _is_list_of(value, {"start", "end"}), _silero),
+  "silero-vad": (lambda value: value == [] or _is_list_of(value, {"start", "end"}), _silero),
   "FireRedVAD": (lambda value: _has(value, "timestamps", list) or _has(value, "event2timestamps", dict), _fireredvad),
   "Whisper": (lambda value: _has(value, "segments", list), _whisper),
   "whisper.cpp": (lambda value: _has(value, "transcription", list), _whisper_cpp),

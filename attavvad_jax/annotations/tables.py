@@ -201,7 +201,9 @@ def _no_layout(fields: Sequence[str]) -> str:
     found = f"onset is {fields[0]!r}; expected a number"
   else:
     found = f"row is {fields!r:.80}; expected onset, offset and label"
-  return f"{found}, or a header of some of {', '.join((*_HEADINGS, *_PASSED_OVER))}"
+  names = {column: [name for name, known in _HEADINGS.items() if known == column] for column in COLUMNS[:3]}
+  header = ", ".join(f"{first} (or {', '.join(others)})" for first, *others in names.values())
+  return f"{found}, or a header with {header}"
 
 
 def _header(fields: Sequence[str], where: str) -> list[str]:

@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from attavvad_jax.annotations import FORMATS, AnnotationError, AnnotationWarning, Reading, read
-from attavvad_jax.events import Event
+from attavvad_jax.annotations import FORMATS, AnnotationError, AnnotationWarning, Reading, read, write
+from attavvad_jax.events import Event, Timeline
 
 DURATION_S = 6.1
 SPEECH = [Event(2.0, 3.5, "speech")]
@@ -196,6 +196,15 @@ def test_a_file_has_one_format_only(tool):
   assert [name for name, format in FORMATS.items() if format.recognises and format.recognises(text)] == formats
 
 
+@pytest.mark.parametrize("format", [name for name, format in FORMATS.items() if format.render])
+def test_what_is_written_has_one_format_only(format, tmp_path):
+  write(Timeline([Event(1, 2, "speech", 0.5), Event(3, 4, "singing", 0.5)], 5), tmp_path / "talk", format)
+  text = (tmp_path / "talk").read_text()
+  # A label track without frequencies is a table.
+  expected = {"audacity": "tsv"}.get(format, format)
+  assert [name for name, each in FORMATS.items() if each.recognises and each.recognises(text)] == [expected]
+
+
 @pytest.mark.parametrize("tool", ALL)
 def test_the_extension_does_not_matter(tool, tmp_path):
   _, suffix, text = ALL[tool]
@@ -274,6 +283,10 @@ def test_meanings_that_cannot_be_are_refused(pairs, message):
 
 
 SAMPLES_16K = as_json([{"start": 32_000, "end": 56_000}])
+
+
+def test_nobody_speaks_in_an_empty_list_of_silero(tmp_path):
+  assert list(read(save(tmp_path / "talk.json", "[]\n"), DURATION_S)) == []
 
 
 def test_whole_numbers_of_silero_are_samples_and_said(tmp_path):
@@ -475,7 +488,7 @@ def test_commas_and_points_in_one_table_are_an_error(tmp_path, text, line):
     (
       "tsv",
       "from\tto\twhat\n2\t3\tspeech\n",
-      r":1: onset is 'from'; expected a number, or a header of some of f",
+      r":1: onset is 'from'; expected a number, or a header with onset \(or event_onset, start",
     ),
     (
       "csv",
