@@ -20,7 +20,8 @@ from attavvad_jax.annotations import (
   tables,
   textgrid,
 )
-from attavvad_jax.annotations.base import AnnotationError, AnnotationWarning, Document, Format, lines, to_timeline
+from attavvad_jax.annotations.base import AnnotationError, AnnotationWarning, Document, Format, lines
+from attavvad_jax.annotations.meaning import to_timeline
 from attavvad_jax.events import EVENTS, Event, Timeline
 from attavvad_jax.files import write_text
 

@@ -25,7 +25,6 @@ import re
 from typing import Any
 
 from attavvad_jax.annotations.base import (
-  ROUNDING_S,
   AnnotationError,
   Document,
   Entry,
@@ -33,6 +32,7 @@ from attavvad_jax.annotations.base import (
   format_number,
   without_overlaps,
 )
+from attavvad_jax.annotations.meaning import ROUNDING_S
 from attavvad_jax.events import Event, Timeline
 
 # A text ("" inside it is a quote), a flag, a comment; or any other word, of which only numbers count.

@@ -430,6 +430,18 @@ def test_events_before_the_origin_are_of_another_part(tmp_path):
   assert [str(warning.message).rpartition("; ")[2] for warning in caught] == ["dropped", "clipped"]
 
 
+def test_a_point_at_the_start_is_not_beyond_the_recording(tmp_path):
+  with pytest.warns(AnnotationWarning, match="speech at 0.0 s has no length; dropped"):
+    assert list(read(save(tmp_path / "talk.tsv", "0.0\t0.0\tspeech\n"), DURATION_S)) == []
+
+
+@pytest.mark.parametrize("origin_s", [None, 0.0, 0.5])
+def test_times_before_the_file_s_own_start_are_an_error(tmp_path, origin_s):
+  path = save(tmp_path / "talk.tsv", "-1\t3\tspeech\n")
+  with pytest.raises(AnnotationError, match=r"talk\.tsv:1: onset -1\.0 s, offset 3\.0 s; expected seconds, 0 <= onset"):
+    read(path, DURATION_S, origin_s=origin_s)
+
+
 @pytest.mark.parametrize(
   ("suffix", "text"),
   [
