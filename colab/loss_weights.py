@@ -318,7 +318,7 @@ display(Image(FOLDER / "adaptive.png", width=900))
 #
 # The data are a minute of simulated video for training and half a minute for validation, and the network is the small
 # one, with face images of 64 x 64. This shows how sweeps are made. **Which setting is better cannot be read from it**:
-# F is event-based, onsets only, with a collar of 0.5 s (the paper's protocol), on a single recording of 30 s, after a
+# F is event-based, onsets only, with a collar of 0.5 s (protocol `closed`), on a single recording of 30 s, after a
 # few dozen steps. The last line compares steps a second with those of one run alone; on a CPU, which one run fills
 # already, there may be no gain.
 

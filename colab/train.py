@@ -159,7 +159,7 @@ print(summary)
 #
 # The loss is Eq. 2 of the paper: nine binary cross-entropies, here all with weight 1. Every now and then the network is
 # tried on the validation split, and the best one is kept. F is event-based, counting onsets only, with a collar of
-# 0.5 s: the paper's protocol. On a minute or two of one seed's simulation it may jump about, and says whether
+# 0.5 s and short gaps closed. On a minute or two of one seed's simulation it may jump about, and says whether
 # training works, not how good the method is.
 #
 # Interrupt the cell whenever you like. Run it again, and the run goes on from its last checkpoint.
@@ -247,7 +247,7 @@ train_and_draw(MORE_EPOCHS)
 # %% [markdown]
 # ## Evaluate
 #
-# The kept network on the test split, in the paper's protocol, with the number of reference events beside every figure.
+# The kept network on the test split, by the protocol `closed`, with the number of reference events beside every figure.
 # For simulated performances that is a few minutes of one seed, with no spread: an order of magnitude, which proves
 # nothing about real footage.
 
