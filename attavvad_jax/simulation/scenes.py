@@ -1,7 +1,8 @@
 """One simulated performance: who is seen, who is heard when, and the sound and picture that follow.
 
 Labels. The performer's timeline says speech or singing only while the performer's own voice is heard; else others if
-anything is heard above the room tone, and silence if not. The timeline of any voice says speech or singing whoever's
+anything is heard above the room tone, and silence if not. Events end with their source: the reverberation after it
+belongs to what follows, silence included. The timeline of any voice says speech or singing whoever's
 voice it is: an off-camera singer, a guest, a recording from the loudspeakers. Backing vocals sound only under singing,
 so they change neither.
 
