@@ -1,11 +1,13 @@
 """The whole road once, as `make demo` walks it: simulate, prepare, train, evaluate, detect."""
 
 from collections.abc import Mapping
+import json
 import os
 from pathlib import Path
 import time
 from typing import Any
 
+from attavvad_jax import __version__
 from attavvad_jax import config as config_lib
 from attavvad_jax.annotations import read as read_annotation
 from attavvad_jax.clock import Clock
@@ -14,11 +16,14 @@ from attavvad_jax.datasets.prepare import prepare_folder
 from attavvad_jax.detection.detector import Detection
 from attavvad_jax.detection.run import detect_file
 from attavvad_jax.evaluation.run import evaluate_checkpoint
+from attavvad_jax.files import write_text
 from attavvad_jax.media import read_pictures
 from attavvad_jax.reports.picture import write_picture
 from attavvad_jax.simulation import write_folder
 from attavvad_jax.training.loop import train
 
+# What a workdir is a demo of; stages that are finished are those of this demo.
+SETTINGS = "demo.json"
 # Of the demo's minutes: enough held out that a score means something.
 _SHARES = {"train": 0.72, "validation": 0.08, "test": 0.20}
 
@@ -32,9 +37,10 @@ def run_demo(config: Mapping[str, Any], workdir: str | Path, minutes: float) -> 
     minutes: of simulated video, all splits together.
 
   Raises:
-    ValueError: a stage found something it cannot use.
+    ValueError: the workdir holds another demo, or a stage found something it cannot use.
   """
   workdir = Path(workdir)
+  _claim(workdir, {"minutes": minutes, "version": __version__})
   started_s = time.monotonic()
   spec = config_lib.data_spec(config)
 
@@ -74,6 +80,15 @@ What to try next:
   python -m launch.prepare --input=YOUR_VIDEOS_WITH_LABELS --output=data
   tensorboard --logdir {workdir / "run"}
 This network has seen {minutes:.0f} minutes of simulation and nothing else: expect little of it on real footage.""")
+
+
+def _claim(workdir: Path, settings: Mapping[str, Any]) -> None:
+  """Notes what the workdir is a demo of, or checks that it is a demo of the same."""
+  path = workdir / SETTINGS
+  if path.is_file() and (before := path.read_text(encoding="utf-8")) != json.dumps(settings):
+    raise ValueError(f"{workdir}: holds a demo of {before}, not of {json.dumps(settings)}; choose another --workdir")
+  workdir.mkdir(parents=True, exist_ok=True)
+  write_text(path, json.dumps(settings))
 
 
 def _draw(path: Path, item: Item, detection: Detection, annotated: Path, clock: Clock) -> None:

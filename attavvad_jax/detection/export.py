@@ -289,6 +289,7 @@ def _metadata(detector: Detector, model: nn.Module, outputs: Iterable[str], form
   }
   return {
     "attavvad_jax": __version__,
+    "checkpoint_sha256": detector.digest,
     "model": detector.meta["config"]["model"]["name"],
     "step": detector.meta["step"],
     "labels": events,

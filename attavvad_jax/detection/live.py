@@ -3,7 +3,7 @@
 The lines (`--output`), one JSON object each, told apart by `type`; times are seconds after the first connection began.
 `stream.schema.json` has them exactly:
 
-    start   what is read and by what: source, checkpoint, version, block_rate_hz, events, lookahead_s
+    start   what is read and by what: source, checkpoint, checkpoint_sha256, version, block_rate_hz, events, lookahead_s
     block   onset_s, offset_s, event (by this block alone), audio, visual, audio_visual (null where the model has none),
             box (of the last image with a face, else null), delay_ms (after the end of the block)
     event   onset_s, offset_s, event, score; can no longer change
@@ -236,6 +236,7 @@ def stream(
       "start",
       source=name,
       checkpoint=detector.name,
+      checkpoint_sha256=detector.digest,
       version=__version__,
       block_rate_hz=clock.block_rate_hz,
       events=list(EVENTS),

@@ -11,6 +11,7 @@ from typing import Any
 
 import av
 import numpy as np
+from tqdm import tqdm
 
 from attavvad_jax.media.decode import GAP, MediaInfo
 from attavvad_jax.media.encode import AAC_RATES_HZ
@@ -27,7 +28,7 @@ def rewrite(
 
   The pictures keep their time stamps, less that of time zero, their shape and their colours. Packets are copied where
   they may be: in order, each with its time, and without a jump to another part of the recording among them. Memory is
-  flat in the length.
+  flat in the length. Where somebody watches, a bar shows how far it is.
 
   Args:
     source: the recording.
@@ -37,7 +38,14 @@ def rewrite(
       and its kin only, and if nothing is drawn on them or to be turned.
     draw: what is drawn onto the pictures, if anything.
   """
-  with av.open(f"file:{source}") as reader, av.open(str(target), "w", format="mp4") as writer:
+  bar = tqdm(
+    desc=f"{Path(source).name}, {'converting' if draw is None else 'drawing'}",
+    unit="s",
+    total=info.duration_s and round(info.duration_s),
+    disable=None,
+    leave=False,
+  )
+  with bar, av.open(f"file:{source}") as reader, av.open(str(target), "w", format="mp4") as writer:
     encoders: dict[Any, _PictureEncoder | _Copier | _SoundEncoder] = {}
     if (index := info.index("video")) is not None:
       video: Any = reader.streams[index]
@@ -46,7 +54,7 @@ def rewrite(
       if is_kept and video.codec_context.name in kept and _may_be_copied(source, index):
         encoders[video] = _Copier(writer, video, info.start)
       else:
-        encoders[video] = _PictureEncoder(writer, video, info.start, draw)
+        encoders[video] = _PictureEncoder(writer, video, info.start, draw, bar)
     if (index := info.index("audio")) is not None:
       audio: Any = reader.streams[index]
       is_kept = audio.codec_context.name in kept and _may_be_copied(source, index)
@@ -92,8 +100,8 @@ def _may_be_copied(source: str | Path, index: int) -> bool:
 class _PictureEncoder:
   """Decodes the packets of the pictures, draws, and encodes them at their own times."""
 
-  def __init__(self, writer: Any, source: Any, start: Fraction, draw: Draw | None):
-    self._writer, self._start, self._draw = writer, start, draw
+  def __init__(self, writer: Any, source: Any, start: Fraction, draw: Draw | None, bar: Any):
+    self._writer, self._start, self._draw, self._bar = writer, start, draw, bar
     self._decode = decoder(source)
     self._orientation = Orientations()
     # The streams of a container must be there before the first packet is, and only a frame tells how it is turned.
@@ -110,6 +118,7 @@ class _PictureEncoder:
         continue
       self._last_pts = pts
       self._writer.mux(self._encode(frame, pts))
+      self._bar.update(max(int(pts * frame.time_base) - self._bar.n, 0))
 
   def finish(self) -> None:
     self._writer.mux(self._stream.encode(None))

@@ -89,6 +89,7 @@ def test_folder_tells_what_the_programs_take_and_how_exact_they_are(exported, wo
   assert sorted(path.name for path in folder.iterdir()) == [*loaders, *records, "program.onnx", "program.stablehlo"]
   metadata, parity = (json.loads((folder / name).read_text()) for name in records)
   detector = Detector(workdir)
+  assert metadata["checkpoint_sha256"] == detector.digest
   assert metadata["labels"] == list(EVENTS)
   assert Clock(**{key: metadata["clock"][key] for key in detector.spec.clock.to_dict()}) == detector.spec.clock
   assert Crop(**metadata["crop"]) == detector.spec.crop

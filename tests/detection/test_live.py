@@ -94,6 +94,7 @@ def test_lines_hold_what_the_offline_detector_finds(video, tmp_path):
   screen = io.StringIO()
   lines = run(video, tmp_path / "a.jsonl", screen)
   assert [line["type"] for line in (lines[0], lines[-1])] == ["start", "end"]
+  assert lines[0]["checkpoint_sha256"] == LevelDetector.digest
   assert lines[0]["lookahead_s"] == pytest.approx(1.0)
   blocks = of_type(lines, "block")
   np.testing.assert_allclose([b["audio_visual"] for b in blocks], offline.decision, atol=1e-5)

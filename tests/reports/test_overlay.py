@@ -1,4 +1,6 @@
 from fractions import Fraction
+import io
+import re
 
 import av
 import numpy as np
@@ -223,6 +225,19 @@ def test_the_video_itself_is_never_overwritten(source):
 def test_arrays_of_another_shape_are_refused(source, tmp_path, arrays, message):
   with pytest.raises(ValueError, match=message):
     write_annotated_video(source, tmp_path / "target.mp4", TIMELINE, **arrays)
+
+
+def test_who_watches_sees_how_far_the_drawing_is(source, tmp_path, monkeypatch):
+  class Terminal(io.StringIO):
+    isatty = lambda self: True  # noqa: E731
+
+  terminal = Terminal()
+  monkeypatch.setattr("sys.stderr", terminal)
+  monkeypatch.setenv("TQDM_MININTERVAL", "0")
+  write_annotated_video(source, tmp_path / "b.mp4", TIMELINE)
+  bars = re.findall(r"drawing: +\d+%\|.*?\| (\d)/(\d) ", terminal.getvalue())
+  assert sorted({int(done) for done, _ in bars}) == list(range(SECONDS))
+  assert {int(total) for _, total in bars} == {SECONDS}
 
 
 def test_a_failure_leaves_no_file(source, tmp_path):
