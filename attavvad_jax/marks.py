@@ -8,7 +8,8 @@ of the events: after one has been corrected by hand, the file is that hand's.
 
 The other formats have no such place. A comment in RTTM would stop readers that know none, among them pyannote's; a
 table has no comments. Where they come without their record, and for what was written before there were records, events
-speak for themselves: each has a score, and all begin and end with blocks.
+speak for themselves: each has a score, and all begin and end with blocks. A copy without scores, as a label track or a
+TextGrid, that has left its record behind, passes for labels.
 """
 
 import dataclasses

@@ -246,7 +246,7 @@ class Record:
       )
       for one in values["found"]
     ]
-    video = self._stem.parent / values["video"]
+    video = Path(os.path.normpath(self._stem.parent / values["video"]))
     content = Content.from_dict(values["content"])
     return Result(values["identity"], video, content, found, values["choices"], values["warnings"])
 
