@@ -447,7 +447,7 @@ def _frames(
       damage.joined()
       tell(place)
 
-    for packet in in_parts(_packets(container, taken, damage.found), container, tell=leaps):
+    for packet in read_packets(container, taken, damaged=damage.found, tell=leaps):
       if packet.stream.index != index:
         continue
       frames: list[Any] = []
@@ -515,8 +515,26 @@ class _Damage:
       self._warnings.append(f"{self._name} damaged after {after_s:.2f} s: what can be decoded is used")
 
 
+def read_packets(
+  container: Any,
+  streams: list[Any],
+  *,
+  damaged: Callable[[], None] = lambda: None,
+  tell: Callable[[float], None] = lambda place: None,
+) -> Iterator[Any]:
+  """The packets of a file's sound and pictures, all parts on the clock of the first (`in_parts`).
+
+  Args:
+    container: the open file.
+    streams: those that are taken; whoever takes the same finds the same parts.
+    damaged: is called where something cannot be read; what follows it comes all the same.
+    tell: is given the time stamp in seconds at which each part but the first begins.
+  """
+  return in_parts(_packets(container, streams, damaged), container, tell=tell)
+
+
 def _packets(container: Any, streams: list[Any], damaged: Callable[[], None]) -> Iterator[Any]:
-  """The packets of streams, with those after a place that cannot be read."""
+  """As the container has them, with those after a place that cannot be read."""
   packets = container.demux(streams)
   errors = 0
   while errors <= _MAX_READ_ERRORS:

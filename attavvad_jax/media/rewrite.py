@@ -4,6 +4,7 @@ Axes: H, W picture.
 """
 
 from collections.abc import Callable, Collection
+import contextlib
 from fractions import Fraction
 import math
 from pathlib import Path
@@ -13,7 +14,7 @@ import av
 import numpy as np
 from tqdm import tqdm
 
-from attavvad_jax.media.decode import GAP, MediaInfo
+from attavvad_jax.media.decode import GAP, MediaInfo, read_packets
 from attavvad_jax.media.encode import AAC_RATES_HZ
 from attavvad_jax.media.shown import UPRIGHT, Orientations, decoder, orientation
 
@@ -26,9 +27,10 @@ def rewrite(
 ) -> None:
   """Writes the pictures, upright and in H.264, and the sound of a recording: of its tracks those that are used.
 
-  The pictures keep their time stamps, less that of time zero, their shape and their colours. Packets are copied where
-  they may be: in order, each with its time, and without a jump to another part of the recording among them. Memory is
-  flat in the length. Where somebody watches, a bar shows how far it is.
+  The pictures keep their time stamps, less that of time zero and with parts in a row as they are read, their shape and
+  their colours. Packets are copied where they may be: in order, each with its time, and without a jump to another part
+  of the recording among them. Memory is flat in the length. Where somebody
+  watches, a bar shows how far it is.
 
   Args:
     source: the recording.
@@ -59,16 +61,10 @@ def rewrite(
       audio: Any = reader.streams[index]
       is_kept = audio.codec_context.name in kept and _may_be_copied(source, index)
       encoders[audio] = (_Copier if is_kept else _SoundEncoder)(writer, audio, info.start)
-    packets = reader.demux(list(encoders))
-    while True:
-      try:
-        packet = next(packets, None)
-        if packet is None:
-          break
+    for packet in read_packets(reader, list(encoders)):
+      # Damaged packets are passed over, as by players.
+      with contextlib.suppress(av.error.InvalidDataError):
         encoders[packet.stream].push(packet)
-      except av.error.InvalidDataError:
-        # A damaged packet: players pass over it, too.
-        continue
     for encoder in encoders.values():
       encoder.finish()
 

@@ -196,15 +196,22 @@ def _is_shown_as_read(video: Path, info: "MediaInfo") -> bool:
 
   Their clocks start where the file's stamps do, some at zero and some at the first of them. Not all of them mirror, and
   none turns by part of a quarter. Of files in fragments without an edit list Chromium shows pictures early by what
-  their decoder holds back.
+  their decoder holds back. Where time stamps leap, browsers stop.
   """
   import av
+
+  from attavvad_jax.media.decode import read_packets
 
   if abs(info.start) > _SAME_CLOCK_S or info.orientation.mirrored or not info.orientation.is_exact:
     return False
   with av.open(f"file:{video}") as container:
-    is_fragmented = "mov" in container.format.name and any(stream.frames == 0 for stream in container.streams.video)
-  return not is_fragmented
+    if "mov" in container.format.name:
+      return all(stream.frames > 0 for stream in container.streams.video)
+    places: list[float] = []
+    streams = [container.streams[index] for index in (info.index("video"), info.index("audio")) if index is not None]
+    for _ in read_packets(container, streams, tell=places.append):
+      pass
+  return not places
 
 
 def _base64_parts(file: Path) -> Iterator[str]:

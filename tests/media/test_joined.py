@@ -14,6 +14,9 @@ from parts_files import (
 import pytest
 
 from attavvad_jax.media.decode import probe, read_sound, read_timed_pictures
+from attavvad_jax.media.rewrite import rewrite
+from attavvad_jax.media.tracks import Tracks
+from attavvad_jax.reports.detection_page import _playable
 
 LENGTH_S = sum(seconds for seconds, _ in PARTS)
 
@@ -71,6 +74,32 @@ def test_joined_files_of_other_kinds(tmp_path, suffix, options):
 @pytest.mark.parametrize("starts_s", [(0.0, 0.0), (7.0, 1.0)])
 def test_playlist_of_parts(tmp_path, suffix, discontinuity, starts_s):
   assert_in_a_row(write_playlist(tmp_path, suffix=suffix, discontinuity=discontinuity, starts_s=starts_s))
+
+
+@pytest.mark.parametrize("suffix", [".ts", ".m4s"])
+def test_rewritten_parts_are_on_the_clock_on_which_they_are_read(tmp_path, suffix):
+  """What is drawn on the pictures, and what pages embed."""
+  path = write_playlist(tmp_path, suffix=suffix)
+  drawn_s = []
+  rewrite(path, tmp_path / "copy.mp4", probe(path), {"aac"}, lambda rgb, time_s: (drawn_s.append(time_s), rgb)[1])
+  beeps, flashes, length_s, warnings = read(tmp_path / "copy.mp4")
+  assert beeps == pytest.approx(read(path)[0], abs=0.03)
+  assert flashes == pytest.approx(read(path)[1], abs=0.001)
+  assert np.diff(drawn_s).max() < 0.13
+  assert length_s == pytest.approx(LENGTH_S, abs=0.1)
+  assert warnings == []
+
+
+def test_page_embeds_joined_files_as_one(tmp_path):
+  """Browsers play WebM, but only to where time stamps leap."""
+  options = {"video_codec": "libvpx", "sound_codec": "libopus"}
+  path = join(tmp_path / "a.webm", (0.0, 0.0), **options)
+  with _playable(path, Tracks()) as (copy, media_type):
+    assert media_type == "video/mp4"
+    assert read(copy)[1] == pytest.approx(expected_marks(), abs=0.1)
+  whole = write_part(tmp_path / "whole.webm", PARTS[0], **options)
+  with _playable(whole, Tracks()) as (copy, media_type):
+    assert (copy, media_type) == (whole, "video/webm")
 
 
 def test_three_parts_are_told_once_and_counted(tmp_path):
