@@ -5,7 +5,8 @@ that are taken for one cannot be split at all. So
 
 - `song_1`, `song_2` (or `song-1`, `song 1`, `song (1)`) are of the recording `song`;
 - `song_part1`, `song.cd2`, `VTS_01_1`, and the chapters of an action camera (`GH010123`, `GH020123`) are parts of one;
-- what a device or a program has numbered, `IMG_0001`, `video_2`, `PXL_20240101_093015`, stands for itself;
+- what a device or a program has numbered, `IMG_0001`, `video_2`, `PXL_20240101_093015`, stands for itself, and
+  `IMG_0001_1`, with a second number, is of that;
 - where all clips of a folder have one name and differ by the number alone, the number tells recordings.
 
 Clips of several folders are never one. What was decided is said, and a table says otherwise.
@@ -22,7 +23,10 @@ _DVD = re.compile(r"(VTS_\d\d)_\d", re.IGNORECASE)
 _CHAPTER = re.compile(r"(?:GOPR|GP\d\d|G[HXLS]\d\d)(\d{4})", re.IGNORECASE)
 # What a browser calls a second copy: of "song", "song (1)".
 _COPY = re.compile(r"(.+?) ?\(\d+\)")
-_DATE = re.compile(r"(?:19|20)\d\d[-_.]?[01]\d[-_.]?[0-3]\d")
+# A day, and maybe the time of day, to the second or to the millisecond.
+_TIME = re.compile(
+  r"(?:19|20)\d\d[-_.]?[01]\d[-_.]?[0-3]\d(?:[ _T-]?\d\d[-_.]?\d\d(?:[-_.]?\d\d(?:[-_.]?\d{3})?)?)?(?!\d)"
+)
 # What devices and programs call whatever they record, and people what they have not named.
 _NO_NAMES = (
   "audio cam camera capture cimg clip clips dji dsc dscf dscn example file film gopr gopro image img imgp mah mov "
@@ -76,9 +80,15 @@ def _is_part(name: str) -> bool:
 
 
 def _is_unnamed(name: str) -> bool:
-  """Whether a numbered name holds no word but such as say nothing: of a device, a date, a time."""
-  index = _INDEX.fullmatch(name)
-  if index is None or _DVD.fullmatch(name):
-    return False
-  words = re.sub(r"[\d _.,()-]+", " ", index[1]).lower().split()
-  return all(word in _UNNAMED for word in words) and bool(words or _DATE.search(name))
+  """Whether a name is one number or one time, with words that say nothing, of a device, or without any.
+
+  Of two numbers the first is the device's, and the second a clip's: `MVI_1234_2` has a name.
+  """
+  rest, times = _TIME.subn(" ", name)
+  if not times:
+    index = _INDEX.fullmatch(name)
+    if index is None:
+      return False
+    rest = index[1]
+  words = re.sub(r"[ _.,()-]+", " ", rest).lower().split()
+  return all(word in _UNNAMED for word in words) and bool(words or times)
