@@ -15,6 +15,7 @@ Library: Python's own json.
 
 from collections.abc import Mapping
 import json
+import re
 from typing import Any
 
 from attavvad_jax.annotations import json_tools
@@ -22,10 +23,12 @@ from attavvad_jax.annotations.base import AnnotationError, Document, Entry, Form
 from attavvad_jax.annotations.json_text import Node, load
 from attavvad_jax.events import Event, Timeline
 
+_BEGINNING = re.compile(r'\s*(?:\{|\[\s*[\[\]{"0-9-])')
+
 
 def recognises(text: str) -> bool:
-  """Whether the text begins like an object or a list of JSON."""
-  return text.lstrip().startswith(("{", "["))
+  """Whether the text begins like an object or a list of JSON; an INI file begins with a bracket, too."""
+  return _BEGINNING.match(text) is not None
 
 
 def parse(text: str, name: str) -> Document:

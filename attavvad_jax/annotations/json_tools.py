@@ -5,14 +5,15 @@
 | JAMS | `{"file_metadata": …, "annotations": [{"namespace": …, "data": [{"time", "duration", "value", …}]}]}` | jams.readthedocs.io, "JAMS Structure" |
 | pyannote.core | `{"pyannote": "Annotation", "content": [{"segment": {"start", "end"}, "track", "label"}]}` | `Annotation.for_json`, to version 5 |
 | pyannote.audio | `{"diarization": [{"start", "end", "speaker"}], …}`, in pyannoteAI's answers below `output` | `DiarizeOutput.serialize` |
-| silero-vad | `[{"start", "end"}]` | README, `get_speech_timestamps` |
+| silero-vad | `[{"start", "end"}]`, or with a `label` or `speaker` as scripts write it | README, `get_speech_timestamps` |
 | FireRedVAD | `{"timestamps": [[start, end]], "dur"}`, `{"event2timestamps": {"speech": [[start, end]], …}, "dur"}` | README |
 | Whisper | `{"segments": [{"start", "end", "text", …}], …}`; also faster-whisper and WhisperX | `openai-whisper`, `WriteJSON` |
 | whisper.cpp | `{"transcription": [{"offsets": {"from", "to"}, "text"}]}` | `whisper-cli --output-json` |
 | Label Studio | `[{"annotations": [{"result": [{"value": {"start", "end", "labels": […]}}]}]}]` | labelstud.io, "Task format" |
 
 Times are seconds, except for whisper.cpp's offsets (milliseconds) and silero-vad's, which are samples unless it was
-asked for seconds: then they have a decimal point. An empty list is silero-vad's, of a recording without speech. Whole numbers are taken for samples at 16 kHz, the rate that
+asked for seconds: then they have a decimal point. Those of
+segments with a label must be told. An empty list is silero-vad's, of a recording without speech. Whole numbers are taken for samples at 16 kHz, the rate that
 silero-vad works at unless it is told otherwise, with a warning; where no segment has a thousand of them they may be
 anything, and `rate_hz` must say what.
 
@@ -33,6 +34,8 @@ from attavvad_jax.annotations.base import AnnotationError, Document, Entry
 from attavvad_jax.annotations.json_text import Node
 
 _NAMESPACES = ("segment_open", "tag_open")
+# What segments of a list may be called by.
+_NAMES = ("label", "speaker")
 _SILERO_HZ = 16_000
 # silero-vad drops what is shorter than 250 ms, 2000 samples at 8 kHz; no speech is as many seconds long.
 _MIN_SAMPLES = 1000
@@ -127,18 +130,21 @@ def _segment(node: Node, label: str | None = None) -> Entry:
   return Entry(node.line, node.number("start"), node.number("end"), "" if label is None else node.text(label))
 
 
-def _silero(root: Node) -> Document:
+def _segments(root: Node) -> Document:
   entries = []
   for node in root.elements():
-    entry = _segment(node)
-    if further := set(node.value) - {"start", "end"}:
-      raise AnnotationError(f"{node.where}: {', '.join(sorted(further))} beside start and end; expected nothing else")
-    entries.append(Entry(entry.line, entry.onset_s, entry.offset_s, "speech"))
-  if not entries or any(isinstance(time, float) for item in root.value for time in item.values()):
+    node.require("start", "end")
+    given = sorted(set(node.value) - {"start", "end"})
+    if given and given not in ([name] for name in _NAMES):
+      beside = f"{', '.join(given)} beside start and end"
+      raise AnnotationError(f"{node.where}: {beside}; expected nothing else, or one of {', '.join(_NAMES)}")
+    label = node.text(given[0]) if given else "speech"
+    entries.append(Entry(node.line, node.number("start"), node.number("end"), label))
+  if not entries or any(isinstance(item[key], float) for item in root.value for key in ("start", "end")):
     return Document(entries)
-  if max(entry.offset_s - entry.onset_s for entry in entries) < _MIN_SAMPLES:
-    return Document(entries, rate_hz=None, rate_is_stated=False)
-  return Document(entries, rate_hz=_SILERO_HZ, rate_is_stated=False)
+  has_names = any(len(item) > 2 for item in root.value)
+  are_samples = not has_names and max(entry.offset_s - entry.onset_s for entry in entries) >= _MIN_SAMPLES
+  return Document(entries, rate_hz=_SILERO_HZ if are_samples else None, rate_is_stated=False)
 
 
 def _fireredvad(root: Node) -> Document:
@@ -216,7 +222,7 @@ TOOLS: dict[str, tuple[Callable[[Any], bool], Callable[[Node], Document]]] = {
   "JAMS": (lambda value: _has(value, "annotations", list), _jams),
   "pyannote.core": (lambda value: _has(value, "pyannote", str) and _has(value, "content", list), _pyannote_core),
   "pyannote.audio": (_is_pyannote_audio, _pyannote_audio),
-  "silero-vad": (lambda value: value == [] or _is_list_of(value, {"start", "end"}), _silero),
+  "silero-vad": (lambda value: value == [] or _is_list_of(value, {"start", "end"}), _segments),
   "FireRedVAD": (lambda value: _has(value, "timestamps", list) or _has(value, "event2timestamps", dict), _fireredvad),
   "Whisper": (lambda value: _has(value, "segments", list), _whisper),
   "whisper.cpp": (lambda value: _has(value, "transcription", list), _whisper_cpp),

@@ -5,10 +5,10 @@ Columns: onset and offset in seconds, event label, and optionally a score from 0
     onset   offset  event_label   score
     3.3     7.0     singing       0.93
 
-With a header, the columns have any order and the names of `_HEADINGS`, as in inaSpeechSegmenter's `labels start stop`
-and CVAT's "Generic TSV", and those of `_PASSED_OVER` may stand among them. Without one, these layouts are told by where
-the two numbers stand in the first row: with the name of the recording and that of a scene before them or not, with a
-label and a score after them or not:
+With a header, the columns have any order and the names of `_HEADINGS`, as in inaSpeechSegmenter's `labels start stop`,
+CVAT's "Generic TSV" and BIDS' `onset duration trial_type`, and those of `_PASSED_OVER` may stand among them. Without
+one, these layouts are told by where the two numbers stand in the first row: with the name of the recording and that of
+a scene before them or not, with a label and a score after them or not:
 
     [file [scene]] onset offset [label [score]]
 
@@ -63,15 +63,19 @@ _HEADINGS = {
   "end": "offset",
   "end_time": "offset",
   "stop": "offset",
+  "duration": "duration",
   "event_label": "event_label",
   "event": "event_label",
   "label": "event_label",
   "labels": "event_label",
   "speaker": "event_label",
+  "trial_type": "event_label",
   "score": "score",
 }
-_PASSED_OVER = ("scene_label", "source_label", "identifier", "id", "source", "transcript")
+# "" is the index of a table that pandas wrote.
+_PASSED_OVER = ("scene_label", "source_label", "identifier", "id", "source", "transcript", "")
 _TRANSCRIPT = ["start", "end", "text"]
+_TIMES = ("onset", "offset", "duration")
 _NOTHING = ("", "nan")
 _UNIT = re.compile(r"[(\[](?:s|sec|seconds)[)\]]")
 _CLOCK = re.compile(r"([0-9]{2,}):([0-5][0-9]):([0-5][0-9](?:\.[0-9]+)?)")
@@ -164,7 +168,7 @@ def _with_points(fields: Sequence[str], delimiter: str) -> list[str]:
 
 def _has_commas(rows: Sequence[Mapping[str, str]], delimiter: str) -> bool:
   """Whether a table has decimal commas."""
-  times = [[with_point(row[time]) != row[time] for time in ("onset", "offset")] for row in rows]
+  times = [[with_point(row[time]) != row[time] for time in _TIMES if time in row] for row in rows]
   if delimiter == ";":
     return any(map(any, times))
   return delimiter == "\t" and bool(times) and all(times[0])
@@ -186,8 +190,11 @@ def _transcript(text: str, delimiter: str, name: str) -> Document:
 
 
 def _is_header(fields: Sequence[str]) -> bool:
-  known = [_HEADINGS.get(_heading(field)) for field in fields]
-  return ("onset" in known and "offset" in known) or _is_transcript(fields)
+  names = [_heading(field) for field in fields]
+  known = [_HEADINGS.get(name) for name in names]
+  # Start and duration alone are columns of much else, such as Audition's cues.
+  has_duration = "duration" in known and all(name in (*_HEADINGS, *_PASSED_OVER) for name in names)
+  return ("onset" in known and ("offset" in known or has_duration)) or _is_transcript(fields)
 
 
 def _heading(field: str) -> str:
@@ -214,7 +221,7 @@ def _header(fields: Sequence[str], where: str) -> list[str]:
     if column is None or column in columns:
       raise AnnotationError(
         f"{where}: column {field!r} is {'not known' if column is None else 'there twice'}; expected some of "
-        f"{', '.join((*_HEADINGS, *_PASSED_OVER))}"
+        f"{', '.join(filter(None, (*_HEADINGS, *_PASSED_OVER)))}"
       )
     columns.append(column)
   return columns
@@ -249,11 +256,14 @@ def _row(fields: Sequence[str], columns: Sequence[str], delimiter: str, where: s
 def _entry(row: Mapping[str, str], number: int, has_commas: bool, where: str) -> Entry | None:
   """The event of a row, None where it says that there is none."""
   label = row.get("event_label", "")
-  if row["onset"].lower() in _NOTHING and row["offset"].lower() in _NOTHING:
+  end = "offset" if "offset" in row else "duration"
+  if row["onset"].lower() in _NOTHING and row[end].lower() in _NOTHING:
     if label.lower() in _NOTHING:
       return None
     raise AnnotationError(f"{where}: onset is {row['onset']!r} and event {label!r}; expected both or none")
-  onset_s, offset_s = (_seconds(row[time], time, has_commas, where) for time in ("onset", "offset"))
+  onset_s, offset_s = (_seconds(row[time], time, has_commas, where) for time in ("onset", end))
+  if end == "duration":
+    offset_s = round(onset_s + offset_s, 6)
   score = with_point(row.get("score", "")) if has_commas else row.get("score", "")
   return Entry(number, onset_s, offset_s, label, to_number(score, "score", where) if score else None)
 

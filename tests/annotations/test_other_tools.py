@@ -82,6 +82,9 @@ SAMPLES = {
     "id\tfilename\tstart\tstop\tlabel\tsource\tscore\n1\ta.wav\t00:00:02.000\t00:00:03.500\tspeech\tmanual\t\n",
   ),
   "start, end, label": ("csv", "csv", "start,end,label\n2.0,3.5,speech\n"),
+  "pandas": ("csv", "csv", ",start,end,label\n0,2.0,3.5,speech\n"),
+  "BIDS": ("tsv", "tsv", "onset\tduration\ttrial_type\n2.0\t1.5\tspeech\n"),
+  "segments with labels": ("json", "json", as_json([{"start": 2.0, "end": 3.5, "label": "speech"}])),
   "Raven": ("tsv", "txt", "Begin Time (s)\tEnd Time (s)\tLabel\n2.0\t3.5\tspeech\n"),
   "Excel": ("csv", "csv", "onset;offset;event_label\n2;3,5;speech\n"),
   "Excel without a header": ("csv", "csv", "2,0;3,5;speech\n"),
@@ -298,7 +301,11 @@ def test_whole_numbers_of_silero_are_samples_and_said(tmp_path):
 
 @pytest.mark.parametrize(
   ("suffix", "text"),
-  [("json", as_json([{"start": 2, "end": 3}])), ("lab", "32000 56000 speech\n99001 99200 speech\n0 123456 others\n")],
+  [
+    ("json", as_json([{"start": 2, "end": 3}])),
+    ("json", as_json([{"start": 2, "end": 3, "speaker": "speech"}])),
+    ("lab", "32000 56000 speech\n99001 99200 speech\n0 123456 others\n"),
+  ],
 )
 def test_whole_numbers_that_may_be_anything_must_be_told(tmp_path, suffix, text):
   path = save(tmp_path / f"talk.{suffix}", text)
