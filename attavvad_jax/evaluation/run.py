@@ -155,7 +155,7 @@ def evaluate_all(
   found = []
   for source in sources:
     if source.endswith(".json"):
-      found += stored.read(source)
+      found += [dataclasses.replace(one, condition=condition) for one in stored.read(source)]
     else:
       assert data is not None
       found.append(evaluate_checkpoint(source, data, split, protocol, condition))

@@ -161,6 +161,10 @@ def _to_json(one: "Evaluation") -> dict[str, Any]:
       "settings": dataclasses.asdict(first.protocol),
     },
     "support": {"recordings": first.recordings, "duration_s": first.duration_s},
+    "best_reachable": [
+      {"protocol": best.protocol.event_name, **_figures(best.event_based["overall"])}
+      for best in ([] if one.ceilings is None else [one.ceilings.open, one.ceilings.closed])
+    ],
     "fields_of_counts": _COUNTS,
     "outputs": outputs,
     "conditions": one.conditions,

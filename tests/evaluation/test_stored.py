@@ -81,8 +81,10 @@ def test_a_format_that_there_is_not_is_named():
 
 
 def test_stored_evaluations_need_no_data_and_checkpoints_do(tmp_path):
-  stored.write([made([1]), made([2])], tmp_path / "two", ["json"])
-  assert len(evaluate_all([str(tmp_path / "two.json")], None, "test", "paper")) == 2
+  one_recording = {"r0": CONDITIONS["r0"]}
+  stored.write([made([1], one_recording), made([2], one_recording)], tmp_path / "two", ["json"])
+  both = evaluate_all([str(tmp_path / "two.json")], None, "test", "paper", "snr_db")
+  assert [one.by_condition["5.0"] for one in both] == [one.scores for one in both]
   with pytest.raises(ValueError, match="--data is not set, and runs/mine is a checkpoint"):
     evaluate_all([str(tmp_path / "two.json"), "runs/mine"], None, "test", "paper")
 
