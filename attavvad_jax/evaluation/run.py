@@ -53,8 +53,8 @@ class Subject:
   def __str__(self) -> str:
     trained = {None: "", True: "", False: "; trained on other data than the split train here"}[self.trained_here]
     return (
-      f"{self.checkpoint}: {self.model}, step {self.step} ({self.checkpoint_digest[:12]}), on {self.data}, split {self.split} "
-      f"({self.data_digest[:12]}){trained}"
+      f"{self.checkpoint}: {self.model}, step {self.step} ({self.checkpoint_digest[:12]}), on {self.data}, "
+      f"split {self.split} ({self.data_digest[:12]}){trained}"
     )
 
 
