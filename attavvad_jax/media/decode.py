@@ -14,6 +14,7 @@ import functools
 import itertools
 import os
 from pathlib import Path
+import re
 from typing import Any, NamedTuple, Self
 
 import av
@@ -51,6 +52,8 @@ _DUE_S = 1e-6
 GAP = Fraction(1, 100)
 # Gaps and missing ends that are worth a word.
 _NOTABLE_S = 0.5
+# Pictures may go on for so long after the sound without a word.
+_LASTING_S = 1.0
 # How far from where parts are joined packets may be marked as damaged without being so.
 _JOINT = Fraction(1)
 # A playlist that does not say that it has ended is read from its beginning, and waited for no longer than a segment.
@@ -67,6 +70,8 @@ class MediaInfo:
     start: time stamp of time zero in seconds, subtracted from all others.
     duration_s: declared end of the sound, else of the file, after time zero; None where the file does not say.
     sound_end: the same to the sample, in seconds, in files that say so (mp4 and its kin); else None.
+    pictures_end_s: declared end of the pictures after time zero; None where the file does not say.
+    is_of_sound: whether `duration_s` is declared of the sound, not of the file.
     sample_rate_hz: of the sound as stored; None without sound.
     width_px: of the pictures as displayed, before `LONG_SIDE_PX`; None without pictures.
     height_px: likewise.
@@ -82,6 +87,8 @@ class MediaInfo:
   start: Fraction
   duration_s: float | None
   sound_end: Fraction | None
+  pictures_end_s: float | None
+  is_of_sound: bool
   sample_rate_hz: int | None
   width_px: int | None
   height_px: int | None
@@ -242,8 +249,10 @@ def probe(path: str | os.PathLike[str], tracks: Tracks = DEFAULT_TRACKS) -> Medi
     if sound is None and picture is None:
       raise MediaError(f"{path}: neither sound nor pictures in it can be decoded; expected a video with sound")
     start = min(frame_time(first.frame) for first in (sound, picture) if first is not None)
-    declared = None if sound is None else _declared_end(sound.stream)
-    exact = declared is not None and "mov" in container.format.name
+    declared = None if sound is None or sound.stream.duration is None else _declared_end(sound.stream)
+    is_of_sound = declared is not None
+    exact = is_of_sound and "mov" in container.format.name
+    pictures_end = None if picture is None else _declared_end(picture.stream)
     if declared is None and container.duration is not None:
       # Matroska counts from zero, not from its first time stamp.
       begin = 0 if "matroska" in container.format.name else container.start_time or 0
@@ -262,6 +271,8 @@ def probe(path: str | os.PathLike[str], tracks: Tracks = DEFAULT_TRACKS) -> Medi
     start=start,
     duration_s=None if declared is None else float(declared - start),
     sound_end=declared - start if exact and declared is not None else None,
+    pictures_end_s=None if pictures_end is None else float(pictures_end - start),
+    is_of_sound=is_of_sound,
     sample_rate_hz=None if sound is None else sound.frame.sample_rate,
     width_px=width,
     height_px=height,
@@ -407,9 +418,13 @@ def _open(path: str | os.PathLike[str]) -> av.container.InputContainer:
 
 def _declared_end(stream: Any) -> Fraction | None:
   """Time stamp in seconds at which a stream ends, as the file says."""
-  if stream is None or stream.duration is None or stream.time_base is None:
+  if stream is None or stream.time_base is None:
     return None
-  return (stream.duration + (stream.start_time or 0)) * stream.time_base
+  if stream.duration is not None:
+    return (stream.duration + (stream.start_time or 0)) * stream.time_base
+  # What writers of Matroska note of a track when it is whole.
+  end = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
+  return None if end is None else 3600 * Fraction(end[1]) + 60 * Fraction(end[2]) + Fraction(end[3])
 
 
 def frame_time(frame: Any) -> Fraction:
@@ -705,10 +720,16 @@ def _to_the_end(
     tail = np.concatenate(held)
     yield tail[: len(tail) - (position - limit)]
   end_s = position / rate_hz
-  if info.duration_s is not None and info.duration_s - end_s > _NOTABLE_S and not leaps.count:
+  if leaps.count:
+    return
+  declared_s, pictures_s = info.duration_s or 0.0, info.pictures_end_s or 0.0
+  if pictures_s - end_s > _LASTING_S and not (info.is_of_sound and declared_s - end_s > _NOTABLE_S):
     warnings.append(
-      f"sound ends at {end_s:.2f} s, {info.duration_s:.2f} s were declared: damaged end, or no sound there"
+      f"sound ends at {end_s:.2f} s, pictures at {pictures_s:.2f} s: the timeline ends with the sound, and says "
+      "nothing of what is seen after it"
     )
+  elif declared_s - end_s > _NOTABLE_S:
+    warnings.append(f"sound ends at {end_s:.2f} s, {declared_s:.2f} s were declared: damaged end, or no sound there")
 
 
 def _pictures(pictures: Iterator[TimedPicture], times_s: Iterable[float]) -> Iterator[Picture | None]:

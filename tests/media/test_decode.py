@@ -1,6 +1,7 @@
 """Files with known contents, written by PyAV alone and read by ours."""
 
 from fractions import Fraction
+import re
 
 import av
 from media_files import SIZE, click, flash_and_click, grey, write_media
@@ -166,6 +167,26 @@ def test_sound_that_ends_early_ends_early(tmp_path, suffix):
   path = write_media(tmp_path / f"a{suffix}", pictures, times, sound[:20000])
   warnings = []
   assert len(read_all_sound(path, warnings=warnings)) == pytest.approx(20000, abs=1)
+  assert warnings == []
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mp4", ".mkv", ".avi"])
+def test_sound_that_is_shorter_than_the_pictures_is_said_once_with_both_lengths(tmp_path, suffix):
+  times = np.arange(75) / 25
+  path = write_media(tmp_path / f"a{suffix}", [grey(20)] * 75, times, click(1.5, 1.0))
+  warnings = []
+  assert len(read_all_sound(path, warnings=warnings)) == pytest.approx(24000, abs=1200)
+  (warning,) = warnings
+  found = re.match(r"sound ends at (.*) s, pictures at (.*) s: the timeline ends with the sound", warning)
+  sound_s, pictures_s = map(float, found.groups())
+  assert sound_s == pytest.approx(1.5, abs=0.08)
+  assert pictures_s == pytest.approx(3.0, abs=0.05)
+
+
+def test_pictures_that_outlast_the_sound_by_little_are_not_worth_a_word(tmp_path):
+  warnings = []
+  path = write_media(tmp_path / "a.mp4", [grey(20)] * 47, np.arange(47) / 25, click(1.5, 1.0))
+  read_all_sound(path, warnings=warnings)
   assert warnings == []
 
 
