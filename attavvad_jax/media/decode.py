@@ -52,6 +52,8 @@ _DUE_S = 1e-6
 GAP = Fraction(1, 100)
 # Gaps and missing ends that are worth a word.
 _NOTABLE_S = 0.5
+# What is looked at together of sound that nobody waits for.
+_WINDOWS = 20
 # Pictures may go on for so long after the sound without a word.
 _LASTING_S = 1.0
 # How far from where parts are joined packets may be marked as damaged without being so.
@@ -323,7 +325,8 @@ def read_sound(
     sample_rate_hz: rate to resample to.
     info: what `probe` gave for the file and the choice of tracks; where None, it is asked for the file alone.
     warnings: gets one line for each thing that is damaged or odd.
-    passages: gets those in which the channels cancel.
+    passages: gets those in which the channels cancel, of which one warning tells at the end; where None, each is warned
+      of where it begins.
 
   Returns:
     An iterator of int16 [n].
@@ -336,7 +339,7 @@ def read_sound(
     raise MediaError(f"{path}: no sound in this file; expected a video with sound")
   warnings = [] if warnings is None else warnings
   leaps = Leaps(float(info.start), warnings)
-  samples = _samples(path, sample_rate_hz, info, warnings, [] if passages is None else passages, leaps)
+  samples = _samples(path, sample_rate_hz, info, warnings, passages, leaps)
   return _to_the_end(samples, info, sample_rate_hz, warnings, leaps)
 
 
@@ -571,7 +574,7 @@ def _samples(
   rate_hz: int,
   info: MediaInfo,
   warnings: list[str],
-  passages: list[Passage],
+  passages: list[Passage] | None,
   leaps: Leaps,
 ) -> Iterator[np.ndarray]:
   joiner = SoundJoiner(rate_hz, info.start, warnings, info.tracks.channels, passages)
@@ -581,7 +584,7 @@ def _samples(
     yield from joiner.push(frame)
   yield from joiner.finish()
   leaps.finish()
-  warnings += filter(None, [describe(passages)])
+  warnings += filter(None, [describe(passages or [])])
 
 
 class SoundJoiner:
@@ -594,7 +597,8 @@ class SoundJoiner:
     start: time stamp of time zero in seconds.
     warnings: gets a line for each notable gap.
     channels: which of the sound's channels are heard, one of `tracks.CHANNELS`.
-    passages: gets those in which the channels cancel; where None, their beginnings are warned of.
+    passages: gets those in which the channels cancel, and the sound comes in pieces of a second; where None, their
+      beginnings are warned of, and the sound comes as soon as it can.
   """
 
   def __init__(
@@ -629,7 +633,8 @@ class SoundJoiner:
         yield self._count(silence)
       if frame.layout.nb_channels == 1 and self._channels != "mix" and run is None:
         self._warnings.append(f"the sound is mono: it is used as it is, there is no {self._channels} channel")
-      mixer = Mixer(frame, self._channels, functools.partial(self._replaced, float(time)))
+      tell = functools.partial(self._replaced, float(time))
+      mixer = Mixer(frame, self._channels, tell, _WINDOWS if self._is_kept else 1)
       run = self._run = _Run(frame, self._rate_hz, self._written - first, mixer)
       self._expected = time
     for piece in run.push(frame):

@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 import functools
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av
 from av.audio.fifo import AudioFifo
 import numpy as np
 
-# A decision is made for each window of so long, when all of it has come in: that is the look-ahead.
+# A decision is made for each window of so long, when all of it has come in: that is the look-ahead of streams.
 WINDOW_S = Fraction(1, 20)
 # The range in which voices are looked for; below it are hum and what subwoofers play.
 _VOICES_HZ = (150.0, 4000.0)
@@ -86,22 +86,25 @@ def add_passage(passages: list[Passage], new: Passage) -> bool:
 class Mixer:
   """Frames of one format on their way to a resampler that gives the mean of their channels.
 
-  Frames come out as they went in, cut at windows, wherever the plain mean is right; a resampler's result is then the
-  same to the bit. Where it is not, they hold what is to be heard instead.
+  Where the plain mean is right, frames come out as they went in, cut anew; a resampler's result is then the same to the
+  bit. Where it is not, they hold what is to be heard instead.
 
   Args:
     frame: the first; all have its format, layout and rate.
     channels: one of `tracks.CHANNELS`.
     tell: is told of each window in which the channels cancel, in seconds after the first sample.
+    windows: how many are looked at together, which is quicker and gives the same; then all of them must have come in.
   """
 
-  def __init__(self, frame: av.AudioFrame, channels: str, tell: Callable[[Passage], None]):
+  def __init__(self, frame: av.AudioFrame, channels: str, tell: Callable[[Passage], None], windows: int = 1):
     names = [channel.name for channel in frame.layout.channels]
     self._tell = tell
     self._names = [_NAMES.get(name, name) if "NONE" not in names else f"{i}." for i, name in enumerate(names, start=1)]
     if len(names) == 2:
       self._names = ["left", "right"]
     self._rate_hz = frame.sample_rate
+    self._hop = round(WINDOW_S * self._rate_hz / _thinning(self._rate_hz)) * _thinning(self._rate_hz)
+    self._windows = windows
     self._is_stereo = len(names) == 2 and channels == "mix"
     # A frame that PyAV takes for an array has at most seven planes.
     self._pack = av.AudioResampler("flt", frame.layout, frame.sample_rate)
@@ -109,8 +112,7 @@ class Mixer:
     self._weights = _weights(names, frame.layout.name, channels)
     self._watch = _Watch(self._weights, self._rate_hz) if channels == "mix" and not self._passes else None
     self._fifo = AudioFifo()
-    self._alone = np.eye(len(names), dtype=np.float32)
-    self._now = self._weights
+    self._channel: int | None = None  # that has taken the place of the mix
     self._done = 0  # samples that have come out
 
   def push(self, frame: av.AudioFrame | None) -> Iterator[av.AudioFrame]:
@@ -122,37 +124,53 @@ class Mixer:
     if frame is not None:
       frame.pts = None  # which the queue would check
       self._fifo.write(frame)
-    hop = round(WINDOW_S * self._rate_hz)
-    while (window := self._fifo.read(hop)) is not None:
-      yield self._mixed(window)
-    if frame is None and (window := self._fifo.read(0, True)) is not None:
-      yield self._mixed(window)
+    while (whole := self._fifo.read(self._windows * self._hop)) is not None:
+      yield self._mixed(whole)
+    if frame is None and (rest := self._fifo.read(0, True)) is not None:
+      yield self._mixed(rest)
 
   def _mixed(self, frame: av.AudioFrame) -> av.AudioFrame:
     samples = _floats(frame) if self._is_stereo else _floats(self._pack.resample(frame)[0])
-    before, self._now = self._now, self._weights
-    first, self._done = self._done, self._done + frame.samples
-    if self._watch is not None and (channel := self._watch.replaces(samples)) is not None:
-      self._now = self._alone[channel]
-      if self._watch.loses:
-        self._tell(Passage(first / self._rate_hz, self._done / self._rate_hz, self._names[channel]))
-    is_plain = self._now is self._weights and before is self._weights
-    if self._is_stereo and is_plain:
-      return frame
-    # From what was heard to what is to be heard, in the course of the window.
-    mono = self._now @ samples
-    if before is not self._now:
-      rise = np.linspace(0, 1, len(mono), dtype=np.float32)
-      mono = rise * mono + (1 - rise) * (before @ samples)
-    return _like(frame, mono) if self._is_stereo else _frame(mono[None], "fltp", "mono", self._rate_hz)
+    channels = [None] * -(-frame.samples // self._hop) if self._watch is None else self._decide(samples, self._watch)
+    is_plain = self._channel is None and not any(channel is not None for channel in channels)
+    if not is_plain or not self._is_stereo:
+      mono = self._weights @ samples if is_plain else self._replace(samples, channels)
+      frame = _like(frame, mono) if self._is_stereo else _frame(mono[None], "fltp", "mono", self._rate_hz)
+    self._done += len(samples[0])
+    return frame
+
+  def _decide(self, samples: np.ndarray, watch: "_Watch") -> list[int | None]:
+    """The channel that is heard in each window in the place of the mix."""
+    count = samples.shape[1] // self._hop
+    whole = samples[:, : count * self._hop].reshape(len(samples), count, self._hop)
+    parts = (whole, samples[:, None, count * self._hop :])
+    found = [decision for part in parts if part.size for decision in watch.decide(part)]
+    for window, (channel, loses) in enumerate(found):
+      if channel is not None and loses:
+        first = self._done + window * self._hop
+        last = min(first + self._hop, self._done + samples.shape[1])
+        self._tell(Passage(first / self._rate_hz, last / self._rate_hz, self._names[channel]))
+    return [channel for channel, _ in found]
+
+  def _replace(self, samples: np.ndarray, channels: Sequence[int | None]) -> np.ndarray:
+    """What is heard, window by window: each goes from what was heard before to what is to be heard. [n]."""
+    parts = []
+    for window, channel in enumerate(channels):
+      part = samples[:, window * self._hop : (window + 1) * self._hop]
+      mono = self._heard(part, channel)
+      if channel != self._channel:
+        rise = np.linspace(0, 1, len(mono), dtype=np.float32)
+        mono = rise * mono + (1 - rise) * self._heard(part, self._channel)
+        self._channel = channel
+      parts.append(mono)
+    return np.concatenate(parts)
+
+  def _heard(self, samples: np.ndarray, channel: int | None) -> np.ndarray:
+    return self._weights @ samples if channel is None else samples[channel]
 
 
 class _Watch:
-  """Says what a mix loses, window by window, and which channel should take its place.
-
-  Attributes:
-    loses: whether the mix would lose something now. The channel stays in its place for longer.
-  """
+  """Says what a mix loses, window by window, and which channel should take its place."""
 
   def __init__(self, weights: np.ndarray, rate_hz: int):
     self._weights, self._rate_hz = weights, rate_hz
@@ -161,43 +179,68 @@ class _Watch:
     self._energies = np.zeros((2, 2 * len(weights) + 2))
     self._windows = 0
     self._channel: int | None = None
-    self.loses = False
 
-  def replaces(self, samples: np.ndarray) -> int | None:
-    """The channel that takes the place of the mix in a window, float32 [C,n]; None where the mix is right."""
-    count = len(samples)
+  def decide(self, windows: np.ndarray) -> list[tuple[int | None, bool]]:
+    """Of each window, float32 [C,W,n]: the channel in the place of the mix, if any, and whether the mix loses much now.
+
+    The channel stays in its place for longer than that.
+    """
+    measured = self._measure(windows)
+    if self._is_well(measured):
+      ages = np.arange(len(measured))[::-1]
+      self._energies = self._decays ** len(measured) * self._energies + self._decays**ages @ measured
+      self._windows += len(measured)
+      return [(None, False)] * len(measured)
+    return [self._step(energies, windows.shape[2]) for energies in measured]
+
+  def _is_well(self, measured: np.ndarray) -> bool:
+    """Whether the mix is used, and loses little in any of the windows: then it is used in all of them."""
+    lost, total = (np.concatenate([self._energies[:, column], measured[:, column]]) for column in (0, -1))
+    return self._channel is None and bool((lost <= _WELL * total).all())
+
+  def _step(self, measured: np.ndarray, count: int) -> tuple[int | None, bool]:
     self._windows += 1
-    self._energies = self._decays * self._energies + self._measure(samples)
+    self._energies = self._decays * self._energies + measured
     # What nobody can hear is not lost.
-    sudden, lasting = self._energies / (self._energies[:, -1:] + _energy(_SILENT**2, samples.shape[1]))
+    sudden, lasting = self._energies / (self._energies[:, -1:] + _energy(_SILENT**2, count))
     if self._channel is not None and lasting[0] < _WELL:
       self._channel = None
-    self.loses = bool(sudden[0] > _WELL)
     used = 0 if self._channel is None else 1 + self._channel
     for shares, limit in ((sudden, _SUDDEN), (lasting, _LASTING)):
-      lost, strength = shares[1 : 1 + count], shares[1 + count : -1]
+      lost, strength = np.split(shares[1:-1], 2)
       is_long_enough = limit == _SUDDEN or self._windows >= _MIN_WINDOWS
       if is_long_enough and shares[used] > limit and lost.min() < shares[used] / 2:
-        strength = np.where(lost <= lost.min() + _SAME, strength, -1.0)
-        self._channel = int(np.argmax(strength))
+        self._channel = int(np.argmax(np.where(lost <= lost.min() + _SAME, strength, -1.0)))
         break
-    return self._channel
+    return self._channel, bool(sudden[0] > _WELL)
 
-  def _measure(self, samples: np.ndarray) -> np.ndarray:
-    """What is lost by the mix and by each channel, the energy of each, and that of the strongest. [2C+2]."""
-    count = samples.shape[1]
-    if len(samples) == 2:
-      total, difference = samples[0] + samples[1], samples[0] - samples[1]
-      if difference @ difference <= _MONO * (total @ total):
-        energy = _energy(float(total @ total) / (4 * count), count)
-        return np.array([0.0, 0.0, 0.0, energy, energy, energy])
-    first, last = (round(hz * count / self._rate_hz) for hz in _VOICES_HZ)
-    spectra = np.fft.rfft(samples * _hann(count))[:, first : last + 1]
-    each = _power(spectra)
-    strongest = each.max(0)
-    heard = np.concatenate([_power(self._weights @ spectra)[None], each])
-    lost = ((heard < _LOST * strongest) * strongest).sum(1)
-    return np.array([*lost, *each.sum(1), strongest.sum()])
+  def _measure(self, windows: np.ndarray) -> np.ndarray:
+    """What is lost by the mix and by each channel, the energy of each, and that of the strongest. [W,2C+2]."""
+    channels, number, count = windows.shape
+    measured = np.zeros((number, 2 * channels + 2))
+    closely = np.arange(number)
+    if channels == 2:
+      total, difference = windows[0] + windows[1], windows[0] - windows[1]
+      energies = np.einsum("wn,wn->w", total, total)
+      measured[:, 3:] = _energy(energies / (4 * count), count)[:, None]
+      closely = np.flatnonzero(np.einsum("wn,wn->w", difference, difference) > _MONO * energies)
+    if len(closely):
+      thinning = min(_thinning(self._rate_hz), count)
+      thin = [windows[:, closely, first::thinning][:, :, : count // thinning] for first in range(thinning)]
+      first, last = (round(hz * count / self._rate_hz) for hz in _VOICES_HZ)
+      spectra = np.fft.rfft(sum(thin[1:], thin[0]) * _hann(count // thinning))[:, :, first : last + 1]
+      mix = sum(weight * spectrum for weight, spectrum in zip(self._weights, spectra, strict=True))
+      each = _power(spectra)
+      strongest = each.max(0)
+      heard = np.concatenate([_power(mix)[None], each])
+      lost = ((heard < _LOST * strongest) * strongest).sum(2)
+      measured[closely] = np.concatenate([lost, each.sum(2), strongest.sum(1)[None]]).T
+    return measured
+
+
+def _thinning(rate_hz: int) -> int:
+  """How many samples are taken as one where voices are looked for: 16 kHz are enough for them."""
+  return max(1, rate_hz // 16_000)
 
 
 @functools.lru_cache
@@ -205,7 +248,7 @@ def _hann(count: int) -> np.ndarray:
   return np.hanning(count + 1)[:-1].astype(np.float32)
 
 
-def _energy(mean_square: float, count: int) -> float:
+def _energy(mean_square: Any, count: int) -> Any:
   """Of the spectrum of a window of sound: what `_measure` sums up over all frequencies."""
   return mean_square * 0.375 * count**2 / 2
 
