@@ -82,6 +82,7 @@ class Record:
         files = {name: content and Content.from_dict(content) for name, content in values["files"].items()}
         self.result, self._stale, self._files = self._to_result(values["result"]), set(values["stale"]), files
     self._saved = self._values()
+    self._on_disk = _text(record_path(stem))
 
   def content_of(self, video: Path) -> Content | None:
     """What is in a video if it is what was in that of the result; else None.
@@ -147,9 +148,11 @@ class Record:
     Once the first file is there, those of another result are removed: they would lie beside it as if they were its own.
 
     Raises:
-      ValueError: there is a file of that name that is not ours.
+      ValueError: there is a file of that name that is not ours, or another program has begun to write here.
       OSError: the record cannot be written.
     """
+    if _text(record_path(self._stem)) != self._on_disk:
+      raise ValueError(f"{path}: another program has written results of this name meanwhile; run this again")
     self.check_files([path])
     before = dict(self._files)
     self._files[path.name] = None
@@ -200,7 +203,8 @@ class Record:
 
   def _save(self) -> None:
     self._saved = self._values()
-    write_text(record_path(self._stem), json.dumps(self._saved, indent=1, ensure_ascii=False) + "\n")
+    self._on_disk = json.dumps(self._saved, indent=1, ensure_ascii=False) + "\n"
+    write_text(record_path(self._stem), self._on_disk)
 
   def _values(self) -> dict[str, Any]:
     return {
@@ -254,6 +258,13 @@ class Record:
 def _what(result: Result | None) -> tuple[Mapping[str, Any] | None, list[str]]:
   """What a result is of, and which events it holds."""
   return (None, []) if result is None else (result.identity, [mark_of(found.timeline) for found in result.found])
+
+
+def _text(path: Path) -> str | None:
+  try:
+    return path.read_text(encoding="utf-8", errors="replace")
+  except OSError:
+    return None
 
 
 def _is_same_place(one: Path, other: Path) -> bool:

@@ -178,6 +178,21 @@ class TestMixing:
     assert "removed Un Año.srt" in detect(video, out, to=("tsv",), performer="largest")
     assert set(contents(out)) == {"Un Año.tsv"}
 
+  def test_two_programs_at_once_do_not_mix(self, video, other, out, monkeypatch):
+    """The second begins and ends while the first detects, and writes another format."""
+    detect_in = LevelDetector.detect
+
+    def meanwhile(self, *args, **options):
+      monkeypatch.setattr(LevelDetector, "detect", detect_in)
+      detect(other, out, to=("json",))
+      return detect_in(self, *args, **options)
+
+    monkeypatch.setattr(LevelDetector, "detect", meanwhile)
+    with pytest.raises(ValueError, match="another program has written results of this name meanwhile"):
+      detect(video, out, to=("tsv",))
+    assert set(contents(out)) == {"Un Año.json"}
+    assert "done already" in detect(other, out, to=("json",))
+
   def test_files_of_faces_that_are_found_no_more_do_not_stay(self, video, out, faces):
     detect(video, out, faces="all", to=("tsv",))
     assert set(contents(out)) == {"Un Año.face1.tsv", "Un Año.face2.tsv"}
