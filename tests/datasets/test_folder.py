@@ -4,7 +4,9 @@ import dataclasses
 import json
 import os
 
+import numpy as np
 import pytest
+from several_tracks import DEFAULT, NONE, heard_in, write_tracks
 from videos import SECONDS, write_video
 
 from attavvad_jax import annotations
@@ -15,6 +17,7 @@ from attavvad_jax.datasets.records import conditions, to_audio_timeline, to_time
 from attavvad_jax.datasets.summary import Summary
 from attavvad_jax.datasets.videos import Video
 from attavvad_jax.events import Event, Timeline
+from attavvad_jax.media import Tracks
 
 HEADER = "onset\toffset\tevent_label\n"
 
@@ -162,3 +165,18 @@ def test_a_recording_is_another_where_its_labels_mean_something_else(tmp_path):
   videos = [Video("a", item, reading) for reading in readings]
   videos.append(Video("a", dataclasses.replace(item, label_origin_s=2.0)))
   assert len({video.state() for video in videos}) == len(videos)
+
+
+def test_records_are_of_the_tracks_that_were_asked_for(tmp_path, spec):
+  """Other tracks are other records, and a preparation that goes on does not take the old ones."""
+  sounds = [(300, 1, DEFAULT, {}), (700, 1, NONE, {})]
+  video = write_tracks(tmp_path / "a.mkv", sounds, [(20, DEFAULT)])
+  (tmp_path / "a.tsv").write_text(HEADER + "0.2\t0.7\tsinging\n")
+  items = [Item(video, tmp_path / "a.tsv", "a", "train", tracks=tracks) for tracks in (Tracks(), Tracks(2))]
+  heard = []
+  for item in items:
+    content = Video("a", item).open(spec)
+    heard.append(heard_in(np.concatenate([block.waveform for block in content.blocks])))
+    assert any("sound track" in warning and "not used" in warning for warning in content.warnings)
+  assert heard == [300, 700]
+  assert Video("a", items[0]).state() != Video("a", items[1]).state()

@@ -1,6 +1,7 @@
 import pytest
 
 from attavvad_jax.datasets.manifest import MANIFEST, SPLITS, Item, read_folder, write_manifest
+from attavvad_jax.media import Tracks
 
 
 def _touch(folder, *names):
@@ -24,6 +25,21 @@ def test_manifest_round_trip_with_all_columns(tmp_path):
   items.append(Item(video.with_name("b.mp4"), labels, "b", "test", audio_labels, None, label_origin_s=900.5))
   write_manifest(tmp_path / MANIFEST, items)
   assert read_folder(tmp_path) == items
+
+
+def test_manifest_may_say_which_tracks_are_used(tmp_path):
+  items = [
+    Item(tmp_path / "a.mp4", tmp_path / "a.tsv", "a", "train", tracks=Tracks("deu", 2, "left")),
+    Item(tmp_path / "b.mp4", tmp_path / "b.tsv", "b", "train"),
+  ]
+  write_manifest(tmp_path / MANIFEST, items)
+  assert read_folder(tmp_path) == items
+  others = Tracks(audio=3)
+  assert [item.tracks for item in read_folder(tmp_path, tracks=others)] == [items[0].tracks, others]
+  table = (tmp_path / MANIFEST).read_text().replace("left", "middle")
+  (tmp_path / MANIFEST).write_text(table)
+  with pytest.raises(ValueError, match=r"manifest\.tsv:2: audio channels are 'middle'; expected one of mix, left"):
+    read_folder(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["manifest.csv", "songs.CSV"])
