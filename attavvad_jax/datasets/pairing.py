@@ -21,6 +21,8 @@ from attavvad_jax.media.names import (
 
 # Of conflicts, as many are told.
 _TOLD = 3
+# Formats are written to the millisecond at the coarsest.
+_ROUNDING_S = 2e-3
 
 
 class Pairing:
@@ -115,7 +117,7 @@ class Pairing:
       del timelines[path]
       self.left_out.append((path, f"a transcript; {marked[0].name} was taken for the labels of {video.name}"))
     labels, *others = timelines
-    if any(_content(timelines[other]) != _content(timelines[labels]) for other in others):
+    if not all(_say_the_same(timelines[other], timelines[labels]) for other in others):
       self._conflicts.append(f"{video}: {', '.join(path.name for path in timelines)}")
       return
     self.left_out += [(other, f"{labels.name} was taken for the labels of {video.name}") for other in others]
@@ -155,13 +157,16 @@ def _lie_alike(video: Sequence[str], labels: Sequence[str]) -> bool:
   return len(long) == len(short) + 1 and long[: len(short)] == short
 
 
-def _content(timeline: Timeline) -> list[tuple[int, int, str]]:
-  """What labels say, to the millisecond: scores aside, and others, which is what is unmarked."""
-  return [
-    (round(1000 * event.onset_s), round(1000 * event.offset_s), event.label)
-    for event in timeline
-    if event.label != BACKGROUND
-  ]
+def _say_the_same(one: Timeline, other: Timeline) -> bool:
+  """Whether two label files differ by the rounding of formats only: scores aside, and others, which is unmarked."""
+  ours, theirs = (
+    sorted((event.label, event.onset_s, event.offset_s) for event in timeline if event.label != BACKGROUND)
+    for timeline in (one, other)
+  )
+  if [label for label, _, _ in ours] != [label for label, _, _ in theirs]:
+    return False
+  times = zip((t for _, *pair in ours for t in pair), (t for _, *pair in theirs for t in pair), strict=True)
+  return all(abs(a - b) <= _ROUNDING_S for a, b in times)
 
 
 def _tell_conflicts(conflicts: Sequence[str]) -> str:

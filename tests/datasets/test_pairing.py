@@ -88,6 +88,17 @@ def test_label_files_that_say_the_same_are_no_conflict(tmp_path):
   assert reasons == {"a.tsv": "a.rttm was taken for the labels of a.mp4"}
 
 
+def test_formats_round_and_say_the_same_still(tmp_path):
+  fill(tmp_path, a__mp4="")
+  timeline = Timeline([Event(0.5005, 2.2345, "speech"), Event(1.9995, 2.5, "singing")], 3.0)
+  for suffix in ("tsv", "eaf", "TextGrid"):
+    write(timeline, tmp_path / f"a.{suffix}")
+  assert look(tmp_path)[0] == {"a.mp4": "a.eaf"}
+  write(Timeline([Event(0.5105, 2.2345, "speech"), Event(1.9995, 2.5, "singing")], 3.0), tmp_path / "a.tsv")
+  with pytest.raises(ValueError, match="several label files"):
+    read_folder(tmp_path)
+
+
 def _estimate(path):
   """Events as the detector has them: with scores, on blocks."""
   events = [Event(1 / 3, 2 / 3, "speech", 0.8), Event(2 / 3, 2.1, "others", 0.7)]
