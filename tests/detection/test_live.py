@@ -1,13 +1,17 @@
 """`attavvad stream`: what it writes and says, on a paced file and on connections that are lost, silent or refused."""
 
+import functools
+import http.server
 import io
 import json
 from pathlib import Path
 import signal
 import subprocess
 import sys
+import threading
 import time
 
+import av
 import jsonschema
 import numpy as np
 import pytest
@@ -113,6 +117,53 @@ def test_lines_hold_what_the_offline_detector_finds(video, tmp_path):
   assert "\x1b" not in screen.getvalue()
   assert "8 blocks; decided" in screen.getvalue().splitlines()[-1]
   assert all(event.label in screen.getvalue() for event in offline.timeline)
+
+
+def write_playlist(folder):
+  """A finished HLS playlist of two parts whose time stamps both begin at the same place."""
+  lines = []
+  for number, duration_s in enumerate((2.0, 1.4)):
+    part = folder / f"{number}.m3u8"
+    with (
+      av.open(str(write_drawn(folder / f"{number}.mp4", duration_s))) as source,
+      av.open(str(part), "w", options={"hls_playlist_type": "vod"}) as sink,
+    ):
+      streams = {stream.index: sink.add_stream_from_template(stream) for stream in source.streams}
+      for packet in source.demux():
+        if packet.dts is not None:
+          packet.stream = streams[packet.stream.index]
+          sink.mux(packet)
+    text = part.read_text().splitlines()
+    first = next(i for i, line in enumerate(text) if line.startswith("#EXTINF"))
+    lines += text[:-1] if not lines else ["#EXT-X-DISCONTINUITY", *text[first:-1]]
+  path = folder / "list.m3u8"
+  path.write_text("\n".join([*lines, "#EXT-X-ENDLIST", ""]))
+  return path
+
+
+def test_playlist_of_parts_is_told_as_the_file_and_ends(tmp_path):
+  path = write_playlist(tmp_path)
+  offline = LevelDetector().detect(path, performer=Performer("box", box=BOX))
+
+  class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+      pass
+
+  server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=tmp_path))
+  threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+  try:
+    lines = run(f"http://127.0.0.1:{server.server_port}/list.m3u8", tmp_path / "a.jsonl")
+  finally:
+    server.shutdown()
+    server.server_close()
+  assert lines[-1]["duration_s"] == pytest.approx(offline.timeline.duration_s, abs=1e-6)
+  assert lines[-1]["duration_s"] == pytest.approx(3.4, abs=0.2)
+  blocks = of_type(lines, "block")
+  assert [b["onset_s"] for b in blocks] == pytest.approx(np.arange(len(offline.decision)) / 3, abs=1e-6)
+  np.testing.assert_allclose([b["audio_visual"] for b in blocks], offline.decision, atol=1e-5)
+  said = [line.partition(" at ")[0] for line in texts(lines) if not line.startswith("decisions come")]
+  assert said == ["time stamps leap"]
+  assert [line.partition(" at ")[0] for line in offline.report.warnings] == said
 
 
 def test_terminal_shows_a_line_that_changes(monkeypatch, tmp_path):
