@@ -1,7 +1,7 @@
 """`attavvad stream`: a camera, an address or a paced file in; a live display, and a line of JSON for each finding, out.
 
 The lines (`--output`), one JSON object each, told apart by `type`; times are seconds after the first connection began.
-`stream.schema.json` has them exactly:
+Within a connection, parts whose time stamps leap are put in a row (`media.parts`). `stream.schema.json` has them exactly:
 
     start   what is read and by what: source, checkpoint, checkpoint_sha256, version, block_rate_hz, events, lookahead_s
     block   onset_s, offset_s, event (by this block alone), audio, visual, audio_visual (null where the model has none),
@@ -195,7 +195,8 @@ def stream(
 ) -> None:
   """Detects in what comes in until it ends, or until SIGINT (Ctrl-C) or SIGTERM; then the rest is written.
 
-  A lost connection ends the events; when it is made again, the next begin. Nothing is said of the time between.
+  A lost connection ends the events; when it is made again, the next begin. Nothing is said of the time between, and
+  nothing that a playlist or a recording has given is told again.
 
   Args:
     name: a file, an address or a device, as `Source`.
