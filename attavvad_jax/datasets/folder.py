@@ -10,7 +10,7 @@ from attavvad_jax.datasets.builder import RecordingsBuilder
 from attavvad_jax.datasets.manifest import LeftOut, read_folder
 from attavvad_jax.datasets.records import AUDIO, AUDIO_VISUAL, DataSpec
 from attavvad_jax.datasets.videos import Video, to_recordings
-from attavvad_jax.media import DEFAULT_TRACKS, Tracks, probe
+from attavvad_jax.media import DEFAULT_TRACKS, Tracks, recorded_s
 
 
 class Folder(RecordingsBuilder):
@@ -41,7 +41,7 @@ class Folder(RecordingsBuilder):
       reading=reading,
       label_files=label_files,
       estimates=estimates,
-      probe_s=lambda video: probe(video, tracks).duration_s,
+      probe_s=lambda video: recorded_s(video, tracks),
     )
     sets = (AUDIO_VISUAL, AUDIO) if self._items[0].audio_labels is not None else (AUDIO_VISUAL,)
     super().__init__(dataclasses.replace(spec, label_sets=sets), notes=notes, **kwargs)

@@ -15,7 +15,7 @@ from attavvad_jax.datasets.finished import Content
 from attavvad_jax.datasets.manifest import Item
 from attavvad_jax.datasets.records import DataSpec, check_conditions
 from attavvad_jax.events import Timeline
-from attavvad_jax.media import Block, Report, probe, read_blocks
+from attavvad_jax.media import Block, Report, read_blocks, recorded_s
 
 # Read of the beginning, the middle and the end of a video, to know it again.
 _SAMPLE_BYTES = 1 << 16
@@ -49,7 +49,7 @@ class Video:
     return json.dumps([self.item.recording, _stamp(self.item.video), *map(_digest, small), *tracks, reading])
 
   def open(self, spec: DataSpec) -> Content:
-    duration_s = probe(self.item.video, self.item.tracks).duration_s
+    duration_s = recorded_s(self.item.video, self.item.tracks)
     lines: list[str] = []
     timeline = self._read_labels(self.item.labels, duration_s, lines)
     audio_timeline = None

@@ -1,7 +1,8 @@
 """`attavvad stream`: a camera, an address or a paced file in; a live display, and a line of JSON for each finding, out.
 
 The lines (`--output`), one JSON object each, told apart by `type`; times are seconds after the first connection began.
-Within a connection, parts whose time stamps leap are put in a row (`media.parts`). `stream.schema.json` has them exactly:
+Within a connection, parts whose time stamps leap are put in a row (`media.parts`). `stream.schema.json` has the lines
+exactly:
 
     start   what is read and by what: source, checkpoint, checkpoint_sha256, version, block_rate_hz, events, lookahead_s
     block   onset_s, offset_s, event (by this block alone), audio, visual, audio_visual (null where the model has none),

@@ -1,7 +1,7 @@
 """Recordings in and out: decoding, faces, blocks, encoding."""
 
 from attavvad_jax.media.blocks import Block, BlockAssembler, Report, read_blocks
-from attavvad_jax.media.decode import MediaInfo, Picture, TimedPicture, probe, read_pictures, read_sound
+from attavvad_jax.media.decode import MediaInfo, Picture, TimedPicture, probe, read_pictures, read_sound, recorded_s
 from attavvad_jax.media.encode import VideoWriter
 from attavvad_jax.media.errors import MediaError
 from attavvad_jax.media.faces import Crop, FaceDetector
@@ -24,4 +24,5 @@ __all__ = [
   "read_blocks",
   "read_pictures",
   "read_sound",
+  "recorded_s",
 ]

@@ -23,7 +23,7 @@ import numpy as np
 
 from attavvad_jax.media.errors import MediaError
 from attavvad_jax.media.mixing import Mixer, Passage, add_passage, describe
-from attavvad_jax.media.parts import Leaps, in_parts
+from attavvad_jax.media.parts import Leaps, in_parts, may_leap
 from attavvad_jax.media.shown import UPRIGHT, Orientation, Orientations, decoder, orientation
 from attavvad_jax.media.tracks import (
   DEFAULT_TRACKS,
@@ -305,6 +305,33 @@ def _first(path: str | os.PathLike[str], streams: Iterable[Any]) -> _First | Non
     if frame is not None:
       return _First(stream, frame)
   return None
+
+
+def recorded_s(path: str | os.PathLike[str], tracks: Tracks = DEFAULT_TRACKS) -> float | None:
+  """How long a recording is: as the file declares, or, where its container lets time stamps leap, as its packets say.
+
+  Returns:
+    Seconds after time zero; None where nothing tells.
+
+  Raises:
+    OSError, MediaError: as `probe`.
+  """
+  info = probe(path, tracks)
+  with _open(path) as container:
+    if not may_leap(container):
+      return info.duration_s
+    streams = [container.streams[index] for index in map(info.index, KINDS) if index is not None]
+    # The sound says how long a recording is, where there is any.
+    main = streams[0].type if not info.has_sound else "audio"
+    end = max(
+      (
+        (packet.pts + (packet.duration or 0)) * packet.time_base
+        for packet in read_packets(container, streams)
+        if packet.pts is not None and packet.stream.type == main
+      ),
+      default=None,
+    )
+  return info.duration_s if end is None else float(end - info.start)
 
 
 def read_sound(

@@ -298,6 +298,11 @@ class Leaps:
       self._warnings.append(f"time stamps leapt {self.count} times in all")
 
 
+def may_leap(container: Any) -> bool:
+  """Whether time stamps of such containers need not go on from each other."""
+  return bool(container.format.flags & Flags.ts_discont.value)
+
+
 def in_parts(
   packets: Iterable[Any],
   container: Any,
@@ -322,7 +327,7 @@ def in_parts(
   Returns:
     An iterator of the packets, in their order. What `packets` raises comes after all packets before.
   """
-  goes_ahead = is_live or bool(container.format.flags & Flags.ts_discont.value)
+  goes_ahead = is_live or may_leap(container)
   parts = Parts(goes_ahead=goes_ahead, is_live=is_live, tell=tell, tell_alone=tell_alone)
   clocks = {stream.index: _PacketClock(stream) for stream in container.streams}
   failure: Exception | None = None

@@ -13,7 +13,7 @@ from parts_files import (
 )
 import pytest
 
-from attavvad_jax.media.decode import probe, read_sound, read_timed_pictures
+from attavvad_jax.media.decode import probe, read_sound, read_timed_pictures, recorded_s
 from attavvad_jax.media.rewrite import rewrite
 from attavvad_jax.media.tracks import Tracks
 from attavvad_jax.reports.detection_page import _playable
@@ -100,6 +100,14 @@ def test_page_embeds_joined_files_as_one(tmp_path):
   whole = write_part(tmp_path / "whole.webm", PARTS[0], **options)
   with _playable(whole, Tracks()) as (copy, media_type):
     assert (copy, media_type) == (whole, "video/webm")
+
+
+@pytest.mark.parametrize("suffix", [".ts", ".mp4"])
+def test_length_of_all_parts_is_what_labels_may_reach(tmp_path, suffix):
+  """A transport stream declares that of its last part."""
+  parts = PARTS if suffix == ".ts" else PARTS[:1]
+  path = join(tmp_path / f"a{suffix}", (0.0, 0.0)) if suffix == ".ts" else write_part(tmp_path / "a.mp4", *parts)
+  assert recorded_s(path) == pytest.approx(sum(seconds for seconds, _ in parts), abs=0.1)
 
 
 def test_three_parts_are_told_once_and_counted(tmp_path):
