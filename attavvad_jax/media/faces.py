@@ -172,16 +172,25 @@ def _silent_stderr() -> Iterator[IO[bytes]]:
 
 
 def _tiles(width: int, height: int) -> list[tuple[int, int, int]]:
-  """x, y, side of overlapping squares: three along a wide or tall picture, four in one that is nearly square."""
+  """x, y, side of squares that overlap: three or more along a wide or tall picture, four in one that is nearly square.
+
+  Every square of a fifth of the picture's shorter side, wherever it is, lies whole in one of them.
+  """
   short, long = min(width, height), max(width, height)
+  overlap = math.ceil(short / 5)
   if long < 1.3 * short:
-    side = math.ceil(0.6 * short)
-    columns, rows = [0, width - side], [0, height - side]
+    side = max(math.ceil(0.6 * short), math.ceil((long + overlap) / 2))
+    columns, rows = (_places(extent, side, 2) for extent in (width, height))
   else:
     side = short
-    columns, rows = ([round(part * (extent - side) / 2) for part in range(3)] for extent in (width, height))
-    columns, rows = (columns, [0]) if width > height else ([0], rows)
+    count = max(3, math.ceil((long - overlap) / max(1, side - overlap)))
+    columns, rows = (_places(extent, side, count if extent == long else 1) for extent in (width, height))
   return [(x, y, side) for y in rows for x in columns]
+
+
+def _places(extent: int, side: int, count: int) -> list[int]:
+  """Where so many tiles begin, evenly spaced from one end to the other."""
+  return [part * (extent - side) // max(1, count - 1) for part in range(count)]
 
 
 def _without_duplicates(faces: np.ndarray) -> np.ndarray:

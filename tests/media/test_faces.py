@@ -1,6 +1,7 @@
 """Following and cutting out faces: hand-worked boxes, a slow obvious version, the real detector on a drawn face."""
 
 import dataclasses
+import math
 import os
 import random
 import time
@@ -386,3 +387,21 @@ def test_file_that_is_no_model_is_an_error_of_one_line(tmp_path):
   with pytest.raises(ValueError, match=r"text\.tflite") as error, FaceDetector(tmp_path / "text.tflite"):
     pass
   assert "\n" not in str(error.value)
+
+
+SHAPES = [(960, 540), (540, 960), (960, 270), (960, 120), (90, 960), (480, 480), (720, 576), (624, 480), (480, 500)]
+SHAPES += [(960, 401), (960, 320), (64, 48), (7, 5), (40, 2)]
+
+
+@pytest.mark.parametrize(("width", "height"), SHAPES)
+def test_every_small_square_lies_whole_in_a_tile(width, height):
+  """Of a fifth of the shorter side, at every place; and no tile reaches out of the picture."""
+  tiles = _tiles(width, height)
+  size = math.ceil(min(width, height) / 5)
+  assert all(0 <= x <= width - side and 0 <= y <= height - side for x, y, side in tiles)
+  xs, ys = np.arange(width - size + 1), np.arange(height - size + 1)
+  within = np.zeros((len(ys), len(xs)), bool)
+  for x, y, side in tiles:
+    columns, rows = (x <= xs) & (xs + size <= x + side), (y <= ys) & (ys + size <= y + side)
+    within |= rows[:, None] & columns
+  assert within.all()
