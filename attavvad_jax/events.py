@@ -19,6 +19,16 @@ VOCAL_EVENTS = ("speech", "singing")
 BACKGROUND = "others"
 
 
+def others_meaning(*, has_pictures: bool) -> str:
+  """What `others` says of a recording, in words."""
+  if has_pictures:
+    return "others: what is heard does not come from the performer on camera"
+  return (
+    "others, as there are no pictures: what is heard is neither speech, singing nor silence, such as music and noise; "
+    "whose voice it is cannot be told"
+  )
+
+
 @dataclasses.dataclass(frozen=True)
 class Event:
   """One event of a timeline: seconds, a label of `EVENTS`, and the mean score of its blocks where there is one."""

@@ -19,7 +19,7 @@ from attavvad_jax.datasets.records import DataSpec
 from attavvad_jax.detection.choice import NOBODY, FaceScores, face_rows, faces_by_appearance, performer_rows
 from attavvad_jax.detection.performer import Performer
 from attavvad_jax.detection.predict import BlockScores, Predict, predict, take
-from attavvad_jax.events import EVENTS, Smoothing, Timeline, scores_to_timeline
+from attavvad_jax.events import EVENTS, Smoothing, Timeline, others_meaning, scores_to_timeline
 from attavvad_jax.media import DEFAULT_TRACKS, Block, Report, Tracks, probe, read_blocks
 from attavvad_jax.media.faces import LOOKAHEAD_S, Detect
 from attavvad_jax.shipped import SHIPPED
@@ -207,6 +207,8 @@ class Detector:
     )
     rows: list[_Row] = []
     scores = self._score(self._batches((row for block in blocks for row in rows_of(block)), rows))
+    if not report.has_pictures:
+      report.warnings.append(others_meaning(has_pictures=False))
     blocks, faces, shots = (np.array([row[column] for row in rows]) for column in range(3))
     return FaceScores(blocks, faces, shots, np.stack([row.boxes for row in rows]), scores), report
 

@@ -15,7 +15,7 @@ import numpy as np
 from attavvad_jax import __version__
 from attavvad_jax.annotations import write as write_annotation
 from attavvad_jax.clock import Clock
-from attavvad_jax.events import EVENTS
+from attavvad_jax.events import EVENTS, others_meaning
 from attavvad_jax.marks import mark_of
 from attavvad_jax.media.names import ANNOTATED_SUFFIX
 
@@ -133,6 +133,7 @@ def document(video: Path, detection: "Detection", clock: Clock, origin: Mapping[
     "sound": _sound(detection.report),
     "pictures": _pictures(detection.report),
     "warnings": detection.report.warnings,
+    "others": others_meaning(has_pictures=detection.report.has_pictures),
     "labels": EVENTS,
     "block_rate_hz": clock.block_rate_hz,
     "image_offsets_s": _rounded(clock.image_times_s(0)),

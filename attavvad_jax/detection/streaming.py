@@ -18,7 +18,7 @@ from attavvad_jax.clock import Clock
 from attavvad_jax.detection.detector import Detector
 from attavvad_jax.detection.incremental import Settled, SmoothingState, advance, initial_state, lookahead_blocks
 from attavvad_jax.detection.predict import BlockScores, predict
-from attavvad_jax.events import EVENTS, Event
+from attavvad_jax.events import EVENTS, Event, others_meaning
 from attavvad_jax.media import Block, BlockAssembler, FaceDetector, TimedPicture
 from attavvad_jax.media.faces import Detect
 
@@ -187,6 +187,8 @@ class StreamingDetector:
         patience_s=PATIENCE_S,
       )
     )
+    if not self._has_pictures:
+      self._assembler.report.warnings.append(others_meaning(has_pictures=False))
 
   def _update(self, blocks: Iterable[Block]) -> Update:
     scored: list[ScoredBlock] = []

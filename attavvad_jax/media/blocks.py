@@ -92,6 +92,11 @@ class Report:
   media: MediaInfo | None = dataclasses.field(default=None, compare=False)
 
   @property
+  def has_pictures(self) -> bool:
+    """Whether there was anything to be seen."""
+    return not self.num_images or self.images_without_picture < self.num_images
+
+  @property
   def tracks(self) -> Tracks:
     """Those that were used."""
     return DEFAULT_TRACKS if self.media is None else self.media.tracks

@@ -376,7 +376,10 @@ FLASH = {
 BRIGHTNESS = """
   (async (time) => {
     const video = document.querySelector("video"), canvas = document.createElement("canvas");
-    await new Promise((done) => { video.addEventListener("seeked", done, { once: true }); video.currentTime = time; });
+    const sought = new Promise((done) => video.addEventListener("seeked", done, { once: true }));
+    const shown = new Promise((done) => { video.requestVideoFrameCallback(done); setTimeout(done, 1000); });
+    video.currentTime = time;
+    await Promise.all([sought, shown]);
     const pen = canvas.getContext("2d");
     pen.drawImage(video, 0, 0);
     return pen.getImageData(30, 20, 1, 1).data[0];
@@ -433,3 +436,35 @@ def test_a_linked_video_is_shown_on_the_timelines_clock(browser, tmp_path):
   browser.wait(f"{TIME} > {start_s + 1.5}")
   browser.press(" ")
   browser.wait(f"Math.abs({CURSOR} - {WIDTH} * ({TIME} - {start_s}) / {SECONDS}) < 2")
+
+
+@needs_chromium
+def test_space_plays_on_from_an_event_whose_time_was_clicked(opened):
+  opened.click("#events tr.silence button")
+  opened.wait(READY)
+  assert opened.ask(TIME) == pytest.approx(4.0, abs=1e-3)
+  opened.press(" ", code="Space", windowsVirtualKeyCode=32)
+  opened.wait(f"{TIME} > 4.3")
+  opened.press(" ", code="Space", windowsVirtualKeyCode=32)
+  assert opened.ask("document.querySelector('video').paused")
+  assert opened.ask(TIME) > 4.3
+
+
+@needs_chromium
+def test_space_plays_after_a_zoom_by_mouse_and_zooms_where_the_button_was_reached_by_keys(opened):
+  opened.click("#zoom-in")
+  width = opened.ask(WIDTH)
+  opened.press(" ", code="Space", windowsVirtualKeyCode=32)
+  opened.wait(f"{TIME} > 0.1")
+  assert opened.ask(WIDTH) == width
+  opened.press(" ", code="Space", windowsVirtualKeyCode=32)
+  opened.ask("document.querySelector('#zoom-out').focus()")
+  opened.press(" ", code="Space", windowsVirtualKeyCode=32)
+  opened.wait(f"{WIDTH} < {width} - 1")
+  assert opened.ask("document.querySelector('video').paused")
+
+
+def test_decision_and_scores_are_called_what_they_are(page):
+  text = " ".join(" ".join(Reader(page).text).split())
+  assert "decision, smoothed in time" in text
+  assert "scores of this moment alone" in text

@@ -248,6 +248,8 @@
     const part = (event.clientX - overview.getBoundingClientRect().left) / overview.clientWidth;
     scroller.scrollLeft = part * duration * pxPerS - scroller.clientWidth / 2;
   }
+  // A button that was pressed with the mouse does not keep the keys.
+  for (const button of all("button")) button.addEventListener("click", (event) => { if (event.detail) button.blur(); });
   byId("zoom-in").addEventListener("click", () => zoom(1.6 * pxPerS));
   byId("zoom-out").addEventListener("click", () => zoom(pxPerS / 1.6));
   byId("zoom-fit").addEventListener("click", () => zoom(0));
@@ -275,7 +277,8 @@
   };
   // Before the player, whose own keys would act as well.
   addEventListener("keydown", (event) => {
-    const isButton = event.target.matches?.("button");
+    // Space presses a button; a time in the list has been gone to, and then space plays from there.
+    const isButton = event.target.matches?.("button") && !byId("events").contains(event.target);
     const isList = event.target === list && event.key.startsWith("Arrow");
     if (event.ctrlKey || event.metaKey || event.altKey || (isButton && event.key === " ") || isList) return;
     const act = keys[event.key];
