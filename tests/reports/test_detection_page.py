@@ -467,4 +467,4 @@ def test_space_plays_after_a_zoom_by_mouse_and_zooms_where_the_button_was_reache
 def test_decision_and_scores_are_called_what_they_are(page):
   text = " ".join(" ".join(Reader(page).text).split())
   assert "decision, smoothed in time" in text
-  assert "scores of this moment alone" in text
+  assert "scores, not smoothed" in text
