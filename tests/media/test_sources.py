@@ -250,6 +250,24 @@ def test_connection_that_is_cut_ends_and_is_no_end(clip):
   assert np.diff(clicks) == pytest.approx([1.0], abs=0.01)
 
 
+def test_camera_that_starts_its_clock_again_is_told_on(tmp_path):
+  """One connection without end, in which time stamps begin anew."""
+  content = b"".join(write_part(tmp_path / f"{i}.ts", part, 5.0).read_bytes() for i, part in enumerate(PARTS))
+  with socket.create_server(("127.0.0.1", 0)) as server:
+
+    def send():
+      with server.accept()[0] as connected:
+        connected.sendall(content)
+
+    threading.Thread(target=send, daemon=True).start()
+    connection = Source(f"tcp://127.0.0.1:{server.getsockname()[1]}").connect(RATE_HZ)
+    assert not connection.ends
+    arrivals = receive(connection)
+  assert beeps_s(samples_of(arrivals)) == pytest.approx(expected_marks(), abs=0.1)
+  assert flashes_s(pictures_of(arrivals)) == pytest.approx(expected_marks(), abs=0.1)
+  assert [line.partition(" at ")[0] for line in connection.warnings] == ["time stamps leap"]
+
+
 def test_leap_of_the_time_stamps_is_a_lost_connection():
   graph = "testsrc=size=64x48:rate=10:duration=2,setpts='PTS+gte(N,10)*60/TB'[out0];sine=duration=2[out1]"
   connection = Source(f"lavfi:{graph}").connect(RATE_HZ)
