@@ -7,9 +7,11 @@ import json
 
 import pytest
 
-from attavvad_jax.evaluation import PAPER, Counts, Scores, stored
+from attavvad_jax.clock import Clock
+from attavvad_jax.evaluation import CLOSED, PAPER, Counts, Scores, stored
+from attavvad_jax.evaluation.ceiling import ceilings
 from attavvad_jax.evaluation.run import Evaluation, Subject, comparison_table, evaluate_all
-from attavvad_jax.events import EVENTS
+from attavvad_jax.events import EVENTS, Event, Timeline
 
 SUBJECT = Subject("runs/mine", "c" * 64, "att_avvad", 12, "data", "test", "d" * 64, True, "0.1.0")
 # Performers of the four recordings.
@@ -115,3 +117,14 @@ def test_what_cannot_be_compared_is_refused(changes, message):
 def test_other_data_than_those_trained_on_are_said_and_what_is_not_known_is_not():
   assert "trained on other data" in str(made([1], trained_here=False).subject)
   assert "trained" not in str(made([1], trained_here=True).subject) + str(made([1], trained_here=None).subject)
+
+
+def test_what_the_labels_themselves_reach_stands_beside_the_scores():
+  # 10 ms between two events: others that no block shows. 2 of 3 events of the reference are met.
+  reference = Timeline([Event(0, 5, "speech"), Event(5.01, 10, "singing")], 10.0)
+  one = dataclasses.replace(made([8, 9, 7, 9]), ceilings=ceilings([reference], Clock(), PAPER))
+  text = str(one)
+  assert text.index("event-based, onset only, collar 0.5 s: F 80.0 %, 3 reference events") < text.index("-- ")
+  best = json.loads(stored.to_json([one]))["evaluations"][0]["best_reachable"]
+  assert [row["f_score"] for row in best] == [pytest.approx(0.8), 1.0]
+  assert [row["protocol"] for row in best] == [PAPER.event_name, CLOSED.event_name]
