@@ -1,7 +1,10 @@
-"""Event- and segment-based scores of checkpoints on a split of prepared data; several are compared, with intervals.
+"""Event- and segment-based scores of checkpoints on a split of prepared data, or of label files against others.
+
+Several checkpoints are compared, with intervals.
 
 python -m launch.evaluate --checkpoint=runs/small --data=data --split=test --protocol=closed --to=json,csv
 python -m launch.evaluate --checkpoint=runs/small,runs/large --data=data
+python -m launch.evaluate --estimate=timelines --reference=labels --map=SPEAKER_00=speech
 """
 
 from absl import flags
@@ -9,8 +12,13 @@ from absl import flags
 from launch import app
 
 _CHECKPOINTS = flags.DEFINE_list(
-  "checkpoint", None, "What training wrote, or JSON that this command wrote; of several, with commas.", required=True
+  "checkpoint", None, "What training wrote, or JSON that this command wrote; of several, with commas."
 )
+_ESTIMATE = flags.DEFINE_string(
+  "estimate", None, "Label file, or folder of label files, of any tool; with --reference."
+)
+_REFERENCE = flags.DEFINE_string("reference", None, "Label files with the truth, of the same names.")
+_MAP = flags.DEFINE_list("map", [], "What labels in these files mean, as SPEAKER_00=speech,music=others,la=none.")
 _DATA = flags.DEFINE_string("data", None, "Prepared data set.")
 _SPLIT = flags.DEFINE_string("split", "test", "Split to evaluate on.")
 _CONDITION = flags.DEFINE_string("by", None, "Condition of the recordings to tell scores apart by, such as snr_db.")
@@ -22,6 +30,14 @@ _OUTPUT = flags.DEFINE_string("output", "evaluation", "Name of these files, with
 
 
 def main():
+  if _ESTIMATE.value and _REFERENCE.value and not (_CHECKPOINTS.value or _TO.value):
+    from attavvad_jax.annotations import Reading
+    from attavvad_jax.evaluation.files import evaluate_files
+
+    print(evaluate_files(_ESTIMATE.value, _REFERENCE.value, _PROTOCOL.value, Reading.parse(_MAP.value)))
+    return
+  if not _CHECKPOINTS.value or _ESTIMATE.value or _REFERENCE.value:
+    raise ValueError("expected --checkpoint and --data, or --estimate and --reference, which go without --to")
   from attavvad_jax.evaluation import stored
   from attavvad_jax.evaluation.run import comparison_table, evaluate_all
 

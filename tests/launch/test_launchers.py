@@ -47,6 +47,8 @@ def _run(launcher, *flags):
     ("prepare", ["--input=none", "--output=x"], "none: not a folder"),
     ("prepare", ["--input=x", "--output=x", "--map=a=hum"], "map: 'a=hum'; expected LABEL=EVENT, the event one of"),
     ("evaluate", ["--checkpoint=none", "--data=x"], "no such checkpoint"),
+    ("evaluate", ["--data=x"], "expected --checkpoint and --data, or --estimate and --reference"),
+    ("evaluate", ["--estimate=none", "--reference=none"], "none: no such file or folder"),
     (
       "evaluate",
       ["--checkpoint=none", "--data=x", "--protocol=mine"],

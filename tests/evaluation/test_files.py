@@ -1,0 +1,89 @@
+"""Label files scored against label files, of any tool."""
+
+import pytest
+
+from attavvad_jax.annotations import AnnotationError, Reading, write
+from attavvad_jax.evaluation.files import evaluate_files
+from attavvad_jax.events import Event, Timeline
+
+REFERENCE = [Event(1.0, 2.0, "speech"), Event(4.0, 6.0, "singing")]
+
+
+def _write(folder, name, events, duration_s=8.0):
+  folder.mkdir(parents=True, exist_ok=True)
+  write(Timeline(events, duration_s), folder / name)
+
+
+def _overall(evaluation):
+  overall = evaluation.scores.event_based["overall"]
+  return overall.reference, overall.estimate, overall.hits
+
+
+def test_counts_are_those_by_hand(tmp_path):
+  # Others from 0, 2 and 6 s stand in both; of the estimate's marked events one onset lies 0.4 s off, one 0.9 s.
+  _write(tmp_path / "truth", "a.json", REFERENCE)
+  _write(tmp_path / "found", "a.json", [Event(1.4, 2.0, "speech"), Event(4.9, 6.0, "singing")])
+  evaluation = evaluate_files(tmp_path / "found", tmp_path / "truth", "paper")
+  assert _overall(evaluation) == (5, 5, 4)
+  assert "truth: 1 recording\n" in str(evaluation)
+
+
+def test_formats_and_folders_are_paired_by_name(tmp_path):
+  _write(tmp_path / "truth" / "day", "a.TextGrid", REFERENCE)
+  _write(tmp_path / "truth" / "night", "a.tsv", REFERENCE)
+  _write(tmp_path / "found" / "day", "a.json", REFERENCE)
+  _write(tmp_path / "found" / "night", "a.rttm", REFERENCE)
+  _write(tmp_path / "found" / "night", "b.rttm", REFERENCE)
+  evaluation = evaluate_files(tmp_path / "found", tmp_path / "truth", "paper")
+  assert list(evaluation.recordings) == ["day/a", "night/a"]
+  assert evaluation.scores.event_based["overall"].f_score == 1
+  assert "not scored, for want of a reference: b.rttm" in str(evaluation)
+
+
+def test_recording_lasts_as_long_as_the_longer_of_its_files(tmp_path):
+  # The table ends with its last event, at 6 s: what follows is others in both.
+  _write(tmp_path / "truth", "a.tsv", REFERENCE)
+  _write(tmp_path / "found", "a.json", [*REFERENCE, Event(7.0, 8.0, "speech")])
+  assert _overall(evaluate_files(tmp_path / "found", tmp_path / "truth", "paper")) == (5, 6, 5)
+
+
+def test_labels_mean_what_is_said(tmp_path):
+  _write(tmp_path, "truth.json", REFERENCE)
+  lines = ["SPEAKER x 1 1.0 1.0 <NA> <NA> SPEAKER_00 <NA> <NA>", "SPEAKER x 1 4.0 2.0 <NA> <NA> SPEAKER_01 <NA> <NA>"]
+  (tmp_path / "found.rttm").write_text("".join(f"{line}\n" for line in lines))
+  with pytest.raises(AnnotationError, match="SPEAKER_00"):
+    evaluate_files(tmp_path / "found.rttm", tmp_path / "truth.json", "paper")
+  reading = Reading.parse(["SPEAKER_00=speech", "SPEAKER_01=singing"])
+  evaluation = evaluate_files(tmp_path / "found.rttm", tmp_path / "truth.json", "paper", reading)
+  assert evaluation.scores.event_based["overall"].f_score == 1
+
+
+def test_reference_without_estimate_is_an_error(tmp_path):
+  _write(tmp_path / "truth", "a.json", REFERENCE)
+  _write(tmp_path / "truth", "b.json", REFERENCE)
+  _write(tmp_path / "found", "a.json", REFERENCE)
+  with pytest.raises(ValueError, match=r"found: no label file for b; expected one of the same name for each of the 2"):
+    evaluate_files(tmp_path / "found", tmp_path / "truth", "paper")
+
+
+def test_files_of_one_recording_must_agree(tmp_path):
+  _write(tmp_path / "truth", "a.json", REFERENCE)
+  _write(tmp_path / "truth", "a.tsv", REFERENCE)
+  _write(tmp_path / "found", "a.json", REFERENCE)
+  evaluation = evaluate_files(tmp_path / "found", tmp_path / "truth", "paper")
+  assert evaluation.scores.event_based["overall"].f_score == 1
+  _write(tmp_path / "truth", "a.tsv", REFERENCE[:1])
+  with pytest.raises(ValueError, match=r"a\.json, a\.tsv: of one recording, and say different things"):
+    evaluate_files(tmp_path / "found", tmp_path / "truth", "paper")
+
+
+def test_folder_that_is_not_there_is_named(tmp_path):
+  with pytest.raises(FileNotFoundError, match="none: no such file or folder"):
+    evaluate_files(tmp_path, tmp_path / "none", "paper")
+
+
+def test_what_was_assumed_is_said(tmp_path):
+  _write(tmp_path, "truth.json", REFERENCE)
+  (tmp_path / "found.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nla\n")
+  evaluation = evaluate_files(tmp_path / "found.srt", tmp_path / "truth.json", "paper")
+  assert "warning: " in str(evaluation)
