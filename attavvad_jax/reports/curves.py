@@ -200,8 +200,9 @@ def plot_runs(workdirs: Sequence[str | os.PathLike[str]], path: str | os.PathLik
     if not axis.lines:
       axis.text(0.5, 0.5, "not logged", ha="center", va="center", transform=axis.transAxes, color="#808080")
       axis.set_yticks([])
-  for axis in axes[1:].flat:
-    axis.set_ylim(bottom=0.0)
+  for axis in axes.flat[1:]:
+    if axis.lines:
+      axis.set_ylim(0.0, 1.05 * axis.dataLim.y1 or 1.0)
   for axis in axes[-1]:
     axis.set_xlabel("step")
     axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
