@@ -121,17 +121,18 @@ def audio_targets(config: Mapping[str, Any]) -> str:
   return value
 
 
-def check_memory(config: Mapping[str, Any]) -> None:
-  """Refuses values of what saves memory that cannot be.
+def check_batch(config: Mapping[str, Any]) -> None:
+  """Refuses a batch size, and values of what saves memory, that cannot be.
 
   Raises:
     ValueError: names them.
   """
-  num_parts = config["num_microbatches"]
-  if not isinstance(num_parts, int) or num_parts < 1 or config["batch_size"] % num_parts:
+  batch_size, num_parts = config["batch_size"], config["num_microbatches"]
+  if not isinstance(batch_size, int) or batch_size < 1:
+    raise ValueError(f"config.batch_size is {batch_size!r}; expected a whole number of 1 or more")
+  if not isinstance(num_parts, int) or num_parts < 1 or batch_size % num_parts:
     raise ValueError(
-      f"config.num_microbatches is {num_parts!r}; expected a whole number that divides config.batch_size, "
-      f"{config['batch_size']}"
+      f"config.num_microbatches is {num_parts!r}; expected a whole number that divides config.batch_size, {batch_size}"
     )
   if not isinstance(config["remat"], bool):
     raise ValueError(f"config.remat is {config['remat']!r}; expected True or False")

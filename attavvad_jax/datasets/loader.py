@@ -15,6 +15,9 @@ from attavvad_jax.events import EVENTS, Timeline
 
 Batch = dict[str, np.ndarray]
 
+# As good as endless. In batches of one block, an endless data set of grain is longer than Python can count.
+_EPOCHS = 2**31
+
 
 class PreparedData:
   """A data set on disk: its spec and its splits.
@@ -114,7 +117,7 @@ def training_batches(
     )
   spec = data.spec
   # Sliced after the shuffle: processes that shuffled a slice each would see its blocks alone, epoch after epoch.
-  dataset = grain.MapDataset.source(source).seed(seed).shuffle().repeat()
+  dataset = grain.MapDataset.source(source).seed(seed).shuffle().repeat(_EPOCHS)
   parts = dataset.map(lambda record: to_example(record, spec)).batch(batch_size // num_shards)[index::num_shards]
   options = grain.ReadOptions(num_threads=2, prefetch_buffer_size=8)
   return iter(parts.to_iter_dataset(options))

@@ -153,7 +153,7 @@ def set_up(config: Mapping[str, Any]) -> Setup:
   config_lib.check_keys(config)
   data = _open_data(config)
   config_lib.smoothing(config)
-  config_lib.check_memory(config)
+  config_lib.check_batch(config)
   transfer = config_lib.transfer(config)
   num_blocks = len(data.source("train"))
   return Setup(

@@ -88,6 +88,24 @@ def test_the_curriculum_hears_first_then_sees_then_does_both():
       assert [weights[name][step] for name in TERMS] == [groups[0]] * 4 + [groups[1]] + [groups[2]] * 4
 
 
+@pytest.mark.parametrize(
+  ("changes", "message"),
+  [
+    (dict(batch_size=0), "config.batch_size is 0; expected a whole number of 1 or more"),
+    (dict(batch_size=-4), "config.batch_size is -4; expected a whole number of 1 or more"),
+    (
+      dict(num_microbatches=3),
+      "config.num_microbatches is 3; expected a whole number that divides config.batch_size, 64",
+    ),
+  ],
+)
+def test_batches_that_cannot_be_are_refused(changes, message):
+  config = att_avvad.get_config()
+  config.update(changes)
+  with pytest.raises(ValueError, match=message):
+    config_lib.check_batch(config)
+
+
 def test_a_misspelt_augmentation_is_refused():
   with pytest.raises(ValueError, match=r"config.augmentation: unknown key gain; expected gain_db, dub_probability"):
     config_lib.augmentation({"augmentation": {"gain": 6.0}})

@@ -64,6 +64,17 @@ def test_saved_position_continues_with_the_same_batches(prepared):
   assert isinstance(fresh, grain.DatasetIterator)
 
 
+@pytest.mark.parametrize("num_shards", [1, 4])
+def test_one_block_a_process(prepared, num_shards):
+  """Over the end of an epoch of 96 blocks."""
+  whole = _take(training_batches(prepared, "train", 4, seed=3), 26)
+  expected = np.concatenate([batch["waveform"] for batch in whole])
+  shards = [training_batches(prepared, "train", num_shards, 3, (i, num_shards)) for i in range(num_shards)]
+  found = [next(shard)["waveform"] for _ in range(104 // num_shards) for shard in shards]
+  assert {len(one) for one in found} == {1}
+  np.testing.assert_array_equal(np.concatenate(found), expected)
+
+
 @pytest.mark.parametrize("num_shards", [2, 4])
 def test_processes_together_get_the_batches_that_one_alone_would(prepared, num_shards):
   # 96 blocks: the third batch of 32 ends an epoch, and the fourth begins another.
