@@ -29,8 +29,18 @@ def cosine(start: float, end: float, steps: int) -> Schedule:
 
 
 def exponential(start: float, end: float, steps: int) -> Schedule:
-  """From `start` to `end`, both above 0, by the same factor at every step, then `end`."""
+  """From `start` to `end`, both above 0, by the same factor at every step, then `end`.
+
+  Raises:
+    ValueError: one of both is not above 0: no factor leads from 0 or to it.
+  """
   _positive(steps)
+  for name, value in (("start", start), ("end", end)):
+    if not isinstance(value, jax.core.Tracer) and not value > 0:
+      raise ValueError(
+        f"exponential: {name} is {value}; expected a number above 0, as no factor leads from 0 or to it; use a small "
+        "one, or linear or cosine"
+      )
   return lambda step: start * (end / start) ** jnp.clip(step / steps, 0.0, 1.0)
 
 

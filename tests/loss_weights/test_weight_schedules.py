@@ -40,6 +40,20 @@ def test_a_schedule_over_no_steps_is_refused(make):
     make()
 
 
+@pytest.mark.parametrize(
+  ("start", "end", "message"),
+  [
+    (0.0, 1.0, "start is 0.0; expected a number above 0"),
+    (1.0, 0, "end is 0; expected a number above 0"),
+    (-1.0, -0.5, "start is -1.0"),
+    (1.0, float("nan"), "end is nan"),
+  ],
+)
+def test_a_factor_cannot_lead_from_0_or_to_it(start, end, message):
+  with pytest.raises(ValueError, match=message):
+    exponential(start, end, 10)
+
+
 @pytest.mark.parametrize("values", [{}, {10: 1.0}, {0: 1.0, 20: 0.5, 10: 2.0}])
 def test_pieces_out_of_order_are_refused(values):
   with pytest.raises(ValueError, match="expected 0 first and then ascending"):
