@@ -4,7 +4,7 @@ Front end, normalisation, network and parameters are inside. Each program is com
 the file, before it is given out. Axes: B blocks, S samples, M images, H, W height and width, E events.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import contextlib
 import dataclasses
 import functools
@@ -115,7 +115,10 @@ def export_detector(
     for name in formats:
       shutil.copy(_LOADERS / f"load_{name}.py", folder)
     shutil.copy(_LOADERS / "blocks.py", folder)
-    _write_json(folder / "metadata.json", _metadata(detector, model, differences[0].largest, formats))
+    metadata = _metadata(detector, model, differences[0].largest, formats)
+    if "stablehlo" in formats:
+      metadata["programs"]["stablehlo"]["calling_convention"] = _calling_convention(folder / "program.stablehlo")
+    _write_json(folder / "metadata.json", metadata)
     _write_json(folder / "parity.json", _parity(differences, inputs, expected))
   names = sorted(path.name for path in Path(output).iterdir())
   print(f"wrote {output}: {', '.join(names)}", file=stream)
@@ -132,7 +135,7 @@ def scores(variables: Any, batch: Mapping[str, Any], *, model: nn.Module, clock:
 
 
 def input_shapes(spec: DataSpec) -> dict[str, jax.ShapeDtypeStruct]:
-  """What a program takes: waveform int16 [B,S], images uint8 [B,M,H,W] and image_mask bool [B,M], for a variable B."""
+  """What a program takes: waveform int16 [B,S], images uint8 [B,M,H,W], image_mask bool [B,M]; for any B from 1 on."""
   from jax import export
 
   (blocks,) = export.symbolic_shape("blocks")
@@ -151,19 +154,60 @@ def to_stablehlo(program: Callable[[dict[str, jax.Array]], dict[str, jax.Array]]
   return bytes(export.export(jax.jit(program), platforms=PLATFORMS)(input_shapes(spec)).serialize())
 
 
+def _calling_convention(path: Path) -> int:
+  """The number by which jax tells what it can run of what other versions of it have written."""
+  from jax import export
+
+  return export.deserialize(bytearray(path.read_bytes())).calling_convention_version
+
+
 def load(path: Path) -> Callable[[Batch], Scores]:
-  """A program of a file, which ends in its format, as a function of a batch."""
+  """A program of a file, which ends in its format, as a function of a batch of 1 block or more.
+
+  The function raises a ValueError for a batch of 0 blocks, and so do both where another jax wrote the program, as the
+  metadata beside it say, and the one that is here cannot run it.
+  """
   if path.suffix == ".stablehlo":
     from jax import export
 
-    program = jax.jit(export.deserialize(bytearray(path.read_bytes())).call)
-    return lambda batch: jax.tree.map(np.asarray, program(dict(batch)))
+    with _versions_named(path):
+      exported = jax.jit(export.deserialize(bytearray(path.read_bytes())).call)
 
-  import onnxruntime
+    def run(batch: dict[str, np.ndarray]) -> Scores:
+      with _versions_named(path):
+        return jax.tree.map(np.asarray, exported(batch))
 
-  session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-  names = [output.name for output in session.get_outputs()]
-  return lambda batch: dict(zip(names, session.run(names, dict(batch)), strict=True))
+  else:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+
+    def run(batch: dict[str, np.ndarray]) -> Scores:
+      return dict(zip(names, session.run(names, batch), strict=True))
+
+  def run_blocks(batch: Batch) -> Scores:
+    if not len(batch["waveform"]):
+      raise ValueError(f"{path}: 0 blocks; a program takes 1 or more at once")
+    return run(dict(batch))
+
+  return run_blocks
+
+
+@contextlib.contextmanager
+def _versions_named(path: Path) -> Iterator[None]:
+  """Says of an error whose jax wrote a program, where that is another."""
+  try:
+    yield
+  except Exception as error:
+    metadata = path.with_name("metadata.json")
+    written_by = json.loads(metadata.read_text(encoding="utf-8"))["versions"]["jax"] if metadata.exists() else None
+    if written_by in (None, jax.__version__):
+      raise
+    raise ValueError(
+      f"{path} was written by jax {written_by}, and jax {jax.__version__} cannot run it "
+      f"({str(error).splitlines()[0]}); install jax=={written_by}, or export it with the jax that is here"
+    ) from error
 
 
 def compare(
@@ -293,6 +337,7 @@ def _metadata(detector: Detector, model: nn.Module, outputs: Iterable[str], form
     "model": detector.meta["config"]["model"]["name"],
     "step": detector.meta["step"],
     "labels": events,
+    "blocks": "1 or more at once",
     "decision": "audio_visual" if "audio_visual" in outputs else "audio",
     "inputs": {
       name: {"dtype": np.dtype(value.dtype).name, "shape": ["blocks", *value.shape[1:]], "what": about[name]}

@@ -1,4 +1,6 @@
+import dataclasses
 import functools
+import importlib.util
 import io
 import itertools
 import json
@@ -9,6 +11,7 @@ import sys
 import wave
 
 import jax
+from jax import export as jax_export
 import numpy as np
 from prepared import SPEC
 import pytest
@@ -96,6 +99,9 @@ def test_folder_tells_what_the_programs_take_and_how_exact_they_are(exported, wo
   assert Smoothing(**metadata["smoothing"]) == detector.smoothing
   assert metadata["inputs"]["images"]["shape"] == ["blocks", 3, 32, 32]
   assert metadata["programs"]["stablehlo"]["platforms"] == ["cpu", "cuda", "tpu"]
+  assert metadata["programs"]["stablehlo"]["calling_convention"] >= 9
+  assert metadata["versions"]["jax"] == jax.__version__
+  assert metadata["blocks"] == "1 or more at once"
 
   compared = {(one["program"], one["input"], one["batch_size"]): one["largest"] for one in parity["differences"]}
   inputs, sizes = ("random", "simulated performance"), (1, 4, 16)
@@ -132,6 +138,88 @@ def test_examples_need_nothing_of_this_package(exported, workdir, tmp_path, form
   assert [row[2] for row in rows] == [EVENTS[best] for best in expected.argmax(axis=1)]
   np.testing.assert_allclose([float(row[0]) for row in rows], [clock.start_s(i) for i in range(13)], atol=1e-3)
   np.testing.assert_allclose([float(row[3]) for row in rows], expected.max(axis=1), atol=2e-4)
+
+
+def _loaders(folder, metadata):
+  """The example of how to load StableHLO, beside these metadata, as a module that finds its own `blocks`."""
+  for name in ("blocks", "load_stablehlo"):
+    shutil.copy(export._LOADERS / f"{name}.py", folder)
+  (folder / "metadata.json").write_text(json.dumps(metadata))
+  return _module(folder, "blocks"), _module(folder, "load_stablehlo")
+
+
+def _module(folder, name):
+  spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
+  sys.modules[name] = module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  return module
+
+
+@pytest.fixture
+def written_program(tmp_path, monkeypatch):
+  """Writes a program that doubles the waveform as another jax wrote it, which the one that is here cannot run."""
+  monkeypatch.setitem(sys.modules, "blocks", None)
+  monkeypatch.setitem(sys.modules, "load_stablehlo", None)
+
+  def write(num_devices):
+    (blocks,) = jax_export.symbolic_shape("blocks")
+    shapes = {"waveform": jax.ShapeDtypeStruct((blocks, 3), np.float32)}
+    exported = jax_export.export(jax.jit(lambda batch: {"audio": 2 * batch["waveform"]}))(shapes)
+    exported = dataclasses.replace(exported, nr_devices=num_devices)
+    (tmp_path / "program.stablehlo").write_bytes(bytes(exported.serialize()))
+    return tmp_path, exported.calling_convention_version
+
+  return write
+
+
+def test_program_of_another_jax_that_cannot_be_run_says_which_wrote_it(written_program):
+  """Versions before 0.8 read the number of devices of what later ones wrote as 0."""
+  folder, convention = written_program(num_devices=0)
+  programs = {"stablehlo": {"calling_convention": convention}}
+  _, loader = _loaders(folder, {"versions": {"jax": "99.1"}, "programs": programs})
+  batch = {"waveform": np.ones((2, 3), np.float32)}
+  said = rf"written by jax 99.1.*, and jax {jax.__version__} cannot run it \(.*exported for 0 devices.*jax==99.1"
+  _, run = loader.load()
+  with pytest.raises(ValueError, match=rf"{said}") as caught:
+    run(batch)
+  assert f"(calling convention {convention})" in str(caught.value)
+  assert "\n" not in str(caught.value)
+  with pytest.raises(ValueError, match=said):
+    export.load(folder / "program.stablehlo")(batch)
+
+
+def test_program_of_the_same_jax_keeps_its_own_errors(written_program):
+  folder, convention = written_program(num_devices=0)
+  programs = {"stablehlo": {"calling_convention": convention}}
+  _, loader = _loaders(folder, {"versions": {"jax": jax.__version__}, "programs": programs})
+  for run in (loader.load()[1], export.load(folder / "program.stablehlo")):
+    with pytest.raises(ValueError, match=r"^Function .* was exported for 0 devices"):
+      run({"waveform": np.ones((2, 3), np.float32)})
+
+
+def test_programs_take_one_block_or_more(written_program):
+  folder, convention = written_program(num_devices=1)
+  programs = {"stablehlo": {"calling_convention": convention}}
+  blocks, loader = _loaders(folder, {"versions": {"jax": "99.1"}, "programs": programs})
+  none, two = ({"waveform": np.ones((count, 3), np.float32)} for count in (0, 2))
+  for run in (loader.load()[1], export.load(folder / "program.stablehlo")):
+    np.testing.assert_array_equal(run(two)["audio"], np.full((2, 3), 2))
+    with pytest.raises(ValueError, match="0 blocks; a program takes 1 or more at once"):
+      run(none)
+    with pytest.raises(ValueError, match="0 blocks; a program takes 1 or more at once"):
+      blocks.run_in_batches(run, none)
+
+
+def test_onnx_takes_one_block_or_more(tmp_path):
+  (blocks,) = jax_export.symbolic_shape("blocks")
+  program = export.to_onnx(
+    lambda batch: {"audio": 2 * batch["waveform"]}, {"waveform": jax.ShapeDtypeStruct((blocks, 3), np.float32)}
+  )
+  (tmp_path / "program.onnx").write_bytes(program)
+  run = export.load(tmp_path / "program.onnx")
+  assert run({"waveform": np.ones((2, 3), np.float32)})["audio"].shape == (2, 3)
+  with pytest.raises(ValueError, match=r"program.onnx: 0 blocks; a program takes 1 or more at once"):
+    run({"waveform": np.ones((0, 3), np.float32)})
 
 
 @pytest.fixture

@@ -43,10 +43,17 @@ def read_blocks(metadata, sound, faces=None):
   return {"waveform": waveform, "images": images, "image_mask": images.any(axis=(2, 3))}
 
 
-def run_in_batches(run, inputs, size=32):
-  """The scores of all blocks of a recording, of which `run` sees so many at once."""
+def count_blocks(inputs):
+  """How many blocks there are; a ValueError where there is none, as a program takes 1 or more."""
   num_blocks = len(inputs["waveform"])
-  starts = range(0, num_blocks, size)
+  if not num_blocks:
+    raise ValueError("0 blocks; a program takes 1 or more at once")
+  return num_blocks
+
+
+def run_in_batches(run, inputs, size=32):
+  """The scores of all blocks of a recording, 1 or more, of which `run` sees so many at once."""
+  starts = range(0, count_blocks(inputs), size)
   parts = [run({name: array[start : start + size] for name, array in inputs.items()}) for start in starts]
   return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 

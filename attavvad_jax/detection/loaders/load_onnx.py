@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 import sys
 
-from blocks import print_blocks, read_blocks, run_in_batches
+from blocks import count_blocks, print_blocks, read_blocks, run_in_batches
 import onnxruntime
 
 FOLDER = Path(__file__).parent
@@ -20,6 +20,7 @@ def load():
   names = [output.name for output in session.get_outputs()]
 
   def run(batch):
+    count_blocks(batch)
     return dict(zip(names, session.run(names, batch), strict=True))
 
   return metadata, run

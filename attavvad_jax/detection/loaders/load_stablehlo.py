@@ -3,11 +3,12 @@
 Needs jax (with flatbuffers, in which jax keeps its programs) and numpy. Runs on a CPU, an NVIDIA GPU or a TPU.
 """
 
+import contextlib
 import json
 from pathlib import Path
 import sys
 
-from blocks import print_blocks, read_blocks, run_in_batches
+from blocks import count_blocks, print_blocks, read_blocks, run_in_batches
 import jax
 from jax import export
 import numpy as np
@@ -18,16 +19,37 @@ FOLDER = Path(__file__).parent
 def load():
   """What the program takes and gives, and the program: a dict of arrays to a dict of probabilities."""
   metadata = json.loads((FOLDER / "metadata.json").read_text(encoding="utf-8"))
-  program = jax.jit(export.deserialize(bytearray((FOLDER / "program.stablehlo").read_bytes())).call)
+  with versions_named(metadata):
+    program = jax.jit(export.deserialize(bytearray((FOLDER / "program.stablehlo").read_bytes())).call)
 
   def run(batch):
-    return {name: np.asarray(score) for name, score in program(batch).items()}
+    count_blocks(batch)
+    with versions_named(metadata):
+      return {name: np.asarray(score) for name, score in program(batch).items()}
 
   return metadata, run
+
+
+@contextlib.contextmanager
+def versions_named(metadata):
+  """Says of an error whose jax wrote the program, where that is another: an older jax may read it and not run it."""
+  written_by, convention = metadata["versions"]["jax"], metadata["programs"]["stablehlo"]["calling_convention"]
+  try:
+    yield
+  except Exception as error:
+    if jax.__version__ == written_by:
+      raise
+    raise ValueError(
+      f"program.stablehlo was written by jax {written_by} (calling convention {convention}), and jax {jax.__version__} "
+      f"cannot run it ({str(error).splitlines()[0]}); install jax=={written_by}, or export it with the jax that is here"
+    ) from error
 
 
 if __name__ == "__main__":
   if len(sys.argv) not in (2, 3):
     sys.exit(__doc__)
-  metadata, run = load()
-  print_blocks(metadata, run_in_batches(run, read_blocks(metadata, *sys.argv[1:])))
+  try:
+    metadata, run = load()
+    print_blocks(metadata, run_in_batches(run, read_blocks(metadata, *sys.argv[1:])))
+  except ValueError as error:
+    sys.exit(str(error))
