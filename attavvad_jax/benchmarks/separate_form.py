@@ -26,24 +26,34 @@ class SeparateForm(nn.Module):
   def __call__(self, log_mel: jax.Array, images: jax.Array, image_mask: jax.Array, *, train: bool) -> Outputs:
     config = self.config
 
-    def norm(x: jax.Array, name: str) -> jax.Array:
-      return nn.BatchNorm(
+    seen = image_mask.any(axis=1)
+
+    def norm(x: jax.Array, name: str, counted: jax.Array | None = None) -> jax.Array:
+      layer = nn.BatchNorm(
         use_running_average=not train,
         momentum=BATCH_NORM_MOMENTUM,
         epsilon=BATCH_NORM_EPSILON,
         use_fast_variance=False,
         name=name,
-      )(x)
+      )
+      return layer(x, mask=None if counted is None else counted.reshape(-1, *[1] * (x.ndim - 1)))
 
     def last_state(x: jax.Array, name: str) -> jax.Array:
       states: Any = nn.RNN(nn.GRUCell(config.gru_units, name=name))(x)
       return states[:, -1]
 
-    def block(x: jax.Array, kernel_size: Any, strided_kernel_size: Any, strides: Any, name: str) -> jax.Array:
-      linear = norm(nn.Conv(config.filters, kernel_size, name=f"{name}_linear")(x), f"{name}_linear_norm")
-      gates = norm(nn.Conv(config.filters, kernel_size, name=f"{name}_gate")(x), f"{name}_gate_norm")
+    def block(
+      x: jax.Array,
+      kernel_size: Any,
+      strided_kernel_size: Any,
+      strides: Any,
+      name: str,
+      counted: jax.Array | None = None,
+    ) -> jax.Array:
+      linear = norm(nn.Conv(config.filters, kernel_size, name=f"{name}_linear")(x), f"{name}_linear_norm", counted)
+      gates = norm(nn.Conv(config.filters, kernel_size, name=f"{name}_gate")(x), f"{name}_gate_norm", counted)
       x = nn.Conv(config.filters, strided_kernel_size, strides, name=f"{name}_strided")(linear * nn.sigmoid(gates))
-      return nn.relu(norm(x, f"{name}_strided_norm"))
+      return nn.relu(norm(x, f"{name}_strided_norm", counted))
 
     x = log_mel[..., None]
     for i, kernel_size in enumerate(config.audio_kernel_sizes):
@@ -61,10 +71,10 @@ class SeparateForm(nn.Module):
     x = jnp.where(image_mask[:, :, None, None], images, 0.0).transpose(0, 2, 3, 1)
     sizes = zip(config.visual_kernel_sizes, config.visual_strided_kernel_sizes, config.visual_strides, strict=True)
     for i, size in enumerate(sizes):
-      x = block(x, *size, f"visual_{i}")
+      x = block(x, *size, f"visual_{i}", seen)
     dense = nn.Dense(config.embedding_dim, name="visual_embedding")(x.reshape(len(x), -1))
-    visual = nn.sigmoid(norm(dense, "visual_embedding_norm"))
-    visual = jnp.where(image_mask.any(axis=1, keepdims=True), visual, 0.0)
+    visual = nn.sigmoid(norm(dense, "visual_embedding_norm", seen))
+    visual = jnp.where(seen[:, None], visual, 0.0)
     visual_logit = nn.Dense(1, name="visual_logit")(visual)[:, 0]
 
     scores = [jnp.sum(event * visual, axis=-1) / config.embedding_dim**0.5 for event in events]

@@ -2,7 +2,8 @@
 
 Every function draws with a key for each block, so that all its images change alike and no block's draw depends on which
 others stand beside it, and gives back a batch with some entries replaced; `augment` runs those that an `Augmentation`
-asks for. What becomes of the targets:
+asks for. What one block gives another, a voice or background, is drawn from the whole batch as it was recorded, in
+order of the blocks' places in it: several devices draw what one would. What becomes of the targets:
 
 - Gain, tilt, masks on the log-mel, brightness, contrast, shift, turn, zoom, erasing and flip leave them as they are.
 - A voice laid under a face that utters none is somebody else's: the performer's events become others, those of any
@@ -14,15 +15,17 @@ asks for. What becomes of the targets:
 - Without sound nothing is heard: both labels become silence. The mouth moves as it did, so the target of the visual
   term stays that of the block as recorded.
 
-Axes: B blocks, S samples, T audio frames, F mel bands, N images, H, W height and width.
+Axes: B blocks, W blocks of the whole batch, S samples, T audio frames, F mel bands, N images, H, W height and width.
 """
 
 from collections.abc import Callable, Mapping
 import dataclasses
 import functools
 import math
+from typing import NamedTuple
 
 import jax
+from jax import lax
 import jax.numpy as jnp
 from jax.scipy.ndimage import map_coordinates
 import numpy as np
@@ -47,7 +50,7 @@ class Augmentation:
   Attributes:
     gain_db: the sound becomes up to so much louder or quieter.
     dub_probability: that a block whose performer utters nothing gets the voice of another block.
-    mix_probability: that background is mixed into a block.
+    mix_probability: that background of another block is mixed into a block.
     mix_min_snr_db: the least ratio of the block's level to the background's.
     mix_max_snr_db: the greatest.
     tilt_db: by which the lowest mel band grows or shrinks against the highest, those between them in proportion.
@@ -101,8 +104,30 @@ class Augmentation:
       raise ValueError("augmentation: drop_images_probability and drop_sound_probability add up to more than 1")
 
 
+class Sounds(NamedTuple):
+  """The sounds of the whole batch, in order of their places in it, whichever device has them.
+
+  Attributes:
+    waveforms: as recorded, of the type that the batch has them in, [W,S].
+    offers: index of the event that a block can give another: a voice, or background that can be heard; -1 where it has
+      nothing to give, as padding and what is too quiet. Int32 [W].
+    places: of the blocks, int32 [W].
+    own_places: of the blocks of this device, int32 [B].
+  """
+
+  waveforms: jax.Array
+  offers: jax.Array
+  places: jax.Array
+  own_places: jax.Array
+
+
 def augment(
-  keys: jax.Array, batch: Mapping[str, jax.Array | np.ndarray], clock: Clock, augmentation: Augmentation
+  keys: jax.Array,
+  batch: Mapping[str, jax.Array | np.ndarray],
+  clock: Clock,
+  augmentation: Augmentation,
+  places: jax.Array | None = None,
+  axis_name: str | None = None,
 ) -> Batch:
   """The front end with augmentation before and after it.
 
@@ -112,6 +137,9 @@ def augment(
       block_mask bool [B].
     clock: the clock of the blocks.
     augmentation: what is changed.
+    places: of the blocks in the whole batch, no two the same but for padding, int32 [B]; None for 0, 1, 2 and so on.
+    axis_name: the mapped axis of the devices that have the whole batch between them, None without one. Where voices or
+      background are mixed, each is sent the sounds of all.
 
   Returns:
     The batch with images as `network_inputs` gives them, and its log_mel in the place of waveform.
@@ -120,10 +148,12 @@ def augment(
   mix_keys, gain_keys, drop_keys, flip_keys, shift_keys, mask_keys, *more = _split(keys, 11)
   light_keys, turn_keys, erase_keys, tilt_keys, dub_keys = more
   changed = {name: jnp.asarray(value) for name, value in batch.items()}
-  if a.dub_probability:
-    changed = dub(dub_keys, changed, a.dub_probability)
-  if a.mix_probability:
-    changed = mix_background(mix_keys, changed, a.mix_probability, a.mix_min_snr_db, a.mix_max_snr_db)
+  if a.dub_probability or a.mix_probability:
+    sounds = gather_sounds(changed, places, axis_name)
+    if a.dub_probability:
+      changed = dub(dub_keys, changed, a.dub_probability, sounds)
+    if a.mix_probability:
+      changed = mix_background(mix_keys, changed, a.mix_probability, a.mix_min_snr_db, a.mix_max_snr_db, sounds)
   if a.gain_db:
     changed = change_gain(gain_keys, changed, a.gain_db)
   if a.drop_images_probability or a.drop_sound_probability:
@@ -148,7 +178,29 @@ def augment(
   return changed
 
 
-def dub(keys: jax.Array, batch: Batch, probability: float) -> Batch:
+def gather_sounds(batch: Batch, places: jax.Array | None = None, axis_name: str | None = None) -> Sounds:
+  """What the blocks of all devices can give each other.
+
+  Args:
+    batch: waveform, audio_label and block_mask are read.
+    places: as of `augment`.
+    axis_name: as of `augment`.
+  """
+  own_places = jnp.arange(len(batch["label"])) if places is None else places
+  waveforms, audio_label = batch["waveform"], batch["audio_label"]
+  audible = _level(_to_float(waveforms)) > 10 ** (_AUDIBLE_DBFS / 20)
+  gives = batch["block_mask"] & (jnp.isin(audio_label, _VOICES) | audible)
+  offers_and_places = jnp.stack([jnp.where(gives, audio_label, -1), own_places], axis=1)
+  if axis_name is not None:
+    waveforms, offers_and_places = (
+      lax.all_gather(values, axis_name, tiled=True) for values in (waveforms, offers_and_places)
+    )
+  order = jnp.argsort(offers_and_places[:, 1])
+  offers, places = offers_and_places[order].T
+  return Sounds(waveforms[order], offers, places, own_places)
+
+
+def dub(keys: jax.Array, batch: Batch, probability: float, sounds: Sounds | None = None) -> Batch:
   """Lays voices under faces that utter none, in the place of what was heard there.
 
   A voice is the sound of another block of the batch, in which somebody speaks or sings; each as often as the other,
@@ -158,27 +210,39 @@ def dub(keys: jax.Array, batch: Batch, probability: float) -> Batch:
     keys: of the draws, one for each block.
     batch: waveform, label, audio_label and block_mask are read.
     probability: that a block whose performer neither speaks nor sings gets a voice.
+    sounds: of the whole batch; None where `batch` is the whole.
 
   Returns:
     The batch; of blocks with another's voice, label is others and audio_label the voice's.
   """
   whether_keys, source_keys = _split(keys, 2)
-  label, audio_label, present = batch["label"], batch["audio_label"], batch["block_mask"]
-  is_voice = present & jnp.isin(audio_label, _VOICES)
-  as_frequent = (is_voice[:, None] & (audio_label[:, None] == audio_label)).sum(axis=0)
-  chances = jnp.where(is_voice, -jnp.log(jnp.maximum(as_frequent, 1).astype(jnp.float32)), -jnp.inf)
-  source = _draw(source_keys, lambda key: jax.random.categorical(key, chances))
-  utters_nothing = present & ~jnp.isin(label, _VOICES)
-  dubbed = utters_nothing & is_voice.any() & (_uniform(whether_keys) < probability)
+  label, audio_label = batch["label"], batch["audio_label"]
+  sounds = gather_sounds(batch) if sounds is None else sounds
+  offered = sounds.offers == _VOICES[:, None]  # [voices,W]
+
+  def draw(key: jax.Array) -> jax.Array:
+    voice_key, block_key = jax.random.split(key)
+    return _pick(block_key, offered[_pick(voice_key, offered.any(axis=1))])
+
+  source = _draw(source_keys, draw)
+  utters_nothing = batch["block_mask"] & ~jnp.isin(label, _VOICES)
+  dubbed = utters_nothing & offered.any() & (_uniform(whether_keys) < probability)
   return {
     **batch,
-    "waveform": jnp.where(dubbed[:, None], batch["waveform"][source], batch["waveform"]),
+    "waveform": jnp.where(dubbed[:, None], sounds.waveforms[source], batch["waveform"]),
     "label": jnp.where(dubbed, _OTHERS, label),
-    "audio_label": jnp.where(dubbed, audio_label[source], audio_label),
+    "audio_label": jnp.where(dubbed, sounds.offers[source], audio_label),
   }
 
 
-def mix_background(keys: jax.Array, batch: Batch, probability: float, min_snr_db: float, max_snr_db: float) -> Batch:
+def mix_background(
+  keys: jax.Array,
+  batch: Batch,
+  probability: float,
+  min_snr_db: float,
+  max_snr_db: float,
+  sounds: Sounds | None = None,
+) -> Batch:
   """Adds the sound of another block of the batch, drawn from those in which no voice but something is heard.
 
   It is added so many dB below the block's own level as is drawn between the two ratios; to a block of silence, which
@@ -192,26 +256,27 @@ def mix_background(keys: jax.Array, batch: Batch, probability: float, min_snr_db
     probability: that a block gets background.
     min_snr_db: least ratio of the block's level to the background's.
     max_snr_db: greatest.
+    sounds: of the whole batch; None where `batch` is the whole.
 
   Returns:
     The batch with waveform float32 in [-1, 1]; where background was added, silence in label and in audio_label has
     become others.
   """
   whether_keys, source_keys, snr_keys = _split(keys, 3)
-  sound, audio_label, present = _to_float(batch["waveform"]), batch["audio_label"], batch["block_mask"]
-  num_blocks = len(sound)
-  level = jnp.sqrt(jnp.mean(sound**2, axis=1))
+  sound, audio_label = _to_float(batch["waveform"]), batch["audio_label"]
 
-  is_background = present & ~jnp.isin(audio_label, _VOICES) & (level > 10 ** (_AUDIBLE_DBFS / 20))
-  may_give = is_background[None, :] & ~jnp.eye(num_blocks, dtype=bool)  # [B,B]: to a block, from a block
-  source = jax.vmap(jax.random.categorical)(source_keys, jnp.where(may_give, 0.0, -jnp.inf))
-  mixed = present & may_give.any(axis=1) & (_uniform(whether_keys) < probability)
+  sounds = gather_sounds(batch) if sounds is None else sounds
+  is_background = (sounds.offers >= 0) & ~jnp.isin(sounds.offers, _VOICES)
+  may_give = is_background & (sounds.places != sounds.own_places[:, None])  # [B,W]: to a block, from a block
+  source = jax.vmap(_pick)(source_keys, may_give)
+  mixed = batch["block_mask"] & may_give.any(axis=1) & (_uniform(whether_keys) < probability)
 
+  background = _to_float(sounds.waveforms[source])
   snr_db = _uniform(snr_keys, min_snr_db, max_snr_db)
   # Where nothing may be taken, the level of what was drawn may be 0.
-  gain = level / jnp.where(mixed, level[source], 1.0) * 10 ** (-snr_db / 20)
+  gain = _level(sound) / jnp.where(mixed, _level(background), 1.0) * 10 ** (-snr_db / 20)
   gain = jnp.where(audio_label == _SILENCE, 1.0, gain)
-  sum_of_both = jnp.clip(sound + gain[:, None] * sound[source], -1.0, 1.0)
+  sum_of_both = jnp.clip(sound + gain[:, None] * background, -1.0, 1.0)
   return {
     **batch,
     "waveform": jnp.where(mixed[:, None], sum_of_both, sound),
@@ -391,8 +456,19 @@ def _to_float(waveform: jax.Array) -> jax.Array:
   return waveform.astype(jnp.float32) / 32768.0 if waveform.dtype == jnp.int16 else waveform
 
 
+def _level(sound: jax.Array) -> jax.Array:
+  """Root mean square of each block. [B,S] float32 -> [B]."""
+  return jnp.sqrt(jnp.mean(sound**2, axis=1))
+
+
 def _silence_to_others(label: jax.Array, where: jax.Array) -> jax.Array:
   return jnp.where(where & (label == _SILENCE), _OTHERS, label)
+
+
+def _pick(key: jax.Array, mask: jax.Array) -> jax.Array:
+  """Where one of the true ones is, each as likely as the other; 0 where there is none. bool [W] -> int32 []."""
+  nth = jax.random.randint(key, (), 0, jnp.maximum(mask.sum(), 1))
+  return jnp.argmax(jnp.cumsum(mask) > nth)
 
 
 def _run(keys: jax.Array, size: int, longest: int) -> jax.Array:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from attavvad_jax.models.att_avvad import AudioBranch, Sizes, VisualBranch
 from attavvad_jax.models.fusion import spread
-from attavvad_jax.models.layers import Dtype, EventHeads, Shares
+from attavvad_jax.models.layers import EVERY_ROW, Dtype, EventHeads, Rows
 from attavvad_jax.models.outputs import Outputs
 
 
@@ -30,7 +30,7 @@ class AudioOnly(nn.Module):
 
   @nn.compact
   def __call__(
-    self, log_mel: jax.Array, images: jax.Array, image_mask: jax.Array, *, train: bool, shares: Shares = None
+    self, log_mel: jax.Array, images: jax.Array, image_mask: jax.Array, *, train: bool, rows: Rows = EVERY_ROW
   ) -> Outputs:
     del images, image_mask
     events, logits = AudioBranch(
@@ -43,7 +43,7 @@ class AudioOnly(nn.Module):
       axis_name=self.axis_name,
       dtype=self.dtype,
       name="audio",
-    )(log_mel, train=train, shares=shares)
+    )(log_mel, train=train, rows=rows)
     return Outputs(audio_logits=logits, audio_embeddings=events)
 
 
@@ -70,7 +70,7 @@ class VisualOnly(nn.Module):
 
   @nn.compact
   def __call__(
-    self, log_mel: jax.Array, images: jax.Array, image_mask: jax.Array, *, train: bool, shares: Shares = None
+    self, log_mel: jax.Array, images: jax.Array, image_mask: jax.Array, *, train: bool, rows: Rows = EVERY_ROW
   ) -> Outputs:
     del log_mel
     visual, visual_logit = VisualBranch(
@@ -84,7 +84,7 @@ class VisualOnly(nn.Module):
       axis_name=self.axis_name,
       dtype=self.dtype,
       name="visual",
-    )(images, image_mask, train=train, shares=shares)
+    )(images, image_mask, train=train, rows=rows)
     heads = EventHeads(self.embedding_dim, self.axis_name, self.dtype, name="events")
-    logits = heads(spread(visual, self.num_events), train=train, shares=shares)
+    logits = heads(spread(visual, self.num_events), train=train, counted=rows.counted)
     return Outputs(audio_visual_logits=logits, visual_logit=visual_logit, visual_embedding=visual)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from attavvad_jax.models.fusion import FUSIONS, StreamWeight
 from attavvad_jax.models.layers import (
+  EVERY_ROW,
   KERNEL_INIT,
   BatchedGru,
   Dropout,
@@ -17,7 +18,7 @@ from attavvad_jax.models.layers import (
   EventHeads,
   GluBlock,
   NormActivation,
-  Shares,
+  Rows,
   differences,
   gate,
 )
@@ -43,20 +44,23 @@ class AudioBranch(nn.Module):
   dtype: Dtype = jnp.float32
 
   @nn.compact
-  def __call__(self, log_mel: jax.Array, *, train: bool, shares: Shares = None) -> tuple[jax.Array, jax.Array]:
+  def __call__(self, log_mel: jax.Array, *, train: bool, rows: Rows = EVERY_ROW) -> tuple[jax.Array, jax.Array]:
+    counted = rows.counted
     x = log_mel.astype(self.dtype)[..., None]
     for i, kernel_size in enumerate(self.kernel_sizes):
       block = GluBlock(self.filters, kernel_size, (3, 3), (1, 2), self.axis_name, self.dtype, name=f"block_{i}")
-      x = block(x, train=train, shares=shares)
+      x = block(x, train=train, counted=counted)
     x = x.reshape(*x.shape[:2], -1)  # [B,T,bands x filters]
 
     x = BatchedGru(2 * self.num_events, self.gru_units, self.dtype, name="gru")(x)
     # An event's two GRUs side by side are what `gate` splits: [B,E,2 x units].
     x = x.reshape(x.shape[0], self.num_events, 2 * self.gru_units)
-    x = NormActivation(gate, 2, self.axis_name, self.dtype, name="gru_norm")(x, train=train, shares=shares)
-    x = Dropout(self.dropout_rate, self.axis_name)(x, train=train)
+    x = NormActivation(gate, 2, self.axis_name, self.dtype, name="gru_norm")(x, train=train, counted=counted)
+    x = Dropout(self.dropout_rate)(x, train=train, places=rows.places)
     x = EventDense(self.embedding_dim, self.dtype, name="embedding")(x)
-    x = NormActivation(nn.sigmoid, 2, self.axis_name, self.dtype, name="embedding_norm")(x, train=train, shares=shares)
+    x = NormActivation(nn.sigmoid, 2, self.axis_name, self.dtype, name="embedding_norm")(
+      x, train=train, counted=counted
+    )
     return x, EventDense(1, jnp.float32, name="logits")(x)[..., 0]
 
 
@@ -64,7 +68,8 @@ class VisualBranch(nn.Module):
   """Images to the vocalisation vector and its logit (Section 2.2). [B,N,H,W], [B,N] -> [B,D], [B].
 
   The images are the channels of the first convolution. A masked image is zeros whatever it holds; a block without any
-  image has the vector 0.
+  image has the vector 0, and no part in the batch statistics. One with some of its images has: it is what the branch
+  will be given where a face is lost for a moment.
 
   With `motion`, how far each image differs from the one before, pixel by pixel and whatever the sign, makes further
   channels: what moves is then told from what stands still by one layer.
@@ -84,8 +89,10 @@ class VisualBranch(nn.Module):
 
   @nn.compact
   def __call__(
-    self, images: jax.Array, image_mask: jax.Array, *, train: bool, shares: Shares = None
+    self, images: jax.Array, image_mask: jax.Array, *, train: bool, rows: Rows = EVERY_ROW
   ) -> tuple[jax.Array, jax.Array]:
+    seen = image_mask.any(axis=1)
+    counted = rows.where(seen).counted
     x = jnp.where(image_mask[:, :, None, None], images, 0.0).astype(self.dtype)
     if self.motion:
       x = jnp.concatenate([x, differences(x, image_mask)], axis=1)
@@ -93,12 +100,14 @@ class VisualBranch(nn.Module):
     sizes = zip(self.kernel_sizes, self.strided_kernel_sizes, self.strides, strict=True)
     for i, size in enumerate(sizes):
       block = GluBlock(self.filters, *size, self.axis_name, self.dtype, name=f"block_{i}")
-      x = block(x, train=train, shares=shares)
+      x = block(x, train=train, counted=counted)
 
-    x = Dropout(self.dropout_rate, self.axis_name)(x.reshape(x.shape[0], -1), train=train)
+    x = Dropout(self.dropout_rate)(x.reshape(x.shape[0], -1), train=train, places=rows.places)
     x = nn.Dense(self.embedding_dim, dtype=self.dtype, kernel_init=KERNEL_INIT, name="embedding")(x)
-    x = NormActivation(nn.sigmoid, 1, self.axis_name, self.dtype, name="embedding_norm")(x, train=train, shares=shares)
-    x = jnp.where(image_mask.any(axis=1, keepdims=True), x, 0.0)
+    x = NormActivation(nn.sigmoid, 1, self.axis_name, self.dtype, name="embedding_norm")(
+      x, train=train, counted=counted
+    )
+    x = jnp.where(seen[:, None], x, 0.0)
     return x, nn.Dense(1, dtype=jnp.float32, kernel_init=KERNEL_INIT, name="logit")(x)[..., 0]
 
 
@@ -106,8 +115,8 @@ class AttAvvad(nn.Module):
   """The audio branch, the visual branch and their fusion (Section 2, Figure 1).
 
   Call: log_mel [B,T,F] as `features.scale_log_mel` leaves it, images [B,N,H,W] float in [0, 1], image_mask [B,N] bool;
-  `train` takes batch statistics, in which the blocks have `shares` (`layers.Shares`), and drops out (needs the
-  `dropout` random key). Returns `Outputs`. Where a block has no image, attention is uniform and nothing of the visual
+  `train` takes batch statistics and drops out (needs the `dropout` random key), by what `rows` says of the blocks
+  (`layers.Rows`). Returns `Outputs`. Where a block has no image, attention is uniform and nothing of the visual
   branch reaches the result.
 
   Attributes:
@@ -150,7 +159,7 @@ class AttAvvad(nn.Module):
 
   @nn.compact
   def __call__(
-    self, log_mel: jax.Array, images: jax.Array, image_mask: jax.Array, *, train: bool, shares: Shares = None
+    self, log_mel: jax.Array, images: jax.Array, image_mask: jax.Array, *, train: bool, rows: Rows = EVERY_ROW
   ) -> Outputs:
     events, audio_logits = AudioBranch(
       num_events=self.num_events,
@@ -162,7 +171,7 @@ class AttAvvad(nn.Module):
       axis_name=self.axis_name,
       dtype=self.dtype,
       name="audio",
-    )(log_mel, train=train, shares=shares)
+    )(log_mel, train=train, rows=rows)
     visual, visual_logit = VisualBranch(
       embedding_dim=self.embedding_dim,
       filters=self.filters,
@@ -174,12 +183,14 @@ class AttAvvad(nn.Module):
       axis_name=self.axis_name,
       dtype=self.dtype,
       name="visual",
-    )(images, image_mask, train=train, shares=shares)
+    )(images, image_mask, train=train, rows=rows)
 
     seen = image_mask.any(axis=1)
     fused, attention = FUSIONS[self.fusion](events, visual, seen)
     heads = EventHeads(self.embedding_dim, self.axis_name, self.dtype, name="fusion")
-    logits = heads(fused, train=train, shares=shares)
+    # What is fused decides about blocks without an image as well; a visual decision is of those that have one.
+    decided = rows.where(seen) if self.fusion == "decision" else rows
+    logits = heads(fused, train=train, counted=decided.counted)
     if self.fusion == "decision":
       logits = StreamWeight(name="stream_weight")(audio_logits, logits, seen)
     return Outputs(

@@ -10,13 +10,15 @@ import jax.numpy as jnp
 
 from attavvad_jax.models.layers import (
   BLOCK_OUTPUT,
+  EVERY_ROW,
   KERNEL_INIT,
   BatchedGru,
   Conv,
+  Counted,
   Dropout,
   Dtype,
   NormActivation,
-  Shares,
+  Rows,
 )
 from attavvad_jax.models.outputs import Outputs
 
@@ -61,22 +63,23 @@ class BaseA(nn.Module):
 
   @nn.compact
   def __call__(
-    self, log_mel: jax.Array, images: jax.Array, image_mask: jax.Array, *, train: bool, shares: Shares = None
+    self, log_mel: jax.Array, images: jax.Array, image_mask: jax.Array, *, train: bool, rows: Rows = EVERY_ROW
   ) -> Outputs:
     del images, image_mask
     x = log_mel.astype(self.dtype)[..., None]
     for i, (kernel_size, bands) in enumerate(zip(self.kernel_sizes, self.pool_bands, strict=True)):
       block = ConvBlock(self.filters, kernel_size, bands, self.axis_name, self.dtype, name=f"block_{i}")
-      x = block(x, train=train, shares=shares)
+      x = block(x, train=train, counted=rows.counted)
     x = x.reshape(*x.shape[:2], -1)  # [B,T,bands x filters]
 
     # Last states: of the block's end, and of its beginning where it is heard backwards.
     forward = BatchedGru(1, self.gru_units, self.dtype, name="gru_forward")(x)
     backward = BatchedGru(1, self.gru_units, self.dtype, name="gru_backward")(x[:, ::-1])
     x = jnp.concatenate([forward, backward], axis=-1)[:, 0]  # [B,2U]
-    x = Dropout(self.dropout_rate, self.axis_name)(x, train=train)
+    x = Dropout(self.dropout_rate)(x, train=train, places=rows.places)
     x = nn.Dense(self.embedding_dim, dtype=self.dtype, kernel_init=KERNEL_INIT, name="embedding")(x)
-    x = NormActivation(nn.relu, 1, self.axis_name, self.dtype, name="embedding_norm")(x, train=train, shares=shares)
+    norm = NormActivation(nn.relu, 1, self.axis_name, self.dtype, name="embedding_norm")
+    x = norm(x, train=train, counted=rows.counted)
     return Outputs(audio_logits=nn.Dense(self.num_events, dtype=jnp.float32, kernel_init=KERNEL_INIT, name="logits")(x))
 
 
@@ -90,9 +93,10 @@ class ConvBlock(nn.Module):
   dtype: Dtype = jnp.float32
 
   @nn.compact
-  def __call__(self, x: jax.Array, *, train: bool, shares: Shares = None) -> jax.Array:
+  def __call__(self, x: jax.Array, *, train: bool, counted: Counted = None) -> jax.Array:
     x = Conv(self.filters, self.kernel_size, dtype=self.dtype, name="conv")(x)
-    x = NormActivation(nn.relu, axis_name=self.axis_name, dtype=self.dtype, name="norm")(x, train=train, shares=shares)
+    norm = NormActivation(nn.relu, axis_name=self.axis_name, dtype=self.dtype, name="norm")
+    x = norm(x, train=train, counted=counted)
     # As a maximum over an axis: the gradient of a pooling window is slow on CPUs. After ReLU, 0 is never the larger.
     x = jnp.pad(x, ((0, 0), (0, 0), (0, -x.shape[2] % self.bands), (0, 0)))
     return checkpoint_name(x.reshape(*x.shape[:2], -1, self.bands, x.shape[-1]).max(axis=3), BLOCK_OUTPUT)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from attavvad_jax.models.att_avvad import Sizes, VisualBranch
-from attavvad_jax.models.layers import KERNEL_INIT, Conv, Dropout, Dtype, NormActivation, Shares
+from attavvad_jax.models.layers import EVERY_ROW, KERNEL_INIT, Conv, Counted, Dropout, Dtype, NormActivation, Rows
 from attavvad_jax.models.outputs import Outputs
 
 
@@ -53,14 +53,14 @@ class BaseAV(nn.Module):
 
   @nn.compact
   def __call__(
-    self, log_mel: jax.Array, images: jax.Array, image_mask: jax.Array, *, train: bool, shares: Shares = None
+    self, log_mel: jax.Array, images: jax.Array, image_mask: jax.Array, *, train: bool, rows: Rows = EVERY_ROW
   ) -> Outputs:
     audio = log_mel.astype(self.dtype)
     for i in range(2):
-      audio = self._features(audio, f"audio_features_{i}", train, shares)
+      audio = self._features(audio, f"audio_features_{i}", train, rows.counted)
     audio = self._recurrent(audio, "audio_lstm")  # [B,T,U]
 
-    visual = self._image_features(images, image_mask, train, shares)
+    visual = self._image_features(images, image_mask, train, rows.counted)
     visual = self._recurrent(visual, "visual_lstm")  # [B,N,U]
 
     num_frames, num_images = audio.shape[1], visual.shape[1]
@@ -68,26 +68,26 @@ class BaseAV(nn.Module):
     x = jnp.concatenate([audio, visual[:, shown]], axis=-1)  # [B,T,2U]
     for i in range(2):
       x = self._recurrent(x, f"fusion_lstm_{i}")
-    x = Dropout(self.dropout_rate, self.axis_name)(x[:, -1], train=train)
+    x = Dropout(self.dropout_rate)(x[:, -1], train=train, places=rows.places)
     logits = nn.Dense(self.num_events, dtype=jnp.float32, kernel_init=KERNEL_INIT, name="logits")(x)
     return Outputs(audio_visual_logits=softmax_log_odds(logits))
 
-  def _features(self, x: jax.Array, name: str, train: bool, shares: Shares) -> jax.Array:
+  def _features(self, x: jax.Array, name: str, train: bool, counted: Counted) -> jax.Array:
     """Fully connected, batch normalisation, ReLU. [B,...,I] -> [B,...,D]."""
     x = nn.Dense(self.embedding_dim, dtype=self.dtype, kernel_init=KERNEL_INIT, name=name)(x)
-    return NormActivation(nn.relu, 1, self.axis_name, self.dtype, name=f"{name}_norm")(x, train=train, shares=shares)
+    norm = NormActivation(nn.relu, 1, self.axis_name, self.dtype, name=f"{name}_norm")
+    return norm(x, train=train, counted=counted)
 
-  def _image_features(self, images: jax.Array, image_mask: jax.Array, train: bool, shares: Shares) -> jax.Array:
-    """Each image by itself. [B,N,H,W], [B,N] -> [B,N,D]."""
+  def _image_features(self, images: jax.Array, image_mask: jax.Array, train: bool, counted: Counted) -> jax.Array:
+    """Each image by itself; those that are masked have no part in the batch statistics. [B,N,H,W], [B,N] -> [B,N,D]."""
     x = jnp.where(image_mask[..., None, None], images, 0.0).astype(self.dtype)
     x = x.reshape(-1, *x.shape[2:], 1)  # [B N,H,W,1]
-    num_images = image_mask.shape[1]
-    image_shares = None if shares is None else jnp.repeat(shares / num_images, num_images)
+    seen = image_mask if counted is None else image_mask & counted[:, None]
     for i, (kernel_size, strides) in enumerate(zip(self.visual_kernel_sizes, self.visual_strides, strict=True)):
       x = Conv(self.filters, kernel_size, strides, self.dtype, name=f"conv_{i}")(x)
       norm = NormActivation(nn.relu, axis_name=self.axis_name, dtype=self.dtype, name=f"conv_{i}_norm")
-      x = norm(x, train=train, shares=image_shares)
-    x = self._features(x.reshape(*image_mask.shape, -1), "visual_features", train, shares)
+      x = norm(x, train=train, counted=seen.reshape(-1))
+    x = self._features(x.reshape(*image_mask.shape, -1), "visual_features", train, seen)
     return jnp.where(image_mask[..., None], x, 0.0)
 
   def _recurrent(self, x: jax.Array, name: str) -> jax.Array:

@@ -7,7 +7,7 @@ U units of a GRU, I and O inputs and outputs. Parameters are float32; `dtype` is
 from collections.abc import Callable
 import functools
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 from flax import linen as nn
 import jax
@@ -17,21 +17,39 @@ import jax.numpy as jnp
 
 Dtype = Any
 Activation = Callable[[jax.Array], jax.Array]
-# [B], the part that each block has in the batch statistics. They add up to 1 over the whole batch, that of all devices,
-# and padding has 0. None for equal parts.
-Shares = jax.Array | None
+# Bool [B], which blocks have a part in the batch statistics, or [B,N], which of their images; None for all.
+Counted = jax.Array | None
 
 # What rematerialisation keeps, by name: what leaves a block of convolutions, which is small beside what is within it;
 # and batch statistics, so that no device asks the others for them twice.
 BLOCK_OUTPUT, STATISTICS = "block_output", "statistics"
 
-# Of the running statistics: 0.99 lags a hundred steps behind, too long for a short training.
+# Of the running statistics: 0.99 lags a hundred steps behind, too long for a short training. Keras has 0.99 and 1e-3.
 BATCH_NORM_MOMENTUM = 0.9
 BATCH_NORM_EPSILON = 1e-5
 
 # The released network starts from Keras's defaults: these, orthogonal recurrent kernels, and biases of 0.
 KERNEL_INIT = nn.initializers.glorot_uniform()
 BATCHED_KERNEL_INIT = nn.initializers.glorot_uniform(batch_axis=(0,))
+
+
+class Rows(NamedTuple):
+  """What a training step says of the blocks of a batch, which may be those of one device among several.
+
+  Attributes:
+    places: of each block in the whole batch, that of all devices and processes, int32 [B]; None for 0, 1, 2 and so on.
+    counted: false for padding, which has no part in the batch statistics, bool [B]; None where there is none.
+  """
+
+  places: jax.Array | None = None
+  counted: Counted = None
+
+  def where(self, mask: jax.Array) -> "Rows":
+    """Of these, only the blocks of a mask [B] are counted."""
+    return self._replace(counted=mask if self.counted is None else mask & self.counted)
+
+
+EVERY_ROW = Rows()
 
 
 def gate(x: jax.Array) -> jax.Array:
@@ -60,6 +78,12 @@ class NormActivation(nn.Module):
   Only the input is kept for the backward pass, and the normalised values are computed again: at the first visual layer
   that is 2 times as fast and saves most of the memory. Sums over a batch, here and in the gradients, are `_sum`.
 
+  In training, statistics are those of the blocks that are `counted`. Where none is, those of the batches before stand
+  in for them and stay as they are.
+
+  Differences: the released network has Keras's defaults, a momentum of 0.99 and an epsilon of 1e-3; here they are 0.9
+  and 1e-5.
+
   Attributes:
     activation: what follows the normalisation, e.g. `gate` or `nn.relu`.
     feature_axes: number of last axes that have statistics of their own: 1 for [..., C], 2 for [..., E, C].
@@ -73,7 +97,7 @@ class NormActivation(nn.Module):
   dtype: Dtype = jnp.float32
 
   @nn.compact
-  def __call__(self, x: jax.Array, *, train: bool, shares: Shares = None) -> jax.Array:
+  def __call__(self, x: jax.Array, *, train: bool, counted: Counted = None) -> jax.Array:
     shape = x.shape[-self.feature_axes :]
     scale = self.param("scale", nn.initializers.ones_init(), shape)
     bias = self.param("bias", nn.initializers.zeros_init(), shape)
@@ -82,44 +106,46 @@ class NormActivation(nn.Module):
     if not train:
       return _normalise(x, running_mean.value, running_var.value, scale, bias, self.activation, self.dtype)
 
-    mean, var = _batch_statistics(x, self.feature_axes, self.axis_name, shares)
+    mean, var, count = _batch_statistics(x, self.feature_axes, self.axis_name, counted)
+    if counted is not None:
+      mean = jnp.where(count > 0, mean, running_mean.value)
+      var = jnp.where(count > 0, var, running_var.value)
     if not self.is_initializing():
-      keep = BATCH_NORM_MOMENTUM
-      running_mean.value = keep * running_mean.value + (1 - keep) * mean
-      running_var.value = keep * running_var.value + (1 - keep) * var
+      for running, found in ((running_mean, mean), (running_var, var)):
+        updated = BATCH_NORM_MOMENTUM * running.value + (1 - BATCH_NORM_MOMENTUM) * found
+        running.value = updated if counted is None else jnp.where(count > 0, updated, running.value)
     normalise = jax.checkpoint(_normalise, static_argnums=(5, 6))
     return normalise(x, mean, var, scale, bias, self.activation, self.dtype)
 
 
 def _batch_statistics(
-  x: jax.Array, feature_axes: int, axis_name: str | None, shares: Shares
-) -> tuple[jax.Array, jax.Array]:
-  """Mean and (biased) variance over all but the feature axes, float32.
+  x: jax.Array, feature_axes: int, axis_name: str | None, counted: Counted
+) -> tuple[jax.Array, jax.Array, jax.Array | float]:
+  """Mean and (biased) variance over all but the feature axes, float32, and of how many blocks or images they are.
 
   In two passes: the mean of squares less the squared mean loses the small variance of what a sigmoid made. Each device
   makes both of its blocks, and all bring them together in one go (Chan et al., "Updating formulae and a pairwise
   algorithm for computing sample variances", 1979).
   """
-  positions = math.prod(x.shape[1 : x.ndim - feature_axes])
-  own_share = 1.0 if shares is None else shares.sum()
+  num_axes = 1 if counted is None else counted.ndim
+  positions = math.prod(x.shape[num_axes : x.ndim - feature_axes])
+  count = float(len(x)) if counted is None else counted.sum(dtype=jnp.float32)
+  mask = None if counted is None else counted.reshape(*counted.shape, *[1] * (x.ndim - num_axes))
 
   def own_mean(values: jax.Array) -> jax.Array:
-    if shares is None:
-      return _sum(values, feature_axes) / (len(x) * positions)
-    weights = shares / jnp.maximum(own_share, jnp.finfo(jnp.float32).tiny)
-    return _sum(values * weights.reshape(-1, *[1] * (x.ndim - 1)), feature_axes) / positions
+    values = values if mask is None else jnp.where(mask, values, 0)
+    return _sum(values, feature_axes) / (jnp.maximum(count, 1.0) * positions)
 
   mean = own_mean(x)
   var = own_mean((x - _spread(mean, x.shape)) ** 2)
   if axis_name is None:
-    return mean, var
-  if shares is None:
-    own_share = 1.0 / lax.axis_size(axis_name)
-  own = jnp.stack([mean, var, jnp.broadcast_to(own_share, mean.shape)])
-  means, variances, parts = lax.all_gather(own, axis_name, axis=1)
-  mean = checkpoint_name((parts * means).sum(axis=0), STATISTICS)
-  var = checkpoint_name((parts * (variances + (means - mean) ** 2)).sum(axis=0), STATISTICS)
-  return mean, var
+    return mean, var, count
+  own = jnp.stack([mean, var, jnp.broadcast_to(count, mean.shape)])
+  means, variances, counts = checkpoint_name(lax.all_gather(own, axis_name, axis=1), STATISTICS)
+  total = counts.sum(axis=0)
+  parts = counts / jnp.maximum(total, 1.0)
+  mean = (parts * means).sum(axis=0)
+  return mean, (parts * (variances + (means - mean) ** 2)).sum(axis=0), total
 
 
 def _normalise(
@@ -245,10 +271,10 @@ class GluBlock(nn.Module):
   dtype: Dtype = jnp.float32
 
   @nn.compact
-  def __call__(self, x: jax.Array, *, train: bool, shares: Shares = None) -> jax.Array:
+  def __call__(self, x: jax.Array, *, train: bool, counted: Counted = None) -> jax.Array:
     def norm(activation: Activation, name: str, x: jax.Array) -> jax.Array:
       layer = NormActivation(activation, axis_name=self.axis_name, dtype=self.dtype, name=name)
-      return layer(x, train=train, shares=shares)
+      return layer(x, train=train, counted=counted)
 
     x = Conv(2 * self.filters, self.kernel_size, dtype=self.dtype, name="gated_conv")(x)
     x = norm(gate, "gated_norm", x)
@@ -298,27 +324,25 @@ def _orthogonal(key: jax.Array, shape: tuple[int, int, int]) -> jax.Array:
   return jax.vmap(lambda key: nn.initializers.orthogonal()(key, shape[1:]))(keys)
 
 
-def block_keys(key: jax.Array, num_blocks: int, axis_name: str | None) -> jax.Array:
-  """A key for each block by its place in the whole batch, of which this device has `num_blocks`. [B] keys."""
-  first = 0 if axis_name is None else lax.axis_index(axis_name) * num_blocks
-  return jax.vmap(functools.partial(jax.random.fold_in, key))(first + jnp.arange(num_blocks))
+def block_keys(key: jax.Array, places: jax.Array) -> jax.Array:
+  """A key for each block by its place in the whole batch. [B] -> [B] keys."""
+  return jax.vmap(functools.partial(jax.random.fold_in, key))(places)
 
 
 class Dropout(nn.Module):
   """Drops each value with probability `rate` and scales what is left. [B, ...] -> [B, ...].
 
-  What a block loses depends on the key "dropout" and on its place in the whole batch, that of all devices over the
-  mapped axis `axis_name`: a batch that is shared out loses what it would lose on one device.
+  What a block loses depends on the key "dropout" and on its place in the whole batch (`Rows.places`): a batch that is
+  shared out loses what it would lose on one device.
   """
 
   rate: float
-  axis_name: str | None = None
 
   @nn.compact
-  def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+  def __call__(self, x: jax.Array, *, train: bool, places: jax.Array | None = None) -> jax.Array:
     if not train or self.rate == 0.0:
       return x
-    keys = block_keys(self.make_rng("dropout"), len(x), self.axis_name)
+    keys = block_keys(self.make_rng("dropout"), jnp.arange(len(x)) if places is None else places)
     kept = jax.vmap(lambda key: jax.random.bernoulli(key, 1.0 - self.rate, x.shape[1:]))(keys)
     return jnp.where(kept, x / (1.0 - self.rate), 0.0).astype(x.dtype)
 
@@ -347,7 +371,7 @@ class EventHeads(nn.Module):
   dtype: Dtype = jnp.float32
 
   @nn.compact
-  def __call__(self, x: jax.Array, *, train: bool, shares: Shares = None) -> jax.Array:
+  def __call__(self, x: jax.Array, *, train: bool, counted: Counted = None) -> jax.Array:
     x = EventDense(self.units, self.dtype, name="hidden")(x)
-    x = NormActivation(nn.relu, 2, self.axis_name, self.dtype, name="norm")(x, train=train, shares=shares)
+    x = NormActivation(nn.relu, 2, self.axis_name, self.dtype, name="norm")(x, train=train, counted=counted)
     return EventDense(1, jnp.float32, name="logits")(x)[..., 0]

@@ -30,7 +30,17 @@ from attavvad_jax.files import write_text
 from attavvad_jax.loss_weights import LossWeights
 from attavvad_jax.training.checkpoints import Checkpoints, clear_leftovers, has_last, is_better
 from attavvad_jax.training.logs import Interval, RunLog, figures
-from attavvad_jax.training.placement import AXIS, MESH, PLACEMENTS, HostBatch, Placement, padded, part_of_process
+from attavvad_jax.training.placement import (
+  AXIS,
+  MESH,
+  PLACEMENTS,
+  HostBatch,
+  Placement,
+  filled_size,
+  padded,
+  part_of_process,
+  shared_out,
+)
 from attavvad_jax.training.processes import holding, is_main, stop_requests, wait_for_all
 from attavvad_jax.training.step import Batch, StepLog, TrainState, create_state, train_step
 from attavvad_jax.training.transfer import describe, freeze, frozen_parameters, load_matching
@@ -115,9 +125,9 @@ class Setup:
 
   def map_step(self, placement: Placement) -> Callable[[TrainState, HostBatch], tuple[TrainState, StepLog]]:
     """`step`, compiled and mapped over devices; takes this process's blocks and uses up the state that it is given."""
-    local_devices = placement.num_devices // jax.process_count()
-    multiple = local_devices * self.config["num_microbatches"]
-    has_padding = self.config["batch_size"] // jax.process_count() % multiple != 0
+    num_processes, num_parts = jax.process_count(), self.config["num_microbatches"]
+    size, num_devices = self.config["batch_size"] // num_processes, placement.num_devices // num_processes
+    has_padding = filled_size(size, num_devices, num_parts, num_processes) > size
     model = self.model.clone(axis_name=AXIS)
 
     # The seed is an argument, so that runs that differ in nothing else find the program compiled.
@@ -126,7 +136,12 @@ class Setup:
 
     advance = placement.map_step(step)
     seed = np.uint32(self.config["seed"])
-    return lambda state, batch: advance(state, placement.put(padded(batch, multiple)), seed)
+
+    def advance_by(state: TrainState, batch: HostBatch) -> tuple[TrainState, StepLog]:
+      share = shared_out(batch, num_devices, num_parts, (jax.process_index(), num_processes))
+      return advance(state, placement.put(share), seed)
+
+    return advance_by
 
   def map_predict(self, placement: Placement) -> Callable[[Any, HostBatch], BlockScores]:
     """`predict`, compiled and mapped over devices; takes and gives all blocks in every process."""

@@ -108,11 +108,43 @@ class Pmap:
 PLACEMENTS: dict[str, Callable[[], Placement]] = {MESH: Mesh, PMAP: Pmap}
 
 
+def shared_out(
+  batch: HostBatch, num_devices: int, num_parts: int = 1, shard: tuple[int, int] = (0, 1)
+) -> dict[str, np.ndarray]:
+  """A process's share of a batch, as a step on its devices takes it.
+
+  Args:
+    batch: the share, equally large for every process.
+    num_devices: of the process.
+    num_parts: the step's `num_microbatches`. Of every device's blocks, a part is every M-th; in front of a share that
+      begins in the middle of a round there is padding, so that the parts are those that one device would take.
+    shard: index and number of processes.
+
+  Returns:
+    The batch with `place` int32 [B], of each block in the batch of all processes, filled up with blocks of zeros,
+    block_mask false, to a number that is the same for every process and that `num_devices * num_parts` divides.
+  """
+  size, (index, num_processes) = len(batch["image_mask"]), shard
+  placed = {**batch, "place": np.arange(index * size, (index + 1) * size, dtype=np.int32)}
+  front = index * size % num_parts
+  return _filled(placed, front, filled_size(size, num_devices, num_parts, num_processes) - size - front)
+
+
+def filled_size(size: int, num_devices: int, num_parts: int, num_processes: int) -> int:
+  """How many blocks `shared_out` makes of a process's `size`."""
+  multiple = num_devices * num_parts
+  longest = size + max(index * size % num_parts for index in range(num_processes))
+  return -(-longest // multiple) * multiple
+
+
 def padded(batch: HostBatch, multiple: int) -> dict[str, np.ndarray]:
   """A batch with blocks of zeros behind it, block_mask false, until `multiple` divides their number."""
-  missing = -len(batch["image_mask"]) % multiple
-  zeros = {name: np.zeros((missing, *value.shape[1:]), value.dtype) for name, value in batch.items()}
-  return {name: np.concatenate([value, zeros[name]]) for name, value in batch.items()}
+  return _filled(batch, 0, -len(batch["image_mask"]) % multiple)
+
+
+def _filled(batch: HostBatch, front: int, behind: int) -> dict[str, np.ndarray]:
+  """A batch with so many blocks of zeros in front of it and behind it."""
+  return {name: np.pad(value, [(front, behind), *[(0, 0)] * (value.ndim - 1)]) for name, value in batch.items()}
 
 
 def part_of_process(batch: HostBatch) -> dict[str, np.ndarray]:

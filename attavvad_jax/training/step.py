@@ -26,7 +26,7 @@ from attavvad_jax.features.augmentation import Augmentation, augment
 from attavvad_jax.features.front_end import network_inputs
 from attavvad_jax.loss_weights import Losses, LossWeights, State, Weights
 from attavvad_jax.losses import Terms, binary_cross_entropies, mean_terms, total_loss
-from attavvad_jax.models.layers import BLOCK_OUTPUT, STATISTICS, block_keys
+from attavvad_jax.models.layers import BLOCK_OUTPUT, STATISTICS, Rows, block_keys
 
 Batch = Mapping[str, jax.Array | np.ndarray]
 # A batch that went through augmentation and front end.
@@ -123,15 +123,15 @@ def train_step(
 
   Args:
     state: the state before.
-    batch: as `datasets.loader.training_batches` gives it, [B, ...].
+    batch: as `datasets.loader.training_batches` gives it, [B, ...]; and of several devices' batches place int32 [B], of
+      each block in the whole batch (`placement.shared_out`). Without it blocks stand in order of the devices.
     model: a network of the registry, whose `axis_name` is this one's.
     optimiser: an optax transformation.
     loss_weights: the nine weights. Functions that use gradient norms are given those of each term by the parameters of
       the layers called `embedding` of both branches, at the price of a backward pass through what lies after them.
     clock: the clock of the blocks.
     seed: of dropout and augmentation; folded with the step, so that a resumed run draws what an uninterrupted one
-      would, and with a block's place in the whole batch, so that devices together draw what one would. Only background
-      is mixed into a block from among the blocks of its device.
+      would, and with a block's place in the whole batch, so that devices together draw what one would.
     augmentation: what is changed in the batch.
     audio_label: the entry of the batch that the audio branch learns, "label" or "audio_label".
     num_microbatches: in how many parts, of every M-th block, the batch is taken, one after another. Only the inputs of
@@ -145,17 +145,17 @@ def train_step(
     The state after, and what the step found; on every device the same.
   """
   dropout_key, augmentation_key = jax.random.split(jax.random.fold_in(jax.random.key(seed), state.step))
-  keys = block_keys(augmentation_key, len(batch["label"]), axis_name)
+  places = _places(batch, axis_name)
+  augmented = augment(block_keys(augmentation_key, places), batch, clock, augmentation, places, axis_name)
   # The visual targets are of the blocks as recorded: taking the sound away closes no mouth.
-  inputs = {**augment(keys, batch, clock, augmentation), "visual_label": jnp.asarray(batch["label"])}
+  inputs = {**augmented, "visual_label": jnp.asarray(batch["label"]), "place": places}
 
   def part_losses(params: Any, batch_stats: Any, part: Inputs, key: jax.Array) -> tuple[Terms, Any]:
-    padding: dict[str, Any] = {"shares": _shares(part["block_mask"], axis_name)} if has_padding else {}
     outputs, updates = model.apply(
       {"params": params, "batch_stats": batch_stats},
       *(part[name] for name in ("log_mel", "images", "image_mask")),
       train=True,
-      **padding,
+      rows=Rows(part["place"], part["block_mask"] if has_padding else None),
       mutable=["batch_stats"],
       rngs={"dropout": key},
     )
@@ -202,15 +202,18 @@ def train_step(
   return new_state, StepLog(terms, weights, total)
 
 
+def _places(batch: Batch, axis_name: str | None) -> jax.Array:
+  """Of the blocks in the whole batch. [B] int32."""
+  if "place" in batch:
+    return jnp.asarray(batch["place"])
+  num_blocks = len(batch["label"])
+  first = 0 if axis_name is None else lax.axis_index(axis_name) * num_blocks
+  return first + jnp.arange(num_blocks)
+
+
 def _parts(batch: Inputs, num_parts: int) -> Inputs:
   """A batch in parts of every M-th block: the same blocks fall together on any number of devices. [M, B / M, ...]."""
   return {name: value.reshape(-1, num_parts, *value.shape[1:]).swapaxes(0, 1) for name, value in batch.items()}
-
-
-def _shares(block_mask: jax.Array, axis_name: str | None) -> jax.Array:
-  """Equal parts of the whole batch for the blocks that are not padding. [B] bool -> [B] float32."""
-  mask = block_mask.astype(jnp.float32)
-  return mask / jnp.maximum(_sum_over(mask.sum(), axis_name), 1.0)
 
 
 def _sum_over(tree: Any, axis_name: str | None) -> Any:

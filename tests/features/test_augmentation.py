@@ -128,6 +128,42 @@ def test_a_block_draws_the_same_whatever_stands_beside_it():
   _assert_same(function(_keys(batch)[4:], half), {name: value[4:] for name, value in whole.items()}, exact=False)
 
 
+@pytest.mark.parametrize("order", [range(8), [5, 2, 7, 0, 3, 6, 1, 4]], ids=["in order", "in any order"])
+def test_devices_draw_voices_and_background_from_the_whole_batch(order):
+  """Four devices with two blocks of the whole batch each, whichever, and a third that is padding with a voice."""
+  augmentation = Augmentation(dub_probability=0.6, mix_probability=0.6)
+  batch, keys = _batch(), _keys(_batch())
+  function = functools.partial(augment, clock=CLOCK, augmentation=augmentation)
+  expected = jax.jit(function)(keys, batch)
+  # Else nothing would be said about what comes of others.
+  assert (np.asarray(expected["audio_label"]) != batch["audio_label"]).sum() > 1
+
+  places = np.array(order).reshape(4, 2)
+  own = {name: value[places] for name, value in batch.items()}
+  padding = {name: np.full((4, 1, *value.shape[2:]), SPEECH, value.dtype) for name, value in own.items()}
+  padding["block_mask"][:] = False
+  filled = {name: np.concatenate([value, padding[name]], axis=1) for name, value in own.items()}
+  filled_places = np.concatenate([places, np.zeros((4, 1), int)], axis=1)
+  mapped = jax.vmap(lambda *args: function(*args[:2], places=args[2], axis_name="devices"), axis_name="devices")
+  found = jax.jit(mapped)(keys[filled_places], filled, filled_places)
+  _assert_same(
+    {name: value[:, :2].reshape(8, *value.shape[2:]) for name, value in found.items()},
+    {name: value[places.ravel()] for name, value in expected.items()},
+    exact=False,
+  )
+
+
+def test_background_is_as_it_was_recorded():
+  """A voice laid over it does not take it from the others."""
+  batch = _levels(0.4, 0.2, 0.001, labels=[SPEECH, OTHERS, SILENCE])
+  sounds = lib.gather_sounds(batch)
+  dubbed = dub(_keys(batch), batch, 1.0, sounds)
+  assert dubbed["audio_label"].tolist() == [SPEECH] * 3
+  mixed = mix_background(_keys(batch, 1), dubbed, 1.0, 0.0, 0.0, sounds)
+  # As loud as the voice, which the only background itself does not get.
+  np.testing.assert_allclose(mixed["waveform"][:, 0], [0.8, 0.4, 0.8], rtol=1e-6)
+
+
 def test_what_is_masked_stays_masked():
   batch = _batch(num_blocks=40)
   function = jax.jit(functools.partial(augment, clock=CLOCK, augmentation=EVERYTHING))

@@ -106,7 +106,10 @@ def test_equals_the_separate_form(inputs, variables, train):
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), state, dict(expected_state["batch_stats"]))
 
 
-def test_gradients_equal_the_separate_form(inputs):
+def test_gradients_equal_the_separate_form():
+  log_mel, images, mask = _inputs(8)
+  # Unlike each other: where the images of all blocks are, variances are so small that rounding shows.
+  inputs = log_mel, images * np.linspace(0.2, 1, 8, dtype=np.float32)[:, None, None, None], mask
   variables = _variables(TINY, inputs)
   stats = variables["batch_stats"]
 

@@ -1,3 +1,5 @@
+import functools
+
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
@@ -91,6 +93,61 @@ def test_norm_activation_over_a_mapped_axis_sees_the_global_batch():
   np.testing.assert_allclose(y.reshape(8, 6), expected, atol=1e-5)
   np.testing.assert_allclose(gradient.reshape(8, 6), expected_gradient, atol=1e-5)
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a[0], b, atol=1e-6), state, expected_state)
+
+
+def test_norm_activation_leaves_out_what_is_not_counted():
+  """As flax's BatchNorm does with a mask; whatever stands in the blocks that are left out, on devices as on one."""
+  x, counted = _normal(8, 5, 6), np.array([True, False, True, True, False, False, False, True])
+  x[~counted] *= 1e4
+  alone, mapped = layers.NormActivation(layers.gate), layers.NormActivation(layers.gate, axis_name="devices")
+  variables = alone.init(jax.random.key(0), x, train=False)
+  flax = nn.BatchNorm(False, momentum=layers.BATCH_NORM_MOMENTUM, epsilon=layers.BATCH_NORM_EPSILON)
+
+  def loss(apply, x):
+    y, state = apply(x)
+    return jnp.sum(jnp.sin(jnp.where(counted[:, None, None], y, 0.0))), (y, state["batch_stats"])
+
+  def by_flax(x):
+    params = {name: dict(variables[name]) for name in ("params", "batch_stats")}
+    y, state = flax.apply(params, x, mask=counted[:, None, None], mutable=["batch_stats"])
+    return layers.gate(y), state
+
+  def by_one(x):
+    return alone.apply(variables, x, train=True, counted=counted, mutable=["batch_stats"])
+
+  def by_four(x):
+    step = functools.partial(mapped.apply, variables, train=True, mutable=["batch_stats"])
+    parts = x.reshape(4, 2, 5, 6), counted.reshape(4, 2)
+    y, state = jax.vmap(lambda x, counted: step(x, counted=counted), axis_name="devices")(*parts)
+    return y.reshape(8, 5, 3), jax.tree.map(lambda leaf: leaf[0], state)
+
+  expected, found, shared = (
+    jax.value_and_grad(functools.partial(loss, f), has_aux=True)(x) for f in (by_flax, by_one, by_four)
+  )
+  for (_, (y, stats)), gradient in (found, shared):
+    np.testing.assert_allclose(y[counted], expected[0][1][0][counted], atol=1e-5)
+    np.testing.assert_allclose(gradient, expected[1], atol=1e-5)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), stats, expected[0][1][1])
+    np.testing.assert_array_equal(gradient[~counted], 0)
+
+
+def test_without_a_block_that_counts_statistics_stay_and_stand_in():
+  module, x = layers.NormActivation(nn.relu), _normal(4, 6)
+  variables = {
+    "params": {"scale": _normal(6), "bias": _normal(6)},
+    "batch_stats": {"mean": _normal(6), "var": 1 + RNG.random(6).astype(np.float32)},
+  }
+  y, state = module.apply(variables, x, train=True, counted=np.zeros(4, bool), mutable=["batch_stats"])
+  np.testing.assert_allclose(y, module.apply(variables, x, train=False), atol=1e-6)
+  jax.tree.map(np.testing.assert_array_equal, state["batch_stats"], variables["batch_stats"])
+
+
+def test_dropout_goes_by_a_blocks_place():
+  x, places = np.ones((4, 50), np.float32), np.array([2, 0, 3, 1])
+  module, rngs = layers.Dropout(0.5), {"dropout": jax.random.key(0)}
+  expected = module.apply({}, x, train=True, rngs=rngs)
+  found = module.apply({}, x, train=True, places=places, rngs=rngs)
+  np.testing.assert_array_equal(found, expected[places])
 
 
 def test_batch_variance_is_not_negative_for_a_constant_channel():

@@ -119,6 +119,62 @@ def test_a_masked_image_changes_nothing(inputs, model):
   jax.tree.map(np.testing.assert_array_equal, actual, expected)
 
 
+@functools.partial(_jit, static_argnames="model")
+def _apply_and_gradient(model, variables, *inputs):
+  """Outputs and statistics of a training step without dropout, and the gradient of what is said of blocks 1 to 3."""
+
+  def loss(params):
+    outputs, state = model.apply({**variables, "params": params}, *inputs, train=True, mutable=["batch_stats"])
+    return sum(jnp.sum(jnp.sin(x[-3:])) for x in jax.tree.leaves(outputs)), (outputs, state["batch_stats"])
+
+  (_, kept), gradient = jax.value_and_grad(loss, has_aux=True)(variables["params"])
+  return (*kept, gradient)
+
+
+# What sees by itself; what is fused is of all blocks.
+_SEEING = {
+  "att_avvad": ("visual",),
+  "visual_only": ("visual",),
+  "base_av": ("conv_0_norm", "visual_features_norm"),
+  "att_avvad, decision": ("visual", "fusion"),
+}
+
+
+@pytest.mark.parametrize("case", _SEEING)
+def test_blocks_without_a_face_have_no_part_in_visual_statistics(inputs, case):
+  """They are those of a batch of the blocks that are seen; those of sound are of all."""
+  model, (log_mel, images, mask) = WITH_FUSIONS[case].clone(dropout_rate=0.0), inputs
+  variables = _variables(model)
+  outputs, found, _ = _apply_and_gradient(model, variables, log_mel, images, mask)
+  seen, of_seen, _ = _apply_and_gradient(model, variables, log_mel[1:], images[1:], mask[1:])
+  visual = {name: stats for name, stats in found.items() if name in _SEEING[case]}
+  assert len(visual) == len(_SEEING[case])
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), visual, {name: of_seen[name] for name in visual}
+  )
+  if outputs.visual_logit is not None:
+    np.testing.assert_allclose(outputs.visual_logit[1:], seen.visual_logit, atol=1e-4)
+    np.testing.assert_allclose(outputs.visual_embedding[1:], seen.visual_embedding, atol=1e-4)
+  hearing = {name: stats for name, stats in found.items() if name.startswith("audio")}
+  heard = _apply_and_gradient(model, variables, log_mel, images, np.ones_like(mask))[1]
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), hearing, {name: heard[name] for name in hearing}
+  )
+  assert hearing or case == "visual_only"
+
+
+@pytest.mark.parametrize("case", _SEEING)
+def test_a_batch_without_any_face_is_finite_and_teaches_nothing_of_faces(inputs, case):
+  model, (log_mel, images, mask) = WITH_FUSIONS[case].clone(dropout_rate=0.0), inputs
+  variables = _variables(model)
+  found = _apply_and_gradient(model, variables, log_mel, images, np.zeros_like(mask))
+  assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(found))
+  for name in _SEEING[case]:
+    jax.tree.map(np.testing.assert_array_equal, found[1][name], variables["batch_stats"][name])
+  convolutions = found[2]["visual"]["block_0"] if "visual" in found[2] else found[2]["conv_0"]
+  jax.tree.map(lambda gradient: np.testing.assert_array_equal(gradient, 0), convolutions)
+
+
 @pytest.mark.parametrize("model", ALL.values(), ids=ALL)
 def test_evaluation_leaves_statistics_and_needs_no_randomness(inputs, model):
   variables = _variables(model)

@@ -4,6 +4,7 @@ python devices.py OUTPUT NAMES   with JAX_NUM_CPU_DEVICES set, NAMES of CASES as
   "collectives", what the compiled step of the first says between devices
 """
 
+import dataclasses
 import json
 import pickle
 import sys
@@ -18,7 +19,7 @@ from attavvad_jax.benchmarks.collectives import collectives, describe
 from attavvad_jax.features.augmentation import Augmentation
 from attavvad_jax.loss_weights import grad_norm, per_group
 from attavvad_jax.models import MODELS, build
-from attavvad_jax.training.placement import AXIS, MESH, PLACEMENTS, padded
+from attavvad_jax.training.placement import AXIS, MESH, PLACEMENTS, shared_out
 from attavvad_jax.training.step import create_state, train_step
 
 SMALL = dict(filters=4, gru_units=4, dropout_rate=0.3)
@@ -33,34 +34,45 @@ FIELDS = {
   "base_av": dict(**SMALL, visual_kernel_sizes=((5, 5),), visual_strides=((3, 3),), embedding_dim=8),
 }
 assert set(FIELDS) == set(MODELS)
-# Each has dropout and augmentation; 13 blocks do not divide by 8 devices.
+ALONE = Augmentation(gain_db=6.0, shift_fraction=0.1, drop_images_probability=0.2, mask_bands=9)
+# Blocks give each other voices and background.
+AMONG = dataclasses.replace(ALONE, dub_probability=0.5, mix_probability=0.5)
+# Each has dropout, augmentation and blocks without a face; 13 blocks do not divide by 8 devices. Four processes of two
+# devices each, with five blocks of the batch, are told by what they put on their devices.
 CASES = {
-  "att_avvad": dict(model="att_avvad", num_blocks=16),
+  "att_avvad": dict(model="att_avvad", num_blocks=16, augmentation=ALONE),
   **{f"{name} padded": dict(model=name, num_blocks=13) for name in FIELDS},
   "grad_norm": dict(model="att_avvad", num_blocks=16, loss_weights=grad_norm()),
   "microbatches": dict(model="att_avvad", num_blocks=32, num_microbatches=2),
   "remat": dict(model="att_avvad", num_blocks=16, remat=True),
+  "processes": dict(model="att_avvad", num_blocks=20, num_processes=4, num_microbatches=2),
+  "few": dict(model="visual_only", num_blocks=5),
 }
 # Under pmap too; the others would say the same once more.
 BY_PMAP = ("att_avvad padded", "microbatches")
 
 
 def batch(num_blocks):
-  """Noise; some blocks lack images, so that the terms count differently, and not evenly over the devices."""
+  """Noise; some blocks lack images, so that the terms count differently, and not evenly over the devices.
+
+  A device has none with images, and one block has one of three.
+  """
   rng = np.random.default_rng(0)
   clock, crop = SPEC.clock, SPEC.crop
-  image_mask = np.arange(num_blocks) % 5 != 1
+  image_mask = np.repeat((np.arange(num_blocks) % 5 != 1)[:, None], 3, axis=1)
+  image_mask[2:4] = False
+  image_mask[-1, 1:] = False
   return {
     "waveform": rng.integers(-3000, 3000, (num_blocks, clock.block_samples)).astype(np.int16),
     "images": rng.integers(0, 256, (num_blocks, 3, crop.height_px, crop.width_px)).astype(np.uint8),
-    "image_mask": np.repeat(image_mask[:, None], 3, axis=1),
+    "image_mask": image_mask,
     "label": rng.integers(0, 4, num_blocks).astype(np.int32),
     "audio_label": rng.integers(0, 4, num_blocks).astype(np.int32),
     "block_mask": np.ones(num_blocks, bool),
   }
 
 
-def case(model, num_blocks, loss_weights=None, **options):
+def case(model, num_blocks, loss_weights=None, augmentation=AMONG, num_processes=1, **options):
   """The state, the step and the batch of a case; the step's optimiser is plain descent, so that it shows gradients."""
   network, optimiser, data = build(model, **FIELDS[model]), optax.sgd(1.0), batch(num_blocks)
   weights = loss_weights or per_group()
@@ -75,7 +87,7 @@ def case(model, num_blocks, loss_weights=None, **options):
       loss_weights=weights,
       clock=SPEC.clock,
       seed=seed,
-      augmentation=Augmentation(gain_db=6.0, shift_fraction=0.1, drop_images_probability=0.2, mask_bands=9),
+      augmentation=augmentation,
       axis_name=axis_name,
       has_padding=has_padding,
       **options,
@@ -93,8 +105,17 @@ def alone(name):
 def mapped(name, placement):
   """The compiled step and its arguments."""
   state, step, data = case(**CASES[name])
-  multiple = placement.num_devices * CASES[name].get("num_microbatches", 1)
-  filled = padded(data, multiple)
+  num_processes, num_parts = (CASES[name].get(key, 1) for key in ("num_processes", "num_microbatches"))
+  shares = [
+    shared_out(
+      {key: np.split(value, num_processes)[index] for key, value in data.items()},
+      placement.num_devices // num_processes,
+      num_parts,
+      (index, num_processes),
+    )
+    for index in range(num_processes)
+  ]
+  filled = {key: np.concatenate([share[key] for share in shares]) for key in shares[0]}
   has_padding = not filled["block_mask"].all()
   advance = placement.map_step(lambda *args: step(*args, axis_name=AXIS, has_padding=has_padding))
   return advance, (placement.replicate(state), placement.put(filled), np.uint32(3))

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from attavvad_jax.training.placement import padded
+from attavvad_jax.training.placement import padded, shared_out
 
 TESTS = Path(__file__).parents[1]
 # Each half is a program of its own, so that two workers share the work.
@@ -58,6 +58,36 @@ def test_one_reduction_of_gradients_a_step_and_nothing_in_a_loop(tmp_path, capsy
   assert sum(call.kind == "all-gather" for call in calls) == num_norms
   assert sum(call.kind == "reduce-scatter" for call in calls) == num_norms
   assert len(calls) == 2 + 2 * num_norms
+
+
+@pytest.mark.parametrize(("num_devices", "num_parts"), [(1, 1), (2, 1), (4, 1), (2, 2), (1, 3), (3, 2)])
+def test_processes_share_out_what_one_device_would_take(num_devices, num_parts):
+  """Every block has its place and falls into the part that it is in where one device takes every M-th block."""
+  value = np.arange(100, 118)
+  whole = {"image_mask": np.ones((18, 1), bool), "block_mask": np.ones(18, bool), "value": value}
+  for num_processes in (1, 2, 6, 18):
+    shares, size = [], 18 // num_processes
+    for index in range(num_processes):
+      own = {name: array[index * size : (index + 1) * size] for name, array in whole.items()}
+      shares.append(shared_out(own, num_devices, num_parts, (index, num_processes)))
+    assert len({len(share["place"]) for share in shares}) == 1
+    taken = {part: [] for part in range(num_parts)}
+    for share in shares:
+      for device in range(num_devices):
+        on_device = {name: np.split(array, num_devices)[device] for name, array in share.items()}
+        for part, places in taken.items():
+          real = on_device["block_mask"][part::num_parts]
+          blocks = {name: array[part::num_parts][real] for name, array in on_device.items()}
+          np.testing.assert_array_equal(blocks["value"], value[blocks["place"]])
+          places += blocks["place"].tolist()
+    assert taken == {part: list(range(part, 18, num_parts)) for part in range(num_parts)}
+
+
+def test_a_batch_that_fits_is_shared_out_as_it_is():
+  whole = {"image_mask": np.ones((8, 1), bool), "value": np.arange(8)}
+  share = shared_out(whole, 2, 2, (1, 2))
+  np.testing.assert_array_equal(share["value"], whole["value"])
+  assert share["place"].tolist() == list(range(8, 16))
 
 
 def test_padding_is_behind_and_masked():

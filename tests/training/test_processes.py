@@ -29,25 +29,27 @@ def _command(data, workdir, *more):
   return [sys.executable, "-c", LAUNCHER, *flags, f"--config.data={data}", f"--workdir={workdir}", *more]
 
 
-def _start(command, output):
+def _start(command, output, num_devices=1):
   paths = [ROOT, ROOT / "tests", ROOT / "tests" / "training"]
   environment = {
     **os.environ,
     "PYTHONPATH": os.pathsep.join(map(str, paths)),
     "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # compiles in half the time
+    "JAX_NUM_CPU_DEVICES": str(num_devices),
   }
   with output.open("w") as file:
     return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT)
 
 
-def _train_together(folder, data, workdir, num_processes, *more):
+def _train_together(folder, data, workdir, num_processes, *more, num_devices=1):
   with socket.socket() as free:
     free.bind(("127.0.0.1", 0))
     port = free.getsockname()[1]
   joined = ["--distributed", f"--coordinator_address=127.0.0.1:{port}", f"--num_processes={num_processes}"]
   logs = [folder / f"{index}.log" for index in range(num_processes)]
   started = [
-    _start(_command(data, workdir, *joined, f"--process_id={index}", *more), log) for index, log in enumerate(logs)
+    _start(_command(data, workdir, *joined, f"--process_id={index}", *more), log, num_devices)
+    for index, log in enumerate(logs)
   ]
   codes = [process.wait(300) for process in started]
   said = [log.read_text() for log in logs]
@@ -74,6 +76,19 @@ def test_two_and_then_four_processes_train_what_one_does(tmp_path, prepared_path
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), found, expected)
   steps = [line.split(",")[0] for line in (tmp_path / "together" / "log.jsonl").read_text().splitlines()]
   assert steps == [line.split(",")[0] for line in (tmp_path / "alone" / "log.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.slow
+def test_processes_whose_share_does_not_divide_by_their_devices_train_what_one_does(tmp_path, prepared_path):
+  """Nine of 18 blocks for two devices; voices and background come from the blocks of all, and some have no face."""
+  augmentation = dict(dub_probability=0.5, mix_probability=0.5, drop_images_probability=0.3)
+  flags = [f"--config.augmentation.{name}={value}" for name, value in augmentation.items()]
+  flags += ["--config.batch_size=18", "--config.num_epochs=1"]  # 5 steps
+  alone = _start(_command(prepared_path, tmp_path / "alone", *flags), tmp_path / "alone.log")
+  _train_together(tmp_path, prepared_path, tmp_path / "together", 2, *flags, num_devices=2)
+  assert alone.wait(300) == 0, (tmp_path / "alone.log").read_text()
+  expected, found = _variables(tmp_path / "alone"), _variables(tmp_path / "together")
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), found, expected)
 
 
 @pytest.mark.slow
