@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import math
 import os
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from attavvad_jax.media.errors import MediaError
 from attavvad_jax.media.faces import LOOKAHEAD_S, Crop, Detect, FaceDetector, Follower, TrackedImage, crop_face
 from attavvad_jax.media.mixing import Passage
 from attavvad_jax.media.tracks import DEFAULT_TRACKS, Tracks
+
+# With fewer pictures a second than this, lips cannot be followed: a mouth that speaks looks like one that does not.
+MIN_PICTURES_PER_SECOND = 4.5
 
 # x, y, width, height as fractions of the displayed picture.
 Box = tuple[float, float, float, float]
@@ -51,9 +54,9 @@ class Block:
     waveform: int16 [S], zeros after the sound has ended.
     images: uint8 [M,H,W] grey face crops, zeros where masked: `clock.images_before` of the time before, then the N of
       the block.
-    image_mask: bool [M], false where there is no picture or no face.
+    image_mask: bool [M], false where there is no picture or no face, and where pictures come too seldom to follow lips.
     boxes: float32 [N,4], of the block's own images: face box x, y, width, height as fractions of the displayed picture,
-      NaN where masked.
+      NaN where there is no picture or no face.
     faces: everybody who is seen in the block, where they were asked for.
   """
 
@@ -75,6 +78,8 @@ class Report:
     num_images: images of these blocks.
     images_without_picture: images at times for which the file has no picture.
     images_without_face: images that have a picture, and no face of the performer in it.
+    images_too_seldom: images where pictures come less often than `MIN_PICTURES_PER_SECOND`.
+    slowest_rate: pictures a second where they come most seldom; infinite where they come often enough.
     pictures_left_out: pictures that were repeated, or came after a later one.
     warnings: one line each for what is missing or damaged.
     passages: where the channels of the sound cancel, and which of them was used there.
@@ -86,6 +91,8 @@ class Report:
   num_images: int = 0
   images_without_picture: int = 0
   images_without_face: int = 0
+  images_too_seldom: int = 0
+  slowest_rate: float = math.inf
   pictures_left_out: int = 0
   warnings: list[str] = dataclasses.field(default_factory=list)
   passages: list[Passage] = dataclasses.field(default_factory=list)
@@ -251,6 +258,7 @@ class BlockAssembler:
     self._screen = Screen()
     self._waveforms: deque[np.ndarray] = deque()
     self._images: deque[TrackedImage] = deque()
+    self._seldom: deque[bool] = deque()  # whether lips could not be followed, of each image that is on its way
     self._images_before = ImagesBefore(clock)
     self._next_image = 0  # number of the next image to be taken from the screen
     self._next_block = 0
@@ -336,13 +344,20 @@ class BlockAssembler:
   def _show(self, picture: Picture | None) -> None:
     self._images += self._follower.push(picture)
     self._next_image += 1
+    spacing_s = self._screen.spacing_s or 0.0
+    seldom = picture is not None and spacing_s * MIN_PICTURES_PER_SECOND > 1
+    if seldom:
+      self.report.slowest_rate = min(self.report.slowest_rate, 1 / spacing_s)
+    self._seldom.append(seldom)
 
   def _ready(self) -> list[Block]:
     blocks = []
     count = self._clock.images_per_block
     while self._waveforms and len(self._images) >= count:
       group = [self._images.popleft() for _ in range(count)]
-      block = _block(self._next_block, self._waveforms.popleft(), group, self._crop, self.report)
+      seldom = np.array([self._seldom.popleft() for _ in range(count)])
+      self.report.images_too_seldom += int(seldom.sum())
+      block = _without(seldom, _block(self._next_block, self._waveforms.popleft(), group, self._crop, self.report))
       blocks.append(self._images_before.put(block))
       self._next_block += 1
     return blocks
@@ -461,6 +476,19 @@ def _block(index: int, waveform: np.ndarray, group: list[TrackedImage], crop: Cr
   return Block(index, waveform, *performer, faces=tuple(faces))
 
 
+def _without(seldom: np.ndarray, block: Block) -> Block:
+  """A block of which some images, bool [N], are masked, whosever face they show; boxes stay."""
+  if not seldom.any():
+    return block
+  seen = ~seldom
+
+  def masked(of: Block | FaceImages) -> dict[str, Any]:
+    return {"images": of.images * seen[:, None, None], "image_mask": of.image_mask & seen}
+
+  faces = tuple(dataclasses.replace(face, **masked(face)) for face in block.faces)
+  return dataclasses.replace(block, **masked(block), faces=faces)
+
+
 def _cut_out(
   group: Sequence[TrackedImage], face: Sequence[np.ndarray | None], crop: Crop
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -479,5 +507,10 @@ def _summarise(report: Report, has_pictures: bool) -> None:
     report.warnings.append(f"no picture for {report.images_without_picture} of {report.num_images} images")
   if report.images_without_face:
     report.warnings.append(f"no face in {report.images_without_face} of {report.num_images} images")
+  if report.images_too_seldom:
+    report.warnings.append(
+      f"only {report.slowest_rate:.1f} pictures a second: lips cannot be followed in {report.images_too_seldom} of "
+      f"{report.num_images} images, and the sound alone decides there"
+    )
   if report.pictures_left_out:
     report.warnings.append(f"{report.pictures_left_out} pictures left out: repeated, or older than the one before")

@@ -15,6 +15,7 @@ import itertools
 import os
 from pathlib import Path
 import re
+import statistics
 from typing import Any, NamedTuple, Self
 
 import av
@@ -45,6 +46,8 @@ HOLD_S = 0.5
 # A still stays until the next picture comes, for at most this long: what stands longer, while sound goes on, is a lost
 # connection or a camera that was taken away. By the stamps alone, the two cannot be told apart.
 STILL_S = 5.0
+# Times between pictures from which the rate of pictures is told.
+_NUM_SPACINGS = 9
 # Time stamps are rounded to their time base: a frame may be due by a hair.
 _DUE_S = 1e-6
 
@@ -207,7 +210,16 @@ class Screen:
 
   def __init__(self):
     self._pictures: deque[TimedPicture] = deque()
+    self._spacings_s: deque[float] = deque(maxlen=_NUM_SPACINGS)
     self._ended = False
+
+  @property
+  def spacing_s(self) -> float | None:
+    """Median time between the last pictures that have been on screen; None before there are three of them.
+
+    A still among others does not change it.
+    """
+    return statistics.median_low(self._spacings_s) if len(self._spacings_s) > 1 else None
 
   def push(self, picture: TimedPicture) -> bool:
     """Takes the next picture; false, and it is left out, where it is not later than the one before."""
@@ -227,7 +239,8 @@ class Screen:
   def at(self, time_s: float) -> Picture | None:
     """The picture at a time, as far as is known; None where there is none."""
     while len(self._pictures) > 1 and self._pictures[1].time_s <= time_s + _DUE_S:
-      self._pictures.popleft()
+      passed = self._pictures.popleft()
+      self._spacings_s.append(self._pictures[0].time_s - passed.time_s)
     if not self._pictures:
       return None
     start_s, picture, length_s = self._pictures[0]

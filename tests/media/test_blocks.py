@@ -335,3 +335,20 @@ def test_a_still_is_a_picture_until_the_next_comes_whatever_the_container_says(t
   number = np.searchsorted(times, at + 1e-3, side="right") - 1
   np.testing.assert_allclose(shown[mask], 16 + (40 + number[mask]) * 219 / 255, atol=4)
   assert report.images_without_picture == np.count_nonzero(~expected)
+
+
+@pytest.mark.parametrize("rate", [1, 2, 4, 5, 10])
+def test_where_pictures_come_too_seldom_to_follow_lips_the_sound_alone_decides(tmp_path, rate):
+  pictures, times = numbered(6 * rate, rate)
+  blocks, report = read(write_media(tmp_path / "a.mkv", pictures, times, noise(6.0)), all_faces=True)
+  mask = np.concatenate([block.image_mask for block in blocks])
+  at = np.concatenate([CLOCK.image_times_s(block.index) for block in blocks])
+  # From the third picture on, the rate is known.
+  expected = (at < 2 / rate) | (rate >= 5)
+  np.testing.assert_array_equal(mask, expected)
+  assert not np.isnan(np.concatenate([block.boxes for block in blocks])).any()
+  for block in blocks:
+    for face in block.faces:
+      np.testing.assert_array_equal(face.image_mask, block.image_mask)
+  told = [line for line in report.warnings if f"only {rate}.0 pictures a second: lips cannot be followed" in line]
+  assert (len(told), report.images_too_seldom) == (int(rate < 5), np.count_nonzero(~expected))
