@@ -152,14 +152,17 @@ def write(
   path: str | os.PathLike[str],
   format: str | None = None,
   metadata: Mapping[str, Any] | None = None,
+  *,
+  recording: str | None = None,
 ) -> None:
   """Writes a label file; a file of that name is replaced only once the new one is whole.
 
   Args:
     timeline: what to write. Times are rounded to the format's `decimals`, scores to the millionth.
-    path: the file to write; its name without the extension is the recording's in formats that name it.
+    path: the file to write.
     format: a name of `FORMATS`; where None, the extension decides.
     metadata: further fields for formats that have a place for them (JSON); others leave them out.
+    recording: its name, in formats that name it; that of the file without the extension where None.
 
   Raises:
     ValueError: an unknown format or extension, a format that is only read, or metadata that do not fit.
@@ -181,7 +184,7 @@ def write(
       loss = f"{path}: {event.label} at {event.onset_s} s has no length to {chosen.decimals} decimals; dropped"
       warnings.warn(AnnotationWarning(loss), stacklevel=2)
   rounded = Timeline(events, round(timeline.duration_s, chosen.decimals))
-  write_text(path, chosen.render(rounded, metadata or {}, path.stem))
+  write_text(path, chosen.render(rounded, metadata or {}, recording or path.stem))
 
 
 def _decode(path: Path) -> str:

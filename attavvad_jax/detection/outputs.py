@@ -118,7 +118,8 @@ def _write(name: str, path: Path, video: Path, detection: "Detection", clock: Cl
   else:
     mark = {"mark": mark_of(detection.timeline)}
     metadata = {**document(video, detection, clock, origin), **mark} if name == "json" else mark
-    write_annotation(detection.timeline, path, _FORMATS.get(name, name), metadata)
+    recording = path.name.removesuffix(SUFFIXES[name])
+    write_annotation(detection.timeline, path, _FORMATS.get(name, name), metadata, recording=recording)
 
 
 def document(video: Path, detection: "Detection", clock: Clock, origin: Mapping[str, Any]) -> dict[str, Any]:
