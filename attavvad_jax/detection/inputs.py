@@ -110,12 +110,12 @@ def _of_folder(folder: Path, notes: list[str]) -> Iterator[Job]:
   # Results, labels and what else belongs to a video by its name, are no videos that one may miss.
   named = {path.with_suffix("") for path in media}
   others = [path for path in files if not has_media_name(path) and not any(stem in named for stem in _stems(path))]
-  if others:
-    notes.append(f"{folder}: {tell_skipped(others, 'neither videos nor sound')}")
+  skipped = tell_skipped(others, "neither videos nor sound") if others else ""
   if not media:
-    raise ValueError(
-      f"{folder}: no videos in this folder; expected files with {' '.join(sorted(VIDEO_SUFFIXES | SOUND_SUFFIXES))}"
-    )
+    expected = f"expected files with {' '.join(sorted(VIDEO_SUFFIXES | SOUND_SUFFIXES))}"
+    raise ValueError(f"{folder}: no videos in this folder; {expected}{skipped and f'; {skipped}'}")
+  if skipped:
+    notes.append(f"{folder}: {skipped}")
   for path in media:
     if has_video_name(path) or path.with_suffix("") not in videos:
       yield Job(path, path.relative_to(folder).with_suffix(""))
