@@ -279,10 +279,10 @@ class TestCutShort:
     def fail(error):
       write = outputs.write_annotation
 
-      def failing(timeline, path, *more):
+      def failing(timeline, path, *more, **named):
         if path.suffix == ".tsv":
           raise error
-        write(timeline, path, *more)
+        write(timeline, path, *more, **named)
 
       monkeypatch.setattr(outputs, "write_annotation", failing)
 

@@ -106,7 +106,7 @@ def test_single_bad_file_is_an_error_and_leaves_nothing(videos, out):
 
 def test_faces_have_files_each_and_the_first_is_there_only_if_all_are(videos, out, monkeypatch):
   written = []
-  monkeypatch.setattr(outputs, "write_annotation", lambda timeline, path, *_: written.append(path.name))
+  monkeypatch.setattr(outputs, "write_annotation", lambda timeline, path, *_, **__: written.append(path.name))
   detect(videos / "a.b.mp4", out, faces="all", to=("rttm", "tsv"))
   assert written == ["a.b.face2.rttm", "a.b.face2.tsv", "a.b.face1.rttm", "a.b.face1.tsv"]
 
