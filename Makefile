@@ -16,10 +16,10 @@ demo: install
 	$(BIN)/python -m launch.demo --workdir=demo
 
 test: install lint
-	$(BIN)/python -m pytest -q -n 2 --durations=25
+	$(BIN)/python -m pytest -q -n 2 --dist=worksteal --durations=25
 
 test-fast: install
-	$(BIN)/python -m pytest -q -n 2 -m "not slow"
+	$(BIN)/python -m pytest -q -n 2 --dist=worksteal -m "not slow"
 
 lint: install
 	$(BIN)/ruff check .

@@ -24,6 +24,17 @@ def prepared_path(tmp_path_factory):
   return prepare(folder, {"train": 4, "validation": 2, "test": 2})
 
 
+@pytest.fixture(scope="module")
+def compiled_quickly():
+  """Leaves out most of XLA's optimizations: where networks are tiny, compiling them is nearly all that training takes."""
+  import jax  # here, since XLA's settings come before it
+
+  before = jax.config.values["jax_disable_most_optimizations"]
+  jax.config.update("jax_disable_most_optimizations", True)
+  yield
+  jax.config.update("jax_disable_most_optimizations", before)
+
+
 @pytest.fixture(scope="session")
 def prepared(prepared_path):
   from attavvad_jax.datasets.loader import PreparedData

@@ -1,6 +1,7 @@
 """Notebooks run in their short form, and what is stored is what their text says."""
 
 import importlib.util
+import os
 from pathlib import Path
 import re
 import subprocess
@@ -30,7 +31,8 @@ def test_all_notebooks_are_known():
 @each
 def test_notebook_runs(name):
   command = [sys.executable, "make.py", "--quick", name]
-  result = subprocess.run(command, cwd=COLAB, capture_output=True, text=True, check=False)
+  environment = {**os.environ, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}  # compiles in half the time
+  result = subprocess.run(command, cwd=COLAB, env=environment, capture_output=True, text=True, check=False)
   assert result.returncode == 0, result.stderr[-3000:]
 
 

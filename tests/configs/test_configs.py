@@ -10,6 +10,7 @@ import pytest
 
 from attavvad_jax import config as config_lib
 from attavvad_jax.detection.detector import Detector
+from attavvad_jax.experiments.plan import BUDGETS
 from attavvad_jax.features.augmentation import Augmentation
 from attavvad_jax.losses import TERMS
 from attavvad_jax.reports.curves import weights_of_function
@@ -20,6 +21,7 @@ CONFIGS = sorted(path.stem for path in (Path(__file__).parents[2] / "configs").g
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("compiled_quickly")
 @pytest.mark.parametrize("name", CONFIGS)
 def test_shipped_config_trains_and_detects(name, tmp_path, prepared_path):
   config = importlib.import_module(f"configs.{name}").get_config()
@@ -27,7 +29,7 @@ def test_shipped_config_trains_and_detects(name, tmp_path, prepared_path):
   config.audio_targets = "performer"  # these data have no labels of any voice
   config.crop.update(dataclasses.asdict(SPEC.crop))
   config.clock.update(SPEC.clock.to_dict())
-  config.model.update(dict(filters=4, embedding_dim=8, gru_units=4))
+  config.model.update(BUDGETS["smoke"].models[config.model.name])
   config.update(dict(batch_size=16, num_epochs=1, checkpoint_every_steps=6, log_every_steps=6))
   detector = Detector(loop.train(config, tmp_path))
   assert detector.meta["step"] == 6

@@ -14,7 +14,7 @@ from attavvad_jax.losses import TERMS
 from attavvad_jax.training import loop
 from attavvad_jax.training.logs import RunLog
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("compiled_quickly")]
 
 
 def _config(data, **changes):
@@ -106,7 +106,7 @@ def test_loss_that_is_not_finite_stops_the_run_and_names_the_step(tmp_path, prep
   poisoned = per_group(audio=lambda step: jax.numpy.where(step == 6, jax.numpy.nan, 1.0))
   monkeypatch.setattr(config_lib, "loss_weights", lambda config: poisoned)
   with pytest.raises(ValueError, match="not finite at step 7"):
-    loop.train(_config(prepared_path), tmp_path)
+    loop.train(tiny_config(prepared_path), tmp_path)
   assert find_checkpoint(tmp_path / "checkpoints" / "last").name == "5"
 
 

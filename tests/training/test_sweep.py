@@ -54,14 +54,10 @@ def _process(*arguments, devices=1):
 
 
 @pytest.fixture(scope="module")
-def smooth():
-  """Programs compiled in a hurry: compiling is nearly all that these tests take."""
-  optimises = jax.config.values["jax_disable_most_optimizations"]
-  jax.config.update("jax_disable_most_optimizations", True)
+def smooth(compiled_quickly):
   with pytest.MonkeyPatch.context() as patch:
     sweeping.make_smooth(patch.setattr)
     yield
-  jax.config.update("jax_disable_most_optimizations", optimises)
 
 
 @pytest.fixture(scope="module")
