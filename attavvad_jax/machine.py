@@ -16,12 +16,17 @@ def cache_dir() -> Path:
   return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "attavvad_jax"
 
 
+def is_known_jaxlib() -> bool:
+  """Whether flags of XLA can be given to the installed jaxlib: another release may have renamed them, and aborts."""
+  return importlib.metadata.version("jaxlib").startswith(_CPU_FLAG_RELEASES)
+
+
 def prepare_xla() -> None:
   """Chooses the faster convolutions for CPUs and keeps compiled programs, if jax is not imported yet.
 
   Compiling the networks takes 5 to 20 s on two cores; reading them back, a fraction of a second.
   """
   flags = os.environ.get("XLA_FLAGS", "")
-  if importlib.metadata.version("jaxlib").startswith(_CPU_FLAG_RELEASES) and _CPU_FLAG.split("=")[0] not in flags:
+  if is_known_jaxlib() and _CPU_FLAG.split("=")[0] not in flags:
     os.environ["XLA_FLAGS"] = f"{flags} {_CPU_FLAG}".strip()
   os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_dir() / "xla"))

@@ -1,4 +1,4 @@
-"""Settings of every test: CPU, no network, and the same settings of XLA as the commands have."""
+"""Settings of every test: CPU, no network, and programs that are compiled quickly, since they run for moments."""
 
 import os
 from pathlib import Path
@@ -7,12 +7,16 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 # Programs compiled by one test are read back by the next, also across workers and runs.
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(__file__).parent.parent / ".pytest_cache" / "xla")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
+# A training step of a tiny network compiles in a sixth of the time; `fully_optimized` is for what rests on the rest.
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 
 import pytest
 
-from attavvad_jax.machine import prepare_xla
+from attavvad_jax import machine
 
-prepare_xla()
+machine.prepare_xla()
+if machine.is_known_jaxlib():  # others may not know the flag, and would abort
+  os.environ["XLA_FLAGS"] += " --xla_cpu_use_fusion_emitters=false"
 
 
 @pytest.fixture(scope="session")
@@ -25,14 +29,13 @@ def prepared_path(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def compiled_quickly():
-  """Leaves out most of XLA's optimizations: where networks are tiny, compiling them is nearly all that training takes."""
+def fully_optimized():
+  """Compiles as the commands do."""
   import jax  # here, since XLA's settings come before it
 
-  before = jax.config.values["jax_disable_most_optimizations"]
-  jax.config.update("jax_disable_most_optimizations", True)
+  jax.config.update("jax_disable_most_optimizations", False)
   yield
-  jax.config.update("jax_disable_most_optimizations", before)
+  jax.config.update("jax_disable_most_optimizations", True)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,6 @@ from attavvad_jax.media import face_model
 
 pytestmark = [
   pytest.mark.slow,
-  pytest.mark.usefixtures("compiled_quickly"),
   pytest.mark.skipif(
     not face_model.cache_path(face_model.DETECTOR).is_file(),
     reason="no face model in the cache: make install fetches it",

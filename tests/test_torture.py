@@ -9,12 +9,11 @@ from attavvad_jax import torture
 
 
 @pytest.mark.slow
-def test_nothing_is_lost(tmp_path, monkeypatch):
+def test_nothing_is_lost(tmp_path):
   """The short form of `python -m launch.torture`; without the disk where no small one can be made.
 
   Killed sweeps, preparations and processes have tests of their own.
   """
-  monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")  # compiles in half the time
   parts = ["kill", "disk"] if _may_mount() else ["kill"]
   outcomes = list(torture.run(parts, tmp_path / "torture", 1, seed=0, programs=["training"], epochs=2))
   assert len(outcomes) == 2 + len(parts) - 1

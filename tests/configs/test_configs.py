@@ -21,7 +21,6 @@ CONFIGS = sorted(path.stem for path in (Path(__file__).parents[2] / "configs").g
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("compiled_quickly")
 @pytest.mark.parametrize("name", CONFIGS)
 def test_shipped_config_trains_and_detects(name, tmp_path, prepared_path):
   config = importlib.import_module(f"configs.{name}").get_config()

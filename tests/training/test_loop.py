@@ -14,7 +14,7 @@ from attavvad_jax.losses import TERMS
 from attavvad_jax.training import loop
 from attavvad_jax.training.logs import RunLog
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("compiled_quickly")]
+pytestmark = pytest.mark.slow
 
 
 def _config(data, **changes):

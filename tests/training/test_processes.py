@@ -34,7 +34,6 @@ def _start(command, output, num_devices=1):
   environment = {
     **os.environ,
     "PYTHONPATH": os.pathsep.join(map(str, paths)),
-    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # compiles in half the time
     "JAX_NUM_CPU_DEVICES": str(num_devices),
   }
   with output.open("w") as file:

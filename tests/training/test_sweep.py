@@ -48,13 +48,13 @@ def _log(workdir):
 def _process(*arguments, devices=1):
   flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"
   path = os.pathsep.join(str(Path(__file__).parents[i]) for i in range(3))
-  environment = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": path, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+  environment = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": path}
   command = [sys.executable, str(Path(sweeping.__file__)), *map(str, arguments)]
   return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
-def smooth(compiled_quickly):
+def smooth():
   with pytest.MonkeyPatch.context() as patch:
     sweeping.make_smooth(patch.setattr)
     yield
