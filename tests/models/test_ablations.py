@@ -36,6 +36,10 @@ def _tiny(name):
   return build(name, dropout_rate=0.0, **{field: getattr(TINY, field) for field in FIELDS[name]})
 
 
+# Each program runs once or twice, but takes seconds to optimise.
+_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+
+
 @pytest.fixture(scope="module")
 def inputs():
   rng = np.random.default_rng(1)
@@ -48,7 +52,12 @@ def inputs():
   )
 
 
-@functools.partial(jax.jit, static_argnames="model")
+@functools.partial(_jit, static_argnames="model")
+def _init(model, seed, *inputs):
+  return model.init(jax.random.key(seed), *inputs, train=False)
+
+
+@functools.partial(_jit, static_argnames="model")
 def _apply(model, variables, *inputs):
   return model.apply(variables, *inputs, train=False)
 
@@ -71,7 +80,7 @@ def test_parameter_counts_by_hand():
 
 def test_audio_only_is_the_audio_branch(inputs):
   log_mel, images, mask = inputs
-  variables = TINY.init(jax.random.key(0), *inputs, train=False)
+  variables = _init(TINY, 0, *inputs)
   expected = _apply(TINY, variables, *inputs)
   own = {collection: {"audio": tree["audio"]} for collection, tree in variables.items()}
   outputs = _apply(_tiny("audio_only"), own, log_mel, 1 - images, ~mask)
@@ -83,7 +92,7 @@ def test_audio_only_is_the_audio_branch(inputs):
 def test_visual_only_puts_k_in_the_place_of_the_fused_vectors(inputs):
   log_mel, images, mask = inputs
   model = _tiny("visual_only")
-  variables = model.init(jax.random.key(2), *inputs, train=False)
+  variables = _init(model, 2, *inputs)
   outputs = _apply(model, variables, 0 * log_mel, images, mask)
   p, s = variables["params"]["events"], variables["batch_stats"]["events"]["norm"]
   k = np.asarray(outputs.visual_embedding, np.float64)
