@@ -8,11 +8,26 @@ import pytest
 
 from attavvad_jax.models import layers
 
+# Each program runs once, but takes longer to optimise.
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 RNG = np.random.default_rng(0)
 
 
 def _normal(*shape):
   return RNG.normal(size=shape).astype(np.float32)
+
+
+def _shapes(module, x):
+  """Of what `init` gives."""
+  return jax.eval_shape(module.init, jax.random.key(0), x)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _value_and_vjp(function, cotangent, *args):
+  """What `function` gives, and the gradients of its arguments: one program, not one for each operation."""
+  value, vjp = jax.vjp(function, *args)
+  return value, vjp(cotangent)
 
 
 @pytest.mark.parametrize(
@@ -35,11 +50,11 @@ def test_conv_has_the_gradients_of_autodiff(size, kernel, strides):
   def conv(x, kernel, bias):
     return module.apply({"params": {"kernel": kernel, "bias": bias}}, x)
 
-  expected, expected_vjp = jax.vjp(autodiff_conv, x, kernel, bias)
-  actual, actual_vjp = jax.vjp(conv, x, kernel, bias)
+  cotangent = _normal(*jax.eval_shape(autodiff_conv, x, kernel, bias).shape)
+  expected, expected_gradients = _value_and_vjp(autodiff_conv, cotangent, x, kernel, bias)
+  actual, actual_gradients = _value_and_vjp(conv, cotangent, x, kernel, bias)
   np.testing.assert_allclose(actual, expected, atol=1e-5)
-  cotangent = _normal(*expected.shape)
-  for a, b in zip(actual_vjp(cotangent), expected_vjp(cotangent), strict=True):
+  for a, b in zip(actual_gradients, expected_gradients, strict=True):
     np.testing.assert_allclose(a, b, atol=1e-4, rtol=1e-5)
 
 
@@ -63,16 +78,21 @@ def test_norm_activation_equals_flax(train):
   def apply(module, x, params, stats):
     return module.apply({"params": params, "batch_stats": stats}, x, train=train, mutable=["batch_stats"])
 
-  actual, actual_vjp, ours_state = jax.vjp(lambda x, p: apply(ours, x, p, stats), x, params, has_aux=True)
-  expected, expected_vjp, flax_state = jax.vjp(
-    lambda x, p: apply(flax, x, {"n": p}, {"n": stats}), x, params, has_aux=True
+  @functools.partial(jax.jit, static_argnums=0)
+  def value_and_vjp(function, cotangent):
+    value, vjp, state = jax.vjp(function, x, params, has_aux=True)
+    return value, vjp(cotangent), state
+
+  cotangent = _normal(4, 5, 3)
+  actual, actual_gradients, ours_state = value_and_vjp(lambda x, p: apply(ours, x, p, stats), cotangent)
+  expected, expected_gradients, flax_state = value_and_vjp(
+    lambda x, p: apply(flax, x, {"n": p}, {"n": stats}), cotangent
   )
   np.testing.assert_allclose(actual, expected, atol=1e-5)
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), ours_state["batch_stats"], flax_state["batch_stats"]["n"]
   )
-  cotangent = _normal(*expected.shape)
-  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5), actual_vjp(cotangent), expected_vjp(cotangent))
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5), actual_gradients, expected_gradients)
 
 
 def test_norm_activation_over_a_mapped_axis_sees_the_global_batch():
@@ -88,8 +108,8 @@ def test_norm_activation_over_a_mapped_axis_sees_the_global_batch():
     total, aux = jax.vmap(lambda x: loss(mapped, x), axis_name="devices")(parts)
     return total.sum(), aux
 
-  gradient, (y, state) = jax.grad(mapped_loss, has_aux=True)(x.reshape(4, 2, 6))
-  expected_gradient, (expected, expected_state) = jax.grad(lambda x: loss(alone, x), has_aux=True)(x)
+  gradient, (y, state) = jax.jit(jax.grad(mapped_loss, has_aux=True))(x.reshape(4, 2, 6))
+  expected_gradient, (expected, expected_state) = jax.jit(jax.grad(lambda x: loss(alone, x), has_aux=True))(x)
   np.testing.assert_allclose(y.reshape(8, 6), expected, atol=1e-5)
   np.testing.assert_allclose(gradient.reshape(8, 6), expected_gradient, atol=1e-5)
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a[0], b, atol=1e-6), state, expected_state)
@@ -122,7 +142,7 @@ def test_norm_activation_leaves_out_what_is_not_counted():
     return y.reshape(8, 5, 3), jax.tree.map(lambda leaf: leaf[0], state)
 
   expected, found, shared = (
-    jax.value_and_grad(functools.partial(loss, f), has_aux=True)(x) for f in (by_flax, by_one, by_four)
+    jax.jit(jax.value_and_grad(functools.partial(loss, f), has_aux=True))(x) for f in (by_flax, by_one, by_four)
   )
   for (_, (y, stats)), gradient in (found, shared):
     np.testing.assert_allclose(y[counted], expected[0][1][0][counted], atol=1e-5)
@@ -161,8 +181,9 @@ def test_batch_variance_is_not_negative_for_a_constant_channel():
 def test_gru_equals_flax_cell():
   x = _normal(2, 4, 3)
   gru = layers.BatchedGru(num_grus=2, units=5)
-  params = jax.tree.map(lambda a: jnp.asarray(_normal(*a.shape)), gru.init(jax.random.key(0), x)["params"])
-  actual = gru.apply({"params": params}, x)
+  params = jax.tree.map(lambda a: jnp.asarray(_normal(*a.shape)), _shapes(gru, x)["params"])
+  actual = jax.jit(gru.apply)({"params": params}, x)
+  step = jax.jit(nn.GRUCell(5).apply)
   for g in range(2):
     kernel, bias, recurrent, recurrent_bias = (
       np.split(np.asarray(params[name][g]), 3, axis=-1)
@@ -173,13 +194,13 @@ def test_gru_equals_flax_cell():
     cell |= {"in": {"kernel": kernel[2], "bias": bias[2]}, "hn": {"kernel": recurrent[2], "bias": recurrent_bias[2]}}
     state = jnp.zeros((2, 5))
     for t in range(4):
-      state, _ = nn.GRUCell(5).apply({"params": cell}, state, x[:, t])
+      state, _ = step({"params": cell}, state, x[:, t])
     np.testing.assert_allclose(actual[:, g], state, atol=1e-6)
 
 
 def test_parameters_start_as_keras_has_them():
   gru = layers.BatchedGru(num_grus=2, units=4)
-  params = gru.init(jax.random.key(0), jnp.zeros((1, 2, 30)))["params"]
+  params = jax.jit(gru.init)(jax.random.key(0), jnp.zeros((1, 2, 30)))["params"]
   for matrix in params["recurrent_kernel"]:
     np.testing.assert_allclose(matrix @ matrix.T, np.eye(4), atol=1e-5)
   # Uniform in +-sqrt(6 / (inputs + outputs)), so nearly that large at most.
@@ -193,9 +214,8 @@ def test_parameters_start_as_keras_has_them():
 def test_event_dense_is_a_layer_for_each_event():
   x = _normal(2, 3, 4)
   module = layers.EventDense(5)
-  variables = module.init(jax.random.key(0), x)
   params = {"kernel": _normal(3, 4, 5), "bias": _normal(3, 5)}
-  assert jax.tree.map(jnp.shape, variables["params"]) == jax.tree.map(jnp.shape, params)
+  assert jax.tree.map(jnp.shape, _shapes(module, x)["params"]) == jax.tree.map(jnp.shape, params)
   y = module.apply({"params": params}, x)
   for e in range(3):
     np.testing.assert_allclose(y[:, e], x[:, e] @ params["kernel"][e] + params["bias"][e], atol=1e-5)
