@@ -110,11 +110,13 @@ def test_equals_the_separate_form(inputs, variables, train):
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), state, dict(expected_state["batch_stats"]))
 
 
-def test_gradients_equal_the_separate_form():
+@pytest.mark.parametrize("num_events", [2, pytest.param(4, marks=pytest.mark.slow)])
+def test_gradients_equal_the_separate_form(num_events):
+  model = TINY.clone(num_events=num_events)
   log_mel, images, mask = _inputs(8)
   # Unlike each other: where the images of all blocks are, variances are so small that rounding shows.
   inputs = log_mel, images * np.linspace(0.2, 1, 8, dtype=np.float32)[:, None, None, None], mask
-  variables = _variables(TINY, inputs)
+  variables = _variables(model, inputs)
   stats = variables["batch_stats"]
 
   # Optimised: without, rounding comes over the bound.
@@ -128,15 +130,15 @@ def test_gradients_equal_the_separate_form():
 
     return jax.grad(loss)(params)
 
-  actual = gradient(variables["params"], stats, TINY)
-  separate = separate_variables(TINY, variables)
-  expected = gradient(separate["params"], separate["batch_stats"], SeparateForm(TINY))
+  actual = gradient(variables["params"], stats, model)
+  separate = separate_variables(model, variables)
+  expected = gradient(separate["params"], separate["batch_stats"], SeparateForm(model))
 
   # The two biases of a reset or update gate have its gradient each, GRUCell's one has it once: not their sum.
-  gru, both = actual["audio"]["gru"], np.s_[:, : 2 * TINY.gru_units]
+  gru, both = actual["audio"]["gru"], np.s_[:, : 2 * model.gru_units]
   np.testing.assert_allclose(gru["recurrent_bias"][both], gru["input_bias"][both], atol=1e-6)
   gru["recurrent_bias"] = gru["recurrent_bias"].at[both].set(0.0)
-  actual = separate_variables(TINY, {"params": actual, "batch_stats": stats})["params"]
+  actual = separate_variables(model, {"params": actual, "batch_stats": stats})["params"]
 
   # Rounding goes with the largest numbers that were added up, not with their sum; a bias before a normalisation has no
   # gradient but rounding.

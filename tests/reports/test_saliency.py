@@ -14,6 +14,9 @@ from attavvad_jax.reports import saliency
 from attavvad_jax.reports.samples import Network
 from attavvad_jax.training import loop
 
+# Each program runs for moments, but takes seconds to optimise.
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 # One convolution deep: what is tested does not depend on how many there are.
 SMALL = dict(filters=3, embedding_dim=4, visual_strides=((3, 3),))
 GATED = dict(visual_kernel_sizes=((3, 3),), visual_strided_kernel_sizes=((3, 3),))
@@ -34,6 +37,22 @@ class ByHand(nn.Module):
     return Outputs(visual_logit=3 * mean[:, 0] - mean[:, 1])
 
 
+# Compiled whole, which is many times faster than one operation after another.
+grad_cam = jax.jit(saliency.grad_cam, static_argnums=(0, 3))
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def init(model, seed, given):
+  return model.init(jax.random.key(seed), *given, train=False)
+
+
+@functools.partial(jax.jit, static_argnums=0, static_argnames="capture_intermediates")
+def apply(model, variables, *given, capture_intermediates=False):
+  """Outputs, and what every layer gave."""
+  options = dict(capture_intermediates=capture_intermediates, mutable=["intermediates"])
+  return model.apply(variables, *given, train=False, **options)
+
+
 def inputs(num_blocks=2, size=12):
   rng = np.random.default_rng(0)
   return (
@@ -47,21 +66,21 @@ def test_grad_cam_by_hand():
   given = inputs()
   kernel = jnp.zeros((1, 1, 3, 2)).at[0, 0, 0].set(jnp.array([1.0, -2.0]))
   variables = {"params": {"maps": {"kernel": kernel, "bias": jnp.zeros(2)}}}
-  cam = saliency.grad_cam(ByHand(), variables, given, "maps")
+  cam = grad_cam(ByHand(), variables, given, "maps")
   # Weights 3 / P and -1 / P for P pixels: 3 x / P + 2 x / P.
   want = np.broadcast_to(5 * given[1][:, :1] / 12**2, cam.shape) * np.asarray(given[2])[..., None, None]
   np.testing.assert_allclose(cam, want, rtol=1e-5)
   # Evidence against a voice is none for it.
   variables["params"]["maps"]["kernel"] = -kernel
-  assert not saliency.grad_cam(ByHand(), variables, given, "maps").any()
+  assert not grad_cam(ByHand(), variables, given, "maps").any()
 
 
 def test_grad_cam_weighs_maps_by_the_gradient_of_the_layer():
   """Against the last layers by themselves: from the maps on, the visual branch is layers that can be called alone."""
   model = build("visual_only", **MODELS["visual_only"])
   given = inputs()
-  variables = model.init(jax.random.key(0), *given, train=False)
-  outputs, state = model.apply(variables, *given, train=False, capture_intermediates=True, mutable=["intermediates"])
+  variables = init(model, 0, given)
+  outputs, state = apply(model, variables, *given, capture_intermediates=True)
   (maps,) = state["intermediates"]["visual"]["block_0"]["__call__"]
 
   def logit(maps):
@@ -71,11 +90,11 @@ def test_grad_cam_weighs_maps_by_the_gradient_of_the_layer():
     x = nn.sigmoid((x - running["mean"]) / jnp.sqrt(running["var"] + 1e-5) * norm["scale"] + norm["bias"])
     return (x @ part["logit"]["kernel"] + part["logit"]["bias"])[:, 0]
 
-  np.testing.assert_allclose(logit(maps), outputs.visual_logit, rtol=1e-5)
-  weights = jax.grad(lambda maps: logit(maps).sum())(maps).mean(axis=(1, 2))
+  np.testing.assert_allclose(jax.jit(logit)(maps), outputs.visual_logit, rtol=1e-5)
+  weights = jax.jit(jax.grad(lambda maps: logit(maps).sum()))(maps).mean(axis=(1, 2))
   want = np.maximum(np.einsum("bhwc,bc->bhw", maps, weights), 0)
   want = jax.image.resize(want, (2, 12, 12), "bilinear")
-  cam = saliency.grad_cam(model, variables, given, "visual/block_0")
+  cam = grad_cam(model, variables, given, "visual/block_0")
   np.testing.assert_allclose(cam[:, 0], want, rtol=1e-4, atol=1e-9)
   assert cam.max() > 0
 
@@ -91,12 +110,12 @@ def test_every_model_that_sees_is_explained(name):
   """Attributions add up to what the images change, and blocks do not depend on each other."""
   model = build(name, **MODELS[name])
   given = inputs()
-  variables = model.init(jax.random.key(1), *given, train=False)
+  variables = init(model, 1, given)
   layers = list(saliency.feature_maps(model, given))
   assert not any(layer.startswith("audio") for layer in layers)
   explain = jax.jit(functools.partial(saliency.explain, model, layers[-1]))
   logits, cams, gradients = explain(variables, given)
-  black = saliency.vocalising_logit(model.apply(variables, given[0], 0 * given[1], given[2], train=False))
+  black = saliency.vocalising_logit(apply(model, variables, given[0], 0 * given[1], given[2])[0])
   np.testing.assert_allclose(gradients.sum(axis=(1, 2, 3)), logits - black, rtol=0.02, atol=1e-6)
   assert cams.shape == gradients.shape == given[1].shape
   assert (cams >= 0).all()
@@ -123,6 +142,7 @@ def test_a_model_that_does_not_see_is_named(name, monkeypatch, prepared):
   blocks = [to_example(prepared.source("test")[0], prepared.spec)]
   network = Network(f"{name}, step 6", build(name, filters=2), {}, prepared.spec.clock)
   monkeypatch.setattr(saliency, "draw_blocks", lambda *args: (network, blocks))
+  monkeypatch.setattr(saliency, "network_inputs", jax.jit(saliency.network_inputs, static_argnums=1))
   with pytest.raises(ValueError, match=f"{name}, step 6: does not look at images"):
     saliency.figure("checkpoint", "data")
 

@@ -17,6 +17,8 @@ from attavvad_jax.losses import TERMS, binary_cross_entropies, total_loss
 from attavvad_jax.models import Outputs
 from attavvad_jax.training.step import create_state, train_step
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 
 @pytest.fixture(scope="module")
 def setting():
@@ -126,11 +128,14 @@ def test_augmentation_is_drawn_by_the_step_and_the_seed(setting):
   """By the number of blocks that keep their images, on which dropout has no say."""
   state, batch, _ = setting
 
-  def counts(seed):
+  @jax.jit
+  def count(i, seed):
     options = dict(seed=seed, augmentation=Augmentation(drop_images_probability=0.5))
     step = _step(config_lib.model(tiny_config("")), optax.adam(1e-2), **options)
-    count = jax.jit(lambda i: step(state.replace(step=i), batch)[1].terms.counts["visual_vocalising"])
-    return [int(count(jnp.asarray(i, jnp.int32))) for i in range(20)]
+    return step(state.replace(step=i), batch)[1].terms.counts["visual_vocalising"]
+
+  def counts(seed):
+    return [int(count(jnp.asarray(i, jnp.int32), seed)) for i in range(20)]
 
   first, again, other = counts(0), counts(0), counts(1)
   assert len(set(first)) > 3
