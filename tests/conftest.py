@@ -7,7 +7,7 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 # Programs compiled by one test are read back by the next, also across workers and runs.
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(__file__).parent.parent / ".pytest_cache" / "xla")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
-# A training step of a tiny network compiles in a sixth of the time; `fully_optimized` is for what rests on the rest.
+# A training step of a tiny network compiles in a sixth of the time; `optimized.py` is for what rests on the rest.
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 
 import pytest
@@ -26,16 +26,6 @@ def prepared_path(tmp_path_factory):
 
   folder = tmp_path_factory.mktemp("prepared")
   return prepare(folder, {"train": 4, "validation": 2, "test": 2})
-
-
-@pytest.fixture(scope="module")
-def fully_optimized():
-  """Compiles as the commands do."""
-  import jax  # here, since XLA's settings come before it
-
-  jax.config.update("jax_disable_most_optimizations", False)
-  yield
-  jax.config.update("jax_disable_most_optimizations", True)
 
 
 @pytest.fixture(scope="session")

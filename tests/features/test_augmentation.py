@@ -11,8 +11,6 @@ from attavvad_jax.features.augmentation import Augmentation, augment
 from attavvad_jax.features.front_end import network_inputs
 from attavvad_jax.features.log_mel import scale_log_mel
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 SILENCE, SPEECH, SINGING, OTHERS = range(4)
 CLOCK = Clock()
 EVERYTHING = Augmentation(

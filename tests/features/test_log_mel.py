@@ -3,23 +3,18 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+from optimized import optimized_jit
 import pytest
 
 from attavvad_jax.clock import Clock
 from attavvad_jax.features import log_mel as lib
 from attavvad_jax.features.log_mel import mel_filters, scale_log_mel
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 RATE_HZ, WINDOW, HOP, FFT_SIZE = 16_000, 704, 352, 1024
 # Compiled, which is many times faster than one operation after another, and once for every shape.
 log_mel = jax.jit(lib.log_mel, static_argnums=1)
 # As training and detection have it, for what is said of its exactness.
-optimised = jax.jit(
-  lib.log_mel,
-  static_argnums=1,
-  compiler_options={"xla_backend_optimization_level": 3, "xla_llvm_disable_expensive_passes": False},
-)
+optimized_log_mel = optimized_jit(lib.log_mel, static_argnums=1)
 
 
 def _seconds(duration_s):
@@ -86,13 +81,13 @@ def _float64(x):
 @pytest.mark.parametrize("signal", SIGNALS)
 def test_equals_librosa(signal):
   x = np.float32(SIGNALS[signal]())
-  np.testing.assert_allclose(optimised(x, Clock()), _librosa(x), atol=7e-4, rtol=0)
+  np.testing.assert_allclose(optimized_log_mel(x, Clock()), _librosa(x), atol=7e-4, rtol=0)
 
 
 @pytest.mark.parametrize("signal", ["music", "speech", "noise", "noise_below_1_khz"])
 def test_quiet_bands_beside_loud_ones_are_exact(signal):
   x = np.float32(SIGNALS[signal]())
-  np.testing.assert_allclose(optimised(x, Clock()), _float64(x), atol=4e-4, rtol=0)
+  np.testing.assert_allclose(optimized_log_mel(x, Clock()), _float64(x), atol=4e-4, rtol=0)
 
 
 def test_filters_equal_librosa():

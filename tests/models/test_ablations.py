@@ -36,10 +36,6 @@ def _tiny(name):
   return build(name, dropout_rate=0.0, **{field: getattr(TINY, field) for field in FIELDS[name]})
 
 
-# Each program runs once or twice, but takes seconds to optimise.
-_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
-
-
 @pytest.fixture(scope="module")
 def inputs():
   rng = np.random.default_rng(1)
@@ -52,12 +48,12 @@ def inputs():
   )
 
 
-@functools.partial(_jit, static_argnames="model")
+@functools.partial(jax.jit, static_argnames="model")
 def _init(model, seed, *inputs):
   return model.init(jax.random.key(seed), *inputs, train=False)
 
 
-@functools.partial(_jit, static_argnames="model")
+@functools.partial(jax.jit, static_argnames="model")
 def _apply(model, variables, *inputs):
   return model.apply(variables, *inputs, train=False)
 

@@ -53,10 +53,8 @@ def test_recurrent_layers_equal_their_equations():
   log_mel, images = rng.normal(size=(2, 6, 12)), rng.random((2, 3, 14, 10))
   mask = np.array([[True, False, True], [True, True, True]])
   inputs = (log_mel, images, mask)
-  # Each program runs once, but takes seconds to optimise.
-  jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
-  variables = jit(functools.partial(TINY.init, train=False))(jax.random.key(0), *inputs)
-  outputs, kept = jit(functools.partial(TINY.apply, train=False, capture_intermediates=True))(variables, *inputs)
+  variables = jax.jit(functools.partial(TINY.init, train=False))(jax.random.key(0), *inputs)
+  outputs, kept = jax.jit(functools.partial(TINY.apply, train=False, capture_intermediates=True))(variables, *inputs)
   kept, params = kept["intermediates"], jax.tree.map(lambda x: np.asarray(x, np.float64), variables["params"])
   for block in range(2):
     audio = _lstm(

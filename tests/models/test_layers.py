@@ -8,9 +8,6 @@ import pytest
 
 from attavvad_jax.models import layers
 
-# Each program runs once, but takes longer to optimise.
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 RNG = np.random.default_rng(0)
 
 

@@ -45,10 +45,6 @@ ALL_OUTPUTS = {
 }
 
 
-# Each program runs for moments, but takes seconds to optimise.
-_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
-
-
 @pytest.fixture(scope="module")
 def inputs():
   rng = np.random.default_rng(1)
@@ -80,7 +76,7 @@ def _variables(model):
   }
 
 
-@functools.partial(_jit, static_argnames=("model", "train"))
+@functools.partial(jax.jit, static_argnames=("model", "train"))
 def _apply_with_key(model, variables, seed, *inputs, train):
   rngs = {"dropout": jax.random.key(seed)}
   return model.apply(variables, *inputs, train=train, mutable=["batch_stats"], rngs=rngs)
@@ -124,7 +120,7 @@ def test_a_masked_image_changes_nothing(inputs, model):
   jax.tree.map(np.testing.assert_array_equal, actual, expected)
 
 
-@functools.partial(_jit, static_argnames="model")
+@functools.partial(jax.jit, static_argnames="model")
 def _apply_and_gradient(model, variables, *inputs):
   """Outputs and statistics of a training step without dropout, and the gradient of what is said of blocks 1 to 3."""
 
@@ -221,7 +217,7 @@ def test_bfloat16_is_finite_and_close(inputs, model):
     )
     return jnp.sum(_decision(outputs) ** 2), outputs
 
-  (value, outputs), gradient = _jit(jax.value_and_grad(loss, has_aux=True))(variables["params"])
+  (value, outputs), gradient = jax.jit(jax.value_and_grad(loss, has_aux=True))(variables["params"])
   assert np.isfinite(value)
   assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
   assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(gradient))
@@ -243,10 +239,10 @@ def test_learns_one_batch_by_heart(case):
   log_mel = rng.normal(size=(8, 5, 12)).astype(np.float32)
   images = rng.random((8, 3, 14, 10)).astype(np.float32)
   mask, labels = np.ones((8, 3), bool), np.arange(8) % len(EVENTS)
-  variables = _jit(lambda key: model.init(key, log_mel, images, mask, train=False))(jax.random.key(0))
+  variables = jax.jit(lambda key: model.init(key, log_mel, images, mask, train=False))(jax.random.key(0))
   optimiser = optax.adam(0.03)
 
-  @_jit
+  @jax.jit
   def step(params, state):
     def loss(params):
       outputs, _ = model.apply(

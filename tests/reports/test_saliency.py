@@ -14,9 +14,6 @@ from attavvad_jax.reports import saliency
 from attavvad_jax.reports.samples import Network
 from attavvad_jax.training import loop
 
-# Each program runs for moments, but takes seconds to optimise.
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 # One convolution deep: what is tested does not depend on how many there are.
 SMALL = dict(filters=3, embedding_dim=4, visual_strides=((3, 3),))
 GATED = dict(visual_kernel_sizes=((3, 3),), visual_strided_kernel_sizes=((3, 3),))

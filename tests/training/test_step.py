@@ -17,8 +17,6 @@ from attavvad_jax.losses import TERMS, binary_cross_entropies, total_loss
 from attavvad_jax.models import Outputs
 from attavvad_jax.training.step import create_state, train_step
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 
 @pytest.fixture(scope="module")
 def setting():
