@@ -8,6 +8,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LAUNCHERS = sorted(path.stem for path in (ROOT / "launch").glob("*.py") if path.stem not in ("__init__", "app"))
+# Another case of a launcher, which takes seconds to import what it runs.
+AGAIN = pytest.mark.slow
 
 
 def _run(launcher, *flags):
@@ -25,13 +27,21 @@ def _run(launcher, *flags):
     ),
     ("train", ["--config=configs/none.py", "--workdir=x"], "configs/none.py"),
     ("train", ["--config=configs/att_avvad.py", "--workdir=x"], "config.data is not set"),
-    ("train", ["--config=configs/att_avvad.py", "--workdir=x", "--config.data=none"], "no prepared data set"),
+    pytest.param(
+      "train",
+      ["--config=configs/att_avvad.py", "--workdir=x", "--config.data=none"],
+      "no prepared data set",
+      marks=AGAIN,
+    ),
     ("train", ["--config=configs/att_avvad.py"], "workdir"),
-    ("train", ["--config=configs/att_avvad.py", "--workdir=x", "--num_processes=2"], "need --distributed"),
-    (
+    pytest.param(
+      "train", ["--config=configs/att_avvad.py", "--workdir=x", "--num_processes=2"], "need --distributed", marks=AGAIN
+    ),
+    pytest.param(
       "train",
       ["--config=configs/att_avvad.py", "--workdir=x", "--distributed", "--num_processes=2"],
       "--coordinator_address is not given",
+      marks=AGAIN,
     ),
     ("train", ["--config=configs/att_avvad.py", "--workdr=x"], "workdr"),
     (
@@ -39,20 +49,29 @@ def _run(launcher, *flags):
       ["--config=configs/att_avvad.py", "--workdir=x", "--settings=1/1/1,1/1/1", "--seeds=1"],
       "settings: 1/1/1 and 1/1/1 are the same; give each once",
     ),
-    (
+    pytest.param(
       "sweep",
       ["--config=configs/att_avvad.py", "--workdir=x", "--settings=1/1/1", "--seeds=1,two"],
       "seeds: 'two'; expected whole numbers",
+      marks=AGAIN,
     ),
     ("prepare", ["--input=none", "--output=x"], "none: not a folder"),
-    ("prepare", ["--input=x", "--output=x", "--map=a=hum"], "map: 'a=hum'; expected LABEL=EVENT, the event one of"),
+    pytest.param(
+      "prepare",
+      ["--input=x", "--output=x", "--map=a=hum"],
+      "map: 'a=hum'; expected LABEL=EVENT, the event one of",
+      marks=AGAIN,
+    ),
     ("evaluate", ["--checkpoint=none", "--data=x"], "no such checkpoint"),
-    ("evaluate", ["--data=x"], "expected --checkpoint and --data, or --estimate and --reference"),
-    ("evaluate", ["--estimate=none", "--reference=none"], "none: no such file or folder"),
-    (
+    pytest.param(
+      "evaluate", ["--data=x"], "expected --checkpoint and --data, or --estimate and --reference", marks=AGAIN
+    ),
+    pytest.param("evaluate", ["--estimate=none", "--reference=none"], "none: no such file or folder", marks=AGAIN),
+    pytest.param(
       "evaluate",
       ["--checkpoint=none", "--data=x", "--protocol=mine"],
       "unknown protocol 'mine'; expected one of paper",
+      marks=AGAIN,
     ),
     ("export", ["--checkpoint=none", "--output=x"], "none: no such checkpoint"),
     ("simulate", ["--output=x", "--train_minutes=-1"], "expected 0 or more"),

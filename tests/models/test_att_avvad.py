@@ -108,6 +108,7 @@ def test_equals_the_separate_form(inputs, variables, train):
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), state, dict(expected_state["batch_stats"]))
 
 
+@pytest.mark.slow
 def test_gradients_equal_the_separate_form():
   log_mel, images, mask = _inputs(8)
   # Unlike each other: where the images of all blocks are, variances are so small that rounding shows.
