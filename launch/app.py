@@ -61,6 +61,8 @@ def _parse(argv: Sequence[str]) -> list[str]:
     rest = flags.FLAGS(list(argv))
     if flags.FLAGS["verbosity"].using_default_value:
       logging.set_verbosity(logging.WARNING)  # TFDS and Orbax report every file at INFO
+    # With jaxlib before 0.11, grain warns everybody who imports it that profilers do not see its worker processes.
+    logging.get_absl_logger().addFilter(lambda record: "multiprocess worker profiling" not in str(record.msg))
     return rest
   except AttributeError as error:  # of ml_collections, around the KeyError that says what was meant
     message = f"the config has no key {getattr(error.args[0], 'args', error.args)[0]}"

@@ -6,6 +6,8 @@ checkpoints are written by all, into a folder that all see.
 
 from collections.abc import Callable, Iterator
 import contextlib
+import functools
+import inspect
 from pathlib import Path
 import signal
 import threading
@@ -40,14 +42,12 @@ def join(
     raise ValueError(f"--{missing[0]} is not given; processes are joined by all of {', '.join(given)}, or by none")
   if num_processes is not None and process_id is not None and not 0 <= process_id < num_processes:
     raise ValueError(f"--process_id is {process_id}; expected 0 to {num_processes - 1}, as there are {num_processes}")
+  initialize = functools.partial(jax.distributed.initialize, initialization_timeout=START_S)
+  # jax 0.6 has no such option, and notices a lost process later.
+  if "heartbeat_timeout_seconds" in inspect.signature(initialize).parameters:
+    initialize = functools.partial(initialize, heartbeat_timeout_seconds=HEARTBEAT_S)
   try:
-    jax.distributed.initialize(
-      coordinator_address,
-      num_processes,
-      process_id,
-      heartbeat_timeout_seconds=HEARTBEAT_S,
-      initialization_timeout=START_S,
-    )
+    initialize(coordinator_address, num_processes, process_id)
   except (ValueError, RuntimeError) as error:
     raise ValueError(
       f"the processes could not be joined ({str(error).splitlines()[0]}); give --coordinator_address, --num_processes "
