@@ -33,7 +33,7 @@ setup(
     "flax>=0.10.2,<0.13",
     "grain>=0.2.9,<0.3",
     "importlib_resources>=6",  # tensorflow-datasets needs it and does not say so
-    "jax>=0.6,<0.12",
+    "jax>=0.6.1,<0.12",  # the first release with jax.shard_map
     "jinja2>=3.1,<4",
     "matplotlib>=3.8",
     "mediapipe>=1.0,<2",

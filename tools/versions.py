@@ -1,6 +1,6 @@
 """Runs the tests on the lowest or the highest versions of the packages that computing rests on.
 
-python tools/versions.py lowest                                  # all tests but the slow ones
+python tools/versions.py lowest                                  # everyday tests, and those that train
 python tools/versions.py highest --python=python3.13 tests/training
 
 The lowest versions are those that setup.py allows of the packages below; the highest are what pip takes where nothing
@@ -15,6 +15,8 @@ import sys
 import tempfile
 
 ROOT = Path(__file__).parents[1]
+# Slow, but nothing else runs a training step as placement maps it over devices.
+TRAINING = ["tests/training/test_loop.py", "tests/training/test_processes.py"]
 PACKAGES = ("jax", "flax", "orbax-checkpoint", "numpy", "mediapipe")
 
 
@@ -22,7 +24,7 @@ def main() -> int:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument("which", choices=("lowest", "highest"))
   parser.add_argument("--python", default=sys.executable, help="the interpreter (default: this one)")
-  parser.add_argument("tests", nargs="*", help="arguments of pytest (default: all tests but the slow ones)")
+  parser.add_argument("tests", nargs="*", help="arguments of pytest (default: everyday tests, and those that train)")
   arguments = parser.parse_args()
   with tempfile.TemporaryDirectory() as folder:
     environment = Path(folder) / "environment"
@@ -33,8 +35,8 @@ def main() -> int:
     pip = [python, "-m", "pip", "--disable-pip-version-check"]
     subprocess.run([*pip, "install", "-q", "-c", constraints, "-e", f"{ROOT}[simulation,test]"], check=True)
     subprocess.run([*pip, "list"], check=True)
-    command = [python, "-m", "pytest", "-q", *(arguments.tests or ["-m", "not slow"])]
-    return subprocess.run(command, cwd=ROOT, check=False).returncode
+    runs = [arguments.tests] if arguments.tests else [["-m", "not slow"], TRAINING]
+    return max(subprocess.run([python, "-m", "pytest", "-q", *run], cwd=ROOT, check=False).returncode for run in runs)
 
 
 def lowest() -> list[str]:
