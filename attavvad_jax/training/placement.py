@@ -41,8 +41,8 @@ class Placement(Protocol):
     """Arrays that every process has, as arrays that every device has."""
     ...
 
-  def put(self, batch: HostBatch) -> dict[str, jax.Array]:
-    """This process's blocks, as many as its devices divide, on its devices."""
+  def put(self, batch: HostBatch) -> Mapping[str, jax.Array | np.ndarray]:
+    """This process's blocks, as many as its devices divide, as a mapped function takes them."""
     ...
 
   def map_step(self, step: Step) -> Callable[..., Any]:
@@ -91,12 +91,10 @@ class Pmap:
   def replicate(self, tree: Any) -> Any:
     return _replicate(tree, self._mesh)
 
-  def put(self, batch: HostBatch) -> dict[str, jax.Array]:
-    devices = jax.local_devices()
-    sharding = NamedSharding(jax.sharding.Mesh(np.array(devices), (AXIS,)), PartitionSpec(AXIS))
-    return {
-      name: jax.device_put(value.reshape(len(devices), -1, *value.shape[1:]), sharding) for name, value in batch.items()
-    }
+  def put(self, batch: HostBatch) -> dict[str, jax.Array | np.ndarray]:
+    # Left to pmap: jax 0.6 cannot join arrays on this process's devices with a state on those of all.
+    num_devices = jax.local_device_count()
+    return {name: value.reshape(num_devices, -1, *value.shape[1:]) for name, value in batch.items()}
 
   def map_step(self, step: Step) -> Callable[..., Any]:
     return jax.pmap(step, AXIS, in_axes=(None, 0, None), out_axes=None, donate_argnums=0)

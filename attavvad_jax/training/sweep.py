@@ -33,7 +33,7 @@ from typing import Any
 import grain
 import jax
 import jax.numpy as jnp
-from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, NamedSharding, PartitionSpec, SingleDeviceSharding
 import numpy as np
 from tqdm import tqdm
 
@@ -315,7 +315,8 @@ class _Program:
     devices = jax.devices()[: len(members)]
     mesh = jax.make_mesh((len(devices),), ("members",), axis_types=(AxisType.Auto,), devices=devices)
     shared, everywhere = PartitionSpec("members"), PartitionSpec()
-    self._sharding = NamedSharding(mesh, shared)
+    # Of one device, nothing tells of a mesh: jax 0.7 has no rule for gradients of all members' convolutions within one.
+    self._sharding = NamedSharding(mesh, shared) if len(devices) > 1 else SingleDeviceSharding(devices[0])
     self._num_copies = -len(members) % len(devices)
     # Which setting, seed and row of the batches each member has.
     self._settings = [list(functions).index(member.setting) for member in members]
@@ -337,7 +338,11 @@ class _Program:
       after, found = setup.step(state, batch, loss_weights=choose(list(functions.values()), setting), seed=seed)
       return jax.tree.map(functools.partial(jnp.where, active), after, state), Interval.of(found, after.step)
 
-    share = functools.partial(jax.shard_map, mesh=mesh, check_vma=False)
+    def share(function: Callable[..., Any], in_specs: Any, out_specs: Any) -> Callable[..., Any]:
+      if len(devices) == 1:
+        return function
+      return jax.shard_map(function, mesh=mesh, in_specs=in_specs, out_specs=out_specs, check_vma=False)
+
     advance_all = jax.vmap(advance, in_axes=(0, 0, 0, 0, 0, None))
     self._advance = jax.jit(
       share(advance_all, in_specs=(*[shared] * 5, everywhere), out_specs=shared), donate_argnums=0
