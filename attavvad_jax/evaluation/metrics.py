@@ -16,7 +16,8 @@ from attavvad_jax.evaluation.protocols import Protocol
 from attavvad_jax.events import BACKGROUND, EVENTS, Event, Timeline
 
 # Label files round to the millisecond: a shorter gap between two events is none.
-_ROUNDING_S = 1e-3
+# A microsecond less than a millisecond: seconds are float64 sums, of which 1.001 - 1.0 is less than 0.001.
+_ROUNDING_S = 1e-3 - 1e-6
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,6 @@
 import math
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 import pytest
 
@@ -211,6 +211,7 @@ def test_gaps_stay_where_the_protocol_says_nothing_of_them():
 
 
 @given(st.lists(st.tuples(st.integers(1, 500), st.sampled_from([None, *EVENTS])), min_size=1, max_size=9))
+@example([(500, None), (500, None), (1, "silence")])
 def test_closing_equals_counting_milliseconds(parts):
   """Without overlaps: short runs of unmarked milliseconds vanish, and runs of a label that then meet are one."""
   events, at = [], 0
