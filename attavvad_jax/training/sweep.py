@@ -315,7 +315,7 @@ class _Program:
     devices = jax.devices()[: len(members)]
     mesh = jax.make_mesh((len(devices),), ("members",), axis_types=(AxisType.Auto,), devices=devices)
     shared, everywhere = PartitionSpec("members"), PartitionSpec()
-    # Of one device, nothing tells of a mesh: jax 0.7 has no rule for gradients of all members' convolutions within one.
+    # One device needs no mesh, and with one, jax 0.7.2 raises for the gradients of all members' convolutions.
     self._sharding = NamedSharding(mesh, shared) if len(devices) > 1 else SingleDeviceSharding(devices[0])
     self._num_copies = -len(members) % len(devices)
     # Which setting, seed and row of the batches each member has.
