@@ -132,6 +132,7 @@ def test_compiled_is_the_same_as_not_compiled(augmentation):
   _assert_same(compiled(_keys(_batch()), _batch(), augmentation), expected, exact=False)
 
 
+@pytest.mark.slow
 def test_mapped_over_batches_is_the_same_as_one_after_another():
   batches = [_batch(seed=seed) for seed in range(3)]
   keys = [_keys(batch, seed) for seed, batch in enumerate(batches)]

@@ -15,6 +15,7 @@ def reproduce(*flags):
   return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_bad_input_is_one_line_before_anything_is_made(tmp_path):
   result = reproduce(f"--output={tmp_path / 'x'}", "--tables=1,7", "--budget=smoke")
   assert result.returncode == 2, result.stderr
