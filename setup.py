@@ -9,6 +9,8 @@ HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "attavvad_jax" / "__init__.py").read_text(encoding="utf-8"))
 BEAM = ["apache-beam>=2.77,<3"]
 EXPORT = ["flatbuffers>=24.3", "onnx>=1.16,<2", "onnxruntime>=1.19,<2"]
+# sed_eval imports pkg_resources, which later releases of setuptools do not have.
+SED_EVAL = ["sed_eval>=0.2.1,<0.3", "setuptools>=70,<81"]
 REPRODUCE = ["scikit-learn>=1.4"]
 NOTEBOOKS = ["ipykernel>=6.29", "jupytext>=1.16,<2", "nbclient>=0.10"]
 
@@ -39,10 +41,10 @@ setup(
     "mediapipe>=1.0,<2",
     "ml_collections>=1.0,<2",
     "numpy>=2.0,<3",
+    # The package that mediapipe requires. Another one (opencv-python-headless) would be installed over its files.
+    "opencv-contrib-python>=4.9,<6",
     "optax>=0.2.4,<0.3",
     "orbax-checkpoint>=0.11.10,<0.13",
-    "sed_eval>=0.2.1,<0.3",
-    "setuptools>=70,<81",  # sed_eval imports pkg_resources, which later releases do not have
     "tensorboardX>=2.6,<3",
     "tensorflow-datasets>=4.9.7,<5",
     "tqdm>=4.66,<5",
@@ -54,11 +56,13 @@ setup(
     "benchmark": ["librosa>=0.11,<0.12"],
     "notebooks": NOTEBOOKS,
     "reproduce": REPRODUCE,
+    "sed_eval": SED_EVAL,
     "test": [
       *BEAM,
       *EXPORT,
       *NOTEBOOKS,
       *REPRODUCE,
+      *SED_EVAL,
       "hypothesis>=6.100",
       "jsonschema>=4.20,<5",
       "librosa>=0.11,<0.12",

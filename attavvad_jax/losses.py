@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from flax import struct
 import jax
 import jax.numpy as jnp
+import optax
 
 from attavvad_jax.events import EVENTS, VOCAL_EVENTS
 from attavvad_jax.models.outputs import Outputs
@@ -58,7 +59,7 @@ def binary_cross_entropies(
   def add(names: tuple[str, ...], logits: jax.Array | None, targets: jax.Array, mask: jax.Array) -> None:
     if logits is None:
       return
-    losses = _cross_entropy(logits.astype(jnp.float32), targets)
+    losses = optax.sigmoid_binary_cross_entropy(logits.astype(jnp.float32), targets)
     for name, loss in zip(names, jnp.where(mask[:, None], losses, 0.0).sum(axis=0), strict=True):
       sums[name], counts[name] = loss, mask.sum(dtype=jnp.float32)
 
@@ -93,8 +94,3 @@ def total_loss(terms: Terms, weights: Mapping[str, jax.Array | float]) -> jax.Ar
   # The sum is 0 where the count is: divided by 1 it neither adds nor makes a NaN of the gradient.
   means = {name: total / jnp.maximum(terms.counts[name], 1.0) for name, total in terms.sums.items()}
   return jnp.asarray(sum(weights[name] * mean for name, mean in means.items()), jnp.float32)
-
-
-def _cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
-  """-log p of boolean targets from logits; neither overflows nor loses the small values. Any one shape."""
-  return jax.nn.softplus(jnp.where(targets, -logits, logits))

@@ -22,8 +22,9 @@ _MAP = flags.DEFINE_list("map", [], "What labels in these files mean, as SPEAKER
 _DATA = flags.DEFINE_string("data", None, "Prepared data set.")
 _SPLIT = flags.DEFINE_string("split", "test", "Split to evaluate on.")
 _CONDITION = flags.DEFINE_string("by", None, "Condition of the recordings to tell scores apart by, such as snr_db.")
-_PROTOCOL = flags.DEFINE_string(
-  "protocol", "closed", "Name of an evaluation protocol: closed, paper, sed_eval_default."
+_PROTOCOL = flags.DEFINE_string("protocol", "closed", "Evaluation protocol: closed, paper or sed_eval_default.")
+_METRICS = flags.DEFINE_enum(
+  "metrics", "attavvad", ["attavvad", "sed_eval"], "Who counts: this package, or sed_eval (the extra of that name)."
 )
 _TO = flags.DEFINE_list("to", [], "Files to write beside what is printed, some of json,csv.")
 _OUTPUT = flags.DEFINE_string("output", "evaluation", "Name of these files, without .json and .csv.")
@@ -34,7 +35,8 @@ def main():
     from attavvad_jax.annotations import Reading
     from attavvad_jax.evaluation.files import evaluate_files
 
-    print(evaluate_files(_ESTIMATE.value, _REFERENCE.value, _PROTOCOL.value, Reading.parse(_MAP.value)))
+    reading = Reading.parse(_MAP.value)
+    print(evaluate_files(_ESTIMATE.value, _REFERENCE.value, _PROTOCOL.value, reading, _METRICS.value))
     return
   if not _CHECKPOINTS.value or _ESTIMATE.value or _REFERENCE.value:
     raise ValueError("expected --checkpoint and --data, or --estimate and --reference, which go without --to")
@@ -42,7 +44,9 @@ def main():
   from attavvad_jax.evaluation.run import comparison_table, evaluate_all
 
   stored.check_writable(_OUTPUT.value, _TO.value)
-  evaluations = evaluate_all(_CHECKPOINTS.value, _DATA.value, _SPLIT.value, _PROTOCOL.value, _CONDITION.value)
+  evaluations = evaluate_all(
+    _CHECKPOINTS.value, _DATA.value, _SPLIT.value, _PROTOCOL.value, _CONDITION.value, _METRICS.value
+  )
   print(*evaluations, sep="\n\n")
   for path in stored.write(evaluations, _OUTPUT.value, _TO.value):
     print(f"wrote {path}")

@@ -32,9 +32,9 @@ class SimulatedScene:
     return f"scene {self.name}"
 
   def state(self) -> str:
-    from attavvad_jax.simulation.difficulty import PRESETS
+    from attavvad_jax.simulation import difficulty
 
-    return repr((self, SCENE_S, PRESETS[self.preset]))
+    return repr((self, SCENE_S, difficulty.preset(self.preset)))
 
   def open(self, spec: DataSpec) -> Content:
     from attavvad_jax.simulation.blocks import render_blocks
@@ -50,10 +50,9 @@ class Simulated(RecordingsBuilder):
 
   def __init__(self, spec: DataSpec, *, preset: str, minutes: Mapping[str, float], seed: int = 0, **kwargs: Any):
     """Takes a name of `simulation.difficulty.PRESETS`, the minutes of each split (rounded up to scenes), and a seed."""
-    from attavvad_jax.simulation.difficulty import PRESETS
+    from attavvad_jax.simulation import difficulty
 
-    if preset not in PRESETS:
-      raise ValueError(f"unknown preset {preset!r}; expected one of {', '.join(PRESETS)}")
+    difficulty.preset(preset)  # refuses unknown names
     unknown = sorted(set(minutes) - set(SPLITS))
     if unknown:
       raise ValueError(f"no such split: {', '.join(unknown)}; expected {', '.join(SPLITS)}")

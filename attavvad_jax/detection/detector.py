@@ -18,14 +18,12 @@ from attavvad_jax.checkpoints import digest, find_checkpoint, read_meta, restore
 from attavvad_jax.datasets.records import DataSpec
 from attavvad_jax.detection.choice import NOBODY, FaceScores, face_rows, faces_by_appearance, performer_rows
 from attavvad_jax.detection.performer import Performer
-from attavvad_jax.detection.predict import BlockScores, Predict, predict, take
+from attavvad_jax.detection.predict import BATCH_SIZE, BlockScores, Predict, predict, take
 from attavvad_jax.events import EVENTS, Smoothing, Timeline, others_meaning, scores_to_timeline
 from attavvad_jax.media import DEFAULT_TRACKS, Block, Report, Tracks, probe, read_blocks
 from attavvad_jax.media.faces import LOOKAHEAD_S, Detect
 from attavvad_jax.shipped import SHIPPED
 
-# Blocks scored at once: enough to keep two cores busy, little enough that a short clip wastes no time on padding.
-_BATCH_SIZE = 32
 # Batches that may wait for the network while the video is read on; bounds the memory of a long file.
 _MAX_WAITING = 8
 # Faces that are seen for less than this get no timeline of their own.
@@ -214,22 +212,22 @@ class Detector:
 
   def _batches(self, rows: Iterable["_Row"], seen: list["_Row"]) -> Iterator[tuple[Mapping[str, np.ndarray], int]]:
     """Fixed-size batches with the number of rows in each; what is not for the network is kept aside."""
-    batch, filled = _zeros(self.spec, _BATCH_SIZE), 0
+    batch, filled = _zeros(self.spec, BATCH_SIZE), 0
     for row in rows:
       for key in batch:
         batch[key][filled] = row.inputs[key]
       seen.append(row._replace(inputs={}))
       filled += 1
-      if filled == _BATCH_SIZE:
+      if filled == BATCH_SIZE:
         yield batch, filled
-        batch, filled = _zeros(self.spec, _BATCH_SIZE), 0
+        batch, filled = _zeros(self.spec, BATCH_SIZE), 0
     if filled:
       yield batch, filled
 
   def _score(self, batches: Iterable[tuple[Mapping[str, np.ndarray], int]]) -> BlockScores:
     """Scores batches in a thread of its own, so that the network is read and compiled while the video is decoded."""
     with ThreadPoolExecutor(1) as worker:
-      worker.submit(lambda: self.predict(_zeros(self.spec, _BATCH_SIZE)))
+      worker.submit(lambda: self.predict(_zeros(self.spec, BATCH_SIZE)))
       waiting: list[Future[BlockScores]] = []
       parts: list[BlockScores] = []
       for batch, filled in batches:

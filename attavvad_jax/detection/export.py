@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import contextlib
 import dataclasses
 import functools
-import importlib.metadata
 import importlib.util
 import itertools
 import json
@@ -32,6 +31,7 @@ from attavvad_jax.features.front_end import network_inputs
 from attavvad_jax.files import new_folder, write_text
 from attavvad_jax.media import Block, read_blocks
 from attavvad_jax.models import Outputs
+from attavvad_jax.versions import versions
 
 # What each format needs beside jax.
 FORMATS = {"stablehlo": ("flatbuffers",), "onnx": ("onnx", "onnxruntime")}
@@ -350,7 +350,7 @@ def _metadata(detector: Detector, model: nn.Module, outputs: Iterable[str], form
     "programs": {
       name: {"file": f"program.{name}", **({"platforms": PLATFORMS} if name == "stablehlo" else {})} for name in formats
     },
-    "versions": {name: importlib.metadata.version(name) for name in _packages(formats)},
+    "versions": versions(_packages(formats)),
   }
 
 

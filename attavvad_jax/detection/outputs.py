@@ -5,19 +5,17 @@ Axes: B blocks, E events, N images of a block.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 import contextlib
-import importlib.metadata
 from pathlib import Path
-import platform
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attavvad_jax import __version__
 from attavvad_jax.annotations import write as write_annotation
 from attavvad_jax.clock import Clock
 from attavvad_jax.events import EVENTS, others_meaning
 from attavvad_jax.marks import mark_of
 from attavvad_jax.media.names import ANNOTATED_SUFFIX
+from attavvad_jax.versions import versions
 
 if TYPE_CHECKING:  # jax takes a second to import, and names of outputs are checked before
   from attavvad_jax.detection.detector import Detection
@@ -130,7 +128,7 @@ def document(video: Path, detection: "Detection", clock: Clock, origin: Mapping[
     "video": video.name,
     "face": detection.face,
     **origin,
-    "versions": _versions(),
+    "versions": versions(_PACKAGES),
     "sound": _sound(detection.report),
     "pictures": _pictures(detection.report),
     "warnings": detection.report.warnings,
@@ -171,11 +169,6 @@ def _pictures(report: "Report") -> dict[str, Any] | None:
   if media is None or media.picture_track is None:
     return None
   return {"track": media.picture_track.number, "tracks": [track.to_dict() for track in media.picture_tracks]}
-
-
-def _versions() -> dict[str, str]:
-  versions = {"attavvad_jax": __version__, "python": platform.python_version()}
-  return versions | {package: importlib.metadata.version(package) for package in _PACKAGES}
 
 
 def _rounded(values: Any) -> Any:

@@ -16,6 +16,8 @@ from attavvad_jax.features.front_end import network_inputs
 from attavvad_jax.models import Outputs
 
 Array = jax.Array | np.ndarray
+# Blocks scored at once: enough to keep two cores busy, few enough that a short clip wastes no time on padding.
+BATCH_SIZE = 32
 
 
 @struct.dataclass

@@ -7,7 +7,8 @@ from pathlib import Path
 import warnings
 
 from attavvad_jax.annotations import DEFAULT_READING, LABEL_SUFFIXES, AnnotationWarning, Reading, read
-from attavvad_jax.evaluation.metrics import Scores, count
+from attavvad_jax.evaluation.by_sed_eval import find_counter
+from attavvad_jax.evaluation.metrics import Scores
 from attavvad_jax.evaluation.protocols import PROTOCOLS
 from attavvad_jax.evaluation.split import total
 from attavvad_jax.evaluation.table import text_table
@@ -48,7 +49,11 @@ class FileEvaluation:
 
 
 def evaluate_files(
-  estimates: str | Path, references: str | Path, protocol: str, reading: Reading = DEFAULT_READING
+  estimates: str | Path,
+  references: str | Path,
+  protocol: str,
+  reading: Reading = DEFAULT_READING,
+  metrics: str = "attavvad",
 ) -> FileEvaluation:
   """P, R, F and ER of label files against others of the same names.
 
@@ -59,14 +64,16 @@ def evaluate_files(
     references: a label file, or a folder of label files; of a folder each needs its estimate.
     protocol: a name of `PROTOCOLS`.
     reading: what the labels mean, of both sides, where they do not say it themselves.
+    metrics: who counts, a name of `COUNTERS`.
 
   Raises:
-    ValueError: an unknown protocol, no references, a reference without estimate, several files of one recording that
-      say different things, or a file that cannot be read.
+    ValueError: an unknown protocol or counter, no references, a reference without estimate, several files of one
+      recording that say different things, or a file that cannot be read.
     OSError: a folder or file is missing.
   """
   if protocol not in PROTOCOLS:
     raise ValueError(f"unknown protocol {protocol!r}; expected one of {', '.join(PROTOCOLS)}")
+  counter = find_counter(metrics)
   estimates, references = Path(estimates), Path(references)
   truth, found = _by_name(references), _by_name(estimates)
   if references.is_file() and estimates.is_file():
@@ -84,7 +91,7 @@ def evaluate_files(
   recordings = {}
   for name, (reference, estimate) in pairs.items():
     duration_s = max(reference.duration_s, estimate.duration_s)
-    recordings[name] = count(Timeline(reference, duration_s), estimate, PROTOCOLS[protocol])
+    recordings[name] = counter(Timeline(reference, duration_s), estimate, PROTOCOLS[protocol])
   unused = [path for name, paths in found.items() if name not in truth for path in paths]
   return FileEvaluation(estimates, references, recordings, unused, [str(warning.message) for warning in caught])
 

@@ -1,19 +1,24 @@
-"""Precision, recall, F and error rate of timelines, counted by sed_eval one recording at a time.
+"""Precision, recall, F and error rate of timelines, one recording at a time, with the counts of sed_eval.
 
 Counts first: every figure is a ratio of counts that were summed over recordings, divided once at the end. A ratio whose
 denominator is zero is NaN, never 0.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 import dataclasses
 import functools
-import importlib
 import math
-from types import ModuleType
-import warnings
 
+import numpy as np
+
+from attavvad_jax.evaluation.matching import maximum_matching
 from attavvad_jax.evaluation.protocols import Protocol
 from attavvad_jax.events import BACKGROUND, EVENTS, Event, Timeline
+
+# Compares a reference with an estimate by a protocol, as `count` does.
+Counter = Callable[[Timeline, Timeline, Protocol], "Scores"]
+# In `Scores`: all events together, beside each of `EVENTS`.
+OVERALL = "overall"
 
 # Label files round to the millisecond: a shorter gap between two events is none.
 # A microsecond less than a millisecond: seconds are float64 sums, of which 1.001 - 1.0 is less than 0.001.
@@ -128,33 +133,103 @@ def count(reference: Timeline, estimate: Timeline, protocol: Protocol) -> Scores
   so gaps are filled with others in both first (see `fill_gaps`), and short ones closed where the protocol says so (see
   `close_gaps`).
   """
+  references, estimates = prepare(reference, estimate, protocol)
+  return Scores(
+    protocol,
+    1,
+    reference.duration_s,
+    count_events(references, estimates, protocol),
+    count_segments(references, estimates, protocol),
+  )
+
+
+def prepare(reference: Timeline, estimate: Timeline, protocol: Protocol) -> tuple[Timeline, Timeline]:
+  """Returns reference and estimate as they are counted: cut to the reference's duration, gaps filled and closed."""
   filled, found = (
     close_gaps(fill_gaps(timeline, reference.duration_s), protocol.shortest_gap_s) for timeline in (reference, estimate)
   )
-  references, estimates = _to_items(filled), _to_items(found)
-  seconds = {label: filled.total_s(label) for label in EVENTS}
-  seconds["overall"] = sum(seconds.values())
+  return filled, found
 
-  sound_event = _sed_eval().sound_event
-  events = sound_event.EventBasedMetrics(
-    list(EVENTS),
-    evaluate_onset=True,
-    evaluate_offset=protocol.offsets_count,
-    t_collar=float(protocol.collar_s),
-    percentage_of_length=float(protocol.length_fraction),
-  )
-  events.evaluate(references, estimates)
-  segments = sound_event.SegmentBasedMetrics(list(EVENTS), time_resolution=float(protocol.segment_s))
-  segments.evaluate(references, estimates, evaluated_length_seconds=reference.duration_s)
 
-  event_based = {"overall": _counts(events.overall, events.overall["Nsubs"], seconds["overall"])}
-  # Over all events, sed_eval's segments count substitutions, deletions and insertions under names of their own.
-  total = segments.overall
-  segment_based = {"overall": _counts({**total, "Nfn": total["D"], "Nfp": total["I"]}, total["S"], seconds["overall"])}
-  for label in EVENTS:
-    event_based[label] = _counts(events.class_wise[label], 0, seconds[label])
-    segment_based[label] = _counts(segments.class_wise[label], 0, seconds[label])
-  return Scores(protocol, 1, reference.duration_s, event_based, segment_based)
+def reference_seconds(reference: Timeline) -> dict[str, float]:
+  """Returns how long each of `EVENTS` lasts in a prepared reference, and all of them together."""
+  seconds = {label: reference.total_s(label) for label in EVENTS}
+  return {OVERALL: sum(seconds.values()), **seconds}
+
+
+def count_events(references: Timeline, estimates: Timeline, protocol: Protocol) -> dict[str, Counts]:
+  """Counts events of prepared timelines that meet (see `Protocol`), as sed_eval's `EventBasedMetrics` does.
+
+  Hits are a maximum matching of events of one label. A reference that is left over is substituted by the first
+  estimate that is left over and meets it but for the label.
+
+  Returns:
+    Counts of "overall" and each of `EVENTS`.
+  """
+  onsets, offsets, labels = _columns(references)
+  found_onsets, found_offsets, found_labels = _columns(estimates)
+  meets = abs(onsets[:, None] - found_onsets) <= protocol.collar_s
+  if protocol.offsets_count:
+    collars = np.maximum(protocol.collar_s, protocol.length_fraction * (offsets - onsets))
+    meets &= abs(offsets[:, None] - found_offsets) <= collars[:, None]
+  matching = maximum_matching(meets & (labels[:, None] == found_labels))
+
+  left_over = np.ones(len(found_labels), bool)
+  left_over[list(matching.values())] = False
+  substitutions = 0
+  for row in meets[[index for index in range(len(labels)) if index not in matching]]:
+    candidates = np.flatnonzero(row & left_over)
+    left_over[candidates[:1]] = False
+    substitutions += bool(len(candidates))
+
+  seconds = reference_seconds(references)
+  counts = {OVERALL: _to_counts(len(labels), len(found_labels), len(matching), substitutions, seconds[OVERALL])}
+  for index, label in enumerate(EVENTS):
+    reference, estimate, hits = (int((of == index).sum()) for of in (labels, found_labels, labels[list(matching)]))
+    counts[label] = _to_counts(reference, estimate, hits, 0, seconds[label])
+  return counts
+
+
+def count_segments(references: Timeline, estimates: Timeline, protocol: Protocol) -> dict[str, Counts]:
+  """Counts segments that events of prepared timelines touch, as sed_eval's `SegmentBasedMetrics` does.
+
+  Within a segment, as many missed events as there are false ones are substitutions; the rest are deletions or
+  insertions.
+
+  Returns:
+    Counts of "overall" and each of `EVENTS`.
+  """
+  active, found = (_segments(timeline, protocol.segment_s) for timeline in (references, estimates))
+  both = active & found
+  seconds = reference_seconds(references)
+  substitutions = int((np.minimum(active.sum(axis=1), found.sum(axis=1)) - both.sum(axis=1)).sum())
+  reference, estimate, hits = (int(cells.sum()) for cells in (active, found, both))
+  counts = {OVERALL: _to_counts(reference, estimate, hits, substitutions, seconds[OVERALL])}
+  for index, label in enumerate(EVENTS):
+    reference, estimate, hits = (int(cells[:, index].sum()) for cells in (active, found, both))
+    counts[label] = _to_counts(reference, estimate, hits, 0, seconds[label])
+  return counts
+
+
+def _columns(timeline: Timeline) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """Onsets and offsets in seconds, and indices into `EVENTS`, of all events."""
+  onsets, offsets = (np.array([getattr(event, name) for event in timeline], float) for name in ("onset_s", "offset_s"))
+  return onsets, offsets, np.array([EVENTS.index(event.label) for event in timeline], int)
+
+
+def _segments(timeline: Timeline, segment_s: float) -> np.ndarray:
+  """Which events each segment of the timeline touches. Bool [segments, E]."""
+  active = np.zeros((math.ceil(timeline.duration_s / segment_s), len(EVENTS)), bool)
+  for event in timeline:
+    first, last = math.floor(event.onset_s / segment_s), math.ceil(event.offset_s / segment_s)
+    active[first:last, EVENTS.index(event.label)] = True
+  return active
+
+
+def _to_counts(reference: int, estimate: int, hits: int, substitutions: int, reference_s: float) -> Counts:
+  """Completes counts: what is neither hit nor substituted was deleted or inserted."""
+  matched = hits + substitutions
+  return Counts(reference, estimate, hits, substitutions, reference - matched, estimate - matched, reference_s)
 
 
 def fill_gaps(timeline: Timeline, duration_s: float) -> Timeline:
@@ -224,25 +299,5 @@ def _merge_touching(events: list[Event]) -> list[Event]:
   return merged
 
 
-def _counts(found: Mapping[str, float], substitutions: float, seconds: float) -> Counts:
-  reference, estimate, hits, deletions, insertions = (int(found[n]) for n in ("Nref", "Nsys", "Ntp", "Nfn", "Nfp"))
-  return Counts(reference, estimate, hits, int(substitutions), deletions, insertions, seconds)
-
-
 def _ratio(numerator: float, denominator: float) -> float:
   return numerator / denominator if denominator else math.nan
-
-
-def _to_items(timeline: Timeline) -> list[dict[str, float | str]]:
-  return [
-    {"event_onset": event.onset_s, "event_offset": event.offset_s, "event_label": event.label} for event in timeline
-  ]
-
-
-@functools.cache
-def _sed_eval() -> ModuleType:
-  """Imports sed_eval; it and dcase_util have escapes and imports (pkg_resources) that newer Pythons warn of."""
-  with warnings.catch_warnings():
-    for category in (DeprecationWarning, SyntaxWarning, UserWarning):
-      warnings.simplefilter("ignore", category)
-    return importlib.import_module("sed_eval")

@@ -11,7 +11,9 @@ import numpy as np
 from attavvad_jax import __version__
 from attavvad_jax.datasets.loader import PreparedData
 from attavvad_jax.detection.detector import Detector
+from attavvad_jax.detection.predict import BATCH_SIZE
 from attavvad_jax.evaluation import bootstrap, comparison, stored
+from attavvad_jax.evaluation.by_sed_eval import find_counter
 from attavvad_jax.evaluation.ceiling import Ceilings, ceilings
 from attavvad_jax.evaluation.conditions import Condition, group_recordings, independent_units
 from attavvad_jax.evaluation.metrics import Scores
@@ -19,7 +21,6 @@ from attavvad_jax.evaluation.protocols import PROTOCOLS
 from attavvad_jax.evaluation.split import OUTPUTS, count_outputs, score_recordings, total
 from attavvad_jax.evaluation.table import aligned, condition_table, figure, text_table
 
-_BATCH_SIZE = 32
 _TITLES = {"audio_visual": "audio-visual output", "audio": "audio branch alone"}
 
 
@@ -108,7 +109,12 @@ class Evaluation:
 
 
 def evaluate_checkpoint(
-  checkpoint: str | Path, data: str | Path, split: str, protocol: str, condition: str | None = None
+  checkpoint: str | Path,
+  data: str | Path,
+  split: str,
+  protocol: str,
+  condition: str | None = None,
+  metrics: str = "attavvad",
 ) -> Evaluation:
   """P, R, F and ER of each output of the checkpoint's model, with protocol, data and support named.
 
@@ -118,12 +124,14 @@ def evaluate_checkpoint(
     split: one of its splits.
     protocol: a name of `PROTOCOLS`.
     condition: a name from the recordings' descriptions, such as snr_db: the scores are given for each of its values.
+    metrics: who counts, a name of `COUNTERS`.
 
   Raises:
-    ValueError: an unknown protocol, split or condition, or data that the checkpoint does not fit.
+    ValueError: an unknown protocol, split, condition or counter, or data that the checkpoint does not fit.
   """
   if protocol not in PROTOCOLS:
     raise ValueError(f"unknown protocol {protocol!r}; expected one of {', '.join(PROTOCOLS)}")
+  counter = find_counter(metrics)
   detector = Detector(checkpoint)
   prepared = PreparedData(data)
   if misfit := prepared.spec.misfit(detector.spec):
@@ -131,11 +139,11 @@ def evaluate_checkpoint(
   conditions = prepared.conditions(split)
   if condition is not None:
     group_recordings(conditions, condition)  # asked for before anything is scored, so that a wrong name costs no time
-  found = score_recordings(detector.predict, prepared, split, _BATCH_SIZE)
+  found = score_recordings(detector.predict, prepared, split, BATCH_SIZE)
   return Evaluation(
     _subject(detector, prepared, split),
     protocol,
-    count_outputs(found, prepared, detector.smoothing, PROTOCOLS[protocol]),
+    count_outputs(found, prepared, detector.smoothing, PROTOCOLS[protocol], counter),
     conditions,
     ceilings((reference for reference, _ in found.values()), prepared.spec.clock, PROTOCOLS[protocol]),
     condition,
@@ -143,22 +151,32 @@ def evaluate_checkpoint(
 
 
 def evaluate_all(
-  sources: Sequence[str], data: str | None, split: str, protocol: str, condition: str | None = None
+  sources: Sequence[str],
+  data: str | None,
+  split: str,
+  protocol: str,
+  condition: str | None = None,
+  metrics: str = "attavvad",
 ) -> list[Evaluation]:
   """The evaluations of checkpoints, and those that files hold which `stored.write` wrote (*.json).
 
   Raises:
-    ValueError: as `evaluate_checkpoint` and `stored.read`, or there are checkpoints and no data.
+    ValueError: as `evaluate_checkpoint` and `stored.read`, there are checkpoints and no data, or stored counts are to
+      be counted by another.
   """
   if data is None and (lacking := [source for source in sources if not source.endswith(".json")]):
     raise ValueError(f"--data is not set, and {lacking[0]} is a checkpoint; name the prepared data to score it on")
+  if metrics != "attavvad" and (stored_ones := [source for source in sources if source.endswith(".json")]):
+    raise ValueError(
+      f"{stored_ones[0]}: holds counts, which --metrics={metrics} cannot count anew; name the checkpoint"
+    )
   found = []
   for source in sources:
     if source.endswith(".json"):
       found += [dataclasses.replace(one, condition=condition) for one in stored.read(source)]
     else:
       assert data is not None
-      found.append(evaluate_checkpoint(source, data, split, protocol, condition))
+      found.append(evaluate_checkpoint(source, data, split, protocol, condition, metrics))
   return found
 
 

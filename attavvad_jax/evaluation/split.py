@@ -7,7 +7,7 @@ import operator
 from attavvad_jax.datasets.loader import PreparedData, batches_in_order
 from attavvad_jax.datasets.records import to_example
 from attavvad_jax.detection.predict import BlockScores, Predict, score_batches, take
-from attavvad_jax.evaluation.metrics import Scores, count
+from attavvad_jax.evaluation.metrics import Counter, Scores, count
 from attavvad_jax.evaluation.protocols import Protocol
 from attavvad_jax.events import Smoothing, Timeline, scores_to_timeline
 
@@ -33,7 +33,11 @@ def score_recordings(
 
 
 def count_outputs(
-  recordings: Mapping[str, tuple[Timeline, BlockScores]], data: PreparedData, smoothing: Smoothing, protocol: Protocol
+  recordings: Mapping[str, tuple[Timeline, BlockScores]],
+  data: PreparedData,
+  smoothing: Smoothing,
+  protocol: Protocol,
+  counter: Counter = count,
 ) -> dict[str, dict[str, Scores]]:
   """Event- and segment-based counts of each recording, by its name, for each of `OUTPUTS` that the model gives."""
   found: dict[str, dict[str, Scores]] = {}
@@ -41,7 +45,7 @@ def count_outputs(
     for name, (reference, scores) in recordings.items():
       if (decision := getattr(scores, output)) is not None:
         estimate = scores_to_timeline(decision, data.spec.clock, reference.duration_s, smoothing)
-        found.setdefault(output, {})[name] = count(reference, estimate, protocol)
+        found.setdefault(output, {})[name] = counter(reference, estimate, protocol)
   return found
 
 

@@ -1,16 +1,14 @@
 """Where and when figures were made: what somebody needs who wants to make them again."""
 
 import datetime
-import importlib.metadata
 import os
 from pathlib import Path
 import platform
 import subprocess
-import sys
 
-from attavvad_jax import __version__
+from attavvad_jax.versions import versions
 
-_PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "sed_eval")
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
 
 
 def facts() -> list[tuple[str, str]]:
@@ -20,13 +18,7 @@ def facts() -> list[tuple[str, str]]:
     ("Machine", machine()),
     (
       "Versions",
-      ", ".join(
-        [
-          f"attavvad_jax {__version__}",
-          f"Python {sys.version.split()[0]}",
-          *(f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES),
-        ]
-      ),
+      ", ".join(f"{name} {version}" for name, version in versions(_PACKAGES).items()),
     ),
   ]
   if (at := commit()) is not None:

@@ -14,6 +14,7 @@ import numpy as np
 from attavvad_jax import __version__
 from attavvad_jax.datasets.loader import PreparedData
 from attavvad_jax.detection.detector import Detector
+from attavvad_jax.detection.predict import BATCH_SIZE
 from attavvad_jax.evaluation import PAPER, Scores
 from attavvad_jax.evaluation.bootstrap import to_array
 from attavvad_jax.evaluation.split import count_outputs, score_recordings
@@ -21,7 +22,6 @@ from attavvad_jax.evaluation.stored import counts_from_json, counts_to_json
 from attavvad_jax.files import write_text
 
 SPLIT = "test"
-_BATCH_SIZE = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +67,7 @@ def score_run(workdir: Path, data: PreparedData, path: Path) -> RunScores:
     stored = json.loads(path.read_text(encoding="utf-8"))
     if stored["of"] == of:
       return _from_json(stored)
-  scored = score_recordings(detector.predict, data, SPLIT, _BATCH_SIZE)
+  scored = score_recordings(detector.predict, data, SPLIT, BATCH_SIZE)
   output, recordings = next(iter(count_outputs(scored, data, detector.smoothing, PAPER).items()))
   found = RunScores(detector.meta["step"], output, recordings)
   path.parent.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,8 @@ import numpy as np
 
 # Sample rates that AAC knows.
 AAC_RATES_HZ = (7350, 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
+# Of what is written for people to watch: quick to make, and hardly to be told from its source.
+X264_OPTIONS = {"preset": "veryfast", "crf": "20"}
 
 # Samples handed to the encoder at once, so that a long waveform is not copied whole.
 _CHUNK_SAMPLES = 16_384
@@ -72,9 +74,7 @@ class VideoWriter:
     options = {"movie_timescale": str(self._sample_rate_hz)}
     self._container = av.open(str(self._part), "w", format="mp4", options=options)
     height, width, _ = self._shape
-    video = self._container.add_stream(
-      "libx264", rate=self._frames_per_second, options={"preset": "veryfast", "crf": "20"}
-    )
+    video = self._container.add_stream("libx264", rate=self._frames_per_second, options=X264_OPTIONS)
     video.width, video.height, video.pix_fmt = width, height, "yuv420p"
     video.codec_context.thread_count = 1
     # What swscale makes of RGB by default (BT.601, limited range), told to the player.

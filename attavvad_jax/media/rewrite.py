@@ -15,7 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from attavvad_jax.media.decode import GAP, MediaInfo, read_packets
-from attavvad_jax.media.encode import AAC_RATES_HZ
+from attavvad_jax.media.encode import AAC_RATES_HZ, X264_OPTIONS
 from attavvad_jax.media.shown import UPRIGHT, Orientations, decoder, orientation
 
 # Draws onto an upright picture, uint8 RGB [H,W,3], at its second; what it returns is written, of whatever even size.
@@ -134,7 +134,7 @@ class _PictureEncoder:
 
 def _add_video_stream(writer: Any, source: Any, frame: Any, shape: tuple[int, ...]) -> Any:
   """An H.264 stream for pictures of a shape in the colours of a frame of the source."""
-  stream = writer.add_stream("libx264", rate=source.average_rate or 25, options={"preset": "veryfast", "crf": "20"})
+  stream = writer.add_stream("libx264", rate=source.average_rate or 25, options=X264_OPTIONS)
   stream.height, stream.width, stream.pix_fmt, stream.time_base = *shape[:2], "yuv420p", frame.time_base
   context = stream.codec_context
   context.time_base = frame.time_base

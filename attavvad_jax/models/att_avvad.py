@@ -20,7 +20,6 @@ from attavvad_jax.models.layers import (
   NormActivation,
   Rows,
   differences,
-  gate,
 )
 from attavvad_jax.models.outputs import Outputs
 
@@ -53,9 +52,9 @@ class AudioBranch(nn.Module):
     x = x.reshape(*x.shape[:2], -1)  # [B,T,bands x filters]
 
     x = BatchedGru(2 * self.num_events, self.gru_units, self.dtype, name="gru")(x)
-    # An event's two GRUs side by side are what `gate` splits: [B,E,2 x units].
+    # An event's two GRUs side by side are what `nn.glu` splits: [B,E,2 x units].
     x = x.reshape(x.shape[0], self.num_events, 2 * self.gru_units)
-    x = NormActivation(gate, 2, self.axis_name, self.dtype, name="gru_norm")(x, train=train, counted=counted)
+    x = NormActivation(nn.glu, 2, self.axis_name, self.dtype, name="gru_norm")(x, train=train, counted=counted)
     x = Dropout(self.dropout_rate)(x, train=train, places=rows.places)
     x = EventDense(self.embedding_dim, self.dtype, name="embedding")(x)
     x = NormActivation(nn.sigmoid, 2, self.axis_name, self.dtype, name="embedding_norm")(

@@ -52,12 +52,6 @@ class Rows(NamedTuple):
 EVERY_ROW = Rows()
 
 
-def gate(x: jax.Array) -> jax.Array:
-  """Gated linear unit: the first half of the channels times the sigmoid of the second. [..., 2C] -> [..., C]."""
-  linear, gates = jnp.split(x, 2, axis=-1)
-  return linear * nn.sigmoid(gates)
-
-
 def differences(images: jax.Array, image_mask: jax.Array) -> jax.Array:
   """How far each image differs from the one before; 0 where one of both is masked.
 
@@ -85,7 +79,7 @@ class NormActivation(nn.Module):
   and 1e-5.
 
   Attributes:
-    activation: what follows the normalisation, e.g. `gate` or `nn.relu`.
+    activation: what follows the normalisation, e.g. `nn.glu` or `nn.relu`.
     feature_axes: number of last axes that have statistics of their own: 1 for [..., C], 2 for [..., E, C].
     axis_name: name of a mapped axis (shard_map, pmap) over which batch statistics are taken, None without one.
     dtype: of the result; statistics and normalisation are float32.
@@ -277,7 +271,7 @@ class GluBlock(nn.Module):
       return layer(x, train=train, counted=counted)
 
     x = Conv(2 * self.filters, self.kernel_size, dtype=self.dtype, name="gated_conv")(x)
-    x = norm(gate, "gated_norm", x)
+    x = norm(nn.glu, "gated_norm", x)
     x = Conv(self.filters, self.strided_kernel_size, self.strides, self.dtype, name="strided_conv")(x)
     return checkpoint_name(norm(nn.relu, "strided_norm", x), BLOCK_OUTPUT)
 

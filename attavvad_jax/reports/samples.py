@@ -13,11 +13,10 @@ from attavvad_jax.clock import Clock
 from attavvad_jax.datasets.loader import Batch, PreparedData, batches_in_order
 from attavvad_jax.datasets.records import to_example
 from attavvad_jax.detection.detector import Detector
+from attavvad_jax.detection.predict import BATCH_SIZE
 from attavvad_jax.events import EVENTS
 from attavvad_jax.features.front_end import network_inputs
 from attavvad_jax.models import Outputs
-
-_BATCH_SIZE = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Network:
 
     parts = [
       jax.tree.map(lambda array, mask=batch["block_mask"]: np.asarray(array)[mask], apply(self.variables, batch))
-      for batch in batches_in_order(blocks, _BATCH_SIZE)
+      for batch in batches_in_order(blocks, BATCH_SIZE)
     ]
     return jax.tree.map(lambda *arrays: np.concatenate(arrays), *parts)
 

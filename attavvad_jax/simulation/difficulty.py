@@ -184,5 +184,5 @@ def preset(name: str) -> Difficulty:
     ValueError: there is no such preset; names those that there are.
   """
   if name not in PRESETS:
-    raise ValueError(f"no preset {name!r}; expected one of {', '.join(PRESETS)}")
+    raise ValueError(f"unknown preset {name!r}; expected one of {', '.join(PRESETS)}")
   return PRESETS[name]

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 import dataclasses
 import functools
-import importlib.metadata
 import json
 from pathlib import Path
 import time
@@ -16,7 +15,6 @@ import numpy as np
 import optax
 from tqdm import tqdm
 
-from attavvad_jax import __version__
 from attavvad_jax import checkpoints as checkpoints_lib
 from attavvad_jax import config as config_lib
 from attavvad_jax.datasets.loader import PreparedData, training_batches
@@ -44,7 +42,10 @@ from attavvad_jax.training.placement import (
 from attavvad_jax.training.processes import holding, is_main, stop_requests, wait_for_all
 from attavvad_jax.training.step import Batch, StepLog, TrainState, create_state, train_step
 from attavvad_jax.training.transfer import describe, freeze, frozen_parameters, load_matching
+from attavvad_jax.versions import versions
 
+# Whose versions a run and its checkpoints name.
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 # Keys of the config that may differ when a run goes on.
 _MAY_CHANGE = ("num_epochs", "checkpoint_every_epochs", "checkpoint_every_steps", "log_every_steps", "remat")
 
@@ -404,7 +405,7 @@ def claim_workdir(workdir: Path, setup: Setup) -> None:
   check_workdir(workdir, setup)
   source = _read_claim(workdir).get("source") or setup.source_digest
   workdir.mkdir(parents=True, exist_ok=True)
-  claim = {"config": setup.config, "data": setup.data_digests, "source": source, "versions": _versions()}
+  claim = {"config": setup.config, "data": setup.data_digests, "source": source, "versions": versions(_PACKAGES)}
   write_text(workdir / "config.json", json.dumps(claim, indent=2) + "\n")
   clear_leftovers(workdir)
 
@@ -415,7 +416,7 @@ def run_meta(setup: Setup, step: int, validation: dict[str, float]) -> dict[str,
     "config": setup.config,
     "spec": setup.data.spec.to_dict(),
     "data": setup.data_digests,
-    "versions": _versions(),
+    "versions": versions(_PACKAGES),
     "step": step,
     "protocol": CLOSED.event_name,
     "validation": validation,
@@ -431,11 +432,6 @@ def _read_claim(workdir: Path) -> dict[str, Any]:
 def _short(digest: str | None) -> str:
   """Of a digest as much as people compare."""
   return digest[:12] if digest else "not there"
-
-
-def _versions() -> dict[str, str]:
-  names = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
-  return {"attavvad_jax": __version__, **{name: importlib.metadata.version(name) for name in names}}
 
 
 def _plain(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Label files scored against label files, of any tool."""
 
+import sys
+
 import pytest
 
 from attavvad_jax.annotations import AnnotationError, Reading, write
@@ -87,3 +89,31 @@ def test_what_was_assumed_is_said(tmp_path):
   (tmp_path / "found.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nla\n")
   evaluation = evaluate_files(tmp_path / "found.srt", tmp_path / "truth.json", "paper")
   assert "warning: " in str(evaluation)
+
+
+def test_sed_eval_counts_the_same(tmp_path):
+  _write(tmp_path / "truth", "a.json", REFERENCE)
+  _write(tmp_path / "found", "a.json", [Event(1.4, 2.0, "speech"), Event(4.9, 6.0, "speech")])
+  ours, theirs = (
+    evaluate_files(tmp_path / "found", tmp_path / "truth", "closed", metrics=metrics)
+    for metrics in ("attavvad", "sed_eval")
+  )
+  assert str(ours) == str(theirs)
+
+
+def test_sed_eval_is_needed_only_where_it_is_asked_for(tmp_path, monkeypatch):
+  from attavvad_jax.evaluation import by_sed_eval
+
+  by_sed_eval._sed_eval.cache_clear()
+  monkeypatch.setitem(sys.modules, "sed_eval", None)
+  monkeypatch.setitem(sys.modules, "pkg_resources", None)
+  _write(tmp_path / "truth", "a.json", REFERENCE)
+  assert evaluate_files(tmp_path / "truth", tmp_path / "truth", "paper").scores.event_based["overall"].f_score == 1
+  with pytest.raises(ImportError, match=r"attavvad_jax\[sed_eval\]"):
+    evaluate_files(tmp_path / "truth", tmp_path / "truth", "paper", metrics="sed_eval")
+
+
+def test_unknown_metrics_are_refused(tmp_path):
+  _write(tmp_path / "truth", "a.json", REFERENCE)
+  with pytest.raises(ValueError, match="unknown metrics 'dcase'; expected one of attavvad, sed_eval"):
+    evaluate_files(tmp_path / "truth", tmp_path / "truth", "paper", metrics="dcase")

@@ -24,7 +24,7 @@ def requests(monkeypatch):
 
 
 def test_what_cannot_be_used_is_one_line(tmp_path):
-  with pytest.raises(ValueError, match=r"no preset 'life'; expected one of .*live"):
+  with pytest.raises(ValueError, match=r"unknown preset 'life'; expected one of .*live"):
     find_data("simulated:life")
   with pytest.raises(ValueError, match="--data=mavc100 needs --input"):
     find_data("mavc100")

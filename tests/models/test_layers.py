@@ -55,6 +55,20 @@ def test_conv_has_the_gradients_of_autodiff(size, kernel, strides):
     np.testing.assert_allclose(a, b, atol=1e-4, rtol=1e-5)
 
 
+def test_glu_is_the_gate_of_the_paper_bit_for_bit():
+  def gate(x):
+    linear, gates = jnp.split(x, 2, axis=-1)
+    return linear * nn.sigmoid(gates)
+
+  x, cotangent = 3 * _normal(4, 5, 6), _normal(4, 5, 3)
+  for found, expected in zip(
+    jax.tree.leaves(_value_and_vjp(nn.glu, cotangent, x)),
+    jax.tree.leaves(_value_and_vjp(gate, cotangent, x)),
+    strict=True,
+  ):
+    np.testing.assert_array_equal(found, expected)
+
+
 class _FlaxNormGate(nn.Module):
   """The same by flax's BatchNorm and autodiff."""
 
@@ -70,7 +84,7 @@ def test_norm_activation_equals_flax(train):
   x = 3 * _normal(4, 5, 6) + 1
   params = {"scale": 1 + _normal(6), "bias": _normal(6)}
   stats = {"mean": _normal(6), "var": 1 + RNG.random(6).astype(np.float32)}
-  ours, flax = layers.NormActivation(layers.gate), _FlaxNormGate()
+  ours, flax = layers.NormActivation(nn.glu), _FlaxNormGate()
 
   def apply(module, x, params, stats):
     return module.apply({"params": params, "batch_stats": stats}, x, train=train, mutable=["batch_stats"])
@@ -116,7 +130,7 @@ def test_norm_activation_leaves_out_what_is_not_counted():
   """As flax's BatchNorm does with a mask; whatever stands in the blocks that are left out, on devices as on one."""
   x, counted = _normal(8, 5, 6), np.array([True, False, True, True, False, False, False, True])
   x[~counted] *= 1e4
-  alone, mapped = layers.NormActivation(layers.gate), layers.NormActivation(layers.gate, axis_name="devices")
+  alone, mapped = layers.NormActivation(nn.glu), layers.NormActivation(nn.glu, axis_name="devices")
   variables = alone.init(jax.random.key(0), x, train=False)
   flax = nn.BatchNorm(False, momentum=layers.BATCH_NORM_MOMENTUM, epsilon=layers.BATCH_NORM_EPSILON)
 
@@ -127,7 +141,7 @@ def test_norm_activation_leaves_out_what_is_not_counted():
   def by_flax(x):
     params = {name: dict(variables[name]) for name in ("params", "batch_stats")}
     y, state = flax.apply(params, x, mask=counted[:, None, None], mutable=["batch_stats"])
-    return layers.gate(y), state
+    return nn.glu(y), state
 
   def by_one(x):
     return alone.apply(variables, x, train=True, counted=counted, mutable=["batch_stats"])

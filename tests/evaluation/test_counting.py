@@ -1,0 +1,82 @@
+"""Our counts against sed_eval's, to the last integer."""
+
+import dataclasses
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+
+from attavvad_jax.evaluation import PROTOCOLS, Counts, count
+from attavvad_jax.evaluation.by_sed_eval import count_by_sed_eval
+from attavvad_jax.evaluation.matching import maximum_matching
+from attavvad_jax.evaluation.metrics import count_events
+from attavvad_jax.events import EVENTS, Event, Timeline
+
+DURATION_S = 6.0
+# Multiples of 0.1 s meet collars of 0.2 and 0.5 s exactly, or miss them by rounding.
+ticks = st.integers(0, round(10 * DURATION_S) + 20)
+events = st.builds(
+  lambda a, b, label: Event(min(a, b) / 10, max(a, b) / 10, label), ticks, ticks, st.sampled_from(EVENTS)
+)
+timelines = st.lists(events, max_size=12).map(lambda parts: Timeline(parts, DURATION_S + 2))
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
+@settings(max_examples=40)
+@given(reference=timelines, estimate=timelines)
+def test_counts_equal_sed_eval(protocol, reference, estimate):
+  """Events of any labels overlap, nest, repeat, have no length and go beyond the reference's end."""
+  reference = Timeline([e for e in reference if e.offset_s <= DURATION_S], DURATION_S)
+  assert count(reference, estimate, protocol) == count_by_sed_eval(reference, estimate, protocol)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
+def test_counts_of_crowded_timelines_equal_sed_eval(protocol):
+  """Many events within a collar, among which the matching decides how many substitutions are left."""
+  rng = np.random.default_rng(0)
+  protocol = dataclasses.replace(protocol, segment_s=0.7)
+  substitutions = 0
+  for _ in range(20):
+    reference, estimate = (
+      Timeline(
+        [
+          Event(onset, onset + rng.exponential(0.4), EVENTS[rng.integers(4)])
+          for onset in rng.uniform(0, 4, rng.integers(5, 40))
+        ],
+        8.0,
+      )
+      for _ in range(2)
+    )
+    counts = count(reference, estimate, protocol)
+    assert counts == count_by_sed_eval(reference, estimate, protocol)
+    substitutions += counts.event_based["overall"].substitutions
+  assert substitutions > 20
+
+
+@settings(max_examples=200)
+@given(st.integers(0, 2**32 - 1), st.floats(0.05, 0.6))
+@example(0, 0.3)
+def test_matching_equals_sed_eval(seed, density):
+  from sed_eval.util import bipartite_match
+
+  rng = np.random.default_rng(seed)
+  hits = rng.random(rng.integers(0, 12, 2)) < density
+  graph = {}
+  for reference, estimate in zip(*np.nonzero(hits), strict=True):
+    graph.setdefault(estimate, []).append(reference)
+  assert maximum_matching(hits) == bipartite_match(graph)
+
+
+def test_greedy_matching_is_enlarged():
+  # The first estimate takes the first reference, which alone the second estimate hits.
+  assert maximum_matching(np.array([[True, True], [True, False]])) == {0: 1, 1: 0}
+
+
+def test_substitution_takes_the_first_estimate_left_over():
+  # Singing for speech: only labels are wrong, but an onset 0.6 s away meets nothing.
+  reference = Timeline([Event(1, 2, "speech"), Event(1.1, 2, "speech")], 4)
+  estimate = Timeline([Event(1.2, 2, "singing"), Event(1.7, 2, "singing")], 4)
+  found = count_events(reference, estimate, PROTOCOLS["paper"])
+  # The reference at 1 s takes 1.2, so that only 1.7 is left for the one at 1.1 s, beyond the collar of 0.5 s.
+  assert found["overall"] == Counts(2, 2, 0, 1, 1, 1, 1.0)
