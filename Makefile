@@ -25,6 +25,7 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 # Runs the notebooks' text from top to bottom, and stores them with what they show.
 notebooks: install
@@ -36,7 +37,7 @@ $(INSTALLED): setup.py constraints.txt
 	@$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("Python 3.11 to 3.13 is needed, $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'
 	@$(PYTHON) -m venv $(VENV) || { echo "cannot make a virtual environment: on Debian and Ubuntu, install python3-venv" >&2; exit 1; }
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[simulation,test]'
-	$(BIN)/python -m attavvad_jax.media.face_model
+	$(BIN)/python -m attavvad_jax.faces.model_files
 	@touch $@
 
 # Installs what is missing where the distribution is Debian (or made from it) and we may; else names it.

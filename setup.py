@@ -25,7 +25,7 @@ setup(
   python_requires=">=3.11,<3.14",
   packages=find_packages(include=["attavvad_jax", "attavvad_jax.*"]),
   package_data={
-    "attavvad_jax": ["py.typed", "detection/*.json", "detection/loaders/*.py", "reports/templates/*", "weights/**"]
+    "attavvad_jax": ["py.typed", "inference/*.json", "export/loaders/*.py", "reports/templates/*", "weights/**"]
   },
   entry_points={"console_scripts": ["attavvad = attavvad_jax.cli:main"]},
   install_requires=[
@@ -45,6 +45,7 @@ setup(
     "opencv-contrib-python>=4.9,<6",
     "optax>=0.2.4,<0.3",
     "orbax-checkpoint>=0.11.10,<0.13",
+    "simplejpeg>=1.8,<2",
     "tensorboardX>=2.6,<3",
     "tensorflow-datasets>=4.9.7,<5",
     "tqdm>=4.66,<5",
@@ -64,6 +65,7 @@ setup(
       *REPRODUCE,
       *SED_EVAL,
       "hypothesis>=6.100",
+      "import-linter>=2.10,<3",
       "jsonschema>=4.20,<5",
       "librosa>=0.11,<0.12",
       "mypy>=1.10",

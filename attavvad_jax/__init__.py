@@ -4,13 +4,17 @@
 import importlib
 from typing import TYPE_CHECKING
 
+from attavvad_jax import moved
+
 if TYPE_CHECKING:
   from pathlib import Path
   from types import ModuleType
 
-  from attavvad_jax.detection.detector import Detector
+  from attavvad_jax.inference.detector import Detector
 
 __version__ = "0.1.0"
+
+moved.install()
 
 
 def load_detector(checkpoint: "str | Path" = "shipped") -> "Detector":
@@ -28,7 +32,7 @@ def load_detector(checkpoint: "str | Path" = "shipped") -> "Detector":
   from attavvad_jax.machine import prepare_xla
 
   prepare_xla()
-  from attavvad_jax.detection.detector import Detector
+  from attavvad_jax.inference.detector import Detector
 
   return Detector(checkpoint)
 

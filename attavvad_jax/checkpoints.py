@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from attavvad_jax.shipped import ITEMS, LEFT_OUT, SHIPPED, shipped_checkpoint
+from attavvad_jax.weights import ITEMS, LEFT_OUT, SHIPPED, shipped_checkpoint
 
 _REMEDY = "a checkpoint is the folder that training writes, for example WORKDIR/checkpoints/best"
 

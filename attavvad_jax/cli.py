@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from attavvad_jax import __version__
 from attavvad_jax.errors import one_line
 from attavvad_jax.machine import prepare_xla
-from attavvad_jax.shipped import SHIPPED
+from attavvad_jax.weights import SHIPPED
 
 if TYPE_CHECKING:
   from attavvad_jax.media import Tracks
@@ -162,7 +162,7 @@ def _tracks(arguments: argparse.Namespace) -> "Tracks":
 
 
 def _detect(arguments: argparse.Namespace) -> int:
-  from attavvad_jax.detection.run import detect_files
+  from attavvad_jax.inference.run import detect_files
 
   return detect_files(
     arguments.videos,
@@ -179,7 +179,7 @@ def _detect(arguments: argparse.Namespace) -> int:
 
 
 def _stream(arguments: argparse.Namespace) -> None:
-  from attavvad_jax.detection.live import stream
+  from attavvad_jax.inference.live import stream
 
   stream(
     arguments.source,

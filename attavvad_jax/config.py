@@ -7,13 +7,11 @@ from typing import Any, TypeVar
 
 from flax import linen as nn
 
-from attavvad_jax.clock import Clock
-from attavvad_jax.datasets.records import DataSpec
-from attavvad_jax.events import Smoothing
+from attavvad_jax.blocks import Crop, DataSpec
 from attavvad_jax.features.augmentation import Augmentation
 from attavvad_jax.loss_weights import LossWeights, from_name
-from attavvad_jax.media import Crop
 from attavvad_jax.models import build
+from attavvad_jax.timeline import Clock, Smoothing
 
 KEYS = (
   "seed",

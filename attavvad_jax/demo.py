@@ -10,16 +10,16 @@ from typing import Any
 from attavvad_jax import __version__
 from attavvad_jax import config as config_lib
 from attavvad_jax.annotations import read as read_annotation
-from attavvad_jax.clock import Clock
 from attavvad_jax.datasets.manifest import Item, read_folder
 from attavvad_jax.datasets.prepare import prepare_folder
-from attavvad_jax.detection.detector import Detection
-from attavvad_jax.detection.run import detect_file
 from attavvad_jax.evaluation.run import evaluate_checkpoint
 from attavvad_jax.files import write_text
+from attavvad_jax.inference.detector import Detection
+from attavvad_jax.inference.run import detect_file
 from attavvad_jax.media import read_pictures
 from attavvad_jax.reports.picture import write_picture
 from attavvad_jax.simulation import write_folder
+from attavvad_jax.timeline import Clock
 from attavvad_jax.training.loop import train
 
 # What a workdir is a demo of; stages that are finished are those of this demo.

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from attavvad_jax.events import EVENTS, VOCAL_EVENTS
 from attavvad_jax.models.outputs import Outputs
+from attavvad_jax.timeline import EVENTS, VOCAL_EVENTS
 
 # In the order of Eq. 2's lambda_1 to lambda_9.
 AUDIO_TERMS = tuple(f"audio_{event}" for event in EVENTS)

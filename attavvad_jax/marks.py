@@ -23,8 +23,7 @@ from typing import Any, Self
 import warnings
 
 from attavvad_jax.annotations import read
-from attavvad_jax.clock import Clock
-from attavvad_jax.events import Timeline
+from attavvad_jax.timeline import Clock, Timeline
 
 _MARK = re.compile(r"attavvad_jax estimate [0-9a-f]{64}")
 # Fields of the JSON that `detect` wrote before it had marks.

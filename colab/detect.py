@@ -101,7 +101,7 @@ print(f"{Path(VIDEO).name}: {size}, sound at {info.sample_rate_hz} Hz")
 # `attavvad detect VIDEO --to=tsv,json,mp4` does the same in a terminal.
 
 # %%
-from attavvad_jax.detection.run import detect_file
+from attavvad_jax.inference.run import detect_file
 
 to = ("tsv", "json", "mp4") if info.has_pictures else ("tsv", "json")
 detection = detect_file(VIDEO, CHECKPOINT, FOLDER / "detection", to=to)
@@ -113,7 +113,7 @@ detection = detect_file(VIDEO, CHECKPOINT, FOLDER / "detection", to=to)
 # %%
 from IPython.display import Markdown, display
 
-from attavvad_jax.reports.text import format_time
+from attavvad_jax.timeline.text import format_time
 
 rows = ["| from | to | event | score |", "| ---: | ---: | :--- | ---: |"]
 for event in detection.timeline:
@@ -130,7 +130,7 @@ display(Markdown("\n".join(rows)))
 from IPython.display import Image
 
 from attavvad_jax.annotations import read
-from attavvad_jax.detection.detector import Detector
+from attavvad_jax.inference.detector import Detector
 from attavvad_jax.media import read_pictures
 from attavvad_jax.reports.picture import write_picture
 

@@ -96,7 +96,7 @@ print(summary)
 # %%
 from attavvad_jax.datasets.loader import PreparedData, batches_in_order
 from attavvad_jax.datasets.records import to_example
-from attavvad_jax.events import EVENTS
+from attavvad_jax.timeline import EVENTS
 
 data = PreparedData(summary.path)
 source = data.source("test")

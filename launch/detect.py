@@ -28,7 +28,7 @@ _SUMMARY = flags.DEFINE_string("summary", None, "A CSV file for a table of all v
 
 
 def main():
-  from attavvad_jax.detection.run import detect_files
+  from attavvad_jax.inference.run import detect_files
   from attavvad_jax.media import Tracks
 
   return detect_files(

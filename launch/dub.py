@@ -15,8 +15,8 @@ _CHECKPOINT = flags.DEFINE_string("checkpoint", "shipped", "What training wrote;
 
 
 def main():
-  from attavvad_jax.detection.detector import Detector
   from attavvad_jax.evaluation.dubbing import dub, dub_table
+  from attavvad_jax.inference.detector import Detector
 
   dubs = []
   for row in dub(Detector(_CHECKPOINT.value), _FACES.value, _SOUNDS.value):

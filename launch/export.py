@@ -16,7 +16,7 @@ _FORMATS = flags.DEFINE_list("formats", ["stablehlo", "onnx"], "Which programs."
 
 
 def main():
-  from attavvad_jax.detection.export import export_detector
+  from attavvad_jax.export.programs import export_detector
 
   export_detector(_CHECKPOINT.value, _OUTPUT.value, video=_VIDEO.value, formats=_FORMATS.value)
 

@@ -12,7 +12,7 @@ _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "What training wrote.", re
 
 def main():
   from attavvad_jax.checkpoints import find_checkpoint
-  from attavvad_jax.shipped import FOLDER, pack
+  from attavvad_jax.weights import FOLDER, pack
 
   pack(find_checkpoint(_CHECKPOINT.value))
   print(f"wrote {FOLDER}")

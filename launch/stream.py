@@ -21,7 +21,7 @@ _RETRY_S = flags.DEFINE_float("retry_s", 60.0, "Seconds to try for a lost connec
 
 
 def main():
-  from attavvad_jax.detection.live import stream
+  from attavvad_jax.inference.live import stream
   from attavvad_jax.media import Tracks
 
   stream(

@@ -7,13 +7,11 @@ import time
 
 import numpy as np
 
-from attavvad_jax.clock import Clock
+from attavvad_jax.blocks import AUDIO, AUDIO_VISUAL, Block, Crop, DataSpec
 from attavvad_jax.datasets.builder import RecordingsBuilder
 from attavvad_jax.datasets.finished import Content
 from attavvad_jax.datasets.prepare import prepare as prepare_data
-from attavvad_jax.datasets.records import AUDIO, AUDIO_VISUAL, DataSpec
-from attavvad_jax.events import EVENTS, Event, Timeline
-from attavvad_jax.media import Block, Crop
+from attavvad_jax.timeline import EVENTS, Clock, Event, Timeline
 
 SPEC = DataSpec(Clock(), Crop(height_px=32, width_px=32))
 BOTH_SETS = dataclasses.replace(SPEC, label_sets=(AUDIO_VISUAL, AUDIO))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from attavvad_jax import cli
-from attavvad_jax.detection import run
+from attavvad_jax.inference import run
 
 
 @pytest.fixture

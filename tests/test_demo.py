@@ -7,12 +7,12 @@ from tiny import tiny_config
 
 from attavvad_jax.annotations import read as read_annotation
 from attavvad_jax.demo import run_demo
-from attavvad_jax.media import face_model
+from attavvad_jax.faces import model_files
 
 pytestmark = [
   pytest.mark.slow,
   pytest.mark.skipif(
-    not face_model.cache_path(face_model.DETECTOR).is_file(),
+    not model_files.cache_path(model_files.DETECTOR).is_file(),
     reason="no face model in the cache: make install fetches it",
   ),
 ]
@@ -40,9 +40,10 @@ def test_demo_walks_the_whole_road_and_goes_on_where_it_was(tmp_path, capsys):
 
 
 def test_faces_are_found_in_nearly_all_pictures_of_a_simulated_video(tmp_path):
-  from attavvad_jax.clock import Clock
-  from attavvad_jax.media import Crop, Report, read_blocks
+  from attavvad_jax.blocks import Crop
+  from attavvad_jax.recordings import Report, read_blocks
   from attavvad_jax.simulation import write_folder
+  from attavvad_jax.timeline import Clock
 
   write_folder(tmp_path, minutes={"test": 0.1}, clip_s=6.0, seed=5)
   report = Report()

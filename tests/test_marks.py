@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from attavvad_jax import annotations, marks
-from attavvad_jax.events import Event, Timeline
+from attavvad_jax.timeline import Event, Timeline
 
 # As smoothing makes them: of whole blocks, with scores.
 ESTIMATE = Timeline(

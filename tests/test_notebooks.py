@@ -9,7 +9,7 @@ import sys
 import jupytext
 import pytest
 
-from attavvad_jax.media import face_model
+from attavvad_jax.faces import model_files
 
 COLAB = Path(__file__).parents[1] / "colab"
 _spec = importlib.util.spec_from_file_location("make_notebooks", COLAB / "make.py")
@@ -25,7 +25,8 @@ def test_all_notebooks_are_known():
 
 @pytest.mark.slow
 @pytest.mark.skipif(
-  not face_model.cache_path(face_model.DETECTOR).is_file(), reason="no face model in the cache: make install fetches it"
+  not model_files.cache_path(model_files.DETECTOR).is_file(),
+  reason="no face model in the cache: make install fetches it",
 )
 @each
 def test_notebook_runs(name):

@@ -42,7 +42,7 @@ from attavvad_jax.annotations.base import (
   to_identifier,
   to_number,
 )
-from attavvad_jax.events import VOCAL_EVENTS, Timeline
+from attavvad_jax.timeline import VOCAL_EVENTS, Timeline
 
 FRAMES_PER_SECOND = 25
 COLUMNS = ("video_id", "timestamp", "x1", "y1", "x2", "y2", "label", "entity_id")

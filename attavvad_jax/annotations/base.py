@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from attavvad_jax.events import Event, Timeline
+from attavvad_jax.timeline import Event, Timeline
 
 # Spellings of other tools and hands, in lower case, beside the names of `EVENTS` themselves.
 ALIASES = {

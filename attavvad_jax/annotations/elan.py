@@ -28,7 +28,7 @@ from xml.parsers import expat
 from xml.sax.saxutils import quoteattr
 
 from attavvad_jax.annotations.base import AnnotationError, Document, Entry, Format, Medium, to_number, without_overlaps
-from attavvad_jax.events import Timeline
+from attavvad_jax.timeline import Timeline
 
 _ROOT = "ANNOTATION_DOCUMENT"
 _UNITS = "milliseconds"

@@ -21,7 +21,7 @@ from typing import Any
 from attavvad_jax.annotations import json_tools
 from attavvad_jax.annotations.base import AnnotationError, Document, Entry, Format
 from attavvad_jax.annotations.json_text import Node, load
-from attavvad_jax.events import Event, Timeline
+from attavvad_jax.timeline import Event, Timeline
 
 _BEGINNING = re.compile(r'\s*(?:\{|\[\s*[\[\]{"0-9-])')
 

@@ -9,7 +9,7 @@ import math
 from pathlib import PurePath
 
 from attavvad_jax.annotations.base import ALIASES, TOOL_WORDS, AnnotationError, Document, Entry, Medium
-from attavvad_jax.events import EVENTS, VOCAL_EVENTS, Event, Timeline
+from attavvad_jax.timeline import EVENTS, VOCAL_EVENTS, Event, Timeline
 
 # Label files are often written to the millisecond: so much beyond the end of a recording is rounding.
 ROUNDING_S = 1e-3

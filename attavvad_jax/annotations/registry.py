@@ -22,8 +22,8 @@ from attavvad_jax.annotations import (
 )
 from attavvad_jax.annotations.base import AnnotationError, AnnotationWarning, Document, Format, lines
 from attavvad_jax.annotations.meaning import to_timeline
-from attavvad_jax.events import EVENTS, Event, Timeline
 from attavvad_jax.files import write_text
+from attavvad_jax.timeline import EVENTS, Event, Timeline
 
 # Content is tried in this order; of formats that share an extension, the first has it.
 FORMATS: dict[str, Format] = {

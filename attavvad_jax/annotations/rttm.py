@@ -27,7 +27,7 @@ from attavvad_jax.annotations.base import (
   to_identifier,
   to_number,
 )
-from attavvad_jax.events import Timeline
+from attavvad_jax.timeline import Timeline
 
 _COMMENT = ";;"
 _NONE = "<NA>"

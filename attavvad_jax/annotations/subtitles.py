@@ -16,7 +16,7 @@ import re
 from typing import Any
 
 from attavvad_jax.annotations.base import AnnotationError, Document, Entry, Format, cut_off_notes, lines
-from attavvad_jax.events import Timeline
+from attavvad_jax.timeline import Timeline
 
 _HEAD = "WEBVTT"
 _ARROW = "-->"

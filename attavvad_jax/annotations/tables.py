@@ -46,7 +46,7 @@ from attavvad_jax.annotations.base import (
   to_number,
   with_point,
 )
-from attavvad_jax.events import Timeline
+from attavvad_jax.timeline import Timeline
 
 COLUMNS = ("onset", "offset", "event_label", "score")
 _HEADINGS = {

@@ -33,7 +33,7 @@ from attavvad_jax.annotations.base import (
   without_overlaps,
 )
 from attavvad_jax.annotations.meaning import ROUNDING_S
-from attavvad_jax.events import Event, Timeline
+from attavvad_jax.timeline import Event, Timeline
 
 # A text ("" inside it is a quote), a flag, a comment; or any other word, of which only numbers count.
 _TOKEN = re.compile(r'"(?:[^"]|"")*"(?!\S)|!.*|\S+')

@@ -16,7 +16,7 @@ import numpy as np
 
 from attavvad_jax.benchmarks.collectives import collectives, describe
 from attavvad_jax.benchmarks.harness import Case, Run, alternate, report
-from attavvad_jax.clock import Clock
+from attavvad_jax.timeline import Clock
 
 # Programs read back from the cache would hide how long they take to compile.
 _COMPILE = {"JAX_ENABLE_COMPILATION_CACHE": "false"}
@@ -172,9 +172,9 @@ def _network(form: str, kind: str, size: tuple[int, int], batch_size: int) -> Ru
   import optax
 
   from attavvad_jax.benchmarks.separate_form import SeparateForm, separate_variables
-  from attavvad_jax.detection.predict import predict
   from attavvad_jax.loss_weights import per_group
   from attavvad_jax.models import AttAvvad
+  from attavvad_jax.predict import predict
   from attavvad_jax.training.step import TrainState, create_state, train_step
 
   clock = Clock()
@@ -266,7 +266,9 @@ def _decode(video: str) -> Run:
 
 
 def _blocks(video: str) -> Run:
-  from attavvad_jax.media import Crop, FaceDetector, read_blocks
+  from attavvad_jax.blocks import Crop
+  from attavvad_jax.faces import FaceDetector
+  from attavvad_jax.recordings import read_blocks
 
   detect_faces = FaceDetector().__enter__()  # open until the process ends, as when many files are prepared
 

@@ -22,10 +22,11 @@ from absl import logging
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
 
+from attavvad_jax.blocks import DataSpec
 from attavvad_jax.datasets import finished, summary
 from attavvad_jax.datasets.finished import Job, Note, Recording
 from attavvad_jax.datasets.manifest import SPLITS, LeftOut
-from attavvad_jax.datasets.records import DIGESTS, MADE_OF, DataSpec, Digest, features
+from attavvad_jax.datasets.records import DIGESTS, MADE_OF, Digest, features
 from attavvad_jax.files import locked
 
 # A new shard begins when one has reached this size.

@@ -16,11 +16,10 @@ from typing import Any, Protocol
 from tqdm import tqdm
 
 from attavvad_jax import __version__, pool
-from attavvad_jax.clock import Clock
-from attavvad_jax.datasets.records import AUDIO, AUDIO_VISUAL, DataSpec, features, serialise, to_records
-from attavvad_jax.events import EVENTS, Timeline, overlap_s
+from attavvad_jax.blocks import AUDIO, AUDIO_VISUAL, Block, DataSpec
+from attavvad_jax.datasets.records import features, serialise, to_records
 from attavvad_jax.files import replacing, write_text
-from attavvad_jax.media.blocks import Block
+from attavvad_jax.timeline import EVENTS, Clock, Timeline, overlap_s
 
 # As TFDS writes: each record can be read by itself.
 _WRITER_OPTIONS = "group_size:1"

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from attavvad_jax.annotations import DEFAULT_READING, Reading
+from attavvad_jax.blocks import AUDIO, AUDIO_VISUAL, DataSpec
 from attavvad_jax.datasets.builder import RecordingsBuilder
 from attavvad_jax.datasets.manifest import LeftOut, read_folder
-from attavvad_jax.datasets.records import AUDIO, AUDIO_VISUAL, DataSpec
 from attavvad_jax.datasets.videos import Video, to_recordings
 from attavvad_jax.media import DEFAULT_TRACKS, Tracks, recorded_s
 

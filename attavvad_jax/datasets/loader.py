@@ -10,8 +10,9 @@ from typing import Any
 import grain
 import numpy as np
 
-from attavvad_jax.datasets.records import DIGESTS, DataSpec, Digest, conditions, text, to_example, to_timeline
-from attavvad_jax.events import EVENTS, Timeline
+from attavvad_jax.blocks import DataSpec
+from attavvad_jax.datasets.records import DIGESTS, Digest, conditions, text, to_example, to_timeline
+from attavvad_jax.timeline import EVENTS, Timeline
 
 Batch = dict[str, np.ndarray]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from attavvad_jax.annotations import DEFAULT_READING, Reading
 from attavvad_jax.datasets.grouping import group
 from attavvad_jax.datasets.pairing import Pairing
+from attavvad_jax.filenames import name_some
 from attavvad_jax.files import write_text
 from attavvad_jax.marks import is_estimate
-from attavvad_jax.media.names import name_some
 from attavvad_jax.media.tracks import DEFAULT_TRACKS, Tracks
 
 SPLITS = ("train", "validation", "test")

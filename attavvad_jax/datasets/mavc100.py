@@ -15,10 +15,10 @@ from typing import Any
 import unicodedata
 import zipfile
 
+from attavvad_jax.blocks import AUDIO, AUDIO_VISUAL, DataSpec
 from attavvad_jax.datasets import mavc100_table
 from attavvad_jax.datasets.builder import RecordingsBuilder
 from attavvad_jax.datasets.manifest import Item, LeftOut
-from attavvad_jax.datasets.records import AUDIO, AUDIO_VISUAL, DataSpec
 from attavvad_jax.datasets.videos import Video
 
 HOMEPAGE = "https://github.com/Yuanbo2020/Audio-Visual-VAD/tree/main/Open_dataset_MAVC100"

@@ -7,9 +7,7 @@ from pathlib import Path
 import warnings
 
 from attavvad_jax.annotations import LABEL_SUFFIXES, AnnotationWarning, Reading, is_transcript, read
-from attavvad_jax.events import BACKGROUND, Timeline
-from attavvad_jax.marks import is_estimate
-from attavvad_jax.media.names import (
+from attavvad_jax.filenames import (
   ANNOTATED_SUFFIX,
   files_in,
   has_media_name,
@@ -18,6 +16,8 @@ from attavvad_jax.media.names import (
   tell_skipped,
   without_twins,
 )
+from attavvad_jax.marks import is_estimate
+from attavvad_jax.timeline import BACKGROUND, Timeline
 
 # Of conflicts, as many are told.
 _TOLD = 3

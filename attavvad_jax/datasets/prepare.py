@@ -26,7 +26,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from attavvad_jax.annotations import DEFAULT_READING, Reading
-from attavvad_jax.datasets.records import MADE_OF, DataSpec
+from attavvad_jax.blocks import DataSpec
+from attavvad_jax.datasets.records import MADE_OF
 from attavvad_jax.datasets.summary import Summary
 from attavvad_jax.media import DEFAULT_TRACKS, Tracks
 

@@ -5,7 +5,6 @@ recordings together again by id and index. Axes: S samples, M images, H, W pixel
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-import dataclasses
 import hashlib
 import json
 import math
@@ -13,56 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from attavvad_jax.clock import Clock
-from attavvad_jax.events import BACKGROUND, EVENTS, Event, Timeline, block_labels
-from attavvad_jax.media.blocks import Block, Crop
+from attavvad_jax.blocks import Block, DataSpec
+from attavvad_jax.timeline import BACKGROUND, EVENTS, Clock, Event, Timeline, block_labels
 
-# The events of the performer on camera, and those of any voice; each has its own field of labels in a record.
-AUDIO_VISUAL, AUDIO = "audio_visual", "audio"
 # In a data set's metadata: the `Digest` of each split, and what tells whether it would be made of the same again.
 DIGESTS, MADE_OF = "digests", "made_of"
 # JPEG at this quality keeps lips sharp in about 5 kB an image of 112 x 112.
 _JPEG_QUALITY = 95
-
-
-@dataclasses.dataclass(frozen=True)
-class DataSpec:
-  """What every record of a data set has in common; travels with the data and is checked when it is read.
-
-  Attributes:
-    clock: cut the blocks.
-    crop: size of their images.
-    events: the label map.
-    label_sets: whose events the records hold: the performer's (`AUDIO_VISUAL`), and those of any voice (`AUDIO`) where
-      they were known; without them, `audio_label` repeats `label`.
-  """
-
-  clock: Clock
-  crop: Crop
-  events: tuple[str, ...] = EVENTS
-  label_sets: tuple[str, ...] = (AUDIO_VISUAL,)
-
-  def to_dict(self) -> dict[str, Any]:
-    return {
-      "clock": self.clock.to_dict(),
-      "crop": dataclasses.asdict(self.crop),
-      "events": list(self.events),
-      "label_sets": list(self.label_sets),
-    }
-
-  @classmethod
-  def from_dict(cls, values: Mapping[str, Any]) -> "DataSpec":
-    label_sets = tuple(values["label_sets"])
-    return cls(Clock(**values["clock"]), Crop(**values["crop"]), tuple(values["events"]), label_sets)
-
-  def misfit(self, asked: "DataSpec") -> str | None:
-    """Where clock and crop are not those that a config or checkpoint asks for, in words; None where they are."""
-    own, theirs = (
-      {f"{part}.{key}": value for part in ("clock", "crop") for key, value in spec.to_dict()[part].items()}
-      for spec in (self, asked)
-    )
-    different = [f"{name}={value} instead of {theirs[name]}" for name, value in own.items() if value != theirs[name]]
-    return ", ".join(different) or None
 
 
 def to_records(
@@ -254,11 +210,15 @@ def _to_jpeg(image: np.ndarray) -> bytes:
 
 
 def _from_jpeg(data: bytes, size: tuple[int, int], record: Mapping[str, Any]) -> np.ndarray:
-  import cv2
+  # The pixels are OpenCV's, which training machines need not have.
+  import simplejpeg
 
-  image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
-  if image is None or image.shape != size:
-    got = "nothing readable" if image is None else f"{image.shape[0]}x{image.shape[1]}"
+  try:
+    image = simplejpeg.decode_jpeg(data, "GRAY")[..., 0]
+    got = f"{image.shape[0]}x{image.shape[1]}"
+  except ValueError:
+    image, got = np.zeros((0, 0), np.uint8), "nothing readable"
+  if image.shape != size:
     raise ValueError(
       f"recording {text(record['recording'])!r}, block {record['block']}: image is {got}, the data set states "
       f"{size[0]}x{size[1]}; prepare the data set again"

@@ -6,10 +6,10 @@ import math
 from pathlib import Path
 from typing import Any
 
+from attavvad_jax.blocks import AUDIO, AUDIO_VISUAL, DataSpec
 from attavvad_jax.datasets.builder import RecordingsBuilder
 from attavvad_jax.datasets.finished import Content
 from attavvad_jax.datasets.manifest import SPLITS, LeftOut
-from attavvad_jax.datasets.records import AUDIO, AUDIO_VISUAL, DataSpec
 
 SCENE_S = 30.0
 

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from attavvad_jax.blocks import AUDIO_VISUAL
 from attavvad_jax.datasets.finished import Note
 from attavvad_jax.datasets.manifest import SPLITS, LeftOut
-from attavvad_jax.datasets.records import AUDIO_VISUAL
-from attavvad_jax.events import EVENTS
 from attavvad_jax.files import write_text
+from attavvad_jax.timeline import EVENTS
 
 # Lies in the folder of each data set.
 FILE = "preparation.json"

@@ -11,11 +11,13 @@ import warnings
 
 from attavvad_jax.annotations import DEFAULT_READING, AnnotationWarning, Reading
 from attavvad_jax.annotations import read as read_annotation
+from attavvad_jax.blocks import Block, DataSpec
 from attavvad_jax.datasets.finished import Content
 from attavvad_jax.datasets.manifest import Item
-from attavvad_jax.datasets.records import DataSpec, check_conditions
-from attavvad_jax.events import Timeline
-from attavvad_jax.media import Block, Report, read_blocks, recorded_s
+from attavvad_jax.datasets.records import check_conditions
+from attavvad_jax.media import recorded_s
+from attavvad_jax.recordings import Report, read_blocks
+from attavvad_jax.timeline import Timeline
 
 # Read of the beginning, the middle and the end of a video, to know it again.
 _SAMPLE_BYTES = 1 << 16

@@ -11,7 +11,7 @@ import warnings
 
 from attavvad_jax.evaluation.metrics import OVERALL, Counter, Counts, Scores, count, prepare, reference_seconds
 from attavvad_jax.evaluation.protocols import Protocol
-from attavvad_jax.events import EVENTS, Timeline
+from attavvad_jax.timeline import EVENTS, Timeline
 
 
 def count_by_sed_eval(reference: Timeline, estimate: Timeline, protocol: Protocol) -> Scores:

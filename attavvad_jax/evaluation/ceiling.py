@@ -7,10 +7,9 @@ system's F wants to be read beside that of a system that knows the reference.
 from collections.abc import Iterable
 import dataclasses
 
-from attavvad_jax.clock import Clock
 from attavvad_jax.evaluation.metrics import Scores, evaluate
 from attavvad_jax.evaluation.protocols import HALF_BLOCK_S, Protocol
-from attavvad_jax.events import Timeline, block_labels, labels_to_timeline
+from attavvad_jax.timeline import Clock, Timeline, block_labels, labels_to_timeline
 
 
 @dataclasses.dataclass(frozen=True)

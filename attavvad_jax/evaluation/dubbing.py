@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from attavvad_jax.detection.detector import Detector
-from attavvad_jax.events import EVENTS, block_labels, scores_to_timeline
-from attavvad_jax.media import FaceDetector, read_blocks
-from attavvad_jax.media.blocks import Block
+from attavvad_jax.blocks import Block
+from attavvad_jax.faces import FaceDetector
+from attavvad_jax.inference.detector import Detector
+from attavvad_jax.recordings import read_blocks
+from attavvad_jax.timeline import EVENTS, block_labels, scores_to_timeline
 
 # A block below this level is not counted: nothing of the voice is heard in it.
 HEARD_DBFS = -40.0

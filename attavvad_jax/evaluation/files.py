@@ -12,8 +12,8 @@ from attavvad_jax.evaluation.metrics import Scores
 from attavvad_jax.evaluation.protocols import PROTOCOLS
 from attavvad_jax.evaluation.split import total
 from attavvad_jax.evaluation.table import text_table
-from attavvad_jax.events import Timeline
-from attavvad_jax.media.names import files_in, name_some, normal
+from attavvad_jax.filenames import files_in, name_some, normal
+from attavvad_jax.timeline import Timeline
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 
 from attavvad_jax.evaluation.matching import maximum_matching
 from attavvad_jax.evaluation.protocols import Protocol
-from attavvad_jax.events import BACKGROUND, EVENTS, Event, Timeline
+from attavvad_jax.timeline import BACKGROUND, EVENTS, Event, Timeline
 
 # Compares a reference with an estimate by a protocol, as `count` does.
 Counter = Callable[[Timeline, Timeline, Protocol], "Scores"]

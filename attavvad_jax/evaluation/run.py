@@ -1,111 +1,22 @@
 """A checkpoint's scores on a split of a prepared data set, altogether and by condition; and several, compared."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 import dataclasses
-import functools
 import itertools
 from pathlib import Path
 
-import numpy as np
-
 from attavvad_jax import __version__
 from attavvad_jax.datasets.loader import PreparedData
-from attavvad_jax.detection.detector import Detector
-from attavvad_jax.detection.predict import BATCH_SIZE
 from attavvad_jax.evaluation import bootstrap, comparison, stored
 from attavvad_jax.evaluation.by_sed_eval import find_counter
-from attavvad_jax.evaluation.ceiling import Ceilings, ceilings
-from attavvad_jax.evaluation.conditions import Condition, group_recordings, independent_units
-from attavvad_jax.evaluation.metrics import Scores
+from attavvad_jax.evaluation.ceiling import ceilings
+from attavvad_jax.evaluation.conditions import group_recordings, independent_units
 from attavvad_jax.evaluation.protocols import PROTOCOLS
-from attavvad_jax.evaluation.split import OUTPUTS, count_outputs, score_recordings, total
-from attavvad_jax.evaluation.table import aligned, condition_table, figure, text_table
-
-_TITLES = {"audio_visual": "audio-visual output", "audio": "audio branch alone"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Subject:
-  """What was scored on what: told by digests, whatever lies at the paths now.
-
-  Attributes:
-    checkpoint: as it was named.
-    checkpoint_digest: `Detector.digest`.
-    model: its name in the config.
-    step: of the checkpoint.
-    data: path of the data set.
-    split: of it.
-    data_digest: `PreparedData.digest` of the split.
-    trained_here: whether the checkpoint was trained on the split "train" of this very data set; None where it does not
-      say, as those of before digests.
-    version: of this package.
-  """
-
-  checkpoint: str
-  checkpoint_digest: str
-  model: str
-  step: int
-  data: str
-  split: str
-  data_digest: str
-  trained_here: bool | None
-  version: str
-
-  def __str__(self) -> str:
-    trained = {None: "", True: "", False: "; trained on other data than the split train here"}[self.trained_here]
-    return (
-      f"{self.checkpoint}: {self.model}, step {self.step} ({self.checkpoint_digest[:12]}), on {self.data}, "
-      f"split {self.split} ({self.data_digest[:12]}){trained}"
-    )
-
-
-@dataclasses.dataclass(frozen=True)
-class Evaluation:
-  """Scores of each output of a model on a split. As text: tables.
-
-  Attributes:
-    subject: names model, data and split.
-    protocol: a name of `PROTOCOLS`.
-    recordings: scores of each recording by output of the model and name.
-    conditions: of the recordings, by name.
-    ceilings: what the reference itself reaches, cut to blocks; None in an evaluation that was read back.
-    condition: what the recordings are told apart by, None for nothing.
-  """
-
-  subject: Subject
-  protocol: str
-  recordings: Mapping[str, Mapping[str, Scores]]
-  conditions: Mapping[str, Mapping[str, Condition]]
-  ceilings: Ceilings | None = None
-  condition: str | None = None
-
-  @functools.cached_property
-  def scores(self) -> dict[str, Scores]:
-    """Of each output, over all recordings."""
-    return {output: total(table.values()) for output, table in self.recordings.items()}
-
-  @property
-  def by_condition(self) -> dict[str, dict[str, Scores]]:
-    """The same for the recordings of each value of the condition."""
-    groups = {} if self.condition is None else group_recordings(self.conditions, self.condition)
-    return {
-      value: {output: total(table[name] for name in names) for output, table in self.recordings.items()}
-      for value, names in groups.items()
-    }
-
-  @property
-  def event_based(self) -> np.ndarray:
-    """Counts of each recording by the main output, as of one seed. -> int64 [1,N,C]."""
-    main = next(output for output in OUTPUTS if output in self.recordings)
-    rows = [bootstrap.to_array(scores.event_based["overall"]) for scores in self.recordings[main].values()]
-    return np.stack(rows)[None]
-
-  def __str__(self) -> str:
-    tables = [f"-- {_TITLES[output]}\n{text_table(value)}" for output, value in self.scores.items()]
-    if self.condition is not None:
-      tables.append(f"-- by {self.condition}\n{condition_table(self.condition, self.by_condition)}")
-    ceiling = [] if self.ceilings is None else [str(self.ceilings)]
-    return "\n\n".join([str(self.subject), *ceiling, *tables])
+from attavvad_jax.evaluation.result import Evaluation, Subject
+from attavvad_jax.evaluation.split import count_outputs, score_recordings
+from attavvad_jax.evaluation.table import aligned, figure
+from attavvad_jax.predict import BATCH_SIZE
+from attavvad_jax.trained import TrainedModel
 
 
 def evaluate_checkpoint(
@@ -132,7 +43,7 @@ def evaluate_checkpoint(
   if protocol not in PROTOCOLS:
     raise ValueError(f"unknown protocol {protocol!r}; expected one of {', '.join(PROTOCOLS)}")
   counter = find_counter(metrics)
-  detector = Detector(checkpoint)
+  detector = TrainedModel(checkpoint)
   prepared = PreparedData(data)
   if misfit := prepared.spec.misfit(detector.spec):
     raise ValueError(f"{prepared.path}: prepared with {misfit}, which the checkpoint needs; prepare it again")
@@ -220,7 +131,7 @@ def comparison_table(evaluations: Sequence[Evaluation]) -> str:
   return "\n".join([head, *aligned(rows), *verdicts])
 
 
-def _subject(detector: Detector, prepared: PreparedData, split: str) -> Subject:
+def _subject(detector: TrainedModel, prepared: PreparedData, split: str) -> Subject:
   trained_on = detector.meta.get("data", {}).get("train")
   return Subject(
     checkpoint=detector.name,

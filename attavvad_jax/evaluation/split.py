@@ -6,10 +6,10 @@ import operator
 
 from attavvad_jax.datasets.loader import PreparedData, batches_in_order
 from attavvad_jax.datasets.records import to_example
-from attavvad_jax.detection.predict import BlockScores, Predict, score_batches, take
 from attavvad_jax.evaluation.metrics import Counter, Scores, count
 from attavvad_jax.evaluation.protocols import Protocol
-from attavvad_jax.events import Smoothing, Timeline, scores_to_timeline
+from attavvad_jax.predict import BlockScores, Predict, score_batches, take
+from attavvad_jax.timeline import Smoothing, Timeline, scores_to_timeline
 
 # What is scored: the fused decision, and the audio branch alone beside it.
 OUTPUTS = ("audio_visual", "audio")

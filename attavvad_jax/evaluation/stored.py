@@ -7,14 +7,12 @@ import io
 import json
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from attavvad_jax.evaluation.metrics import Counts, Scores
 from attavvad_jax.evaluation.protocols import Protocol
+from attavvad_jax.evaluation.result import Evaluation, Subject
 from attavvad_jax.files import write_text
-
-if TYPE_CHECKING:
-  from attavvad_jax.evaluation.run import Evaluation
 
 # What `--to` takes.
 FORMATS = ("json", "csv")
@@ -54,7 +52,7 @@ def check_writable(stem: str | Path, formats: Iterable[str]) -> list[Path]:
   return paths
 
 
-def write(evaluations: Sequence["Evaluation"], stem: str | Path, formats: Iterable[str]) -> list[Path]:
+def write(evaluations: Sequence[Evaluation], stem: str | Path, formats: Iterable[str]) -> list[Path]:
   """Writes evaluations, as `check_writable` names the files.
 
   Raises:
@@ -67,7 +65,7 @@ def write(evaluations: Sequence["Evaluation"], stem: str | Path, formats: Iterab
   return paths
 
 
-def to_json(evaluations: Sequence["Evaluation"]) -> str:
+def to_json(evaluations: Sequence[Evaluation]) -> str:
   """Everything that is known: subject, protocol, support, figures, and the counts of every recording."""
   return (
     json.dumps(
@@ -80,15 +78,13 @@ def to_json(evaluations: Sequence["Evaluation"]) -> str:
   )
 
 
-def read(path: str | Path) -> list["Evaluation"]:
+def read(path: str | Path) -> list[Evaluation]:
   """The evaluations that `write` wrote as JSON.
 
   Raises:
     ValueError: the file is none of that kind.
     OSError: it cannot be read.
   """
-  from attavvad_jax.evaluation.run import Evaluation, Subject
-
   try:
     values = json.loads(Path(path).read_text(encoding="utf-8"))
     if values["kind"] != _KIND:
@@ -108,7 +104,7 @@ def read(path: str | Path) -> list["Evaluation"]:
     ) from error
 
 
-def to_csv(evaluations: Sequence["Evaluation"]) -> str:
+def to_csv(evaluations: Sequence[Evaluation]) -> str:
   """A row for each checkpoint, output, basis and event; a figure that has nothing to count is empty."""
   text = io.StringIO()
   rows = [row for one in evaluations for row in _rows(one)]
@@ -125,7 +121,7 @@ _COLUMNS = (
 )
 
 
-def _rows(one: "Evaluation") -> Iterable[dict[str, Any]]:
+def _rows(one: Evaluation) -> Iterable[dict[str, Any]]:
   subject = dataclasses.asdict(one.subject)
   for output, scores in one.scores.items():
     for basis in _BASES:
@@ -140,7 +136,7 @@ def _rows(one: "Evaluation") -> Iterable[dict[str, Any]]:
         }
 
 
-def _to_json(one: "Evaluation") -> dict[str, Any]:
+def _to_json(one: Evaluation) -> dict[str, Any]:
   outputs = {}
   for output, scores in one.scores.items():
     tables = {basis: getattr(scores, basis) for basis in _BASES}

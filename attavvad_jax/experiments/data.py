@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from attavvad_jax.blocks import DataSpec
 from attavvad_jax.datasets.loader import PreparedData
 from attavvad_jax.datasets.prepare import prepare_mavc100, prepare_simulated
-from attavvad_jax.datasets.records import DataSpec
 from attavvad_jax.experiments.plan import DATA_SEED, Budget
 from attavvad_jax.files import write_text
 from attavvad_jax.simulation.difficulty import preset as find_preset

@@ -12,10 +12,10 @@ import numpy as np
 from attavvad_jax.evaluation import bootstrap, comparison
 from attavvad_jax.evaluation.conditions import Condition, group_recordings, independent_units
 from attavvad_jax.evaluation.protocols import PAPER
-from attavvad_jax.events import EVENTS
 from attavvad_jax.experiments.plan import EXPERIMENTS, Row, Table
 from attavvad_jax.experiments.scores import RunScores
 from attavvad_jax.reports import page
+from attavvad_jax.timeline import EVENTS
 
 # Of those that a data set may describe: what is hard to hear, and what is hard to see.
 CONDITIONS = ("snr_db", "off_camera_voice_share", "other_words_share", "occluded_share")

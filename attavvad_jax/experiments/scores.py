@@ -13,13 +13,13 @@ import numpy as np
 
 from attavvad_jax import __version__
 from attavvad_jax.datasets.loader import PreparedData
-from attavvad_jax.detection.detector import Detector
-from attavvad_jax.detection.predict import BATCH_SIZE
 from attavvad_jax.evaluation import PAPER, Scores
 from attavvad_jax.evaluation.bootstrap import to_array
 from attavvad_jax.evaluation.split import count_outputs, score_recordings
 from attavvad_jax.evaluation.stored import counts_from_json, counts_to_json
 from attavvad_jax.files import write_text
+from attavvad_jax.predict import BATCH_SIZE
+from attavvad_jax.trained import TrainedModel
 
 SPLIT = "test"
 
@@ -56,7 +56,7 @@ def score_run(workdir: Path, data: PreparedData, path: Path) -> RunScores:
   Raises:
     ValueError: the run has no checkpoint.
   """
-  detector = Detector(workdir)
+  detector = TrainedModel(workdir)
   of = {
     "checkpoint": detector.digest,
     "data": data.digest(SPLIT),

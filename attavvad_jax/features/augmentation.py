@@ -30,10 +30,9 @@ import jax.numpy as jnp
 from jax.scipy.ndimage import map_coordinates
 import numpy as np
 
-from attavvad_jax.clock import Clock
-from attavvad_jax.events import BACKGROUND, EVENTS, VOCAL_EVENTS
 from attavvad_jax.features.front_end import network_inputs
 from attavvad_jax.features.log_mel import FLOOR_DB, scale_log_mel
+from attavvad_jax.timeline import BACKGROUND, EVENTS, VOCAL_EVENTS, Clock
 
 Batch = dict[str, jax.Array]
 

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from attavvad_jax.clock import Clock
 from attavvad_jax.features.images import normalise_images
 from attavvad_jax.features.log_mel import log_mel, scale_log_mel
+from attavvad_jax.timeline import Clock
 
 
 def network_inputs(batch: Mapping[str, jax.Array | np.ndarray], clock: Clock) -> tuple[jax.Array, jax.Array, jax.Array]:

@@ -11,7 +11,7 @@ from jax import lax
 import jax.numpy as jnp
 import numpy as np
 
-from attavvad_jax.clock import Clock
+from attavvad_jax.timeline import Clock
 
 # librosa.power_to_db's floor, as power and as what digital silence has.
 _MIN_POWER = 1e-10

@@ -6,9 +6,9 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from attavvad_jax.events import EVENTS
 from attavvad_jax.loss_weights.base import Losses, LossWeights, Schedule, State, Weights
 from attavvad_jax.losses import AUDIO_TERMS, AUDIO_VISUAL_TERMS, TERMS, VISUAL_TERMS
+from attavvad_jax.timeline import EVENTS
 
 Value = float | jax.Array | Schedule | LossWeights
 

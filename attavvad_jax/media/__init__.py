@@ -1,28 +1,35 @@
-"""Recordings in and out: decoding, faces, blocks, encoding."""
+"""Recordings as files: probing, decoding and encoding of audio and video."""
 
-from attavvad_jax.media.blocks import Block, BlockAssembler, Report, read_blocks
-from attavvad_jax.media.decode import MediaInfo, Picture, TimedPicture, probe, read_pictures, read_sound, recorded_s
+from attavvad_jax.media.decode import (
+  MediaInfo,
+  Picture,
+  TimedPicture,
+  probe,
+  read_pictures,
+  read_sound,
+  read_timed_pictures,
+  recorded_s,
+)
 from attavvad_jax.media.encode import VideoWriter
 from attavvad_jax.media.errors import MediaError
-from attavvad_jax.media.faces import Crop, FaceDetector
 from attavvad_jax.media.tracks import DEFAULT_TRACKS, Tracks
+from attavvad_jax.moved import moved_name
 
 __all__ = [
   "DEFAULT_TRACKS",
-  "Block",
-  "BlockAssembler",
-  "Crop",
-  "FaceDetector",
   "MediaError",
   "MediaInfo",
   "Picture",
-  "Report",
   "TimedPicture",
   "Tracks",
   "VideoWriter",
   "probe",
-  "read_blocks",
   "read_pictures",
   "read_sound",
+  "read_timed_pictures",
   "recorded_s",
 ]
+
+
+def __getattr__(name: str) -> object:
+  return moved_name(__name__, name)

@@ -13,7 +13,7 @@ from flax import linen as nn
 import jax
 import jax.numpy as jnp
 
-from attavvad_jax.events import BACKGROUND, EVENTS, VOCAL_EVENTS
+from attavvad_jax.timeline import BACKGROUND, EVENTS, VOCAL_EVENTS
 
 
 class Fused(NamedTuple):

@@ -10,11 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from attavvad_jax.events import EVENTS
 from attavvad_jax.files import replacing
 from attavvad_jax.loss_weights import Losses, LossWeights
 from attavvad_jax.losses import AUDIO_TERMS, AUDIO_VISUAL_TERMS, TERMS, VISUAL_TERMS
-from attavvad_jax.reports.palette import hex_colour
+from attavvad_jax.timeline import EVENTS
+from attavvad_jax.timeline.palette import hex_colour
 
 if TYPE_CHECKING:
   from matplotlib.figure import Figure

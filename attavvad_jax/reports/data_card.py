@@ -12,14 +12,13 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from attavvad_jax.clock import Clock
-from attavvad_jax.events import EVENTS
 from attavvad_jax.files import replacing, write_text
-from attavvad_jax.reports.palette import hex_colour
-from attavvad_jax.reports.picture import draw_lanes, draw_legend
 from attavvad_jax.simulation.difficulty import PRESETS
 from attavvad_jax.simulation.scenes import Scene, draw_scene, render_frame, sound
 from attavvad_jax.simulation.timelines import MAVC100_QUARTILES_S
+from attavvad_jax.timeline import EVENTS, Clock
+from attavvad_jax.timeline.palette import hex_colour
+from attavvad_jax.timeline.plot import draw_lanes, draw_legend
 
 # What stands between these lines of README.md is replaced; the words around it are a person's.
 BEGIN, END = "<!-- figures: made by launch/data_card.py -->", "<!-- end of figures -->"

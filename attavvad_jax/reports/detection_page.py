@@ -17,14 +17,13 @@ import urllib.parse
 import numpy as np
 
 from attavvad_jax import __version__
-from attavvad_jax.clock import Clock
-from attavvad_jax.events import EVENTS, Event, Timeline
 from attavvad_jax.files import replacing
-from attavvad_jax.reports.palette import EVENT_COLOURS, EVENT_INKS, hex_colour
 from attavvad_jax.reports.render import render_parts
+from attavvad_jax.timeline import EVENTS, Clock, Event, Timeline
+from attavvad_jax.timeline.palette import EVENT_COLOURS, EVENT_INKS, hex_colour
 
 if TYPE_CHECKING:
-  from attavvad_jax.detection.detector import Detection
+  from attavvad_jax.inference.detector import Detection
   from attavvad_jax.media import MediaInfo, Tracks
 
 # Browsers take long, or give up, with pages much larger than this.

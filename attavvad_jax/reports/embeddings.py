@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from attavvad_jax.events import EVENTS, VOCAL_EVENTS
-from attavvad_jax.reports.palette import hex_colour
 from attavvad_jax.reports.samples import draw_blocks
+from attavvad_jax.timeline import EVENTS, VOCAL_EVENTS
+from attavvad_jax.timeline.palette import hex_colour
 
 _DPI = 150
 _PERPLEXITY = 30.0

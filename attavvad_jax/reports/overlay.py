@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attavvad_jax.clock import Clock
-from attavvad_jax.events import BACKGROUND, EVENTS, Timeline
 from attavvad_jax.files import replacing
-from attavvad_jax.reports.palette import EVENT_COLOURS
+from attavvad_jax.timeline import BACKGROUND, EVENTS, Clock, Timeline
+from attavvad_jax.timeline.palette import EVENT_COLOURS
 
 if TYPE_CHECKING:
   from attavvad_jax.media import Tracks

@@ -10,14 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from attavvad_jax.clock import Clock
-from attavvad_jax.events import EVENTS, Timeline
 from attavvad_jax.files import replacing
-from attavvad_jax.reports.palette import hex_colour
-from attavvad_jax.reports.text import format_time
+from attavvad_jax.timeline import EVENTS, Clock, Timeline
+from attavvad_jax.timeline.palette import hex_colour
+from attavvad_jax.timeline.plot import LANE_IN, WIDTH_IN, check_length, draw_lanes, draw_legend, draw_time
+from attavvad_jax.timeline.text import format_time
 
-_WIDTH_IN = 10.0
-_LANE_IN = 0.32
 _CURVES_IN = 1.5
 _FRAMES_IN = 1.4
 _DPI = 150
@@ -49,15 +47,15 @@ def write_picture(
   # Without pyplot: no windows, and nothing is left behind in the process.
   from matplotlib.figure import Figure
 
-  _check_length(estimate)
+  check_length(estimate)
   if scores is not None and (scores.ndim != 2 or scores.shape[1] != len(EVENTS)):
     raise ValueError(f"scores have shape {scores.shape}; expected [blocks, {len(EVENTS)}]")
   lanes = [("reference", reference)] if reference is not None else []
   lanes.append(("estimate" if reference is not None else "", estimate))
 
-  heights = [_LANE_IN * len(lanes)] + [_CURVES_IN] * (scores is not None)
+  heights = [LANE_IN * len(lanes)] + [_CURVES_IN] * (scores is not None)
   height_in = sum(heights) + 0.9
-  figure = Figure(figsize=(_WIDTH_IN, height_in + _FRAMES_IN * bool(frames)), dpi=_DPI, layout="constrained")
+  figure = Figure(figsize=(WIDTH_IN, height_in + _FRAMES_IN * bool(frames)), dpi=_DPI, layout="constrained")
   chart: Any = figure
   if frames:
     parts: Any = figure.subfigures(2, 1, height_ratios=[_FRAMES_IN, height_in])
@@ -68,7 +66,7 @@ def write_picture(
   draw_lanes(axes[0], lanes)
   if scores is not None:
     _draw_curves(axes[1], scores, clock or Clock())
-  _draw_time(axes[-1], estimate.duration_s)
+  draw_time(axes[-1], estimate.duration_s)
   for axis in axes:
     axis.spines[["top", "right"]].set_visible(False)
   draw_legend(chart)
@@ -76,70 +74,11 @@ def write_picture(
     figure.savefig(part, format="png")
 
 
-def plot_timeline(timeline: Timeline, axes: Any = None) -> Any:
-  """Draws a timeline as one lane; on axes of its own, with a legend.
-
-  Args:
-    timeline: what to draw.
-    axes: matplotlib's axes to draw on; where None, those of a new figure of pyplot, which notebooks show.
-
-  Returns:
-    The axes.
-
-  Raises:
-    ValueError: the timeline has no length.
-  """
-  _check_length(timeline)
-  if axes is None:
-    from matplotlib import pyplot
-
-    _, axes = pyplot.subplots(figsize=(_WIDTH_IN, _LANE_IN + 0.9), layout="constrained")
-    draw_legend(axes.figure)
-  draw_lanes(axes, [("", timeline)])
-  _draw_time(axes, timeline.duration_s)
-  axes.spines[["top", "right"]].set_visible(False)
-  return axes
-
-
-def _check_length(timeline: Timeline) -> None:
-  if timeline.duration_s <= 0:
-    raise ValueError(f"timeline lasts {timeline.duration_s} s; expected more than 0 to draw it")
-
-
-def _draw_time(axis: Any, duration_s: float) -> None:
-  """The time axis of a matplotlib axis."""
-  from matplotlib.ticker import MaxNLocator
-
-  axis.set_xlim(0, duration_s)
-  axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-  axis.xaxis.set_major_formatter(lambda time_s, _: format_time(time_s)[:-2])
-  axis.set_xlabel("time")
-
-
 def _draw_frames(part: Any, frames: Sequence[tuple[float, np.ndarray]]) -> None:
   for axis, (time_s, rgb) in zip(np.atleast_1d(part.subplots(1, len(frames))), frames, strict=True):
     axis.imshow(rgb)
     axis.set_title(format_time(time_s), fontsize="small")
     axis.set_axis_off()
-
-
-def draw_lanes(axis: Any, lanes: Sequence[tuple[str, Timeline]]) -> None:
-  """Named timelines as lanes of a matplotlib axis, one under the other, the first on top."""
-  for i, (_, timeline) in enumerate(lanes):
-    for label in EVENTS:
-      spans = [(event.onset_s, event.duration_s) for event in timeline if event.label == label]
-      axis.broken_barh(spans, (i - 0.4, 0.8), facecolor=hex_colour(label))
-  axis.set_yticks(range(len(lanes)), [name for name, _ in lanes])
-  axis.set_ylim(len(lanes) - 0.5, -0.5)
-  axis.tick_params(left=False)
-
-
-def draw_legend(chart: Any) -> None:
-  """The events' colours under a matplotlib figure."""
-  from matplotlib.patches import Patch
-
-  handles = [Patch(color=hex_colour(label), label=label) for label in EVENTS]
-  chart.legend(handles=handles, loc="outside lower center", ncols=len(EVENTS), frameon=False)
 
 
 def _draw_curves(axis: Any, scores: np.ndarray, clock: Clock) -> None:

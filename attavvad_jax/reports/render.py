@@ -4,7 +4,7 @@ from collections.abc import Iterator
 import functools
 from typing import Any
 
-from attavvad_jax.reports.text import format_time
+from attavvad_jax.timeline.text import format_time
 
 
 def render(template: str, **values: Any) -> str:

@@ -15,10 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from attavvad_jax.datasets.loader import batches_in_order
-from attavvad_jax.events import EVENTS, VOCAL_EVENTS
 from attavvad_jax.features.front_end import network_inputs
 from attavvad_jax.models import Outputs
 from attavvad_jax.reports.samples import draw_blocks
+from attavvad_jax.timeline import EVENTS, VOCAL_EVENTS
 
 # Log-mel [B,T,F], images [B,N,H,W] and image_mask [B,N], as `network_inputs` gives them.
 Inputs = tuple[jax.Array, jax.Array, jax.Array]

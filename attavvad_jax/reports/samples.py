@@ -9,14 +9,13 @@ from flax import linen as nn
 import jax
 import numpy as np
 
-from attavvad_jax.clock import Clock
 from attavvad_jax.datasets.loader import Batch, PreparedData, batches_in_order
 from attavvad_jax.datasets.records import to_example
-from attavvad_jax.detection.detector import Detector
-from attavvad_jax.detection.predict import BATCH_SIZE
-from attavvad_jax.events import EVENTS
 from attavvad_jax.features.front_end import network_inputs
 from attavvad_jax.models import Outputs
+from attavvad_jax.predict import BATCH_SIZE
+from attavvad_jax.timeline import EVENTS, Clock
+from attavvad_jax.trained import TrainedModel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +67,7 @@ def draw_blocks(
   Raises:
     ValueError: no checkpoint, no such data or split, data that the checkpoint does not fit, or no block to draw.
   """
-  detector, prepared = Detector(checkpoint), PreparedData(data)
+  detector, prepared = TrainedModel(checkpoint), PreparedData(data)
   if misfit := prepared.spec.misfit(detector.spec):
     raise ValueError(f"{prepared.path}: prepared with {misfit}, which the checkpoint needs; prepare it again")
   source = prepared.source(split)

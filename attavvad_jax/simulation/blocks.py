@@ -10,12 +10,12 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from attavvad_jax.clock import Clock
-from attavvad_jax.media.blocks import Block, ImagesBefore
-from attavvad_jax.media.faces import Crop, crop_face
+from attavvad_jax.blocks import Block, Crop, ImagesBefore
+from attavvad_jax.faces import crop_face
 from attavvad_jax.simulation.faces import FaceState, face_box, render
 from attavvad_jax.simulation.scenes import Scene, face_state, sound
 from attavvad_jax.simulation.vocoder import SAMPLE_RATE_HZ
+from attavvad_jax.timeline import Clock
 
 # Of the videos that `write_folder` writes: an image shows the last frame that began before its time.
 _FRAMES_PER_SECOND = 25

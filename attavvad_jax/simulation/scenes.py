@@ -19,7 +19,6 @@ import functools
 
 import numpy as np
 
-from attavvad_jax.events import VOCAL_EVENTS, Event, Timeline
 from attavvad_jax.simulation import codec, difficulty, music, noise, timelines, voices
 from attavvad_jax.simulation.cast import PEOPLE, SPLITS, Person, draw_for, person
 from attavvad_jax.simulation.codec import Codec
@@ -30,6 +29,7 @@ from attavvad_jax.simulation.noise import Room
 from attavvad_jax.simulation.portraits import Camera, Face
 from attavvad_jax.simulation.vocoder import FRAME_RATE_HZ, SAMPLE_RATE_HZ
 from attavvad_jax.simulation.voices import Utterance
+from attavvad_jax.timeline import VOCAL_EVENTS, Event, Timeline
 
 IDLE_MOUTHS = ("chewing", "yawning", "smiling", "mouthing", "grimacing")
 NOISES = {"crowd": noise.crowd, "applause": noise.applause, "cheers": noise.cheers, "clicks": noise.clicks}

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from attavvad_jax.events import Event
+from attavvad_jax.timeline import Event
 
 # Natural logarithm of seconds: mean and deviation of the normal distribution that is cut off below.
 LOG_DURATION: Mapping[str, tuple[float, float]] = {

@@ -13,12 +13,12 @@ import numpy as np
 from tqdm import tqdm
 
 from attavvad_jax import pool
-from attavvad_jax.events import Timeline
 from attavvad_jax.files import write_text
 from attavvad_jax.simulation import difficulty
 from attavvad_jax.simulation.cast import SPLITS
 from attavvad_jax.simulation.scenes import draw_scene, render_audio, render_frame
 from attavvad_jax.simulation.vocoder import SAMPLE_RATE_HZ
+from attavvad_jax.timeline import Timeline
 
 MANIFEST = "manifest.tsv"
 SETTINGS = "simulation.json"

@@ -17,15 +17,15 @@ from tqdm import tqdm
 
 from attavvad_jax import checkpoints as checkpoints_lib
 from attavvad_jax import config as config_lib
+from attavvad_jax.blocks import AUDIO
 from attavvad_jax.datasets.loader import PreparedData, training_batches
-from attavvad_jax.datasets.records import AUDIO
-from attavvad_jax.detection.predict import BlockScores, Predict, predict
 from attavvad_jax.evaluation.protocols import CLOSED
 from attavvad_jax.evaluation.split import OUTPUTS, evaluate_outputs, score_recordings
-from attavvad_jax.events import Timeline
 from attavvad_jax.features.augmentation import Augmentation
 from attavvad_jax.files import write_text
 from attavvad_jax.loss_weights import LossWeights
+from attavvad_jax.predict import BlockScores, Predict, predict
+from attavvad_jax.timeline import Timeline
 from attavvad_jax.training.checkpoints import Checkpoints, clear_leftovers, has_last, is_better
 from attavvad_jax.training.logs import Interval, RunLog, figures
 from attavvad_jax.training.placement import (

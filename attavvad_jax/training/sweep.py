@@ -38,10 +38,10 @@ import numpy as np
 from tqdm import tqdm
 
 from attavvad_jax.checkpoints import find_checkpoint, read_meta
-from attavvad_jax.detection.predict import BlockScores
 from attavvad_jax.evaluation.split import score_recordings
 from attavvad_jax.files import write_text
 from attavvad_jax.loss_weights import LossWeights, choose, from_name
+from attavvad_jax.predict import BlockScores
 from attavvad_jax.training import loop
 from attavvad_jax.training.checkpoints import Checkpoints, has_last, is_better
 from attavvad_jax.training.logs import Interval, RunLog, figures

@@ -1,7 +1,7 @@
 import pytest
 
 from attavvad_jax.annotations import AnnotationError, AnnotationWarning, read, write
-from attavvad_jax.events import Event, Timeline
+from attavvad_jax.timeline import Event, Timeline
 
 # As Audacity 3 exports a spectral selection.
 SPECTRAL = "0.500000\t1.250000\tspeech\n\\\t120.000000\t4000.000000\n2.000000\t3.000000\tsinging\n"

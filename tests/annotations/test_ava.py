@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from attavvad_jax.annotations import AnnotationError, read, write
-from attavvad_jax.events import Event, Timeline
+from attavvad_jax.timeline import Event, Timeline
 
 BOX = "0.1,0.2,0.3,0.4"
 

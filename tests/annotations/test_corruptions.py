@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from attavvad_jax.annotations import AnnotationError, AnnotationWarning, read, write
-from attavvad_jax.events import Event, Timeline
+from attavvad_jax.timeline import Event, Timeline
 
 STEM = "Un_Año"  # the name of the recording stands in some of the files
 CASES_OF_A_KIND = 87

@@ -1,7 +1,7 @@
 import pytest
 
 from attavvad_jax.annotations import AnnotationError, read, write
-from attavvad_jax.events import Event, Timeline
+from attavvad_jax.timeline import Event, Timeline
 
 # In the manner of ELAN 6, with a tier that refers to another.
 DOCUMENT = """<?xml version="1.0" encoding="UTF-8"?>

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from attavvad_jax.annotations import AnnotationError, read, write
-from attavvad_jax.events import Event, Timeline
+from attavvad_jax.timeline import Event, Timeline
 
 GOOD = '{"onset_s": 0, "offset_s": 1, "event": "speech"}'
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import pytest
 
 from attavvad_jax.annotations import FORMATS, LABEL_SUFFIXES, AnnotationError, AnnotationWarning, read, write
-from attavvad_jax.events import EVENTS, Event, Timeline
+from attavvad_jax.timeline import EVENTS, Event, Timeline
 
 # What is written and read; AVA's rows hold voice or none, and have a test of their own.
 BOTH_WAYS = [name for name, format in FORMATS.items() if format.parse and format.render and name != "ava"]

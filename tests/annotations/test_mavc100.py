@@ -1,7 +1,7 @@
 import pytest
 
 from attavvad_jax.annotations import AnnotationError, AnnotationWarning, read
-from attavvad_jax.events import Event, Timeline
+from attavvad_jax.timeline import Event, Timeline
 
 HEADER = "Name\tStart\tDuration\tTime Format\tType\tDescription"
 

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from attavvad_jax.annotations import FORMATS, AnnotationError, AnnotationWarning, Reading, read, write
-from attavvad_jax.events import Event, Timeline
+from attavvad_jax.timeline import Event, Timeline
 
 DURATION_S = 6.1
 SPEECH = [Event(2.0, 3.5, "speech")]

@@ -1,7 +1,7 @@
 import pytest
 
 from attavvad_jax.annotations import AnnotationError, read, write
-from attavvad_jax.events import Event, Timeline
+from attavvad_jax.timeline import Event, Timeline
 
 GOOD = "SPEAKER clip 1 0.5 0.75 <NA> <NA> speech <NA> <NA>\n"
 

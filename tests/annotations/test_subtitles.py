@@ -1,7 +1,7 @@
 import pytest
 
 from attavvad_jax.annotations import LABEL_SUFFIXES, read, write
-from attavvad_jax.events import Event, Timeline
+from attavvad_jax.timeline import Event, Timeline
 
 TIMELINE = Timeline([Event(0, 10 / 3, "speech", 0.5), Event(3599.9996, 36_001.5, "others")], 36_001.5)
 

@@ -1,7 +1,7 @@
 import pytest
 
 from attavvad_jax.annotations import AnnotationError, read, write
-from attavvad_jax.events import Event, Timeline
+from attavvad_jax.timeline import Event, Timeline
 
 EVENTS = [Event(0.5, 1.25, "speech"), Event(2, 3, "singing")]
 ROWS = "0.5\t1.25\tspeech\n2\t3\tsinging\n"

@@ -1,7 +1,7 @@
 import pytest
 
 from attavvad_jax.annotations import AnnotationError, AnnotationWarning, read, write
-from attavvad_jax.events import Event, Timeline
+from attavvad_jax.timeline import Event, Timeline
 
 # As Praat 6 saves a TextGrid with an interval tier and a point tier.
 LONG = """File type = "ooTextFile"

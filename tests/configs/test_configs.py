@@ -10,8 +10,8 @@ from prepared import SPEC
 import pytest
 
 from attavvad_jax import config as config_lib
-from attavvad_jax.detection.detector import Detector
 from attavvad_jax.features.augmentation import Augmentation
+from attavvad_jax.inference.detector import Detector
 from attavvad_jax.losses import TERMS
 from attavvad_jax.reports.curves import weights_of_function
 from attavvad_jax.training import loop

@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 
-from attavvad_jax.clock import Clock
-from attavvad_jax.datasets.records import DataSpec
-from attavvad_jax.media import Block, Crop
+from attavvad_jax.blocks import Block, Crop, DataSpec
+from attavvad_jax.timeline import Clock
 
 
 @pytest.fixture(scope="session")

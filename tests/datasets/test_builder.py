@@ -28,7 +28,7 @@ from attavvad_jax.datasets import builder as builder_lib
 from attavvad_jax.datasets import records as records_lib
 from attavvad_jax.datasets.loader import PreparedData
 from attavvad_jax.datasets.summary import FILE, Summary
-from attavvad_jax.events import EVENTS
+from attavvad_jax.timeline import EVENTS
 
 COUNTS = {"train": 3, "validation": 1, "test": 2}
 

@@ -16,8 +16,8 @@ from attavvad_jax.datasets.prepare import prepare_folder
 from attavvad_jax.datasets.records import conditions, to_audio_timeline, to_timeline
 from attavvad_jax.datasets.summary import Summary
 from attavvad_jax.datasets.videos import Video
-from attavvad_jax.events import Event, Timeline
 from attavvad_jax.media import Tracks
+from attavvad_jax.timeline import Event, Timeline
 
 HEADER = "onset\toffset\tevent_label\n"
 

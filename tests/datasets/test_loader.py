@@ -7,7 +7,7 @@ import pytest
 
 from attavvad_jax.datasets.loader import PreparedData, batches_in_order, training_batches
 from attavvad_jax.datasets.records import to_example
-from attavvad_jax.events import EVENTS, Event
+from attavvad_jax.timeline import EVENTS, Event
 
 
 def _take(iterator, count):

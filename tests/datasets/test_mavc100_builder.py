@@ -14,7 +14,7 @@ from attavvad_jax.datasets.loader import PreparedData
 from attavvad_jax.datasets.mavc100_table import RECORDINGS, Recording
 from attavvad_jax.datasets.prepare import prepare_mavc100
 from attavvad_jax.datasets.records import to_audio_timeline
-from attavvad_jax.events import Event
+from attavvad_jax.timeline import Event
 
 FEW = (
   Recording("Sebastian_Yatra_performs_Un_Año", 2, "train"),

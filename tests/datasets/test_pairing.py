@@ -6,7 +6,7 @@ import pytest
 
 from attavvad_jax.annotations import Reading, read, write
 from attavvad_jax.datasets.manifest import read_folder
-from attavvad_jax.events import Event, Timeline
+from attavvad_jax.timeline import Event, Timeline
 
 GOOD = "onset\toffset\tevent_label\n0.5\t2\tspeech\n"
 OTHER = "onset\toffset\tevent_label\n0.5\t2\tsinging\n"

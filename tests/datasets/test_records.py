@@ -5,9 +5,8 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
-from attavvad_jax.clock import Clock
+from attavvad_jax.blocks import Block, Crop, DataSpec
 from attavvad_jax.datasets.records import (
-  DataSpec,
   check_conditions,
   conditions,
   features,
@@ -17,8 +16,7 @@ from attavvad_jax.datasets.records import (
   to_records,
   to_timeline,
 )
-from attavvad_jax.events import EVENTS, Event, Timeline
-from attavvad_jax.media import Block, Crop
+from attavvad_jax.timeline import EVENTS, Clock, Event, Timeline
 
 
 def _stored(record):

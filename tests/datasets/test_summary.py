@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from attavvad_jax.datasets.summary import Summary
-from attavvad_jax.events import EVENTS
+from attavvad_jax.timeline import EVENTS
 
 
 def notes(**splits):

@@ -2,10 +2,9 @@
 
 import pytest
 
-from attavvad_jax.clock import Clock
 from attavvad_jax.evaluation import CLOSED, PAPER
 from attavvad_jax.evaluation.ceiling import ceilings, cut_to_blocks
-from attavvad_jax.events import Event, Timeline
+from attavvad_jax.timeline import Clock, Event, Timeline
 
 CLOCK = Clock()
 

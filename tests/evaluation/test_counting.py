@@ -11,7 +11,7 @@ from attavvad_jax.evaluation import PROTOCOLS, Counts, count
 from attavvad_jax.evaluation.by_sed_eval import count_by_sed_eval
 from attavvad_jax.evaluation.matching import maximum_matching
 from attavvad_jax.evaluation.metrics import count_events
-from attavvad_jax.events import EVENTS, Event, Timeline
+from attavvad_jax.timeline import EVENTS, Event, Timeline
 
 DURATION_S = 6.0
 # Multiples of 0.1 s meet collars of 0.2 and 0.5 s exactly, or miss them by rounding.
@@ -23,7 +23,7 @@ timelines = st.lists(events, max_size=12).map(lambda parts: Timeline(parts, DURA
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(reference=timelines, estimate=timelines)
 def test_counts_equal_sed_eval(protocol, reference, estimate):
   """Events of any labels overlap, nest, repeat, have no length and go beyond the reference's end."""
@@ -54,7 +54,7 @@ def test_counts_of_crowded_timelines_equal_sed_eval(protocol):
   assert substitutions > 20
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(0.05, 0.6))
 @example(0, 0.3)
 def test_matching_equals_sed_eval(seed, density):

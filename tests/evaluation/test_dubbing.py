@@ -6,13 +6,10 @@ import types
 import numpy as np
 import pytest
 
-from attavvad_jax.clock import Clock
-from attavvad_jax.datasets.records import DataSpec
-from attavvad_jax.detection.predict import BlockScores
+from attavvad_jax.blocks import Block, Crop, DataSpec
 from attavvad_jax.evaluation import dubbing
-from attavvad_jax.events import EVENTS, Smoothing
-from attavvad_jax.media import Crop
-from attavvad_jax.media.blocks import Block
+from attavvad_jax.predict import BlockScores
+from attavvad_jax.timeline import EVENTS, Clock, Smoothing
 
 CLOCK = Clock()
 

@@ -6,7 +6,7 @@ import pytest
 
 from attavvad_jax.annotations import AnnotationError, Reading, write
 from attavvad_jax.evaluation.files import evaluate_files
-from attavvad_jax.events import Event, Timeline
+from attavvad_jax.timeline import Event, Timeline
 
 REFERENCE = [Event(1.0, 2.0, "speech"), Event(4.0, 6.0, "singing")]
 

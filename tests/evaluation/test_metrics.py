@@ -14,7 +14,7 @@ from attavvad_jax.evaluation import (
   evaluate,
   fill_gaps,
 )
-from attavvad_jax.events import EVENTS, Event, Timeline
+from attavvad_jax.timeline import EVENTS, Event, Timeline
 
 OVERALL = ("overall", *EVENTS)
 

@@ -7,11 +7,10 @@ import json
 
 import pytest
 
-from attavvad_jax.clock import Clock
 from attavvad_jax.evaluation import CLOSED, PAPER, Counts, Scores, stored
 from attavvad_jax.evaluation.ceiling import ceilings
 from attavvad_jax.evaluation.run import Evaluation, Subject, comparison_table, evaluate_all
-from attavvad_jax.events import EVENTS, Event, Timeline
+from attavvad_jax.timeline import EVENTS, Clock, Event, Timeline
 
 SUBJECT = Subject("runs/mine", "c" * 64, "att_avvad", 12, "data", "test", "d" * 64, True, "0.1.0")
 # Performers of the four recordings.

@@ -10,7 +10,7 @@ from attavvad_jax.evaluation import (
   markdown_table,
   text_table,
 )
-from attavvad_jax.events import Event, Timeline
+from attavvad_jax.timeline import Event, Timeline
 
 REFERENCE = Timeline([Event(1, 3, "speech"), Event(5, 9, "singing")], 70)
 ESTIMATE = Timeline([Event(1.4, 3, "speech"), Event(6, 9, "singing")], 70)

@@ -3,10 +3,10 @@
 import pytest
 
 from attavvad_jax.evaluation import PAPER, Counts, Scores
-from attavvad_jax.events import EVENTS
 from attavvad_jax.experiments import plan
 from attavvad_jax.experiments.results import Result, method, section
 from attavvad_jax.experiments.scores import RunScores
+from attavvad_jax.timeline import EVENTS
 
 
 def run(hits):

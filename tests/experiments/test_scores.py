@@ -8,11 +8,11 @@ from prepared import TIMELINE, prepare
 import pytest
 
 from attavvad_jax.datasets.loader import PreparedData
-from attavvad_jax.detection.predict import BlockScores
 from attavvad_jax.evaluation import PAPER, evaluate
-from attavvad_jax.events import EVENTS, Smoothing
 from attavvad_jax.experiments import scores as scores_lib
 from attavvad_jax.experiments.scores import score_run
+from attavvad_jax.predict import BlockScores
+from attavvad_jax.timeline import EVENTS, Smoothing
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def scored(monkeypatch, tmp_path):
       name: (TIMELINE, BlockScores(wrong, None, answer, None)) for name, answer in (("test0", right), ("test1", wrong))
     }
 
-  monkeypatch.setattr(scores_lib, "Detector", detector)
+  monkeypatch.setattr(scores_lib, "TrainedModel", detector)
   monkeypatch.setattr(scores_lib, "score_recordings", score_recordings)
   return seen, checkpoint
 

@@ -6,11 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from attavvad_jax.clock import Clock
 from attavvad_jax.features import augmentation as lib
 from attavvad_jax.features.augmentation import Augmentation, augment
 from attavvad_jax.features.front_end import network_inputs
 from attavvad_jax.features.log_mel import scale_log_mel
+from attavvad_jax.timeline import Clock
 
 SILENCE, SPEECH, SINGING, OTHERS = range(4)
 CLOCK = Clock()

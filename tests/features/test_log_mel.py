@@ -6,9 +6,9 @@ import numpy as np
 from optimized import optimized_jit
 import pytest
 
-from attavvad_jax.clock import Clock
 from attavvad_jax.features import log_mel as lib
 from attavvad_jax.features.log_mel import mel_filters, scale_log_mel
+from attavvad_jax.timeline import Clock
 
 RATE_HZ, WINDOW, HOP, FFT_SIZE = 16_000, 704, 352, 1024
 # Compiled, which is many times faster than one operation after another, and once for every shape.

@@ -7,12 +7,13 @@ from media_files import write_media
 import numpy as np
 import pytest
 
-from attavvad_jax.clock import Clock
-from attavvad_jax.media import Report, Tracks, probe, read_blocks, read_sound
+from attavvad_jax.blocks import Crop
+from attavvad_jax.media import Tracks, probe, read_sound
 from attavvad_jax.media.decode import SoundJoiner
-from attavvad_jax.media.faces import Crop
 from attavvad_jax.media.mixing import WINDOW_S, Passage, describe
-from attavvad_jax.media.sources import Source
+from attavvad_jax.recordings import Report, read_blocks
+from attavvad_jax.recordings.sources import Source
+from attavvad_jax.timeline import Clock
 
 RATE_HZ = 16000
 DTYPES = {"u8": np.uint8, "s16": np.int16, "s32": np.int32, "flt": np.float32, "dbl": np.float64}

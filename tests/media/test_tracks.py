@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from several_tracks import DEFAULT, NONE, RATE_HZ, Disposition, heard_in, tone, write_tracks
 
-from attavvad_jax.clock import Clock
-from attavvad_jax.media import DEFAULT_TRACKS, MediaError, Report, Tracks, probe, read_blocks, read_sound
-from attavvad_jax.media.camera import with_camera
-from attavvad_jax.media.faces import Crop
-from attavvad_jax.media.sources import Source
+from attavvad_jax.blocks import Crop
+from attavvad_jax.media import DEFAULT_TRACKS, MediaError, Tracks, probe, read_sound
+from attavvad_jax.recordings import Report, read_blocks
+from attavvad_jax.recordings.camera import with_camera
+from attavvad_jax.recordings.sources import Source
+from attavvad_jax.timeline import Clock
 
 
 def heard_hz(path, tracks=DEFAULT_TRACKS):

@@ -8,10 +8,10 @@ import numpy as np
 import optax
 import pytest
 
-from attavvad_jax.events import EVENTS
 from attavvad_jax.losses import binary_cross_entropies, mean_terms
 from attavvad_jax.models import MODELS, AttAvvad, build
 from attavvad_jax.models.fusion import FUSIONS
+from attavvad_jax.timeline import EVENTS
 
 # Small numbers of all that the models have; each takes the fields it has.
 _SMALL = dict(

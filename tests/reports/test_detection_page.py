@@ -6,17 +6,17 @@ import re
 
 import av
 import chromium
-from media.media_files import flash_and_click, write_media
+from media_files import flash_and_click, write_media
 import numpy as np
 import pytest
 
-from attavvad_jax.clock import Clock
-from attavvad_jax.detection.detector import Detection
-from attavvad_jax.detection.predict import BlockScores
-from attavvad_jax.events import EVENTS, Event, Timeline
-from attavvad_jax.media import MediaError, Report, VideoWriter, probe, read_pictures, read_sound
+from attavvad_jax.inference.detector import Detection
+from attavvad_jax.media import MediaError, VideoWriter, probe, read_pictures, read_sound
+from attavvad_jax.predict import BlockScores
+from attavvad_jax.recordings import Report
 from attavvad_jax.reports import detection_page, palette
 from attavvad_jax.reports.detection_page import write_detection_page
+from attavvad_jax.timeline import EVENTS, Clock, Event, Timeline
 
 SECONDS, FPS, RATE_HZ = 6, 10, 16_000
 CLOCK = Clock()

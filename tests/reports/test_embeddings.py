@@ -2,12 +2,11 @@ import numpy as np
 import pytest
 from tiny import tiny_config
 
-from attavvad_jax.clock import Clock
-from attavvad_jax.events import EVENTS
 from attavvad_jax.models import Outputs, build
 from attavvad_jax.reports import embeddings
 from attavvad_jax.reports.embeddings import Alignment, Separation, figure_3, figure_4, sides, silhouette
 from attavvad_jax.reports.samples import Network
+from attavvad_jax.timeline import EVENTS, Clock
 from attavvad_jax.training import loop
 
 

@@ -6,11 +6,10 @@ import av
 import numpy as np
 import pytest
 
-from attavvad_jax.clock import Clock
-from attavvad_jax.events import Event, Timeline
 from attavvad_jax.media.errors import MediaError
 from attavvad_jax.reports.overlay import write_annotated_video
-from attavvad_jax.reports.palette import EVENT_COLOURS
+from attavvad_jax.timeline import Clock, Event, Timeline
+from attavvad_jax.timeline.palette import EVENT_COLOURS
 
 WIDTH, HEIGHT, SECONDS = 480, 320, 2
 # Ticks of 1/1000 s at uneven distances, as phones write them.

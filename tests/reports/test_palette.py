@@ -7,8 +7,8 @@ import re
 import numpy as np
 import pytest
 
-from attavvad_jax.events import EVENTS
-from attavvad_jax.reports import palette
+from attavvad_jax.reports import render
+from attavvad_jax.timeline import EVENTS, palette
 
 # Machado, Oliveira and Fernandes (2009), severity 1, on linear RGB.
 VISIONS = {
@@ -40,7 +40,7 @@ def contrast(a, b):
 
 def grounds():
   """What the pages draw on: the paper and the bands of both styles."""
-  css = (Path(palette.__file__).parent / "templates" / "base.css").read_text(encoding="utf-8")
+  css = (Path(render.__file__).parent / "templates" / "base.css").read_text(encoding="utf-8")
   for style, rule in zip(("light", "dark"), re.findall(r":root \{(.*?)\}", css, re.DOTALL), strict=True):
     for name in ("paper", "band"):
       (digits,) = re.findall(rf"--{name}: #(\w{{6}});", rule)

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from attavvad_jax.events import Event, Timeline
-from attavvad_jax.reports.palette import EVENT_COLOURS
 from attavvad_jax.reports.picture import write_picture
+from attavvad_jax.timeline import Event, Timeline
+from attavvad_jax.timeline.palette import EVENT_COLOURS
 
 ESTIMATE = Timeline([Event(0, 2, "speech"), Event(2, 3, "singing")], 4)
 REFERENCE = Timeline([Event(0, 2, "silence")], 4)

@@ -8,10 +8,10 @@ import pytest
 from tiny import tiny_config
 
 from attavvad_jax.datasets.records import to_example
-from attavvad_jax.events import VOCAL_EVENTS
 from attavvad_jax.models import Outputs, build
 from attavvad_jax.reports import saliency
 from attavvad_jax.reports.samples import Network
+from attavvad_jax.timeline import VOCAL_EVENTS
 from attavvad_jax.training import loop
 
 # One convolution deep: what is tested does not depend on how many there are.

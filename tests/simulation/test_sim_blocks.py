@@ -6,11 +6,13 @@ from followed import follow_performer
 import numpy as np
 import pytest
 
-from attavvad_jax.clock import Clock
-from attavvad_jax.media import Crop, VideoWriter, read_blocks
-from attavvad_jax.media.face_model import DETECTOR, cache_path
+from attavvad_jax.blocks import Crop
+from attavvad_jax.faces.model_files import DETECTOR, cache_path
+from attavvad_jax.media import VideoWriter
+from attavvad_jax.recordings import read_blocks
 from attavvad_jax.simulation.blocks import _followed, render_blocks
 from attavvad_jax.simulation.scenes import draw_scene, render_frame, sound
+from attavvad_jax.timeline import Clock
 
 CLOCK, CROP = Clock(), Crop(64, 64)
 
@@ -122,7 +124,7 @@ def compare(scene, path, alike):
 
 needs_model = pytest.mark.skipif(
   not cache_path(DETECTOR).is_file(),
-  reason="the face detector's model is not in the cache; run python -m attavvad_jax.media.face_model",
+  reason="the face detector's model is not in the cache; run python -m attavvad_jax.faces.model_files",
 )
 
 

@@ -221,11 +221,11 @@ def test_backdrops_differ_by_seed(backdrop):
 
 def detected(count):
   """Overlap (IoU) of the expected box with the detector's, for each of some faces; 0 where it found none."""
-  from attavvad_jax.media.face_model import DETECTOR, cache_path
+  from attavvad_jax.faces.model_files import DETECTOR, cache_path
 
   if not cache_path(DETECTOR).is_file():
-    pytest.skip("the face detector's model is not in the cache; run python -m attavvad_jax.media.face_model")
-  from attavvad_jax.media import FaceDetector
+    pytest.skip("the face detector's model is not in the cache; run python -m attavvad_jax.faces.model_files")
+  from attavvad_jax.faces import FaceDetector
 
   rng = np.random.default_rng(0)
   overlaps = []

@@ -5,8 +5,8 @@ import av
 import numpy as np
 import pytest
 
-from attavvad_jax.events import EVENTS
 from attavvad_jax.simulation import draw_scene, write, write_folder
+from attavvad_jax.timeline import EVENTS
 
 SMALL = {
   "minutes": {"train": 5 / 60, "test": 2.5 / 60},

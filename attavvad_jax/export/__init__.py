@@ -1,0 +1,1 @@
+"""Checkpoints as programs that run without this package: StableHLO and ONNX."""

@@ -1,0 +1,382 @@
+"""Programs that leave Python: a detector as StableHLO and as ONNX, from samples and pixels to probabilities.
+
+Front end, normalisation, network and parameters are inside. Each program is compared with the network, as it lies in
+the file, before it is given out. Axes: B blocks, S samples, M images, H, W height and width, E events.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import contextlib
+import dataclasses
+import functools
+import importlib.util
+import itertools
+import json
+from pathlib import Path
+import shutil
+import sys
+from typing import Any, TextIO
+
+from flax import linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from attavvad_jax import __version__
+from attavvad_jax.blocks import Block, DataSpec
+from attavvad_jax.export.to_onnx import to_onnx
+from attavvad_jax.features.front_end import network_inputs
+from attavvad_jax.files import new_folder, write_text
+from attavvad_jax.inference.detector import Detector
+from attavvad_jax.models import Outputs
+from attavvad_jax.predict import block_scores, predict
+from attavvad_jax.recordings import read_blocks
+from attavvad_jax.timeline import Clock
+from attavvad_jax.versions import versions
+
+# What each format needs beside jax.
+FORMATS = {"stablehlo": ("flatbuffers",), "onnx": ("onnx", "onnxruntime")}
+PLATFORMS = ("cpu", "cuda", "tpu")
+# Largest difference between a probability of a program and the network's.
+TOLERANCE = 1e-4
+# Every sixth block of the first half minute of a recording, in batches of these sizes.
+_NUM_BLOCKS, _EVERY = 16, 6
+_BATCH_SIZES = (1, 4, _NUM_BLOCKS)
+# An accelerator would otherwise round factors to ten bits, and each in its own way.
+_PRECISION = "highest"
+_LOADERS = Path(__file__).parent / "loaders"
+
+Batch = Mapping[str, np.ndarray]
+Scores = dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+  """How far a program is from the network on some blocks.
+
+  Attributes:
+    program: the format.
+    input: which blocks.
+    batch_size: how many of them the program saw at once.
+    largest: absolute difference of each output's probabilities; NaN where one of them is.
+  """
+
+  program: str
+  input: str
+  batch_size: int
+  largest: dict[str, float]
+
+  @property
+  def holds(self) -> bool:
+    """No output is further off than `TOLERANCE`."""
+    return all(value <= TOLERANCE for value in self.largest.values())
+
+
+def export_detector(
+  checkpoint: str | Path,
+  output: str | Path,
+  *,
+  video: str | Path | None = None,
+  formats: Sequence[str] = tuple(FORMATS),
+  stream: TextIO | None = None,
+) -> None:
+  """Writes a folder with a detector's programs, what they take, how exact they are, and examples that run them.
+
+  Args:
+    checkpoint: what training wrote, or "shipped": the weights that come with the package.
+    output: the folder, which must be new or empty. It holds a program of each format, metadata.json, parity.json, and
+      load_stablehlo.py and load_onnx.py, which need nothing of this package.
+    video: a recording to compare on; a simulated performance where None.
+    formats: some of `FORMATS`.
+    stream: where differences are printed; standard output where None.
+
+  Raises:
+    ValueError: bad input, or a program differs from the network by more than `TOLERANCE`; nothing has been written.
+    ImportError: a package that a format needs is missing.
+  """
+  stream = stream or sys.stdout
+  _check_formats(formats)
+  with new_folder(output) as folder:
+    detector = Detector(checkpoint)
+    # Trained in lower precision or not: what is exported computes as exactly as its parameters are kept.
+    model = detector.model.clone(dtype=jnp.float32)
+    variables, spec = detector.variables, detector.spec
+    inputs = {"random": random_blocks(spec), **_recorded_blocks(spec, video)}
+
+    program = functools.partial(scores, variables, model=model, clock=spec.clock)
+    for name in formats:
+      data = to_stablehlo(program, spec) if name == "stablehlo" else to_onnx(program, input_shapes(spec))
+      (folder / f"program.{name}").write_bytes(data)
+    network = _network(variables, model, spec.clock)
+    expected = {name: network(blocks) for name, blocks in inputs.items()}
+    differences = compare({name: load(folder / f"program.{name}") for name in formats}, inputs, expected)
+    print("\n".join(_line(difference) for difference in differences), file=stream)
+    _check_parity(differences)
+
+    for name in formats:
+      shutil.copy(_LOADERS / f"load_{name}.py", folder)
+    shutil.copy(_LOADERS / "blocks.py", folder)
+    metadata = _metadata(detector, model, differences[0].largest, formats)
+    if "stablehlo" in formats:
+      metadata["programs"]["stablehlo"]["calling_convention"] = _calling_convention(folder / "program.stablehlo")
+    _write_json(folder / "metadata.json", metadata)
+    _write_json(folder / "parity.json", _parity(differences, inputs, expected))
+  names = sorted(path.name for path in Path(output).iterdir())
+  print(f"wrote {output}: {', '.join(names)}", file=stream)
+
+
+def scores(variables: Any, batch: Mapping[str, Any], *, model: nn.Module, clock: Clock) -> dict[str, jax.Array]:
+  """`predict`, with the scores that the model gives by their names. Traceable for any number of blocks."""
+  # Block by block: over many, log-mel chooses the size of its chunks by their number.
+  inputs = jax.vmap(functools.partial(network_inputs, clock=clock))(dict(batch))
+  with jax.default_matmul_precision(_PRECISION):
+    outputs = model.apply(variables, *inputs, train=False)
+  assert isinstance(outputs, Outputs)
+  return _given(block_scores(outputs))
+
+
+def input_shapes(spec: DataSpec) -> dict[str, jax.ShapeDtypeStruct]:
+  """What a program takes: waveform int16 [B,S], images uint8 [B,M,H,W], image_mask bool [B,M]; for any B from 1 on."""
+  from jax import export
+
+  (blocks,) = export.symbolic_shape("blocks")
+  num_images = spec.clock.num_images
+  return {
+    "waveform": jax.ShapeDtypeStruct((blocks, spec.clock.block_samples), jnp.int16),
+    "images": jax.ShapeDtypeStruct((blocks, num_images, spec.crop.height_px, spec.crop.width_px), jnp.uint8),
+    "image_mask": jax.ShapeDtypeStruct((blocks, num_images), jnp.bool_),
+  }
+
+
+def to_stablehlo(program: Callable[[dict[str, jax.Array]], dict[str, jax.Array]], spec: DataSpec) -> bytes:
+  """The program as `jax.export` serialises it, for all of `PLATFORMS`."""
+  from jax import export
+
+  return bytes(export.export(jax.jit(program), platforms=PLATFORMS)(input_shapes(spec)).serialize())
+
+
+def _calling_convention(path: Path) -> int:
+  """The number by which jax tells what it can run of what other versions of it have written."""
+  from jax import export
+
+  return export.deserialize(bytearray(path.read_bytes())).calling_convention_version
+
+
+def load(path: Path) -> Callable[[Batch], Scores]:
+  """A program of a file, which ends in its format, as a function of a batch of 1 block or more.
+
+  The function raises a ValueError for a batch of 0 blocks, and so do both where another jax wrote the program, as the
+  metadata beside it say, and the one that is here cannot run it.
+  """
+  if path.suffix == ".stablehlo":
+    from jax import export
+
+    with _versions_named(path):
+      exported = jax.jit(export.deserialize(bytearray(path.read_bytes())).call)
+
+    def run(batch: dict[str, np.ndarray]) -> Scores:
+      with _versions_named(path):
+        return jax.tree.map(np.asarray, exported(batch))
+
+  else:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+
+    def run(batch: dict[str, np.ndarray]) -> Scores:
+      return dict(zip(names, session.run(names, batch), strict=True))
+
+  def run_blocks(batch: Batch) -> Scores:
+    if not len(batch["waveform"]):
+      raise ValueError(f"{path}: 0 blocks; a program takes 1 or more at once")
+    return run(dict(batch))
+
+  return run_blocks
+
+
+@contextlib.contextmanager
+def _versions_named(path: Path) -> Iterator[None]:
+  """Says of an error whose jax wrote a program, where that is another."""
+  try:
+    yield
+  except Exception as error:
+    metadata = path.with_name("metadata.json")
+    written_by = json.loads(metadata.read_text(encoding="utf-8"))["versions"]["jax"] if metadata.exists() else None
+    if written_by in (None, jax.__version__):
+      raise
+    raise ValueError(
+      f"{path} was written by jax {written_by}, and jax {jax.__version__} cannot run it "
+      f"({str(error).splitlines()[0]}); install jax=={written_by}, or export it with the jax that is here"
+    ) from error
+
+
+def compare(
+  programs: Mapping[str, Callable[[Batch], Scores]], inputs: Mapping[str, Batch], expected: Mapping[str, Scores]
+) -> list[Difference]:
+  """How far programs are from what the network says of each input, at several batch sizes."""
+  differences = []
+  for input_name, blocks in inputs.items():
+    num_blocks = len(blocks["waveform"])
+    for program_name, program in programs.items():
+      for size in sorted({min(size, num_blocks) for size in _BATCH_SIZES}):
+        parts = [
+          program({name: array[start : start + size] for name, array in blocks.items()})
+          for start in range(0, num_blocks, size)
+        ]
+        largest = {
+          name: float(np.abs(np.concatenate([part[name] for part in parts]) - score).max())
+          for name, score in expected[input_name].items()
+        }
+        differences.append(Difference(program_name, input_name, size, largest))
+  return differences
+
+
+def random_blocks(spec: DataSpec, seed: int = 0) -> dict[str, np.ndarray]:
+  """Noise of all levels, pictures of noise, and any images missing; the first block is silent, flat and unseen."""
+  rng = np.random.default_rng(seed)
+  shapes = {name: (_NUM_BLOCKS, *value.shape[1:]) for name, value in input_shapes(spec).items()}
+  levels = np.geomspace(1, 20_000, _NUM_BLOCKS)[:, None]
+  waveform = np.clip(rng.normal(0, levels, shapes["waveform"]), -32768, 32767).astype(np.int16)
+  images = rng.integers(0, 256, shapes["images"], dtype=np.uint8)
+  image_mask = rng.random(shapes["image_mask"]) < 0.7
+  waveform[0], images[0], image_mask[0] = 0, 0, False
+  return {"waveform": waveform, "images": images, "image_mask": image_mask}
+
+
+def _recorded_blocks(spec: DataSpec, video: str | Path | None) -> dict[str, dict[str, np.ndarray]]:
+  """Some blocks of the video, or of a simulated performance, by a name that says which."""
+  if video is not None:
+    with contextlib.closing(read_blocks(video, spec.clock, spec.crop)) as blocks:  # type: ignore[type-var]
+      return {Path(video).name: _stack(blocks)}
+
+  try:
+    from attavvad_jax.simulation.blocks import render_blocks
+    from attavvad_jax.simulation.scenes import draw_scene
+
+    scene = draw_scene(seed=0, index=0, split="test", duration_s=_NUM_BLOCKS * _EVERY * spec.clock.block_s)
+    return {"simulated performance": _stack(render_blocks(scene, spec.clock, spec.crop))}
+  except (ValueError, ImportError) as error:
+    raise ValueError(f"no performance to compare on: {error}; or give a recording with --video") from error
+
+
+def _stack(blocks: Iterable[Block]) -> dict[str, np.ndarray]:
+  chosen = list(itertools.islice(blocks, 0, _NUM_BLOCKS * _EVERY, _EVERY))
+  return {key: np.stack([getattr(block, key) for block in chosen]) for key in ("waveform", "images", "image_mask")}
+
+
+def _network(variables: Any, model: nn.Module, clock: Clock) -> Callable[[Batch], Scores]:
+  """What programs are compared with: `predict` as the detector has it."""
+  compiled = jax.jit(functools.partial(predict, model=model, clock=clock))
+
+  def network(batch: Batch) -> Scores:
+    with jax.default_matmul_precision(_PRECISION):
+      return jax.tree.map(np.asarray, _given(compiled(variables, batch)))
+
+  return network
+
+
+def _given(block_scores: Any) -> dict[str, Any]:
+  values = {field.name: getattr(block_scores, field.name) for field in dataclasses.fields(block_scores)}
+  return {name: value for name, value in values.items() if value is not None}
+
+
+def _check_formats(formats: Sequence[str]) -> None:
+  if not formats or len(set(formats)) < len(formats) or not set(formats) <= set(FORMATS):
+    raise ValueError(f"formats: {','.join(formats)!r}; expected some of {', '.join(FORMATS)}, each once")
+  for name in formats:
+    if missing := [package for package in FORMATS[name] if importlib.util.find_spec(package) is None]:
+      raise ImportError(
+        f"for {name}, {' and '.join(missing)} must be installed: pip install 'attavvad_jax[export]', or leave it out "
+        "with --formats"
+      )
+
+
+def _check_parity(differences: Sequence[Difference]) -> None:
+  if failed := [difference for difference in differences if not difference.holds]:
+    raise ValueError(
+      f"{_line(failed[0])}: more than {TOLERANCE:g} in {len(failed)} of {len(differences)} comparisons, so nothing was "
+      "written; please report it with the versions of jax and onnxruntime"
+    )
+
+
+def _line(difference: Difference) -> str:
+  name, value = max(difference.largest.items(), key=lambda item: (np.isnan(item[1]), item[1]))
+  return (
+    f"program.{difference.program} on {difference.input}, {difference.batch_size} at once: differs from the network by "
+    f"up to {value:.1e} ({name})"
+  )
+
+
+_BOX = (
+  "with crop.margin of its width and height on each side, widened to the image's aspect ratio, in luma; brightness and "
+  "contrast do not matter"
+)
+# What images show, by `Crop.part`.
+_SHOWN = {
+  "face": f"the performer's face: its box {_BOX}",
+  "mouth": f"the performer's mouth: the lower half of the face's box {_BOX}",
+  "lips": "the performer's lips, as attavvad_jax.faces.lips draws them from the landmarks of mediapipe's face mesh",
+}
+
+
+def _metadata(detector: Detector, model: nn.Module, outputs: Iterable[str], formats: Sequence[str]) -> dict[str, Any]:
+  """What somebody needs to know who has only the folder."""
+  clock, crop, events = detector.spec.clock, detector.spec.crop, list(detector.spec.events)
+  outputs = sorted(outputs)
+  per_event = {name: ["blocks", len(events)] for name in ("audio", "audio_visual", "attention")}
+  about = {
+    "waveform": "mono samples of the block: block i starts at sample round(i * sample_rate_hz / block_rate_hz); zeros "
+    "after the end of the sound",
+    "images": f"{_SHOWN[crop.part]}; clock.images_before of them of the time before the block, then those at the "
+    "middles of equal parts of it",
+    "image_mask": "false where there is no image; what stands in its place does not matter",
+  }
+  return {
+    "attavvad_jax": __version__,
+    "checkpoint_sha256": detector.digest,
+    "model": detector.meta["config"]["model"]["name"],
+    "step": detector.meta["step"],
+    "labels": events,
+    "blocks": "1 or more at once",
+    "decision": "audio_visual" if "audio_visual" in outputs else "audio",
+    "inputs": {
+      name: {"dtype": np.dtype(value.dtype).name, "shape": ["blocks", *value.shape[1:]], "what": about[name]}
+      for name, value in input_shapes(detector.spec).items()
+    },
+    "outputs": {name: {"dtype": "float32", "shape": per_event.get(name, ["blocks"])} for name in outputs},
+    "clock": {**clock.to_dict(), "block_samples": clock.block_samples},
+    "crop": dataclasses.asdict(crop),
+    "smoothing": dataclasses.asdict(detector.smoothing),
+    "programs": {
+      name: {"file": f"program.{name}", **({"platforms": PLATFORMS} if name == "stablehlo" else {})} for name in formats
+    },
+    "versions": versions(_packages(formats)),
+  }
+
+
+def _packages(formats: Iterable[str]) -> list[str]:
+  return ["jax", "jaxlib", "numpy", *(package for name in formats for package in FORMATS[name])]
+
+
+def _parity(
+  differences: Sequence[Difference], inputs: Mapping[str, Batch], expected: Mapping[str, Scores]
+) -> dict[str, Any]:
+  """What was found; with how far the network's own probabilities range, beside which a difference counts."""
+  device = jax.devices()[0]
+  return {
+    "tolerance": TOLERANCE,
+    "reference": f"model.apply in float32, sigmoid; on {device.platform}",
+    "inputs": {
+      name: {
+        "blocks": len(blocks["image_mask"]),
+        "images": int(blocks["image_mask"].sum()),
+        "ranges": {output: float(np.ptp(score, axis=0).max()) for output, score in expected[name].items()},
+      }
+      for name, blocks in inputs.items()
+    },
+    "differences": [dataclasses.asdict(difference) for difference in differences],
+  }
+
+
+def _write_json(path: Path, value: Any) -> None:
+  write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")

@@ -1,0 +1,8 @@
+"""Finds faces, tracks them from picture to picture, and cuts the performer's out."""
+
+from attavvad_jax.faces.boxes import prominence
+from attavvad_jax.faces.crop import crop_face
+from attavvad_jax.faces.detector import Detect, FaceDetector
+from attavvad_jax.faces.tracker import LOOKAHEAD_S, FaceTracker, TrackedImage
+
+__all__ = ["LOOKAHEAD_S", "Detect", "FaceDetector", "FaceTracker", "TrackedImage", "crop_face", "prominence"]

@@ -1,0 +1,34 @@
+"""Measures of face boxes: overlap, distance, and prominence in the picture.
+
+A box is x, y, width, height as fractions of the displayed picture.
+"""
+
+import math
+
+import numpy as np
+
+_MAX_GROWTH = 1.6
+
+
+def iou(a: np.ndarray, b: np.ndarray) -> float:
+  """Overlap of two boxes divided by their union."""
+  width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
+  height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
+  if width <= 0 or height <= 0:
+    return 0.0
+  return width * height / (a[2] * a[3] + b[2] * b[3] - width * height)
+
+
+def prominence(box: np.ndarray) -> float:
+  """Size of a face times its nearness to the centre of the picture."""
+  from_centre = math.hypot(box[0] + box[2] / 2 - 0.5, box[1] + box[3] / 2 - 0.5)
+  return math.sqrt(box[2] * box[3]) * math.exp(-((from_centre / 0.5) ** 2))
+
+
+def jump(a: np.ndarray, b: np.ndarray) -> float:
+  """Distance of two boxes' centres in box sizes; infinite where the sizes do not fit one head."""
+  growth = math.sqrt(a[2] * a[3] / (b[2] * b[3]))
+  if not 1 / _MAX_GROWTH <= growth <= _MAX_GROWTH:
+    return math.inf
+  dx, dy = a[0] + a[2] / 2 - b[0] - b[2] / 2, a[1] + a[3] / 2 - b[1] - b[3] / 2
+  return math.hypot(2 * dx / (a[2] + b[2]), 2 * dy / (a[3] + b[3]))

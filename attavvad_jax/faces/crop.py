@@ -1,0 +1,54 @@
+"""Cuts a face, or a part of it, out of a picture.
+
+Axes: H, W picture or crop.
+"""
+
+import cv2
+import numpy as np
+
+from attavvad_jax.blocks import Crop
+from attavvad_jax.faces.lips import FACE_PX, draw_lips, face_mesh
+
+# Where parts lie in the detector's box, which reaches from the forehead to the chin: x, y, width, height as fractions.
+_PLACES = {"face": (0.0, 0.0, 1.0, 1.0), "mouth": (0.2, 0.52, 0.6, 0.5)}
+
+
+# The face mesh was made for boxes that are half as large again.
+_MESH_CROP = Crop(FACE_PX, FACE_PX, margin=0.25)
+
+
+def crop_face(grey: np.ndarray, box: np.ndarray, crop: Crop) -> np.ndarray:
+  """Cuts a face, or a part of it, out of a grey picture; or draws its lips (`lips.draw_lips`).
+
+  The box of the part grows by the margin on each side and then, about its centre, to the image's aspect ratio. What
+  lies outside the picture repeats its edge.
+
+  Args:
+    grey: uint8 [h,w].
+    box: of the face, [4]: x, y, width, height as fractions of the picture.
+    crop: size, margin and part.
+
+  Returns:
+    uint8 [H,W].
+
+  Raises:
+    MediaError: the lips are to be drawn and the model that finds them cannot be had.
+  """
+  if crop.part == "lips":
+    return draw_lips(face_mesh()(crop_face(grey, box, _MESH_CROP)), crop.height_px, crop.width_px, crop.margin)
+  height, width = grey.shape
+  part_x, part_y, part_width, part_height = _PLACES[crop.part]
+  box = np.array([*(box[:2] + box[2:] * (part_x, part_y)), *(box[2:] * (part_width, part_height))])
+  box_width, box_height = box[2] * width * (1 + 2 * crop.margin), box[3] * height * (1 + 2 * crop.margin)
+  aspect = crop.width_px / crop.height_px
+  cut_height = max(box_height, box_width / aspect)
+  rows = _span((box[1] + box[3] / 2) * height, cut_height)
+  columns = _span((box[0] + box[2] / 2) * width, cut_height * aspect)
+  face = grey.take(rows, axis=0, mode="clip").take(columns, axis=1, mode="clip")
+  return cv2.resize(face, (crop.width_px, crop.height_px), interpolation=cv2.INTER_AREA)
+
+
+def _span(centre: float, length: float) -> np.ndarray:
+  """Indices of the pixels of a span; at least one."""
+  count = max(1, round(length))
+  return np.arange(count) + round(centre - count / 2)

@@ -1,0 +1,101 @@
+"""A face's lips, drawn from landmarks: what a mouth does, without skin, light, beard, place and turn of the head.
+
+Axes: P landmarks of a face, H, W the drawing.
+"""
+
+import functools
+import threading
+
+import cv2
+import numpy as np
+
+from attavvad_jax.media.errors import MediaError
+
+# Side of the square face image that the face mesh looks at.
+FACE_PX = 192
+NUM_LANDMARKS = 468
+
+# Landmarks of the face mesh, by their numbers in its canonical face: outer corners of the eyes, as the picture shows
+# them from left to right; root and base of the nose, which no speech moves; the lips' outer and inner edges, in order.
+EYES = (33, 263)
+NOSE_ROOT, NOSE_BASE = 168, 2
+OUTER_LIPS = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)
+INNER_LIPS = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191)
+
+# In distances of the eyes' outer corners: width of the drawing without margin, and how far its middle is below the base
+# of the nose. A mouth at rest is about 0.55 wide.
+_WIDTH = 0.7
+_BELOW_NOSE = 0.24
+
+LIPS, OPENING = 128, 255
+_SUPERSAMPLING = 4
+
+
+class FaceMesh:
+  """mediapipe's face mesh as a function, run by OpenCV; may be called from several threads.
+
+  Raises:
+    MediaError: the model cannot be fetched, or OpenCV cannot use it.
+  """
+
+  def __init__(self):
+    from attavvad_jax.faces import model_files
+
+    path = model_files.resolve(model_files.LANDMARKS)
+    try:
+      self._net = cv2.dnn.readNetFromTFLite(str(path))
+    except cv2.error as error:
+      raise MediaError(f"{path}: OpenCV {cv2.__version__} cannot use this model ({error.err})") from error
+    self._lock = threading.Lock()
+
+  def __call__(self, face: np.ndarray) -> np.ndarray:
+    """Landmarks of a grey face image, uint8 [192,192]: x, y, depth in its pixels, float32 [P,3]."""
+    blob = cv2.dnn.blobFromImage(cv2.merge([face] * 3), 1 / 255)
+    with self._lock:
+      self._net.setInput(blob)
+      return self._net.forward().reshape(NUM_LANDMARKS, 3).copy()
+
+
+@functools.cache
+def face_mesh() -> FaceMesh:
+  """The face mesh of this process."""
+  return FaceMesh()
+
+
+def draw_lips(landmarks: np.ndarray, height_px: int, width_px: int, margin: float) -> np.ndarray:
+  """Draws the lips grey, and white what is between them, on black; as seen from the front, upright, of one size.
+
+  A white line runs around the drawing, so that it has black and white whatever the mouth does, and scaling an image by
+  its extremes changes nothing.
+
+  Args:
+    landmarks: of `FaceMesh`, [P,3].
+    height_px: height of the drawing.
+    width_px: width of the drawing.
+    margin: what is added on each side of the usual width, as a fraction of it.
+
+  Returns:
+    uint8 [H,W].
+  """
+  scale = _SUPERSAMPLING * width_px / (_WIDTH * (1 + 2 * margin))
+  middle = _SUPERSAMPLING * np.array([width_px / 2, height_px / 2])
+  points = (facing(landmarks) - (0.0, _BELOW_NOSE)) * scale + middle
+  canvas = np.zeros((_SUPERSAMPLING * height_px, _SUPERSAMPLING * width_px), np.uint8)
+  for edge, value in ((OUTER_LIPS, LIPS), (INNER_LIPS, OPENING)):
+    cv2.fillPoly(canvas, [np.rint(points[list(edge)]).astype(np.int32)], value)
+  drawing = cv2.resize(canvas, (width_px, height_px), interpolation=cv2.INTER_AREA)
+  return cv2.rectangle(drawing, (0, 0), (width_px - 1, height_px - 1), 255)
+
+
+def facing(landmarks: np.ndarray) -> np.ndarray:
+  """Landmarks as seen from the front of an upright head: right and down of the base of the nose. [P,3] -> [P,2].
+
+  In distances of the eyes' outer corners.
+  """
+  left, right, root, base = (landmarks[index].astype(np.float64) for index in (*EYES, NOSE_ROOT, NOSE_BASE))
+  distance = max(float(np.linalg.norm(right - left)), 1e-6)
+  across = (right - left) / distance
+  down = base - root
+  down -= (down @ across) * across
+  down /= max(float(np.linalg.norm(down)), 1e-6)
+  return (landmarks - base) @ np.stack([across, down], axis=1) / distance

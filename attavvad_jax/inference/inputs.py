@@ -1,0 +1,128 @@
+"""Which videos a command line means: files, folders, patterns, and lists on standard input."""
+
+from collections.abc import Iterable, Iterator
+import dataclasses
+import glob
+from pathlib import Path
+
+from attavvad_jax.errors import one_line
+from attavvad_jax.filenames import (
+  SOUND_SUFFIXES,
+  VIDEO_SUFFIXES,
+  files_in,
+  has_media_name,
+  has_video_name,
+  name_some,
+  tell_skipped,
+)
+
+STANDARD_INPUT = "-"
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+  """A video, and the place of its results in the output folder: a path without an extension."""
+
+  video: Path
+  stem: Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+  """What could not be used, and why.
+
+  Attributes:
+    name: the video, or what was to stand for some.
+    error: the reason; it names it, too.
+  """
+
+  name: str
+  error: Exception
+
+  def __str__(self) -> str:
+    return one_line(self.error)
+
+
+def find_jobs(
+  inputs: Iterable[str], listed: Iterable[str], notes: list[str] | None = None
+) -> tuple[list[Job], list[Failure]]:
+  """The videos that are meant, each once and in the order of the inputs, and what is meant and cannot be used.
+
+  Args:
+    inputs: files; folders, of which all videos and sound files are taken, those of the folders in it included, but
+      nothing that is hidden by a dot before its name; patterns with `*`, `?`, `[` and `**`; `-` for what is listed.
+    listed: such inputs, but for `-`, one a line.
+    notes: receives a line on what was skipped in a folder.
+  """
+  jobs: dict[Path, Job] = {}
+  stems: dict[Path, Path] = {}
+  failures: list[Failure] = []
+  notes = [] if notes is None else notes
+  for text in _with_list(inputs, listed):
+    try:
+      for job in _expand(text, notes):
+        video = job.video.resolve()
+        if video in jobs:
+          continue
+        if (other := stems.setdefault(job.stem, job.video)) != job.video:
+          reason = f"{job.video}: its results would have the names of those of {other}; rename one of them"
+          failures.append(Failure(str(job.video), ValueError(reason)))
+          continue
+        jobs[video] = job
+    except (ValueError, OSError) as error:
+      failures.append(Failure(text, error))
+  return list(jobs.values()), failures
+
+
+def _with_list(inputs: Iterable[str], listed: Iterable[str]) -> Iterator[str]:
+  for text in inputs:
+    if text == STANDARD_INPUT:
+      yield from filter(None, (line.strip("\r\n") for line in listed))
+    else:
+      yield text
+
+
+def _expand(text: str, notes: list[str]) -> Iterator[Job]:
+  """The videos of one input."""
+  path = Path(text)
+  if path.is_dir():
+    yield from _of_folder(path, notes)
+  elif path.exists() or not glob.has_magic(text):
+    yield Job(path, Path(path.stem))
+  else:
+    found = sorted(glob.glob(text, recursive=True))
+    if not found:
+      raise ValueError(f"{text}: no file has such a name")
+    for name in found:
+      yield from _expand(name, notes)
+
+
+def _of_folder(folder: Path, notes: list[str]) -> Iterator[Job]:
+  """All videos and sound files in a folder, and in the folders in it, but those that were written by us."""
+  files = files_in(folder)
+  videos = {path.with_suffix("") for path in files if has_video_name(path)}
+  media = [path for path in files if has_media_name(path)]
+  # Of a video and its sound under one name, the video has both.
+  twins = [path for path in media if not has_video_name(path) and path.with_suffix("") in videos]
+  if twins:
+    count = f"{len(twins)} sound file{'' if len(twins) == 1 else 's'}"
+    notes.append(f"{folder}: {count} skipped beside videos of the same names: {name_some(twins)}")
+  # Results, labels and what else belongs to a video by its name, are no videos that one may miss.
+  named = {path.with_suffix("") for path in media}
+  others = [path for path in files if not has_media_name(path) and not any(stem in named for stem in _stems(path))]
+  skipped = tell_skipped(others, "neither videos nor sound") if others else ""
+  if not media:
+    expected = f"expected files with {' '.join(sorted(VIDEO_SUFFIXES | SOUND_SUFFIXES))}"
+    raise ValueError(f"{folder}: no videos in this folder; {expected}{skipped and f'; {skipped}'}")
+  if skipped:
+    notes.append(f"{folder}: {skipped}")
+  for path in media:
+    if has_video_name(path) or path.with_suffix("") not in videos:
+      yield Job(path, path.relative_to(folder).with_suffix(""))
+
+
+def _stems(path: Path) -> Iterator[Path]:
+  """The path with fewer and fewer extensions: of `a.face1.tsv`, `a.face1` and `a`."""
+  while path.suffix:
+    path = path.with_suffix("")
+    yield path

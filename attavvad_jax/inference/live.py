@@ -1,0 +1,453 @@
+"""`attavvad stream`: a camera, an address or a paced file in; a live display, and a line of JSON for each finding, out.
+
+The lines (`--output`), one JSON object each, told apart by `type`; times are seconds after the first connection began.
+Within a connection, parts whose time stamps leap are put in a row (`media.parts`). `stream.schema.json` has the lines
+exactly:
+
+    start   what is read and by what: source, checkpoint, checkpoint_sha256, version, block_rate_hz, events, lookahead_s
+    block   onset_s, offset_s, event (by this block alone), audio, visual, audio_visual (null where the model has none),
+            box (of the last image with a face, else null), delay_ms (after the end of the block)
+    event   onset_s, offset_s, event, score; can no longer change
+    notice  time_s, text: what is amiss with the input, and when it is well again
+    end     duration_s, blocks, delay_ms: p50, p99, max; null without blocks
+"""
+
+from collections.abc import Iterator
+import contextlib
+import dataclasses
+import json
+import math
+import os
+from pathlib import Path
+import signal
+import sys
+import threading
+import time
+from types import FrameType
+from typing import Any, TextIO
+
+import numpy as np
+
+from attavvad_jax import __version__
+from attavvad_jax.inference.detector import Detector
+from attavvad_jax.inference.performer import Performer
+from attavvad_jax.inference.streaming import ScoredBlock, StreamingDetector, Update
+from attavvad_jax.media.errors import MediaError
+from attavvad_jax.media.tracks import DEFAULT_TRACKS, Tracks
+from attavvad_jax.recordings.sources import SILENT_S, Arrival, Connection, Source
+from attavvad_jax.timeline import EVENTS, Event, Timeline
+from attavvad_jax.timeline.text import event_lines, format_time
+from attavvad_jax.weights import SHIPPED
+
+SCHEMA = Path(__file__).parent / "stream.schema.json"
+
+# Nothing for this long is worth a word.
+_NOTABLE_S = 5.0
+# Decisions that come later than this are worth a word.
+_LATE_S = 2.0
+# How often the display and Ctrl-C are looked after while nothing comes.
+_TICK_S = 0.2
+# Seconds between attempts to connect again; the last is repeated.
+_BACKOFF_S = (1.0, 2.0, 4.0, 8.0, 15.0)
+_BARS = " ▁▂▃▄▅▆▇█"
+
+
+class Delays:
+  """How long after the end of their blocks decisions came, counted by the millisecond: memory does not grow."""
+
+  _LONGEST_MS = 60_000
+
+  def __init__(self):
+    self._counts = np.zeros(self._LONGEST_MS + 1, np.int64)
+
+  def add(self, delay_s: float) -> None:
+    self._counts[int(np.clip(math.ceil(1000 * delay_s), 0, self._LONGEST_MS))] += 1
+
+  @property
+  def blocks(self) -> int:
+    return int(self._counts.sum())
+
+  def percentile_ms(self, percent: float) -> int:
+    """The smallest delay that so many per cent of the decisions did not exceed, rounded up to a millisecond."""
+    return int(np.searchsorted(np.cumsum(self._counts), percent / 100 * self.blocks))
+
+  def summary(self) -> dict[str, int] | None:
+    """Median, 99th percentile and maximum in milliseconds."""
+    if not self.blocks:
+      return None
+    return {"p50": self.percentile_ms(50), "p99": self.percentile_ms(99), "max": self.percentile_ms(100)}
+
+
+class Zero:
+  """When media time zero was, by `time.monotonic`: as the sample said that came soonest after it had been heard.
+
+  Of the last half minute or more: the clock of a source runs a little faster or slower than ours.
+  """
+
+  _WINDOW_S = 30.0
+
+  def __init__(self):
+    self._before = self._now = math.inf
+    self._until_s = -math.inf
+
+  def add(self, arrival: Arrival) -> None:
+    if arrival.at_s > self._until_s:
+      self._before, self._now, self._until_s = self._now, math.inf, arrival.at_s + self._WINDOW_S
+    self._now = min(self._now, arrival.at_s - arrival.end_s)
+
+  @property
+  def at_s(self) -> float:
+    return min(self._before, self._now)
+
+
+@dataclasses.dataclass
+class Session:
+  """What is told while a stream lasts, and where to.
+
+  Attributes:
+    lines: where JSON lines go, each written whole at once; None for nowhere.
+    screen: where people look.
+    block_s: seconds of a block.
+    offset_s: seconds from the beginning of the first connection to that of the present one.
+    end_s: up to where blocks have been scored.
+    duration_s: up to where there are events.
+    delays: of all decisions.
+  """
+
+  lines: TextIO | None
+  screen: TextIO
+  block_s: float
+  offset_s: float = 0.0
+  end_s: float = 0.0
+  duration_s: float = 0.0
+  delays: Delays = dataclasses.field(default_factory=Delays)
+
+  def write(self, type: str, **values: Any) -> None:
+    """One line of JSON."""
+    if self.lines is not None:
+      self.lines.write(json.dumps({"type": type, **values}, allow_nan=False, ensure_ascii=False) + "\n")
+      self.lines.flush()
+
+  def say(self, text: str) -> None:
+    """A line for people, above the one that changes."""
+    self.screen.write(("\r\x1b[K" if self.screen.isatty() else "") + text + "\n")
+    self.screen.flush()
+
+  def notice(self, text: str) -> None:
+    self.write("notice", time_s=round(self.end_s, 3), text=text)
+    self.say(f"{format_time(self.end_s)}  {text}")
+
+  def block(self, block: ScoredBlock, delay_s: float) -> None:
+    onset_s = self.offset_s + block.index * self.block_s
+    self.end_s = onset_s + self.block_s
+    self.delays.add(delay_s)
+    seen = block.boxes[~np.isnan(block.boxes[:, 0])]
+    scores = block.scores
+    self.write(
+      "block",
+      onset_s=round(onset_s, 6),
+      offset_s=round(self.end_s, 6),
+      event=block.label,
+      audio=_rounded(scores.audio),
+      visual=_rounded(scores.visual),
+      audio_visual=_rounded(scores.audio_visual),
+      box=_rounded(seen[-1]) if len(seen) else None,
+      delay_ms=math.ceil(1000 * delay_s),
+    )
+    if self.screen.isatty():
+      self.screen.write(f"\r\x1b[K{_status(block, self.end_s, delay_s)}")
+      self.screen.flush()
+
+  def event(self, event: Event) -> None:
+    event = dataclasses.replace(event, onset_s=event.onset_s + self.offset_s, offset_s=event.offset_s + self.offset_s)
+    self.duration_s = event.offset_s
+    self.write(
+      "event",
+      onset_s=round(event.onset_s, 6),
+      offset_s=round(event.offset_s, 6),
+      event=event.label,
+      score=_rounded(event.score),
+    )
+    self.say(event_lines(Timeline([event], event.offset_s))[0])
+
+  def end(self) -> None:
+    summary = self.delays.summary()
+    self.write("end", duration_s=round(self.duration_s, 6), blocks=self.delays.blocks, delay_ms=summary)
+    if summary is None:
+      self.say("no blocks")
+    else:
+      self.say(
+        f"{self.delays.blocks} blocks; decided {summary['p50']} ms after the end of the block (median), "
+        f"{summary['p99']} ms (99th percentile), {summary['max']} ms (longest)"
+      )
+
+
+def stream(
+  name: str,
+  checkpoint: str | Path = SHIPPED,
+  *,
+  microphone: str | None = None,
+  output: str | None = None,
+  performer: str | Performer = "prominent",
+  tracks: Tracks = DEFAULT_TRACKS,
+  face_lookahead_s: float = 0.0,
+  retry_s: float = 60.0,
+  screen: TextIO | None = None,
+) -> None:
+  """Detects in what comes in until it ends, or until SIGINT (Ctrl-C) or SIGTERM; then the rest is written.
+
+  A lost connection ends the events; when it is made again, the next begin. Nothing is said of the time between, and
+  nothing that a playlist or a recording has given is told again.
+
+  Args:
+    name: a file, an address or a device, as `Source`.
+    checkpoint: what training wrote, or "shipped": the weights that come with the package.
+    microphone: a device for the sound beside a camera.
+    output: a file for the JSON lines, which must not be there yet, or `-` for standard output; none where None.
+    performer: whose events: the `prominent` face, or what is in a `box:`, as `Performer` says.
+    tracks: which of several sounds and pictures are used.
+    face_lookahead_s: how far the choice of the face looks ahead.
+    retry_s: for how long a lost connection is tried for; one that is made and gives nothing is none.
+    screen: where the display goes; standard error where None.
+
+  Raises:
+    ValueError, OSError: input, checkpoint or output cannot be used, or a lost connection could not be made again; in
+      that case all lines have been written.
+  """
+  performer = Performer.parse(performer) if isinstance(performer, str) else performer
+  if performer.by not in ("prominent", "box"):
+    raise ValueError(
+      f"performer is '{performer}', which only a whole recording tells; expected prominent or box:X,Y,WIDTH,HEIGHT"
+    )
+  source = Source(name, microphone, tracks)
+  detector = Detector(checkpoint)
+  clock = detector.spec.clock
+  if output is not None and output != "-" and os.path.lexists(output):
+    raise FileExistsError(f"{output} is there already; choose another file, or remove it")
+  with contextlib.ExitStack() as stack:
+    stop = stack.enter_context(_stopped_by_signals())
+    connection = source.connect(clock.sample_rate_hz)
+    streaming = stack.enter_context(
+      StreamingDetector(
+        detector, box=performer.box, has_pictures=connection.has_pictures, face_lookahead_s=face_lookahead_s
+      )
+    )
+    lines = stack.enter_context(_lines(output))
+    session = Session(lines, sys.stderr if screen is None else screen, clock.block_s)
+    session.write(
+      "start",
+      source=name,
+      checkpoint=detector.name,
+      checkpoint_sha256=detector.digest,
+      version=__version__,
+      block_rate_hz=clock.block_rate_hz,
+      events=list(EVENTS),
+      lookahead_s=round(streaming.lookahead_s, 6),
+    )
+    session.say(f"listening to {name}; an event is told {streaming.lookahead_s:.1f} s after it ends")
+    try:
+      _run(source, connection, streaming, session, retry_s, stop)
+    finally:
+      session.end()
+
+
+def _run(
+  source: Source,
+  connection: Connection,
+  streaming: StreamingDetector,
+  session: Session,
+  retry_s: float,
+  stop: threading.Event,
+) -> None:
+  """All connections of one stream, one after the other."""
+  began_s: float | None = None  # when the first of them began, by time.monotonic
+  attempts = _Attempts(source.name, retry_s)
+  while True:
+    with connection:
+      lost, zero = _read(connection, streaming, session, began_s, stop)
+    gave = math.isfinite(zero.at_s)
+    if began_s is None and gave:
+      began_s = zero.at_s
+    if lost is None:
+      return
+    if gave or attempts.count == 0:
+      session.notice(f"connection lost: {lost}")
+      attempts.begin()
+    else:
+      attempts.failed(f"nothing came ({lost})", session)
+    attempt = _connect_again(source, streaming, session, attempts, stop)
+    if attempt is None:
+      return
+    connection = attempt
+
+
+class _Attempts:
+  """Attempts to connect again since something last came."""
+
+  def __init__(self, name: str, retry_s: float):
+    self._name, self._retry_s, self._until_s = name, retry_s, math.inf
+    self.count = 0
+
+  def begin(self) -> None:
+    """Something has come, and no more does."""
+    self.count, self._until_s = 0, time.monotonic() + self._retry_s
+
+  def wait_s(self) -> float:
+    """How long to wait before the next."""
+    self.count += 1
+    return _BACKOFF_S[min(self.count, len(_BACKOFF_S)) - 1]
+
+  def failed(self, why: str, session: Session) -> None:
+    """Says why the last of them gave nothing.
+
+    Raises:
+      MediaError: it took too long.
+    """
+    if time.monotonic() > self._until_s:
+      raise MediaError(f"{self._name}: not connected again within {self._retry_s:.0f} s; at last: {why}")
+    session.notice(f"not connected: {why}")
+
+
+def _read(
+  connection: Connection,
+  streaming: StreamingDetector,
+  session: Session,
+  began_s: float | None,
+  stop: threading.Event,
+) -> tuple[str | None, Zero]:
+  """Everything that one connection gives. Why it was lost, or None at the end, and when it began."""
+  zero = Zero()
+  last_s = time.monotonic()
+  first, silent, late = True, False, False
+  lost: str | None = None
+  while not stop.is_set():
+    try:
+      arrival = connection.get(_TICK_S)
+    except EOFError:
+      lost = None if connection.ends else "the input ended"
+      break
+    except (MediaError, OSError) as error:
+      lost = str(error)
+      break
+    waited_s = time.monotonic() - last_s
+    if arrival is None:
+      if waited_s > SILENT_S:
+        lost = f"nothing came for {waited_s:.0f} s"
+        break
+      if waited_s > _NOTABLE_S and not silent:
+        silent = True
+        session.notice(f"nothing has come for {waited_s:.0f} s")
+      continue
+    if silent:
+      silent = False
+      session.notice(f"input again after {waited_s:.1f} s")
+    zero.add(arrival)
+    if first and began_s is not None:
+      session.notice("connected again")
+      session.offset_s = max(session.end_s, zero.at_s - began_s)
+    first = False
+    delay_s = _tell(_push(streaming, arrival), session, zero.at_s)
+    if delay_s > _LATE_S and not late:
+      late = True
+      session.notice(f"decisions come {delay_s:.1f} s late: the input comes in bursts, or faster than it is dealt with")
+    last_s = time.monotonic()
+    _pass_on(connection, session)
+  _pass_on(connection, session)
+  if not first:
+    _tell(streaming.finish(), session, zero.at_s)
+  return (None if stop.is_set() else lost), zero
+
+
+def _pass_on(connection: Connection, session: Session) -> None:
+  """Tells what the readers of a connection found amiss."""
+  while connection.warnings:
+    session.notice(connection.warnings.pop(0))
+
+
+def _push(streaming: StreamingDetector, arrival: Arrival) -> Update:
+  nothing = np.zeros(0, np.int16)
+  if arrival.picture is not None:
+    return streaming.push(nothing, [arrival.picture])
+  return streaming.push(nothing if arrival.samples is None else arrival.samples)
+
+
+def _tell(update: Update, session: Session, zero_s: float) -> float:
+  """Writes and shows an update; how late the last of its blocks was."""
+  now_s, delay_s = time.monotonic(), 0.0
+  for warning in update.warnings:
+    session.notice(warning)
+  for block in update.blocks:
+    delay_s = now_s - zero_s - (block.index + 1) * session.block_s
+    session.block(block, delay_s)
+  for event in update.events:
+    session.event(event)
+  return delay_s
+
+
+def _connect_again(
+  source: Source,
+  streaming: StreamingDetector,
+  session: Session,
+  attempts: _Attempts,
+  stop: threading.Event,
+) -> Connection | None:
+  """Tries until there is a connection, which may give nothing yet, or told to stop (None).
+
+  Raises:
+    MediaError: it took too long.
+  """
+  while not stop.wait(attempts.wait_s()):
+    try:
+      return source.connect(streaming.sample_rate_hz)
+    except (MediaError, OSError) as error:
+      attempts.failed(str(error), session)
+  return None
+
+
+@contextlib.contextmanager
+def _lines(output: str | None) -> Iterator[TextIO | None]:
+  """The file that lines go to. It has its name from the start, as others may follow it while it grows."""
+  if output is None or output == "-":
+    yield None if output is None else sys.stdout
+  else:
+    with Path(output).open("x", encoding="utf-8", newline="\n") as file:
+      yield file
+
+
+@contextlib.contextmanager
+def _stopped_by_signals() -> Iterator[threading.Event]:
+  """Set by the first SIGINT or SIGTERM; the second acts as ever."""
+  stop = threading.Event()
+  if threading.current_thread() is not threading.main_thread():
+    yield stop
+    return
+  before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+  def handle(number: int, frame: FrameType | None) -> None:
+    stop.set()
+    signal.signal(number, before[signal.Signals(number)])
+
+  try:
+    for number in before:
+      signal.signal(number, handle)
+    yield stop
+  finally:
+    for number, handler in before.items():
+      signal.signal(number, handler)
+
+
+def _status(block: ScoredBlock, end_s: float, delay_s: float) -> str:
+  """The line that changes: time, event, a bar for each score."""
+  bars = "  ".join(f"{name} {_bar(score)}" for name, score in zip(EVENTS, block.scores.decision, strict=True))
+  lips = "" if block.scores.visual is None else f"  lips {_bar(block.scores.visual)}"
+  face = "face" if not np.isnan(block.boxes[:, 0]).all() else "no face"
+  return f"{format_time(end_s)}  {block.label:<8} {bars}{lips}  {face}  {1000 * delay_s:.0f} ms"
+
+
+def _bar(score: Any) -> str:
+  return _BARS[round(float(score) * (len(_BARS) - 1))]
+
+
+def _rounded(values: Any) -> Any:
+  """Scores for JSON: a number, a list or null."""
+  return None if values is None else np.round(np.asarray(values, np.float64), 6).tolist()

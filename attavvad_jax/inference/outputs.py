@@ -1,0 +1,175 @@
+"""What is written of a detection, by name: label files, JSON with all scores, the annotated video, the page.
+
+Axes: B blocks, E events, N images of a block.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attavvad_jax.annotations import write as write_annotation
+from attavvad_jax.filenames import ANNOTATED_SUFFIX
+from attavvad_jax.marks import mark_of
+from attavvad_jax.timeline import EVENTS, Clock, others_meaning
+from attavvad_jax.versions import versions
+
+if TYPE_CHECKING:  # jax takes a second to import, and names of outputs are checked before
+  from attavvad_jax.inference.detector import Detection
+  from attavvad_jax.recordings import Report
+
+# What `--to` may name, and how its files end: each in its own way, so that none has the name of another.
+SUFFIXES = {
+  "json": ".json",
+  "tsv": ".tsv",
+  "rttm": ".rttm",
+  "vtt": ".vtt",
+  "srt": ".srt",
+  "audacity": ".txt",
+  "textgrid": ".TextGrid",
+  "elan": ".eaf",
+  "csv": ".csv",
+  "ava": ".ava.csv",
+  "mp4": ANNOTATED_SUFFIX,
+  "html": ".html",
+}
+DEFAULT = ("tsv", "json")
+SCHEMA = Path(__file__).parent / "detection.schema.json"
+
+# Names of label formats where `annotations` calls them otherwise.
+_FORMATS = {"vtt": "webvtt"}
+# What a result depends on beside the weights.
+_PACKAGES = ("av", "flax", "jax", "jaxlib", "mediapipe", "numpy")
+
+
+def check_names(to: Iterable[str]) -> None:
+  """Refuses names of outputs that there are not.
+
+  Raises:
+    ValueError: names them, or there are none.
+  """
+  to = tuple(to)
+  if unknown := [name for name in to if name not in SUFFIXES] or (not to and ["nothing"]):
+    raise ValueError(f"output is {', '.join(unknown)}; expected some of {', '.join(SUFFIXES)}")
+
+
+def output_paths(stem: Path, to: Iterable[str], face: int | None = None) -> list[Path]:
+  """The files that `write_outputs` writes, of one face where it has a number; the page is of all faces."""
+  marks = {name: "" if face is None or name == "html" else f".face{face}" for name in to}
+  return [stem.with_name(f"{stem.name}{mark}{SUFFIXES[name]}") for name, mark in marks.items()]
+
+
+def write_outputs(
+  video: Path,
+  detections: Sequence["Detection"],
+  stem: Path,
+  to: Sequence[str],
+  clock: Clock,
+  origin: Mapping[str, Any],
+  writing: Callable[[Path], contextlib.AbstractContextManager[None]],
+) -> list[Path]:
+  """Writes what was found in a video; each file is there whole or not at all.
+
+  The files of the first face are written last, so that where these are, the others are.
+
+  Args:
+    video: the recording.
+    detections: of the performer, or of each face.
+    stem: where to write: the files' path without what `output_paths` adds. Its folder is there.
+    to: names of `SUFFIXES`.
+    clock: of the detections.
+    origin: what JSON says of the detector: `checkpoint`, `performer` and `identity`.
+    writing: entered while a file is written: puts it on record.
+
+  Returns:
+    The files, those of the first face first.
+
+  Raises:
+    ValueError: the annotated video is asked for of a file without pictures.
+    OSError: something cannot be written.
+  """
+  written: list[Path] = []
+  for detection in reversed(detections):
+    paths = dict(zip(to, output_paths(stem, to, detection.face), strict=True))
+    if detection is detections[0] and "html" in to:
+      from attavvad_jax.reports.detection_page import write_detection_page
+
+      with writing(paths["html"]):
+        write_detection_page(paths["html"], video, detections, clock)
+      written.append(paths["html"])
+    for name in (name for name in to if name != "html"):
+      with writing(paths[name]):
+        _write(name, paths[name], video, detection, clock, origin)
+    written = [paths[name] for name in to if name != "html"] + written
+  return written
+
+
+def _write(name: str, path: Path, video: Path, detection: "Detection", clock: Clock, origin: Mapping[str, Any]) -> None:
+  if name == "mp4":
+    from attavvad_jax.reports.overlay import write_annotated_video
+
+    tracks = detection.report.tracks
+    write_annotated_video(video, path, detection.timeline, detection.decision, detection.boxes, clock, tracks)
+  else:
+    mark = {"mark": mark_of(detection.timeline)}
+    metadata = {**document(video, detection, clock, origin), **mark} if name == "json" else mark
+    recording = path.name.removesuffix(SUFFIXES[name])
+    write_annotation(detection.timeline, path, _FORMATS.get(name, name), metadata, recording=recording)
+
+
+def document(video: Path, detection: "Detection", clock: Clock, origin: Mapping[str, Any]) -> dict[str, Any]:
+  """What JSON holds beside the events and the duration; `detection.schema.json` describes it."""
+  scores = detection.scores
+  return {
+    "schema_version": 1,
+    "video": video.name,
+    "face": detection.face,
+    **origin,
+    "versions": versions(_PACKAGES),
+    "sound": _sound(detection.report),
+    "pictures": _pictures(detection.report),
+    "warnings": detection.report.warnings,
+    "others": others_meaning(has_pictures=detection.report.has_pictures),
+    "labels": EVENTS,
+    "block_rate_hz": clock.block_rate_hz,
+    "image_offsets_s": _rounded(clock.image_times_s(0)),
+    "blocks": {
+      "onset_s": [round(clock.start_s(block), 6) for block in range(len(detection.boxes))],
+      "audio": _rounded(scores.audio),
+      "visual": _rounded(scores.visual),
+      "audio_visual": _rounded(scores.audio_visual),
+      "attention": _rounded(scores.attention),
+      "boxes": [[None if np.isnan(box[0]) else _rounded(box) for box in block] for block in detection.boxes],
+    },
+  }
+
+
+def _sound(report: "Report") -> dict[str, Any] | None:
+  """The sound track and the channels that were used, and what else there was."""
+  media = report.media
+  if media is None or media.sound_track is None:
+    return None
+  return {
+    "track": media.sound_track.number,
+    "channels": media.tracks.channels,
+    "cancellations": [
+      {"onset_s": _rounded(onset_s), "offset_s": _rounded(offset_s), "channel": channel}
+      for onset_s, offset_s, channel in report.passages
+    ],
+    "tracks": [track.to_dict() for track in media.sound_tracks],
+  }
+
+
+def _pictures(report: "Report") -> dict[str, Any] | None:
+  """The pictures that were used, and what else there was."""
+  media = report.media
+  if media is None or media.picture_track is None:
+    return None
+  return {"track": media.picture_track.number, "tracks": [track.to_dict() for track in media.picture_tracks]}
+
+
+def _rounded(values: Any) -> Any:
+  """To the millionth, as JSON holds it; None where there are no such scores."""
+  return None if values is None else np.round(np.asarray(values, np.float64), 6).tolist()

@@ -1,0 +1,273 @@
+"""A recording as blocks: what training, detection of files and detection of streams share.
+
+Axes: S samples of a block, N images of a block, M of the time before it and its own, H, W image.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+import dataclasses
+import math
+from typing import Any, Self
+
+import numpy as np
+
+from attavvad_jax.blocks import Block, Crop, FaceImages, ImagesBefore
+from attavvad_jax.faces import LOOKAHEAD_S, Detect, FaceTracker, TrackedImage, crop_face
+from attavvad_jax.media.decode import Picture, Screen, TimedPicture
+from attavvad_jax.recordings.boxes import Box, check_box
+from attavvad_jax.recordings.report import Report, summarise
+from attavvad_jax.timeline import Clock
+
+# With fewer pictures a second than this, lips cannot be followed: a mouth that speaks looks like one that does not.
+MIN_PICTURES_PER_SECOND = 4.5
+
+
+class BlockAssembler:
+  """Puts sound and pictures together to blocks while they come in; use it in a `with` statement.
+
+  The sound decides how long the recording is: pictures beyond its end are left out, missing ones are masked. A block is
+  ready once its last sample and, `lookahead_s` after its last image, a later picture are in. What is held does not grow
+  with the length of the recording, as long as sound and pictures come in at the same pace; `patience_s` sees to that.
+
+  Args:
+    clock: cuts sound and pictures into blocks.
+    crop: size of the face images.
+    detect: finds the faces of a picture; not needed with a box or without pictures.
+    box: the performer's face, if it is known.
+    has_pictures: whether any are to be expected.
+    lookahead_s: how far the choice of the performer looks ahead.
+    patience_s: how much longer sound may be than pictures, and pictures than sound, before the shorter of them is taken
+      for missing: an image is then what was last on screen, and sound is silence. What comes in too late for its place
+      is left out. Without end where all of it is there.
+    report: is filled in; its warnings say what is missing.
+    all_faces: whether the blocks come with the images of all faces.
+
+  Raises:
+    ValueError: the box is not inside the picture.
+  """
+
+  def __init__(
+    self,
+    clock: Clock,
+    crop: Crop,
+    detect: Detect | None,
+    *,
+    box: Box | None = None,
+    has_pictures: bool = True,
+    lookahead_s: float = LOOKAHEAD_S,
+    patience_s: float = math.inf,
+    report: Report | None = None,
+    all_faces: bool = False,
+  ):
+    check_box(box)
+    self.report = Report() if report is None else report
+    self._clock, self._crop, self._patience_s = clock, crop, patience_s
+    self._has_pictures = has_pictures
+    self._follower: FaceTracker | _FixedBox
+    if box is not None or not has_pictures:
+      self._follower = _FixedBox(box)
+    else:
+      assert detect is not None
+      self._follower = FaceTracker(
+        detect, clock.block_rate_hz * clock.images_per_block, clock.images_per_block, lookahead_s, all_faces
+      )
+    self._sound = _Sound(clock)
+    self._screen = Screen()
+    self._waveforms: deque[np.ndarray] = deque()
+    self._images: deque[TrackedImage] = deque()
+    self._seldom: deque[bool] = deque()  # whether lips could not be followed, of each image that is on its way
+    self._images_before = ImagesBefore(clock)
+    self._next_image = 0  # number of the next image to be taken from the screen
+    self._next_block = 0
+    self._late_pictures = self._late_sound = False
+    if not has_pictures:
+      self._screen.end()
+      self.report.warnings.append("no pictures: every image is masked")
+
+  def __enter__(self) -> Self:
+    return self
+
+  def __exit__(self, *exception: object) -> None:
+    if isinstance(self._follower, FaceTracker):
+      self._follower.close()
+
+  @property
+  def sound_s(self) -> float:
+    """Seconds of sound that are in, silence that stands in for missing sound included."""
+    return self._sound.length / self._clock.sample_rate_hz
+
+  def push_samples(self, samples: np.ndarray) -> None:
+    """Takes the next samples, int16 [n]."""
+    late = self._sound.length - self._sound.received
+    if self._late_sound and len(samples) > late:
+      self._late_sound = False
+      self.report.warnings.append(f"sound again from {self.sound_s:.2f} s")
+    self._waveforms += self._sound.push(samples)
+
+  def push_picture(self, picture: TimedPicture) -> None:
+    """Takes the next picture; one that is not later than the one before is left out."""
+    if not self._screen.push(picture):
+      self.report.pictures_left_out += 1
+    missing_s = picture.time_s - self._patience_s - self.sound_s
+    if missing_s > 0:
+      if not self._late_sound:
+        self._late_sound = True
+        self.report.warnings.append(f"no sound from {self.sound_s:.2f} s: taken as silence until it comes")
+      self._waveforms += self._sound.fill(round(missing_s * self._clock.sample_rate_hz))
+
+  def end_pictures(self) -> None:
+    """Says that no more pictures come."""
+    self._screen.end()
+
+  def waits_for_picture(self) -> bool:
+    """Whether a picture is the next that a block, whose sound has begun, needs."""
+    return self._image_is_due() and not self._screen.knows(self._image_s())
+
+  def take(self) -> list[Block]:
+    """The blocks that have become ready."""
+    while self._image_is_due():
+      time_s = self._image_s()
+      late = not self._screen.knows(time_s)
+      if late and self.sound_s <= time_s + self._patience_s:
+        break
+      if late != self._late_pictures:
+        self._late_pictures = late
+        what = f"no picture from {time_s:.2f} s" if late else f"pictures again from {time_s:.2f} s"
+        self.report.warnings.append(what)
+      self._show(self._screen.at(time_s))
+    return self._ready()
+
+  def finish(self) -> list[Block]:
+    """The rest of the blocks; sound and pictures are at their end."""
+    self._screen.end()
+    self._waveforms += self._sound.finish()
+    while self._image_is_due():
+      self._show(self._screen.at(self._image_s()))
+    self._images += self._follower.finish()
+    blocks = self._ready()
+    self.report.duration_s = self.sound_s
+    self.report.num_blocks = self._next_block
+    summarise(self.report, self._has_pictures)
+    return blocks
+
+  def _image_is_due(self) -> bool:
+    """Whether the sound has reached the block of the next image."""
+    return self._next_image // self._clock.images_per_block < self._clock.num_blocks(self.sound_s)
+
+  def _image_s(self) -> float:
+    block, image = divmod(self._next_image, self._clock.images_per_block)
+    return float(self._clock.image_times_s(block)[image])
+
+  def _show(self, picture: Picture | None) -> None:
+    self._images += self._follower.push(picture)
+    self._next_image += 1
+    spacing_s = self._screen.spacing_s or 0.0
+    seldom = picture is not None and spacing_s * MIN_PICTURES_PER_SECOND > 1
+    if seldom:
+      self.report.slowest_rate = min(self.report.slowest_rate, 1 / spacing_s)
+    self._seldom.append(seldom)
+
+  def _ready(self) -> list[Block]:
+    blocks = []
+    count = self._clock.images_per_block
+    while self._waveforms and len(self._images) >= count:
+      group = [self._images.popleft() for _ in range(count)]
+      seldom = np.array([self._seldom.popleft() for _ in range(count)])
+      self.report.images_too_seldom += int(seldom.sum())
+      block = _without(seldom, _block(self._next_block, self._waveforms.popleft(), group, self._crop, self.report))
+      blocks.append(self._images_before.put(block))
+      self._next_block += 1
+    return blocks
+
+
+class _Sound:
+  """Cuts sound into blocks' waveforms, int16 [S] each, while it comes in."""
+
+  def __init__(self, clock: Clock):
+    self._clock = clock
+    self._pending = np.zeros(0, np.int16)
+    self._offset = 0  # sample at which `_pending` starts
+    self._next = 0
+    self.received = 0  # samples of the source
+    self.length = 0  # samples that are in, with the silence that stood in for them
+
+  def push(self, samples: np.ndarray) -> list[np.ndarray]:
+    """Takes the next samples of the source, but not those in whose place silence has been taken."""
+    late = self.length - self.received
+    self.received += len(samples)
+    return self._add(samples[late:])
+
+  def fill(self, count: int) -> list[np.ndarray]:
+    """Takes silence in place of the samples that should come next."""
+    return self._add(np.zeros(count, np.int16))
+
+  def finish(self) -> list[np.ndarray]:
+    """The waveforms that are partly empty."""
+    clock, rest = self._clock, []
+    for last in range(self._next, clock.num_blocks(self.length / clock.sample_rate_hz)):
+      waveform = self._pending[clock.start_sample(last) - self._offset :][: clock.block_samples]
+      rest.append(np.pad(waveform, (0, clock.block_samples - len(waveform))))
+    return rest
+
+  def _add(self, samples: np.ndarray) -> list[np.ndarray]:
+    clock, whole = self._clock, []
+    self.length += len(samples)
+    self._pending = np.concatenate([self._pending, samples])
+    while (start := clock.start_sample(self._next) - self._offset) + clock.block_samples <= len(self._pending):
+      whole.append(self._pending[start : start + clock.block_samples].copy())
+      self._next += 1
+    passed = min(clock.start_sample(self._next) - self._offset, len(self._pending))
+    self._pending, self._offset = self._pending[passed:], self._offset + passed
+    return whole
+
+
+class _FixedBox:
+  """A face that stays where it is, in place of a `FaceTracker`."""
+
+  def __init__(self, box: Box | None):
+    self._box = None if box is None else np.asarray(box, np.float64)
+
+  def push(self, picture: Picture | None) -> list[TrackedImage]:
+    return [TrackedImage(None, None) if picture is None else TrackedImage(picture.grey, self._box)]
+
+  def finish(self) -> list[TrackedImage]:
+    return []
+
+
+def _block(index: int, waveform: np.ndarray, group: list[TrackedImage], crop: Crop, report: Report) -> Block:
+  for image in group:
+    report.num_images += 1
+    report.images_without_picture += image.grey is None
+    report.images_without_face += image.grey is not None and image.box is None
+  performer = _cut_out(group, [image.box for image in group], crop)
+  shots = {face.number: face.shot for image in group for face in image.faces}
+  faces = []
+  for number, shot in sorted(shots.items()):
+    boxes = [next((face.box for face in image.faces if face.number == number), None) for image in group]
+    faces.append(FaceImages(number, shot, *_cut_out(group, boxes, crop)))
+  return Block(index, waveform, *performer, faces=tuple(faces))
+
+
+def _without(seldom: np.ndarray, block: Block) -> Block:
+  """A block of which some images, bool [N], are masked, whosever face they show; boxes stay."""
+  if not seldom.any():
+    return block
+  seen = ~seldom
+
+  def masked(of: Block | FaceImages) -> dict[str, Any]:
+    return {"images": of.images * seen[:, None, None], "image_mask": of.image_mask & seen}
+
+  faces = tuple(dataclasses.replace(face, **masked(face)) for face in block.faces)
+  return dataclasses.replace(block, **masked(block), faces=faces)
+
+
+def _cut_out(
+  group: Sequence[TrackedImage], face: Sequence[np.ndarray | None], crop: Crop
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """One face's images, which of them there are, and its boxes; [N,H,W], [N], [N,4] as `Block` has them."""
+  images = np.zeros((len(group), crop.height_px, crop.width_px), np.uint8)
+  boxes = np.full((len(group), 4), np.nan, np.float32)
+  for n, (image, box) in enumerate(zip(group, face, strict=True)):
+    if image.grey is not None and box is not None:
+      images[n], boxes[n] = crop_face(image.grey, box, crop), box
+  return images, ~np.isnan(boxes[:, 0]), boxes

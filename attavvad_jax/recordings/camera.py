@@ -1,0 +1,44 @@
+"""Which of several pictures show the performer, where a file does not say: slides are no camera."""
+
+import contextlib
+import os
+
+from attavvad_jax.faces import Detect, FaceDetector
+from attavvad_jax.media.decode import MediaInfo, probe, read_pictures
+from attavvad_jax.media.tracks import DEFAULT_TRACKS, Tracks
+
+# A face is looked for in a picture of each of the first so many seconds.
+_SECONDS = 10
+
+
+def with_camera(
+  path: str | os.PathLike[str], tracks: Tracks = DEFAULT_TRACKS, find_faces: Detect | None = None
+) -> MediaInfo:
+  """What `probe` says of a file, with the pictures in which faces are found.
+
+  Of several pictures of equal rank, those are used in which most of the first ten seconds show a face, of equals the
+  first. Where the choice of tracks or the file itself says which, no face is looked for.
+
+  Args:
+    path: the file.
+    tracks: as `probe` takes it.
+    find_faces: finds the faces of a picture; where None, a `FaceDetector` is opened, if one is needed.
+
+  Raises:
+    OSError, MediaError: as `probe`, and MediaError where the face detector cannot start.
+  """
+  info = probe(path, tracks)
+  if not info.rival_pictures:
+    return info
+  with contextlib.ExitStack() as stack:
+    find = find_faces or stack.enter_context(FaceDetector())
+    # The first of equals is the largest of them to `max`.
+    rivals = [probe(path, Tracks(tracks.audio, number, tracks.channels)) for number in info.rival_pictures]
+    return max(
+      (rival for rival in rivals if rival.has_pictures), key=lambda rival: _seconds_with_face(path, rival, find)
+    )
+
+
+def _seconds_with_face(path: str | os.PathLike[str], info: MediaInfo, find_faces: Detect) -> int:
+  pictures = read_pictures(path, range(_SECONDS), info=info)
+  return sum(picture is not None and len(find_faces(picture.rgb)) > 0 for picture in pictures)

@@ -1,0 +1,428 @@
+"""Sound and pictures as they come in: from a camera and a microphone, from an address, or from a file at its own pace.
+
+Times are seconds after the first sample or picture of a connection.
+"""
+
+from collections.abc import Callable, Iterator
+import contextlib
+import dataclasses
+from fractions import Fraction
+import functools
+import heapq
+import itertools
+from pathlib import Path
+import queue
+import threading
+import time
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import av
+import numpy as np
+
+from attavvad_jax.media.decode import (
+  Converter,
+  SoundJoiner,
+  TimedPicture,
+  frame_time,
+  read_sound,
+  read_timed_pictures,
+  timed_picture,
+)
+from attavvad_jax.media.errors import MediaError
+from attavvad_jax.media.parts import Leaps, in_order, in_parts
+from attavvad_jax.media.resuming import Told
+from attavvad_jax.media.shown import decoder
+from attavvad_jax.media.tracks import DEFAULT_TRACKS, KINDS, Kind, Tracks, all_tracks, chosen, describe_choice
+from attavvad_jax.recordings.camera import with_camera
+
+# Input devices of FFmpeg that give pictures, sound or both.
+DEVICES = ("alsa", "avfoundation", "dshow", "gdigrab", "lavfi", "oss", "pulse", "v4l2", "x11grab")
+
+# Seconds that a connection may take to be made, and that it may then give nothing before it counts as lost. HLS gives
+# seconds of sound at once, and nothing in between.
+_OPEN_S = 10.0
+SILENT_S = 20.0
+# How long a reader is waited for when it is no longer needed.
+_CLOSE_S = 1.0
+# An input that fails so shortly before its declared end is at its end: not every server says how much it sends.
+_NEAR_END_S = 1.0
+# How long the first sound waits for the first picture, and the other way round.
+_MAX_START_S = 1.0
+# Arrivals that may wait to be taken; each may hold a picture.
+_MAX_WAITING = 64
+# Options that FFmpeg's protocols and devices need to be quick, or to lose nothing.
+_OPTIONS = {"rtsp": {"rtsp_transport": "tcp"}, "rtmp": {"rtmp_live": "live"}}
+
+
+class Arrival(NamedTuple):
+  """Samples, int16 [n], that follow those before, or a picture; the media time to which they reach, and when they came.
+
+  `at_s` is a time of `time.monotonic`.
+  """
+
+  samples: np.ndarray | None
+  picture: TimedPicture | None
+  end_s: float
+  at_s: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+  """Where sound and pictures come from.
+
+  An address of which nothing comes again when it is connected to again: playlists and recordings go on from where they
+  were.
+
+  Attributes:
+    name: a file, an address (`rtmp://…`), or a device (`v4l2:/dev/video0`), as the user gave it.
+    microphone: a second device for the sound, of a device that gives none.
+    tracks: which of several sounds and pictures are used.
+  """
+
+  name: str
+  microphone: str | None = None
+  tracks: Tracks = DEFAULT_TRACKS
+  _told: Told = dataclasses.field(default_factory=Told, init=False, repr=False, compare=False)
+
+  def __post_init__(self):
+    if self.microphone is not None and not (self.device and _device(self.microphone)):
+      raise ValueError(f"microphone is {self.microphone!r} beside {self.name!r}; expected two devices, as alsa:default")
+
+  @property
+  def device(self) -> str | None:
+    """The input device of FFmpeg, if it is one."""
+    return None if self.is_file else _device(self.name)
+
+  @property
+  def is_file(self) -> bool:
+    return Path(self.name).exists() or not ("://" in self.name or _device(self.name))
+
+  def connect(self, sample_rate_hz: int) -> "Connection":
+    """Opens the source, which is then read in threads of its own.
+
+    Raises:
+      OSError, MediaError: it cannot be opened, or has no sound.
+    """
+    warnings: list[str] = []
+    if self.is_file:
+      info = with_camera(self.name, self.tracks)
+      warnings += info.choices()
+      if not info.has_sound:
+        raise MediaError(f"{self.name}: no sound in this file; expected a video with sound")
+      paced = _paced(
+        read_sound(self.name, sample_rate_hz, info=info, warnings=warnings),
+        read_timed_pictures(self.name, info, warnings),
+        sample_rate_hz,
+      )
+      return Connection([paced], info.has_pictures, ends=True, warnings=warnings)
+    with contextlib.ExitStack() as stack:
+      names = [name for name in (self.name, self.microphone) if name is not None]
+      containers = [stack.enter_context(_open(name)) for name in names]
+      used = _choose(containers, names, self.tracks, warnings)
+      kinds = [kind for streams in used for kind in streams]
+      if "audio" not in kinds:
+        raise MediaError(f"{self.name}: no sound comes from it; expected sound, or a microphone beside it")
+      is_list, ends = _is_list(containers[0]), _ends(containers[0])
+      zero = _Zero() if len(containers) > 1 else None
+      told = self._told if is_list or ends else None
+      arrivals = [
+        _live(_Input(container, streams, self.tracks.channels, ends, told), sample_rate_hz, zero, warnings)
+        for container, streams in zip(containers, used, strict=True)
+        if streams
+      ]
+      return Connection(
+        arrivals,
+        "video" in kinds,
+        ends=ends,
+        warnings=warnings,
+        close=stack.pop_all().close,
+        has_ended=functools.partial(_has_ended, self.name) if is_list else lambda: False,
+      )
+
+
+class Connection:
+  """A source that is being read; use it in a `with` statement.
+
+  Attributes:
+    has_pictures: whether any are to be expected.
+    ends: whether its end is the end of the recording; else it means that the connection was lost. Of a live playlist,
+      only its end tells.
+    warnings: what the readers found amiss; to be taken out by who reads them.
+  """
+
+  def __init__(
+    self,
+    arrivals: list[Iterator[Arrival]],
+    has_pictures: bool,
+    *,
+    ends: bool,
+    warnings: list[str],
+    close: Callable[[], None] = lambda: None,
+    has_ended: Callable[[], bool] = lambda: False,
+  ):
+    self.has_pictures = has_pictures
+    self.ends = ends
+    self.warnings = warnings
+    self._close, self._has_ended = close, has_ended
+    self._waiting: queue.Queue[Arrival | Exception | None] = queue.Queue(_MAX_WAITING)
+    self._stop = threading.Event()
+    # Daemons: one that hangs in a driver must not keep the program from ending.
+    self._readers = [threading.Thread(target=self._read, args=(source,), daemon=True) for source in arrivals]
+
+  def __enter__(self) -> Self:
+    for reader in self._readers:
+      reader.start()
+    return self
+
+  def __exit__(
+    self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+  ) -> None:
+    self._stop.set()
+    for reader in self._readers:
+      reader.join(_CLOSE_S)
+    # What a reader still uses is left to it.
+    if not any(reader.is_alive() for reader in self._readers):
+      self._close()
+
+  def get(self, timeout_s: float) -> Arrival | None:
+    """The next arrival, or None if none came in time.
+
+    Raises:
+      EOFError: there is no more.
+      OSError, MediaError: reading failed.
+    """
+    try:
+      item = self._waiting.get(timeout=timeout_s)
+    except queue.Empty:
+      return None
+    if item is None:
+      raise EOFError
+    if isinstance(item, Exception):
+      raise item
+    return item
+
+  def _read(self, arrivals: Iterator[Arrival]) -> None:
+    end: Exception | None = None
+    try:
+      for arrival in arrivals:
+        self._put(arrival)
+        if self._stop.is_set():
+          return
+      self.ends = self.ends or self._has_ended()
+    except av.FFmpegError as error:
+      end = MediaError(error.strerror)
+    except Exception as error:  # raised again by `get`
+      end = error
+    self._put(end)
+
+  def _put(self, item: Arrival | Exception | None) -> None:
+    while not self._stop.is_set():
+      with contextlib.suppress(queue.Full):
+        self._waiting.put(item, timeout=0.2)
+        return
+
+
+def _device(name: str) -> str | None:
+  prefix, colon, rest = name.partition(":")
+  return prefix if colon and rest and not rest.startswith("//") and prefix in DEVICES else None
+
+
+def _paced(sound: Iterator[np.ndarray], pictures: Iterator[TimedPicture], rate_hz: int) -> Iterator[Arrival]:
+  """A file as if it came from a camera: a picture comes at its time, samples when the last of them has been heard."""
+
+  def heard() -> Iterator[Arrival]:
+    count = 0
+    for samples in sound:
+      count += len(samples)
+      yield Arrival(samples, None, count / rate_hz, 0.0)
+
+  shown = (Arrival(None, picture, picture.time_s, 0.0) for picture in pictures)
+  began_s = time.monotonic()
+  for arrival in heapq.merge(heard(), shown, key=lambda arrival: arrival.end_s):
+    due_s = began_s + arrival.end_s
+    time.sleep(max(0.0, due_s - time.monotonic()))
+    yield arrival._replace(at_s=due_s)
+
+
+def _open(name: str) -> Any:
+  device = _device(name)
+  file = name.partition(":")[2] if device else name
+  options = _OPTIONS.get(name.partition(":")[0], {})
+  try:
+    return av.open(file, format=device, options=options, timeout=(_OPEN_S, SILENT_S))
+  except av.FFmpegError as error:
+    raise MediaError(f"{name}: cannot be opened ({error.strerror})") from error
+  except ValueError as error:  # no such format
+    raise MediaError(f"{name}: this FFmpeg has no input device {device}") from error
+
+
+# The streams of a container that are used.
+_Streams = dict[Kind, Any]
+
+
+def _choose(containers: list[Any], names: list[str], tracks: Tracks, warnings: list[str]) -> list[_Streams]:
+  """The sound and the pictures that are taken from each: from the first that has them."""
+  used: list[_Streams] = [{} for _ in containers]
+  for kind in KINDS:
+    for container, name, streams in zip(containers, names, used, strict=True):
+      if there := all_tracks(container, kind):
+        streams[kind] = chosen(container, kind, tracks, name)[0]
+        track = next(track for track in there if track.index == streams[kind].index)
+        warnings += filter(None, [describe_choice(kind, track, there)])
+        break
+  return used
+
+
+class _Zero:
+  """The moment at which the first of several inputs began, which have no clock in common."""
+
+  def __init__(self):
+    self._lock = threading.Lock()
+    self._at_s: float | None = None
+
+  def after(self, at_s: float) -> float:
+    """Seconds from the beginning to a time; the first that asks sets it."""
+    with self._lock:
+      if self._at_s is None:
+        self._at_s = at_s
+      return at_s - self._at_s
+
+
+def _is_list(container: Any) -> bool:
+  """Whether an input is a playlist (HLS)."""
+  return container.format.name == "hls"
+
+
+def _ends(container: Any) -> bool:
+  """Whether an input is a recording: it says how long it is, or its server how much there is."""
+  return container.duration is not None or (not _is_list(container) and container.size > 0)
+
+
+def _has_ended(name: str) -> bool:
+  """Whether a playlist says that there will be no more; FFmpeg calls an end what may be a lost connection."""
+  try:
+    with _open(name) as container:
+      return _ends(container)
+  except MediaError:
+    return False
+
+
+class _Input(NamedTuple):
+  """An open input.
+
+  Attributes:
+    container: as PyAV has it.
+    streams: what is taken from it.
+    channels: of its sound, as `Tracks` has them.
+    ends: whether it is a recording.
+    told: what has been given in earlier connections and is not to be given again, if that can be.
+  """
+
+  container: Any
+  streams: _Streams
+  channels: str
+  ends: bool
+  told: Told | None
+
+  def packets(self, tell: Callable[[float], None]) -> Iterator[Any]:
+    """Packets on one time line; `tell` is given the time stamp at which each part but the first begins.
+
+    Raises:
+      MediaError: time stamps leap that are not to.
+    """
+    container, indices = self.container, [stream.index for stream in self.streams.values()]
+    packets = container.demux([container.streams[index] for index in indices])
+    if self.told is not None:
+      packets = self.told.new(packets, is_list=_is_list(container), is_over=self.ends)
+    if self.ends or _is_list(container):
+      return in_order(in_parts(packets, container, tell=tell), indices)
+    return in_parts(packets, container, is_live=True, tell=tell, tell_alone=_refuse_leap)
+
+
+def _refuse_leap(by_s: float) -> None:
+  raise MediaError(f"time stamps leap by {by_s:.1f} s")
+
+
+def _live(given: _Input, rate_hz: int, zero: _Zero | None, warnings: list[str]) -> Iterator[Arrival]:
+  """Sound and pictures of an open input, as it gives them."""
+  end_s = 0.0
+  try:
+    for arrival in _arrivals(given, rate_hz, zero, warnings):
+      end_s = max(end_s, arrival.end_s)
+      yield arrival
+  except av.FFmpegError:
+    declared = given.container.duration
+    if declared is None or end_s < declared / av.time_base - _NEAR_END_S:
+      raise
+
+
+def _arrivals(given: _Input, rate_hz: int, zero: _Zero | None, warnings: list[str]) -> Iterator[Arrival]:
+  places: list[float] = []  # time stamps at which parts begin, of which nothing has been said yet
+  frames = _frames(given, places.append, warnings)
+  first, start = _start(frames, set(given.streams))
+  if zero is not None and first:
+    start -= Fraction(zero.after(first[0][2] - _length_s(first[0][1]))).limit_denominator(10**6)
+  joiner, leaps = SoundJoiner(rate_hz, start, warnings, given.channels), Leaps(float(start), warnings)
+  converter: Converter | None = None
+  heard = 0
+  for kind, frame, at_s in itertools.chain(first, frames):
+    while places:
+      if zero is not None:
+        raise MediaError("time stamps leap, which those of the other device do not")
+      leaps.tell(places.pop(0))
+    if kind == "audio":
+      for samples in joiner.push(frame):
+        heard += len(samples)
+        yield Arrival(samples, None, heard / rate_hz, at_s)
+    else:
+      if converter is None:
+        converter = Converter(Fraction(given.streams["video"].sample_aspect_ratio or 1))
+      picture = timed_picture(frame, start, converter)
+      yield Arrival(None, picture, picture.time_s, at_s)
+  for samples in joiner.finish():
+    heard += len(samples)
+    yield Arrival(samples, None, heard / rate_hz, time.monotonic())
+  leaps.finish()
+
+
+def _frames(given: _Input, tell: Callable[[float], None], warnings: list[str]) -> Iterator[tuple[Kind, Any, float]]:
+  """Kind, decoded frame and time of its arrival; what does not decode is passed over."""
+  kinds = {stream.index: kind for kind, stream in given.streams.items()}
+  decoders = {index: decoder(given.container.streams[index]) for index in kinds}
+  for stream in given.container.streams:
+    if stream.index in kinds:
+      stream.thread_type = "SLICE"  # threads that work on several frames at once would hold them back
+    else:
+      stream.discard = av.stream.Discard.all
+  damaged = False
+  for packet in given.packets(tell):
+    at_s = time.monotonic()
+    try:
+      frames = decoders[packet.stream.index](packet)
+    except av.FFmpegError:
+      frames = []
+      if not damaged:
+        damaged = True
+        warnings.append("parts of the input are damaged: what can be decoded is used")
+    for frame in frames:
+      if frame.pts is not None:
+        yield kinds[packet.stream.index], frame, at_s
+
+
+def _start(
+  frames: Iterator[tuple[Kind, Any, float]], missing: set[Kind]
+) -> tuple[list[tuple[Kind, Any, float]], Fraction]:
+  """Frames up to the first of each kind, and the earliest of their times."""
+  taken: list[tuple[Kind, Any, float]] = []
+  for item in frames:
+    taken.append(item)
+    missing.discard(item[0])
+    times = [frame_time(frame) for _, frame, _ in taken]
+    if not missing or max(times) - min(times) > _MAX_START_S:
+      break
+  return taken, min((frame_time(frame) for _, frame, _ in taken), default=Fraction(0))
+
+
+def _length_s(frame: Any) -> float:
+  return frame.samples / frame.sample_rate if isinstance(frame, av.AudioFrame) else 0.0

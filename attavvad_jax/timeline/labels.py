@@ -1,0 +1,60 @@
+"""Between timelines and the labels of blocks.
+
+Axes: B blocks, E events.
+"""
+
+import numpy as np
+
+from attavvad_jax.timeline.clock import Clock
+from attavvad_jax.timeline.event import BACKGROUND, EVENTS, Event
+from attavvad_jax.timeline.timeline import Timeline, covered_s
+
+
+def overlap_s(timeline: Timeline, clock: Clock, num_blocks: int) -> np.ndarray:
+  """Seconds of each block that each event covers. [B,E] float64; what is unmarked counts as others.
+
+  Events of one label that overlap cover a second once; of several labels, each covers it.
+  """
+  edges = np.array([clock.start_s(i) for i in range(num_blocks + 1)])
+  overlap = np.stack([covered_s([e for e in timeline if e.label == label], edges) for label in EVENTS], axis=1)
+  inside = np.clip(np.minimum(edges[1:], timeline.duration_s) - edges[:-1], 0.0, None)
+  overlap[:, EVENTS.index(BACKGROUND)] += np.clip(inside - covered_s(timeline.events, edges), 0.0, None)
+  return overlap
+
+
+def block_labels(timeline: Timeline, clock: Clock, num_blocks: int | None = None) -> np.ndarray:
+  """The event that fills most of each block. [B] int32, indices into `EVENTS`.
+
+  Where two events fill the same part, the earlier of `EVENTS` but silence wins: a voice is never hidden by a tie.
+  Blocks after the end of the timeline are others.
+  """
+  if num_blocks is None:
+    num_blocks = clock.num_blocks(timeline.duration_s)
+  # Overlaps are sums of float64 seconds: round to a microsecond so that an exact tie is seen as one.
+  overlap = np.round(overlap_s(timeline, clock, num_blocks), 6)
+  # Blocks after the end hold nothing, and nothing is no voice.
+  overlap[~overlap.any(axis=1), EVENTS.index(BACKGROUND)] = 1.0
+  order = [EVENTS.index(name) for name in ("speech", "singing", "others", "silence")]
+  return np.asarray(order, np.int32)[np.argmax(overlap[:, order], axis=1)]
+
+
+def labels_to_timeline(
+  labels: np.ndarray, clock: Clock, duration_s: float, scores: np.ndarray | None = None
+) -> Timeline:
+  """Runs of equal block labels as events; with scores [B,E] each event carries its blocks' mean."""
+  events = []
+  for first, last in runs(labels):
+    label = int(labels[first])
+    score = None if scores is None else float(np.mean(scores[first:last, label]))
+    offset_s = min(clock.start_s(last), duration_s)
+    if offset_s > clock.start_s(first):
+      events.append(Event(clock.start_s(first), offset_s, EVENTS[label], score))
+  return Timeline(events, duration_s)
+
+
+def runs(labels: np.ndarray) -> list[tuple[int, int]]:
+  """[first, last) of every run of equal labels."""
+  if len(labels) == 0:
+    return []
+  edges = np.flatnonzero(np.diff(labels)) + 1
+  return list(zip([0, *edges.tolist()], [*edges.tolist(), len(labels)], strict=True))

@@ -1,0 +1,91 @@
+"""Smoothing of a whole recording's block scores; `incremental` computes the same block by block.
+
+Axes: B blocks, E events.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from attavvad_jax.timeline.clock import Clock
+from attavvad_jax.timeline.event import EVENTS
+from attavvad_jax.timeline.labels import labels_to_timeline, runs
+from attavvad_jax.timeline.timeline import Timeline
+
+
+@dataclasses.dataclass(frozen=True)
+class Smoothing:
+  """How scores become a timeline.
+
+  Attributes:
+    mean_blocks: width of the centred moving average over block scores, odd; 1 leaves them alone.
+    min_duration_s: a run shorter than this is given to the longer of its neighbours. Those that last this long count
+      as equally long, and of such the earlier is chosen: what is heard much later changes nothing, which streams need.
+  """
+
+  mean_blocks: int = 3
+  min_duration_s: float = 0.5
+
+  def __post_init__(self):
+    if self.mean_blocks < 1 or self.mean_blocks % 2 == 0:
+      raise ValueError(f"smoothing: mean_blocks is {self.mean_blocks}; expected an odd number of 1 or more")
+    if self.min_duration_s < 0:
+      raise ValueError(f"smoothing: min_duration_s is {self.min_duration_s}; expected 0 or more")
+
+  def min_blocks(self, clock: Clock) -> int:
+    """Blocks that a run must have to last."""
+    return math.ceil(self.min_duration_s * clock.block_rate_hz - 1e-9)
+
+
+def scores_to_timeline(
+  scores: np.ndarray, clock: Clock, duration_s: float, smoothing: Smoothing | None = None
+) -> Timeline:
+  """The most likely event of each block, smoothed, as a timeline.
+
+  Args:
+    scores: [B,E] probabilities, one column for each of `EVENTS`.
+    clock: the clock of the blocks.
+    duration_s: length of the recording; the last event ends there.
+    smoothing: moving average and minimum duration; the defaults where None.
+
+  Raises:
+    ValueError: scores are not [B,E] or not finite.
+  """
+  scores = np.asarray(scores, np.float64)
+  if scores.ndim != 2 or scores.shape[1] != len(EVENTS):
+    raise ValueError(f"scores have shape {scores.shape}; expected [blocks, {len(EVENTS)}]")
+  if not np.isfinite(scores).all():
+    raise ValueError(f"scores of {int((~np.isfinite(scores)).any(axis=1).sum())} blocks are not finite")
+  smoothing = smoothing or Smoothing()
+  labels = np.argmax(_moving_average(scores, smoothing.mean_blocks), axis=1)
+  labels = _absorb_short_runs(labels, smoothing.min_blocks(clock))
+  return labels_to_timeline(labels, clock, duration_s, scores)
+
+
+def _moving_average(scores: np.ndarray, width: int) -> np.ndarray:
+  """Centred mean over `width` blocks; at both ends over the blocks that exist. [B,E] -> [B,E]."""
+  if len(scores) == 0:
+    return scores
+  # Not by a running sum: its rounding would depend on all that came before, and break ties by it.
+  margin = (width // 2, width // 2)
+  windows = np.lib.stride_tricks.sliding_window_view(np.pad(scores, [margin, (0, 0)]), width, axis=0)
+  counts = np.lib.stride_tricks.sliding_window_view(np.pad(np.ones(len(scores)), margin), width)
+  return windows.sum(axis=-1) / counts.sum(axis=-1)[:, None]
+
+
+def _absorb_short_runs(labels: np.ndarray, min_blocks: int) -> np.ndarray:
+  """Gives each run shorter than `min_blocks` to a neighbour, as `Smoothing` says, the shortest first. [B] -> [B]."""
+  spans = runs(labels)
+  values = np.array([labels[first] for first, _ in spans], labels.dtype)
+  lengths = np.array([last - first for first, last in spans], int)
+  while len(lengths) > 1:
+    short = int(np.argmin(lengths))
+    if lengths[short] >= min_blocks:
+      break
+    neighbours = [i for i in (short - 1, short + 1) if 0 <= i < len(lengths)]
+    values[short] = values[max(neighbours, key=lambda i: min(lengths[i], min_blocks))]
+    # Runs that have become equal are one.
+    starts = np.flatnonzero(np.diff(values, prepend=-1))
+    values, lengths = values[starts], np.add.reduceat(lengths, starts)
+  return np.repeat(values, lengths)

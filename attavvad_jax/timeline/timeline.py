@@ -1,0 +1,78 @@
+"""The timeline of a recording: its events and its duration."""
+
+from collections.abc import Iterable, Iterator, Sequence
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from attavvad_jax.timeline.event import Event
+
+
+@dataclasses.dataclass(frozen=True)
+class Timeline:
+  """What happens in one recording: events in order of onset, and its duration in seconds.
+
+  Events may leave gaps, which count as others, and may overlap.
+  """
+
+  events: tuple[Event, ...]
+  duration_s: float
+
+  def __init__(self, events: Iterable[Event], duration_s: float):
+    object.__setattr__(self, "events", tuple(sorted(events, key=lambda e: (e.onset_s, e.offset_s, e.label))))
+    object.__setattr__(self, "duration_s", float(duration_s))
+
+  def __iter__(self) -> Iterator[Event]:
+    return iter(self.events)
+
+  def __len__(self) -> int:
+    return len(self.events)
+
+  def total_s(self, label: str) -> float:
+    """Seconds that one label covers; where its events overlap, a second counts once."""
+    return float(covered_s([event for event in self.events if event.label == label], np.array([0.0, np.inf]))[0])
+
+  def to_dataframe(self) -> Any:
+    """The events as a pandas table: a row each, with the columns onset_s, offset_s, label, score (NaN where none).
+
+    Raises:
+      ImportError: pandas is not installed.
+    """
+    try:
+      import pandas
+    except ImportError as error:
+      raise ImportError("a timeline becomes a table by pandas, which is missing: pip install pandas") from error
+    columns = [field.name for field in dataclasses.fields(Event)]
+    table = pandas.DataFrame([dataclasses.astuple(event) for event in self.events], columns=columns)
+    return table.astype({column: "float64" for column in columns if column != "label"})
+
+  def plot(self, axes: Any = None) -> Any:
+    """Draws the events as a lane over the time, on new matplotlib axes or those that are given; returns the axes.
+
+    Raises:
+      ValueError: the timeline has no length.
+    """
+    from attavvad_jax.timeline.plot import plot_timeline
+
+    return plot_timeline(self, axes)
+
+  def _repr_html_(self) -> str:
+    """What notebooks show: lanes and a table."""
+    from attavvad_jax.timeline.html import timeline_html
+
+    return timeline_html(self)
+
+
+def covered_s(events: Sequence[Event], edges: np.ndarray) -> np.ndarray:
+  """Seconds between consecutive edges (in order) that at least one event, in order of onset, covers. [N+1] -> [N]."""
+  if not events:
+    return np.zeros(len(edges) - 1)
+  onsets = np.array([event.onset_s for event in events])
+  offsets = np.array([event.offset_s for event in events])
+  # What earlier events cover is taken off each, so that what is left does not overlap.
+  onsets = np.maximum(onsets, np.maximum.accumulate(np.concatenate([[0.0], offsets[:-1]])))
+  offsets = np.maximum(onsets, offsets)
+  covered = np.concatenate([[0.0], np.cumsum(offsets - onsets)])
+  times = np.stack([onsets, offsets], axis=1).ravel()
+  return np.diff(np.interp(edges, times, np.stack([covered[:-1], covered[1:]], axis=1).ravel()))

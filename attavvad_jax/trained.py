@@ -1,0 +1,77 @@
+"""The network of a checkpoint, with everything that it was trained with."""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+from flax import linen as nn
+import jax
+import numpy as np
+
+from attavvad_jax import config as config_lib
+from attavvad_jax.blocks import DataSpec
+from attavvad_jax.checkpoints import digest, find_checkpoint, read_meta, restore_variables
+from attavvad_jax.features.front_end import network_inputs
+from attavvad_jax.predict import Predict, predict
+from attavvad_jax.timeline import EVENTS, Smoothing
+from attavvad_jax.weights import SHIPPED
+
+
+class TrainedModel:
+  """The network of a checkpoint, with the clock, crop and smoothing it was trained with.
+
+  It needs no video library: training on one machine and evaluating on another does without OpenCV, PyAV and mediapipe.
+
+  Args:
+    checkpoint: what training wrote, or "shipped": the weights that come with the package. It is kept as `name`.
+
+  Raises:
+    ValueError: no checkpoint at the path, or one whose parameters do not fit its own configuration.
+  """
+
+  def __init__(self, checkpoint: str | Path = SHIPPED):
+    self.name = str(checkpoint)
+    self.path = find_checkpoint(checkpoint)
+    self.meta: dict[str, Any] = read_meta(self.path)
+    if missing := {"config", "spec"} - set(self.meta):
+      raise ValueError(f"{self.path}: its metadata lack {', '.join(sorted(missing))}; expected what training wrote")
+    self.spec = DataSpec.from_dict(self.meta["spec"])
+    if self.spec.events != EVENTS:
+      raise ValueError(f"{self.path}: labels are {self.spec.events}; expected {EVENTS}")
+    self.smoothing: Smoothing = config_lib.smoothing(self.meta["config"])
+
+  @functools.cached_property
+  def digest(self) -> str:
+    """What stands for the checkpoint's content, as `checkpoints.digest` gives it."""
+    return digest(self.path)
+
+  @functools.cached_property
+  def model(self) -> nn.Module:
+    """The network."""
+    return config_lib.model(self.meta["config"])
+
+  @functools.cached_property
+  def variables(self) -> Any:
+    """Parameters and statistics of the network, read at first use."""
+    abstract = jax.eval_shape(functools.partial(_init, self.model, self.spec.clock), empty_batch(self.spec, 1))
+    return restore_variables(self.path, abstract)
+
+  @functools.cached_property
+  def predict(self) -> Predict:
+    """The jitted network: batches of blocks to scores."""
+    compiled = jax.jit(functools.partial(predict, model=self.model, clock=self.spec.clock))
+    return functools.partial(compiled, self.variables)
+
+
+def empty_batch(spec: DataSpec, size: int) -> dict[str, np.ndarray]:
+  """A batch of `size` blocks of zeros: waveform int16 [B,S], images uint8 [B,M,H,W], image_mask bool [B,M]."""
+  clock, crop = spec.clock, spec.crop
+  return {
+    "waveform": np.zeros((size, clock.block_samples), np.int16),
+    "images": np.zeros((size, clock.num_images, crop.height_px, crop.width_px), np.uint8),
+    "image_mask": np.zeros((size, clock.num_images), bool),
+  }
+
+
+def _init(model, clock, batch):
+  return model.init(jax.random.key(0), *network_inputs(batch, clock), train=False)

@@ -1,0 +1,134 @@
+"""Lips drawn from landmarks: of heads put together by hand, which are then turned; and of rendered faces."""
+
+import dataclasses
+
+import cv2
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from attavvad_jax.blocks import Crop
+from attavvad_jax.faces import crop_face, lips, model_files
+from attavvad_jax.features.images import normalise_images
+from attavvad_jax.media.errors import MediaError
+from attavvad_jax.simulation.faces import FaceState, face_box, render
+from attavvad_jax.simulation.portraits import Camera, Face
+
+# Distance of the eyes' outer corners, in pixels of the face image; half the width of the mouth and of its opening.
+EYES_PX, MOUTH, INSIDE = 80.0, 0.27, 0.2
+
+
+def head(opening, lip=0.06):
+  """Landmarks of a frontal face whose lips part by `opening` in the middle, in eye distances: ellipses, [468,3]."""
+  points = np.zeros((lips.NUM_LANDMARKS, 3))
+  points[lips.EYES[0]], points[lips.EYES[1]] = (-0.5, -0.6, 0), (0.5, -0.6, 0)
+  points[lips.NOSE_ROOT], points[lips.NOSE_BASE] = (0, -0.5, -0.2), (0, 0, -0.2)
+  middle = np.array([0, 0.24, -0.2])
+  for edge, wide, high in ((lips.OUTER_LIPS, MOUTH, opening / 2 + lip), (lips.INNER_LIPS, INSIDE, opening / 2)):
+    angles = np.pi + 2 * np.pi * np.arange(len(edge)) / len(edge)
+    points[list(edge)] = middle + np.stack([wide * np.cos(angles), high * np.sin(angles), 0 * angles], axis=1)
+  return (points * EYES_PX + (96, 90, 0)).astype(np.float32)
+
+
+def within(drawing):
+  """A drawing without the line around it, as brightness."""
+  return drawing[1:-1, 1:-1].astype(np.float64)
+
+
+def area(landmarks, edge, width_px):
+  """Of a polygon in pixels of a drawing without margin, by the shoelace formula."""
+  x, y = (lips.facing(landmarks)[list(edge)] * (width_px / 0.7)).T
+  return abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2
+
+
+@pytest.mark.parametrize("opening", [0.05, 0.1, 0.2])
+def test_lips_and_opening_have_the_area_that_they_have(opening):
+  landmarks = head(opening)
+  drawing = within(lips.draw_lips(landmarks, 64, 96, margin=0.0))
+  opened, outer = (area(landmarks, edge, 96) for edge in (lips.INNER_LIPS, lips.OUTER_LIPS))
+  assert drawing.sum() == pytest.approx(lips.OPENING * opened + lips.LIPS * (outer - opened), rel=0.06)
+
+
+def test_closed_lips_are_grey():
+  drawing = within(lips.draw_lips(head(0.0), 64, 96, margin=0.0))
+  assert (drawing == lips.LIPS).sum() > 300
+  # What is left of the opening is the line that a polygon's edge is.
+  assert drawing.max() < 200
+
+
+def test_the_mouth_is_in_the_middle():
+  drawing = within(lips.draw_lips(head(0.1), 33, 49, margin=0.1))
+  rows, columns = (np.average(np.arange(n), weights=drawing.sum(axis=1 - axis)) for axis, n in enumerate(drawing.shape))
+  assert (rows, columns) == (pytest.approx(15, abs=0.3), pytest.approx(23, abs=0.3))
+
+
+@pytest.mark.parametrize("opening", [0.0, 0.3])
+def test_scaling_by_its_extremes_leaves_a_drawing_as_it_is(opening):
+  drawing = lips.draw_lips(head(opening), 32, 48, margin=0.1)
+  scaled = np.asarray(normalise_images(drawing[None, None], np.ones((1, 1), bool)))[0, 0]
+  np.testing.assert_allclose(scaled, drawing / 255, atol=1e-6)
+
+
+@pytest.mark.parametrize("angles", [(0, 0, 25), (30, 0, 0), (0, 20, 0), (20, -15, -10)])
+def test_turn_place_and_size_of_the_head_do_not_matter(angles):
+  landmarks = head(0.12)
+  turned = Rotation.from_euler("yxz", angles, degrees=True).apply(landmarks - 96) * 0.6 + (60, 110, 5)
+  np.testing.assert_allclose(lips.facing(turned), lips.facing(landmarks), atol=1e-5)
+  before, after = (within(lips.draw_lips(points, 32, 48, margin=0.1)) for points in (landmarks, turned))
+  # Corners of polygons are rounded to a quarter of a pixel.
+  assert np.abs(before - after).mean() < 2
+
+
+def test_landmarks_that_all_coincide_are_drawn_as_well():
+  drawing = lips.draw_lips(np.zeros((lips.NUM_LANDMARKS, 3), np.float32), 32, 48, margin=0.1)
+  assert drawing.shape == (32, 48)
+
+
+def test_a_file_that_opencv_cannot_read_is_an_error_of_one_line(tmp_path, monkeypatch):
+  (tmp_path / "mesh.tflite").write_bytes(b"no model")
+  monkeypatch.setattr(model_files, "resolve", lambda model: tmp_path / "mesh.tflite")
+  with pytest.raises(MediaError, match=r"mesh\.tflite: OpenCV .* cannot use this model") as error:
+    lips.FaceMesh()
+  assert "\n" not in str(error.value)
+
+
+@pytest.fixture(scope="module")
+def mesh():
+  if not model_files.cache_path(model_files.LANDMARKS).is_file():
+    pytest.skip("the face mesh's model is not in the cache folder: python -m attavvad_jax.faces.model_files")
+  return lips.face_mesh()
+
+
+def portrait(state, size=(480, 360)):
+  """A drawn face, grey, and its box as fractions of the picture."""
+  rng = np.random.default_rng(3)
+  face = Face.draw(rng, "female")
+  camera = dataclasses.replace(Camera.draw(rng), head_height=0.6, centre_x=0.5, centre_y=0.5)
+  box = np.array(face_box(camera, state, *size)) / (*size, *size)
+  return cv2.cvtColor(render(face, camera, state, *size), cv2.COLOR_RGB2GRAY), box
+
+
+def opening(drawing):
+  """The white part of what is drawn of lips."""
+  drawn = within(drawing)
+  return (drawn > 200).sum() / (drawn > 64).sum()
+
+
+def test_a_rendered_mouth_opens_in_the_drawing_too(mesh):
+  found = [
+    opening(crop_face(*portrait(FaceState(openness=openness)), Crop(32, 48, 0.1, "lips")))
+    for openness in (0.0, 0.2, 0.4, 0.8)
+  ]
+  assert found == sorted(found)
+  assert found[0] < 0.15
+  assert found[-1] > found[0] + 0.2
+
+
+def test_a_rendered_head_that_turns_moves_no_lips(mesh):
+  crop = Crop(32, 48, 0.1, "lips")
+  still, turned = (
+    crop_face(*portrait(FaceState(openness=0.5, yaw_deg=yaw, roll_deg=roll)), crop) for yaw, roll in ((0, 0), (12, 8))
+  )
+  shut = crop_face(*portrait(FaceState()), crop)
+  difference = np.abs(within(still) - within(turned)).mean()
+  assert difference < 0.5 * np.abs(within(still) - within(shut)).mean()
