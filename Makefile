@@ -13,7 +13,7 @@ export PYTHONNOUSERSITE := 1
 .PHONY: demo test test-fast lint notebooks install system-libraries clean
 
 demo: install
-	$(BIN)/python -m launch.demo --workdir=demo
+	$(BIN)/attavvad demo --workdir=demo
 
 test: install lint
 	$(BIN)/python -m pytest -q -n 2 --dist=worksteal --durations=25

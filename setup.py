@@ -27,7 +27,7 @@ setup(
   package_data={
     "attavvad_jax": ["py.typed", "inference/*.json", "export/loaders/*.py", "reports/templates/*", "weights/**"]
   },
-  entry_points={"console_scripts": ["attavvad = attavvad_jax.cli:main"]},
+  entry_points={"console_scripts": ["attavvad = attavvad_jax.commands.main:entry"]},
   install_requires=[
     "absl-py>=2.1,<3",
     "array_record>=0.5.1,<0.9",
@@ -46,6 +46,7 @@ setup(
     "optax>=0.2.4,<0.3",
     "orbax-checkpoint>=0.11.10,<0.13",
     "simplejpeg>=1.8,<2",
+    "shtab>=1.7,<2",
     "tensorboardX>=2.6,<3",
     "tensorflow-datasets>=4.9.7,<5",
     "tqdm>=4.66,<5",

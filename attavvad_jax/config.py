@@ -1,4 +1,4 @@
-"""From a config of plain values to the objects it describes; the keys are those of `configs/att_avvad.py`."""
+"""From a config of plain values to the objects it describes; the keys are those of `configs.att_avvad`."""
 
 from collections.abc import Mapping
 import dataclasses
@@ -54,7 +54,7 @@ def check_keys(config: Mapping[str, Any]) -> None:
   if unknown:
     raise ValueError(f"config: unknown key {', '.join(unknown)}; expected {', '.join(KEYS)}")
   if missing:
-    raise ValueError(f"config: missing key {', '.join(missing)}; configs/att_avvad.py has them all")
+    raise ValueError(f"config: missing key {', '.join(missing)}; attavvad config att_avvad prints them all")
 
 
 def data_spec(config: Mapping[str, Any]) -> DataSpec:

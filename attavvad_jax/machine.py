@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 # In these releases of jaxlib, XLA sends CPU convolutions to a library that is slow for few channels; with this flag
-# they go to Eigen (`python -m launch.benchmark --suite=model` measures the gain). Unknown flags abort the program, so
+# they go to Eigen (`python -m tools.benchmark --suite=model` measures the gain). Unknown flags abort the program, so
 # other releases are left alone.
 _CPU_FLAG = "--xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_DOT"
 _CPU_FLAG_RELEASES = ("0.10.",)

@@ -11,7 +11,9 @@ import warnings
 _PACKAGE = "attavvad_jax"
 # Of old paths, the modules that hold today what was there; names are looked up in these, in order.
 MOVED: dict[str, tuple[str, ...]] = {
+  "cli": ("commands.main", "commands.guard"),
   "clock": ("timeline.clock",),
+  "demo": ("experiments.demo",),
   "detection": ("inference",),
   "detection.choice": ("inference.choice",),
   "detection.detector": ("inference.detector",),

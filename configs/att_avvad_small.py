@@ -1,22 +1,8 @@
 """ATT-AVVAD with face images of 112 x 112: the default for CPUs.
 
-  python -m launch.prepare --config=configs/att_avvad_small.py --input=VIDEOS --output=data/mine
-  python -m launch.train --config=configs/att_avvad_small.py --config.data=data/mine --workdir=runs/small
-
-Where run, how long, score: see `make demo` in the README, which trains a shorter version of it.
+The values stand in attavvad_jax/configs/att_avvad_small.py; `attavvad config att_avvad_small` prints them.
 """
 
-import ml_collections
+from attavvad_jax.configs.att_avvad_small import get_config
 
-from configs import att_avvad
-
-
-def get_config() -> ml_collections.ConfigDict:
-  config = att_avvad.get_config()
-  config.crop.height_px = 112
-  config.crop.width_px = 112
-  config.batch_size = 32
-  # Of all augmentation only mirroring cost nothing in runs of four epochs on 8 minutes of simulation (one or two seeds,
-  # filters and images halved); longer runs and other data were not tried.
-  config.augmentation.flip_probability = 0.5
-  return config
+__all__ = ["get_config"]

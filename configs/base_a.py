@@ -1,22 +1,8 @@
-r"""Base-A with face images of 112 x 112, which it does not look at: the second of two stages, on mixtures.
+"""Base-A with face images of 112 x 112, which it does not look at: the second of two stages, on mixtures.
 
-Source task, on data in which voices are clean (such as the simulation's preset "unaccompanied"), then target task:
-
-  python -m launch.train --config=configs/base_a.py --config.data=data/unaccompanied --workdir=runs/base_a_source
-  python -m launch.train --config=configs/base_a.py --config.data=data/mine --workdir=runs/base_a \
-    --config.transfer.checkpoint=runs/base_a_source
-
-Add --config.transfer.freeze="('block_0',)" to hold the first convolution as the source task left it.
-
-Where run: not run yet at length. Score: not measured.
+The values stand in attavvad_jax/configs/base_a.py; `attavvad config base_a` prints them.
 """
 
-import ml_collections
+from attavvad_jax.configs.base_a import get_config
 
-from configs import att_avvad_small
-
-
-def get_config() -> ml_collections.ConfigDict:
-  config = att_avvad_small.get_config()
-  config.model.name = "base_a"
-  return config
+__all__ = ["get_config"]

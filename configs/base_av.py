@@ -1,16 +1,8 @@
 """Base-AV with face images of 112 x 112.
 
-  python -m launch.train --config=configs/base_av.py --config.data=data/mine --workdir=runs/base_av
-
-Where run: not run yet at length. Score: not measured.
+The values stand in attavvad_jax/configs/base_av.py; `attavvad config base_av` prints them.
 """
 
-import ml_collections
+from attavvad_jax.configs.base_av import get_config
 
-from configs import att_avvad_small
-
-
-def get_config() -> ml_collections.ConfigDict:
-  config = att_avvad_small.get_config()
-  config.model.name = "base_av"
-  return config
+__all__ = ["get_config"]

@@ -1,18 +1,8 @@
 """What `make demo` trains: the small configuration, for minutes on a CPU.
 
-  python -m launch.demo --workdir=demo
-
-Where run, how long, score: README, "Two commands".
+The values stand in attavvad_jax/configs/demo.py; `attavvad config demo` prints them.
 """
 
-import ml_collections
+from attavvad_jax.configs.demo import get_config
 
-from configs import att_avvad_small
-
-
-def get_config() -> ml_collections.ConfigDict:
-  config = att_avvad_small.get_config()
-  config.batch_size = 16
-  config.num_epochs = 4
-  config.log_every_steps = 10
-  return config
+__all__ = ["get_config"]

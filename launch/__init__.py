@@ -1,1 +1,1 @@
-"""Thin launchers: each parses its flags and calls one function of the package."""
+"""Thin launchers, the verbs of `attavvad` with absl flags: `python -m launch.train --config=configs/att_avvad.py`."""

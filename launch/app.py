@@ -1,74 +1,83 @@
-"""What the launchers share: absl flags, and errors as one line with exit code 2."""
+"""Runs a verb of `attavvad` with absl flags, which are made of the table of verbs."""
 
-from collections.abc import Callable, Sequence
-import os
-import signal
+from collections.abc import Sequence
 import sys
-import time
-import traceback
+from typing import Any
 
-from absl import app, flags, logging
+from absl import app, flags
 
-from attavvad_jax.cli import guard
-
-# Process 0 holds the service that the others need until they have said what is wrong.
-_OTHERS_LEAVE_S = 3.0
-
-
-def run(main: Callable[[], object]) -> None:
-  """Parses the flags, calls `main` and exits."""
-  app.run(lambda argv: _leave(lambda: guard(lambda: _call(main, argv))), flags_parser=_parse)
+from attavvad_jax.commands.base import Command, Option
+from attavvad_jax.commands.guard import guard, leave
+from attavvad_jax.commands.main import run as run_command
+from attavvad_jax.commands.options import COMMON
+from attavvad_jax.commands.parser import split_overrides
+from attavvad_jax.commands.table import COMMANDS
 
 
-def _leave(run: Callable[[], int]) -> int:
-  """The exit code, or, of a process that trains with others and failed, the exit itself.
+def run(name: str) -> None:
+  """Parses the flags of a verb, calls it and exits."""
+  command, overrides = COMMANDS[name], []
+  define(command, flags.FLAGS)
+  sys.modules["__main__"].__doc__ = f"{command.description}\n\nThe same as: {command.example}"
 
-  To end in order would be to wait for the others, which may have died or wait for this one.
-  """
-  try:
-    code = run()
-  except Exception:
-    if not _has_joined_others():
-      raise
-    traceback.print_exc()
-    code = 1
-  finally:
-    # Its work is saved, or has failed: asked to end in its last second, it ends with the code that says which.
-    if not _has_joined_others():
-      signal.signal(signal.SIGTERM, signal.SIG_IGN)
-  if code and _has_joined_others():
-    if sys.modules["jax"].process_index() == 0:
-      time.sleep(_OTHERS_LEAVE_S)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
-  return code
+  def parse(argv: Sequence[str]) -> list[str]:
+    """Parses flags; a misspelt one is bad input like any other."""
+    rest, found = split_overrides(argv)
+    overrides.extend(found)
+    try:
+      rest = flags.FLAGS(rest)
+      if not flags.FLAGS["verbosity"].using_default_value:  # absl's own flag, of which absl has a default of its own
+        flags.FLAGS["verbose"].value = True
+      return rest
+    except (flags.Error, TypeError, ValueError) as error:
+      message = str(error)
+    sys.exit(guard(lambda: _fail(message)))
+
+  app.run(lambda argv: leave(lambda: _call(command, argv, overrides)), flags_parser=parse)
 
 
-def _has_joined_others() -> bool:
-  return "jax" in sys.modules and sys.modules["jax"].distributed.is_initialized()
+def define(command: Command, flag_values: flags.FlagValues) -> None:
+  """Defines the flags of a verb."""
+  for option in (*command.options, *COMMON):
+    name = option.flag or option.name
+    settings: dict[str, Any] = {"flag_values": flag_values, "module_name": sys.argv[0], "required": option.required}
+    if option.kind == "switch":
+      flags.DEFINE_boolean(name, option.default, option.help, **settings)
+    elif option.repeated:
+      default = list(option.default or ()) or None
+      flags.DEFINE_multi(_Parser(option), flags.ArgumentSerializer[Any](), name, default, option.help, **settings)
+    else:
+      flags.DEFINE(_Parser(option), name, option.default, option.help, **settings)
 
 
-def _call(main: Callable[[], object], argv: Sequence[str]) -> object:
+def values_of(command: Command, flag_values: flags.FlagValues) -> dict[str, Any]:
+  """The value of each option, once the flags have been parsed."""
+  values = {}
+  for option in (*command.options, *COMMON):
+    value = flag_values[option.flag or option.name].value
+    values[option.name] = tuple(value or ()) if option.repeated else value
+  return values
+
+
+class _Parser(flags.ArgumentParser):  # type: ignore[type-arg]
+  """Reads the text of a flag as the console command does."""
+
+  def __init__(self, option: Option):
+    super().__init__()
+    self._option = option
+
+  def parse(self, argument: Any) -> Any:
+    return self._option.parse(argument) if isinstance(argument, str) else argument
+
+  def flag_type(self) -> str:
+    return self._option.kind
+
+
+def _call(command: Command, argv: Sequence[str], overrides: Sequence[str]) -> int:
   if len(argv) > 1:
-    raise ValueError(f"{argv[1]!r} is not understood; options are given as --name=value, see --helpshort")
-  return main()
-
-
-def _parse(argv: Sequence[str]) -> list[str]:
-  """Flags to values. A misspelt flag, config key or config file is bad input like any other."""
-  try:
-    rest = flags.FLAGS(list(argv))
-    if flags.FLAGS["verbosity"].using_default_value:
-      logging.set_verbosity(logging.WARNING)  # TFDS and Orbax report every file at INFO
-    # With jaxlib before 0.11, grain warns everybody who imports it that profilers do not see its worker processes.
-    logging.get_absl_logger().addFilter(lambda record: "multiprocess worker profiling" not in str(record.msg))
-    return rest
-  except AttributeError as error:  # of ml_collections, around the KeyError that says what was meant
-    message = f"the config has no key {getattr(error.args[0], 'args', error.args)[0]}"
-  except (flags.Error, TypeError, ValueError, OSError) as error:
-    message = str(error)
-  sys.exit(guard(lambda: _fail(message)))
+    message = f"{argv[1]!r} is not understood; options are given as --name=value, see --helpshort"
+    return guard(lambda: _fail(message))
+  return run_command(command, values_of(command, flags.FLAGS), overrides)
 
 
 def _fail(message: str) -> None:

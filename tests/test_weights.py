@@ -4,7 +4,8 @@ import hashlib
 
 import pytest
 
-from attavvad_jax.weights import pack, shipped_checkpoint
+from attavvad_jax.weights import shipped_checkpoint
+from tools.pack import pack
 
 
 @pytest.fixture

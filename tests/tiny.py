@@ -2,7 +2,7 @@
 
 from prepared import SPEC
 
-from configs import att_avvad_small
+from attavvad_jax.configs import att_avvad_small
 
 # A layer of convolutions for each branch: nearly all that most tests take is to compile.
 SHALLOW = dict(
@@ -14,7 +14,7 @@ SHALLOW = dict(
 
 
 def tiny_config(data, **changes):
-  """`configs/att_avvad_small.py` with a few filters and one layer a branch, for the data set of `prepared.py`."""
+  """`att_avvad_small` with a few filters and one layer a branch, for the data set of `prepared.py`."""
   config = att_avvad_small.get_config()
   config.data = str(data)
   config.crop.height_px = SPEC.crop.height_px

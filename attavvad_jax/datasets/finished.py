@@ -13,12 +13,11 @@ import json
 from pathlib import Path
 from typing import Any, Protocol
 
-from tqdm import tqdm
-
 from attavvad_jax import __version__, pool
 from attavvad_jax.blocks import AUDIO, AUDIO_VISUAL, Block, DataSpec
 from attavvad_jax.datasets.records import features, serialise, to_records
 from attavvad_jax.files import replacing, write_text
+from attavvad_jax.notes import progress_bar
 from attavvad_jax.timeline import EVENTS, Clock, Timeline, overlap_s
 
 # As TFDS writes: each record can be read by itself.
@@ -114,7 +113,7 @@ def run(jobs: Sequence[Job], workers: int) -> None:
     OSError: a process died, or the folder cannot be written to.
   """
   missing = _missing(jobs)
-  progress = tqdm(desc="preparing", unit="recording", initial=len(jobs) - len(missing), total=len(jobs))
+  progress = progress_bar(desc="preparing", unit="recording", initial=len(jobs) - len(missing), total=len(jobs))
   with progress:
     for _ in pool.each(finish, missing, workers):
       progress.update()

@@ -149,7 +149,5 @@ def _find_version_dir(path: Path) -> Path:
   if len(found) == 1:
     return found[0]
   if not found:
-    raise ValueError(
-      f"{path}: no prepared data set; make one with: python -m launch.prepare --input=VIDEOS --output={path}"
-    )
+    raise ValueError(f"{path}: no prepared data set; make one with: attavvad prepare --input=VIDEOS --output={path}")
   raise ValueError(f"{path}: {len(found)} data sets; name one of them: {', '.join(str(p) for p in found)}")

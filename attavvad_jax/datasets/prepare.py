@@ -22,7 +22,6 @@ import io
 import json
 from pathlib import Path
 import shutil
-import sys
 from typing import TYPE_CHECKING, Any
 
 from attavvad_jax.annotations import DEFAULT_READING, Reading
@@ -30,6 +29,7 @@ from attavvad_jax.blocks import DataSpec
 from attavvad_jax.datasets.records import MADE_OF
 from attavvad_jax.datasets.summary import Summary
 from attavvad_jax.media import DEFAULT_TRACKS, Tracks
+from attavvad_jax.notes import note
 
 if TYPE_CHECKING:
   from attavvad_jax.datasets.builder import RecordingsBuilder
@@ -59,7 +59,7 @@ def prepare_folder(
   choices = {"seed": seed, "tracks": tracks, "reading": reading, "label_files": label_files, "estimates": estimates}
   builder = Folder(source, spec, **choices, name=name, workers=workers, data_dir=str(output))  # type: ignore[arg-type]
   # Before hours of work, too: it may not be what was meant.
-  print("\n".join(builder.notes), file=sys.stderr)
+  note("\n".join(builder.notes))
   return prepare(builder, beam=beam, keep=keep)
 
 

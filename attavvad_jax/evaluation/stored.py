@@ -100,7 +100,7 @@ def read(path: str | Path) -> list[Evaluation]:
     return found
   except (UnicodeDecodeError, ValueError, KeyError, TypeError, AttributeError) as error:
     raise ValueError(
-      f"{path}: not an evaluation ({type(error).__name__}: {error}); expected what launch.evaluate --to=json wrote"
+      f"{path}: not an evaluation ({type(error).__name__}: {error}); expected what attavvad evaluate --to=json wrote"
     ) from error
 
 

@@ -162,7 +162,7 @@ class Budget:
 
   Attributes:
     purpose: a sentence for the page.
-    config: the module of `configs` that is started from.
+    config: the name of a shipped config that is started from.
     minutes: of simulated video in each split.
     seeds: runs of each experiment, where nobody says otherwise.
     crop: changes of `config.crop`.
@@ -308,7 +308,7 @@ def describe(config: Mapping[str, Any], budget: Budget) -> list[tuple[str, str]]
     for model, fields in budget.models.items()
   )
   return [
-    ("Configuration", f"configs/{budget.config}.py"),
+    ("Configuration", budget.config),
     ("Face images", f"{crop['height_px']} x {crop['width_px']}"),
     (
       "Training",

@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import io
 from pathlib import Path
+import sys
 import time
 from typing import Any
 
@@ -19,6 +20,7 @@ from attavvad_jax.experiments.results import Result
 from attavvad_jax.experiments.scores import SPLIT, RunScores, score_run
 from attavvad_jax.experiments.train import Run, train_runs
 from attavvad_jax.files import write_text
+from attavvad_jax.notes import note
 from attavvad_jax.reports import embeddings, page, saliency
 
 
@@ -139,7 +141,7 @@ def _score(runs: Sequence[Run], reasons: Mapping[Path, str], data: PreparedData,
     if run.workdir in reasons:
       failures[name][run.seed] = reasons[run.workdir]
       continue
-    print(f"evaluating {run.title}", flush=True)
+    note(f"evaluating {run.title}", sys.stdout)
     try:
       scores[name][run.seed] = score_run(run.workdir, data, folder / f"{run.workdir.name}.json")
     except ValueError as error:
@@ -153,7 +155,7 @@ def _figure_section(name: str, runs: Sequence[Run], results: Mapping[str, Result
   whole = [run for run in runs if run.experiment.name == experiment and run.seed in results[experiment].runs]
   if not whole:
     return page.Section(title, [f"Not drawn: {results[experiment].reason}."])
-  print(f"drawing {title}", flush=True)
+  note(f"drawing {title}", sys.stdout)
   try:
     figure, found = _draw(name, whole[0].workdir, data.path)
   except ValueError as error:

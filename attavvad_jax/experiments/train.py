@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 import dataclasses
 from pathlib import Path
+import sys
 import time
 from typing import Any
 
 from attavvad_jax.checkpoints import find_checkpoint, read_meta
 from attavvad_jax.experiments.plan import Experiment
+from attavvad_jax.notes import note
 from attavvad_jax.training.checkpoints import has_last
 from attavvad_jax.training.loop import check_workdir, claim_workdir, set_up, train
 
@@ -50,14 +52,14 @@ def train_runs(runs: Sequence[Run], started_s: float) -> dict[Path, str]:
     head = f"run {index} of {len(runs)}, {minutes:.1f} min so far: {run.title}"
     source = run.config["transfer"]["checkpoint"]
     if source is not None and Path(source) in reasons:
-      print(head, flush=True)
+      note(head, sys.stdout)
       reasons[run.workdir] = f"the run that it starts from failed: {reasons[Path(source)]}"
     else:
       try:
         if _is_finished(run):
-          print(f"{head}: is there", flush=True)
+          note(f"{head}: is there", sys.stdout)
           continue
-        print(head, flush=True)
+        note(head, sys.stdout)
         train(run.config, run.workdir)
       except ValueError as error:
         reasons[run.workdir] = str(error)

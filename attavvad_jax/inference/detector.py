@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from tqdm import tqdm
 
 from attavvad_jax.blocks import Block
 from attavvad_jax.faces import LOOKAHEAD_S, Detect
 from attavvad_jax.inference.choice import NOBODY, FaceScores, face_rows, faces_by_appearance, performer_rows
 from attavvad_jax.inference.performer import Performer
 from attavvad_jax.media import DEFAULT_TRACKS, Tracks, probe
+from attavvad_jax.notes import progress_bar
 from attavvad_jax.predict import BATCH_SIZE, BlockScores, take
 from attavvad_jax.recordings import Report, read_blocks
 from attavvad_jax.timeline import Timeline, others_meaning, scores_to_timeline
@@ -159,7 +159,7 @@ class Detector(TrainedModel):
     """Scores of the rows that are made of each block; `options` are those of `read_blocks`."""
     report = Report()
     declared_s = probe(video, tracks).duration_s
-    blocks = tqdm(
+    blocks = progress_bar(
       read_blocks(video, self.spec.clock, self.spec.crop, tracks=tracks, report=report, **options),
       desc=Path(video).name,
       unit="block",

@@ -34,6 +34,7 @@ from attavvad_jax.inference.performer import Performer
 from attavvad_jax.inference.streaming import ScoredBlock, StreamingDetector, Update
 from attavvad_jax.media.errors import MediaError
 from attavvad_jax.media.tracks import DEFAULT_TRACKS, Tracks
+from attavvad_jax.notes import is_quiet
 from attavvad_jax.recordings.sources import SILENT_S, Arrival, Connection, Source
 from attavvad_jax.timeline import EVENTS, Event, Timeline
 from attavvad_jax.timeline.text import event_lines, format_time
@@ -154,7 +155,7 @@ class Session:
       box=_rounded(seen[-1]) if len(seen) else None,
       delay_ms=math.ceil(1000 * delay_s),
     )
-    if self.screen.isatty():
+    if self.screen.isatty() and not is_quiet():
       self.screen.write(f"\r\x1b[K{_status(block, self.end_s, delay_s)}")
       self.screen.flush()
 
@@ -244,7 +245,8 @@ def stream(
       events=list(EVENTS),
       lookahead_s=round(streaming.lookahead_s, 6),
     )
-    session.say(f"listening to {name}; an event is told {streaming.lookahead_s:.1f} s after it ends")
+    if not is_quiet():
+      session.say(f"listening to {name}; an event is told {streaming.lookahead_s:.1f} s after it ends")
     try:
       _run(source, connection, streaming, session, retry_s, stop)
     finally:

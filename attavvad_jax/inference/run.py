@@ -22,6 +22,7 @@ from attavvad_jax.inference.record import Found, Record, Result
 from attavvad_jax.inference.summary import check_summary, write_summary
 from attavvad_jax.marks import Content
 from attavvad_jax.media import DEFAULT_TRACKS, MediaError, Tracks, probe
+from attavvad_jax.notes import note
 from attavvad_jax.timeline.text import timeline_text
 from attavvad_jax.weights import SHIPPED
 
@@ -111,8 +112,8 @@ def detect_files(
   task = _task(checkpoint, output, to, None if faces == "all" else performer or "prominent", tracks, stream)
   notes: list[str] = []
   jobs, failures = find_jobs(inputs, listed, notes)
-  for note in notes:
-    print(note, file=sys.stderr)
+  for text in notes:
+    note(text)
   if summary is not None:
     check_summary(Path(summary), (path for job in jobs for path in (job.video, *task.paths(job))))
   total = len(jobs) + len(failures)
@@ -273,9 +274,9 @@ def _detect_alone(task: _Task, jobs: Sequence[Job], overwrite: bool) -> Iterator
 
 def _tell_alone(task: _Task, job: Job, outcome: _Outcome) -> None:
   for choice in outcome.result.choices:
-    print(choice, file=sys.stderr)
+    note(choice)
   for warning in outcome.result.warnings:
-    print(f"warning: {warning}", file=sys.stderr)
+    note(f"warning: {warning}")
   for found in outcome.result.found:
     if found.face is not None:
       print(f"face {found.face}", file=task.stream)
@@ -315,9 +316,9 @@ def _tell_one_of_many(task: _Task, mark: str, outcome: _Outcome) -> None:
     print(f"{mark}: done already", file=task.stream, flush=True)
     return
   for choice in outcome.result.choices:
-    print(f"{mark}: {choice}", file=sys.stderr)
+    note(f"{mark}: {choice}")
   for warning in outcome.result.warnings:
-    print(f"{mark}: warning: {warning}", file=sys.stderr)
+    note(f"{mark}: warning: {warning}")
   names = ", ".join(path.name for path in outcome.written)
   said = _say_what_was_before(outcome)
   print(f"{mark}: wrote {names}{said and f' (anew: {said})'}", file=task.stream, flush=True)

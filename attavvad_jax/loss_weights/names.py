@@ -18,6 +18,11 @@ ADAPTIVE: dict[str, Callable[[], LossWeights]] = {
   "grad_norm": grad_norm,
 }
 
+# Functions that have moved: a stored config may have the old name.
+_MOVED = {
+  "configs.curriculum:audio_then_visual_then_joint": "attavvad_jax.configs.curriculum:audio_then_visual_then_joint"
+}
+
 _EXPECTED = (
   f'three weights as "1/1/.5" (audio/visual/audio-visual), {", ".join(ADAPTIVE)}, or "package.module:function"'
 )
@@ -48,9 +53,14 @@ def from_name(text: str) -> LossWeights:
   return per_group(audio, visual, audio_visual)
 
 
+def current_name(text: str) -> str:
+  """The name of today for one that a stored config has."""
+  return _MOVED.get(text, text)
+
+
 def _call(text: str) -> LossWeights:
   """What a "package.module:function" gives."""
-  module_name, _, name = text.partition(":")
+  module_name, _, name = current_name(text).partition(":")
   try:
     function = getattr(importlib.import_module(module_name), name)
     inspect.signature(function).bind()

@@ -12,11 +12,11 @@ from typing import Any
 
 import av
 import numpy as np
-from tqdm import tqdm
 
 from attavvad_jax.media.decode import GAP, MediaInfo, read_packets
 from attavvad_jax.media.encode import AAC_RATES_HZ, X264_OPTIONS
 from attavvad_jax.media.shown import UPRIGHT, Orientations, decoder, orientation
+from attavvad_jax.notes import progress_bar
 
 # Draws onto an upright picture, uint8 RGB [H,W,3], at its second; what it returns is written, of whatever even size.
 Draw = Callable[[np.ndarray, float], np.ndarray]
@@ -40,7 +40,7 @@ def rewrite(
       and its kin only, and if nothing is drawn on them or to be turned.
     draw: what is drawn onto the pictures, if anything.
   """
-  bar = tqdm(
+  bar = progress_bar(
     desc=f"{Path(source).name}, {'converting' if draw is None else 'drawing'}",
     unit="s",
     total=info.duration_s and round(info.duration_s),

@@ -29,7 +29,7 @@ class BaseA(nn.Module):
   Hou, Soong, Luan and Li, "Transfer learning for improving singing-voice detection in polyphonic instrumental music",
   Interspeech 2020 (arXiv 2008.04658): convolutions over the log-mel, of which the first three, L1 to L3, are what is
   carried over and held fixed or trained further, then a recurrent layer. The two stages are two runs, of which the
-  second starts from the first's checkpoint: configs/base_a.py.
+  second starts from the first's checkpoint: `configs.base_a`.
 
   Call as `AttAvvad`'s; the images are not looked at. `Outputs.audio_logits` is the decision.
 

@@ -10,10 +10,10 @@ import os
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from attavvad_jax import pool
 from attavvad_jax.files import write_text
+from attavvad_jax.notes import progress_bar
 from attavvad_jax.simulation import difficulty
 from attavvad_jax.simulation.cast import SPLITS
 from attavvad_jax.simulation.scenes import draw_scene, render_audio, render_frame
@@ -132,7 +132,9 @@ def write_folder(
   ]
   missing = [clip for clip in clips if not clip.is_complete]
   done = len(clips) - len(missing)
-  for _ in tqdm(pool.each(write_clip, missing, workers), desc="rendering", unit="clip", initial=done, total=len(clips)):
+  for _ in progress_bar(
+    pool.each(write_clip, missing, workers), desc="rendering", unit="clip", initial=done, total=len(clips)
+  ):
     pass
   header = ("video", "labels", "recording", "split", "audio_labels", "conditions")
   rows = []

@@ -24,6 +24,7 @@ from attavvad_jax.evaluation.split import OUTPUTS, evaluate_outputs, score_recor
 from attavvad_jax.features.augmentation import Augmentation
 from attavvad_jax.files import write_text
 from attavvad_jax.loss_weights import LossWeights
+from attavvad_jax.loss_weights.names import current_name
 from attavvad_jax.predict import BlockScores, Predict, predict
 from attavvad_jax.timeline import Timeline
 from attavvad_jax.training.checkpoints import Checkpoints, clear_leftovers, has_last, is_better
@@ -207,7 +208,7 @@ def train(config: Mapping[str, Any], workdir: str | Path, placement: str = MESH)
   when a run goes on.
 
   Args:
-    config: plain values with the keys of `configs/att_avvad.py`.
+    config: plain values with the keys of `configs.att_avvad`.
     workdir: folder of the run; of several processes the same one.
     placement: a name of `placement.PLACEMENTS`.
 
@@ -379,6 +380,8 @@ def check_workdir(workdir: Path, setup: Setup) -> None:
     before["data"] = config["data"]
   if source and config["transfer"]["checkpoint"]:
     before["transfer"]["checkpoint"] = config["transfer"]["checkpoint"]
+  before["loss_weights"] = current_name(before["loss_weights"])
+  config = {**config, "loss_weights": current_name(config["loss_weights"])}
   different = [key for key in config_lib.KEYS if key not in _MAY_CHANGE and before.get(key) != config[key]]
   if different:
     raise ValueError(

@@ -7,7 +7,7 @@ shardings, or by `jax.pmap`: the same function, the same numbers, the same calls
 `jit` alone, which shares the step of one device out by itself, sends more: for the small configuration on 8 devices 82
 all-reduces and 35 MB a step, one of them in every turn of the GRUs' scan, against 42 calls and 3.8 MB here. On 8
 simulated devices of two CPU cores, which have nothing between them, its step took 1.02 times as long, and pmap's 0.88
-times (5 rounds; `python -m launch.benchmark --suite=devices`).
+times (5 rounds; `python -m tools.benchmark --suite=devices`).
 """
 
 from collections.abc import Callable, Mapping

@@ -41,6 +41,7 @@ from attavvad_jax.checkpoints import find_checkpoint, read_meta
 from attavvad_jax.evaluation.split import score_recordings
 from attavvad_jax.files import write_text
 from attavvad_jax.loss_weights import LossWeights, choose, from_name
+from attavvad_jax.notes import progress_bar
 from attavvad_jax.predict import BlockScores
 from attavvad_jax.training import loop
 from attavvad_jax.training.checkpoints import Checkpoints, has_last, is_better
@@ -399,7 +400,7 @@ def _train(
   latest = dict.fromkeys(program.seeds, example)
   accumulate = jax.jit(lambda interval, found: interval + found)
   step = min(run.step for run in runs)
-  progress = tqdm(total=num_steps, initial=step, desc=f"training {len(runs)} runs", unit="step")
+  progress = progress_bar(total=num_steps, initial=step, desc=f"training {len(runs)} runs", unit="step")
   interval, started_s = None, time.monotonic()
   try:
     while going_on := [run for run in runs if run.goes_on]:

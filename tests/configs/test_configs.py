@@ -10,12 +10,12 @@ from prepared import SPEC
 import pytest
 
 from attavvad_jax import config as config_lib
+from attavvad_jax.configs import att_avvad, curriculum
 from attavvad_jax.features.augmentation import Augmentation
 from attavvad_jax.inference.detector import Detector
 from attavvad_jax.losses import TERMS
 from attavvad_jax.reports.curves import weights_of_function
 from attavvad_jax.training import loop
-from configs import att_avvad, curriculum
 
 CONFIGS = sorted(path.stem for path in (Path(__file__).parents[2] / "configs").glob("*.py") if path.stem != "__init__")
 

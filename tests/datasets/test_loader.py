@@ -140,7 +140,7 @@ def test_batch_larger_than_the_split_is_refused(prepared):
 
 
 def test_nothing_prepared_says_how_to(tmp_path):
-  with pytest.raises(ValueError, match=r"no prepared data set; make one with: python -m launch.prepare"):
+  with pytest.raises(ValueError, match=r"no prepared data set; make one with: attavvad prepare"):
     PreparedData(tmp_path)
 
 

@@ -69,7 +69,7 @@ def test_what_is_no_evaluation_is_never_replaced_nor_read(tmp_path):
   for name in ("json", "csv"):
     with pytest.raises(ValueError, match=rf"song\.{name}: is there and is no evaluation; give another --output"):
       stored.write([made([1])], tmp_path / "song", [name])
-  with pytest.raises(ValueError, match=r"song\.json: not an evaluation .* expected what launch.evaluate"):
+  with pytest.raises(ValueError, match=r"song\.json: not an evaluation .* expected what attavvad evaluate"):
     stored.read(tmp_path / "song.json")
   stored.write([made([1])], tmp_path / "ours", ["json", "csv"])
   stored.write([made([2])], tmp_path / "ours", ["json", "csv"])

@@ -3,9 +3,9 @@ import math
 import pytest
 
 from attavvad_jax import config as config_lib
+from attavvad_jax.configs import att_avvad, att_avvad_small
 from attavvad_jax.experiments import plan
 from attavvad_jax.loss_weights import from_name
-from configs import att_avvad, att_avvad_small
 
 CONFIGS = {"att_avvad": att_avvad, "att_avvad_small": att_avvad_small}
 

@@ -5,11 +5,11 @@ import dataclasses
 from prepared import SPEC, prepare
 import pytest
 
+from attavvad_jax.configs import att_avvad_small
 from attavvad_jax.experiments import plan
 from attavvad_jax.experiments import reproduce as reproduce_lib
 from attavvad_jax.experiments.data import find_data
 from attavvad_jax.experiments.reproduce import reproduce
-from configs import att_avvad_small
 
 SMOKE = plan.BUDGETS["smoke"]
 

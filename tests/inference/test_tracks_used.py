@@ -11,7 +11,7 @@ import pytest
 from several_tracks import DEFAULT, NONE, RATE_HZ, heard_in, write_tracks
 from streams import LevelDetector
 
-from attavvad_jax import cli
+from attavvad_jax.commands import main as cli
 from attavvad_jax.inference import outputs, run
 from attavvad_jax.inference.live import stream
 from attavvad_jax.media import Tracks

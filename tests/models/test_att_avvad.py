@@ -6,8 +6,8 @@ import numpy as np
 from optimized import optimized_jit
 import pytest
 
-from attavvad_jax.benchmarks.separate_form import SeparateForm, separate_variables
 from attavvad_jax.models.att_avvad import AttAvvad
+from tools.benchmarks.separate_form import SeparateForm, separate_variables
 
 SMALL = AttAvvad(
   embedding_dim=6,

@@ -15,12 +15,12 @@ import numpy as np
 import optax
 from prepared import SPEC
 
-from attavvad_jax.benchmarks.collectives import collectives, describe
 from attavvad_jax.features.augmentation import Augmentation
 from attavvad_jax.loss_weights import grad_norm, per_group
 from attavvad_jax.models import MODELS, build
 from attavvad_jax.training.placement import AXIS, MESH, PLACEMENTS, shared_out
 from attavvad_jax.training.step import create_state, train_step
+from tools.benchmarks.collectives import collectives, describe
 
 SMALL = dict(filters=4, gru_units=4, dropout_rate=0.3)
 VISUAL = dict(visual_kernel_sizes=((5, 13),), visual_strided_kernel_sizes=((5, 5),), visual_strides=((3, 3),))

@@ -89,7 +89,7 @@ def test_a_save_that_was_cut_short_is_cleared_away(saved):
 
 
 def test_a_deletion_that_was_cut_short_is_completed(saved):
-  """As found by `launch.torture`: killed while Orbax deleted the checkpoint before, of which a part then stayed."""
+  """As found by `tools.crash_test`: killed while Orbax deleted the checkpoint before, of which a part then stayed."""
   workdir, _ = saved
   half_deleted = workdir / "checkpoints" / "last" / "4" / "variables"
   half_deleted.mkdir(parents=True)

@@ -5,8 +5,8 @@ import math
 import pytest
 
 from attavvad_jax.config import checkpoint_interval, num_steps
+from attavvad_jax.configs import att_avvad_small, demo, detector
 from attavvad_jax.training.checkpoints import is_better
-from configs import att_avvad_small, demo, detector
 
 _BLOCKS_A_MINUTE = 180
 

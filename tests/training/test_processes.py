@@ -19,12 +19,12 @@ from attavvad_jax.training import processes
 
 ROOT = Path(__file__).parents[2]
 # The launcher, made a smooth function of what is added up in another order.
-LAUNCHER = "from sweeping import make_smooth; make_smooth(setattr); from launch import app, train; app.run(train.main)"
+LAUNCHER = "from sweeping import make_smooth; make_smooth(setattr); from launch import app; app.run('train')"
 
 
 def _command(data, workdir, *more):
-  """`launch.torture`'s network, as `prepared.py`'s data fit it; trained as the tests of the loop do."""
-  flags = ["--config=configs/torture.py", "--config.checkpoint_every_steps=6", "--config.loss_weights=1/1/1"]
+  """`tools.crash_test`'s network, as `prepared.py`'s data fit it; trained as the tests of the loop do."""
+  flags = ["--config=tools/crash_config.py", "--config.checkpoint_every_steps=6", "--config.loss_weights=1/1/1"]
   flags.append(f"--config.crop.margin={SPEC.crop.margin}")
   return [sys.executable, "-c", LAUNCHER, *flags, f"--config.data={data}", f"--workdir={workdir}", *more]
 

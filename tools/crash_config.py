@@ -1,8 +1,8 @@
-"""As small as the network can be: what `python -m launch.torture` trains. Good for nothing else."""
+"""The network as small as it can be: what `python -m tools.crash_test` trains."""
 
 import ml_collections
 
-from configs import att_avvad_small
+from attavvad_jax.configs import att_avvad_small
 
 
 def get_config() -> ml_collections.ConfigDict:

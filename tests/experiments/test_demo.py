@@ -6,7 +6,7 @@ import pytest
 from tiny import tiny_config
 
 from attavvad_jax.annotations import read as read_annotation
-from attavvad_jax.demo import run_demo
+from attavvad_jax.experiments.demo import run_demo
 from attavvad_jax.faces import model_files
 
 pytestmark = [

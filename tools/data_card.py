@@ -1,5 +1,7 @@
 """The data card: pictures and figures of the simulated performances, drawn anew from their code.
 
+python -m tools.data_card
+
 Axes: H, W pixels.
 """
 
@@ -12,6 +14,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from attavvad_jax.commands.base import Command, Option
 from attavvad_jax.files import replacing, write_text
 from attavvad_jax.simulation.difficulty import PRESETS
 from attavvad_jax.simulation.scenes import Scene, draw_scene, render_frame, sound
@@ -19,9 +22,10 @@ from attavvad_jax.simulation.timelines import MAVC100_QUARTILES_S
 from attavvad_jax.timeline import EVENTS, Clock
 from attavvad_jax.timeline.palette import hex_colour
 from attavvad_jax.timeline.plot import draw_lanes, draw_legend
+from tools import app
 
 # What stands between these lines of README.md is replaced; the words around it are a person's.
-BEGIN, END = "<!-- figures: made by launch/data_card.py -->", "<!-- end of figures -->"
+BEGIN, END = "<!-- figures: made by tools/data_card.py -->", "<!-- end of figures -->"
 _COLUMNS, _ROWS = 6, 2  # of a preset's part of the contact sheet
 _FRAME_PX = (240, 180)
 _SPECTROGRAM_S = 20.0
@@ -183,3 +187,24 @@ def _figure(width_in: float, height_in: float) -> Any:
 def _save(figure: Any, path: Path) -> None:
   with replacing(path) as part:
     figure.savefig(part, format=path.suffix[1:])
+
+
+def run(folder: str, scenes: int, seed: int) -> None:
+  print(f"wrote {write_card(folder, num_scenes=scenes, seed=seed)}")
+
+
+if __name__ == "__main__":
+  app.run(
+    Command(
+      "data_card",
+      "draw the data card of the simulated performances",
+      "Draws the pictures and figures in attavvad_jax/simulation/README.md anew.",
+      "python -m tools.data_card",
+      (
+        Option("folder", "folder of the card's README.md", "path", default="attavvad_jax/simulation"),
+        Option("scenes", "scenes of each preset that the figures are taken from", "integer", default=300),
+        Option("seed", "seed of the scenes", "integer", default=0),
+      ),
+      run,
+    )
+  )

@@ -3,7 +3,7 @@
 import pytest
 from tiny import tiny_config
 
-from attavvad_jax import demo
+from attavvad_jax.experiments import demo
 
 
 def test_workdir_of_another_demo_is_refused_before_anything_is_made(tmp_path, monkeypatch):

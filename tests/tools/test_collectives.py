@@ -1,6 +1,6 @@
 import pytest
 
-from attavvad_jax.benchmarks.collectives import Collective, Machine, collectives, describe, step_s
+from tools.benchmarks.collectives import Collective, Machine, collectives, describe, step_s
 
 # A loop whose body's fusion reduces a tuple of two arrays; after it, a gather on four devices and a scatter.
 PROGRAM = """HloModule jit_step, is_scheduled=true

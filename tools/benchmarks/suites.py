@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from attavvad_jax.benchmarks.collectives import collectives, describe
-from attavvad_jax.benchmarks.harness import Case, Run, alternate, report
 from attavvad_jax.timeline import Clock
+from tools.benchmarks.collectives import collectives, describe
+from tools.benchmarks.harness import Case, Run, alternate, report
 
 # Programs read back from the cache would hide how long they take to compile.
 _COMPILE = {"JAX_ENABLE_COMPILATION_CACHE": "false"}
@@ -171,11 +171,11 @@ def _network(form: str, kind: str, size: tuple[int, int], batch_size: int) -> Ru
   import jax
   import optax
 
-  from attavvad_jax.benchmarks.separate_form import SeparateForm, separate_variables
   from attavvad_jax.loss_weights import per_group
   from attavvad_jax.models import AttAvvad
   from attavvad_jax.predict import predict
   from attavvad_jax.training.step import TrainState, create_state, train_step
+  from tools.benchmarks.separate_form import SeparateForm, separate_variables
 
   clock = Clock()
   batch = {key: jax.numpy.asarray(value) for key, value in _batch(size, batch_size).items()}
@@ -282,8 +282,7 @@ def _blocks(video: str) -> Run:
 def _command(video: str, compiled_before: bool) -> Run:
   """The console command as its own process, so that importing and starting count."""
   output = tempfile.mkdtemp()
-  command = [sys.executable, "-c", "import sys; from attavvad_jax.cli import main; sys.exit(main())"]
-  command += ["detect", video, "--output", output, "--overwrite"]
+  command = [sys.executable, "-m", "attavvad_jax", "detect", video, "--output", output, "--overwrite"]
 
   def run() -> None:
     with tempfile.TemporaryDirectory() as empty:

@@ -1,8 +1,10 @@
-"""Whether anything is lost: programs killed at random moments, processes of several lost, disks that fill up.
+"""Crash tests: programs killed at random moments, one of several processes lost, a full disk. Is anything lost?
 
-What is tortured are the launchers, as a user starts them, on a small simulated data set. A program that was interrupted
-is started again, by the same command, until it ends; what it leaves must be what one leaves that nothing interrupted:
-the same files, arrays bit for bit, the same validations, nothing else.
+python -m tools.crash_test --part=kill,processes,disk --tries=30 --folder=/tmp/crashes
+
+The verbs of `attavvad` are run as a user starts them, on a small simulated data set. A program that was interrupted is
+started again by the same command until it ends. What it leaves must be what an uninterrupted program leaves: the same
+files, bit-identical arrays, the same validations, nothing else.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +24,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from attavvad_jax.commands.base import Command, Option
+from tools import app
+
 PARTS = ("kill", "processes", "disk")
 PROGRAMS = ("training", "preparation", "sweep")
 
@@ -33,7 +38,7 @@ LOSS_S = 90.0
 _LONGEST_S = 600.0
 _NUM_PROCESSES = 4
 _DISK_MB = 64
-_CONFIG = "--config=configs/torture.py"
+_CONFIG = "--config=tools/crash_config.py"
 
 Found = dict[str, Any]
 T = TypeVar("T")
@@ -41,7 +46,7 @@ T = TypeVar("T")
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-  """What came of torturing one program.
+  """What came of crashing one program.
 
   Attributes:
     name: of the program and what was done to it.
@@ -66,7 +71,7 @@ class Job:
 
   Attributes:
     name: of the program.
-    arguments: gives those after `python -m`, for a folder.
+    arguments: gives those of `attavvad`, for a folder.
     at_work: what stands on its standard error once it is at work.
     found: what it left in a folder, to be compared.
     saves_when_asked: whether SIGTERM makes it save and end.
@@ -94,14 +99,13 @@ class Job:
 
 
 class Program:
-  """A launcher at work, killed at the end of the `with` block if it still is; what it says goes into a file."""
+  """A running verb of `attavvad`, killed at the end of the `with` block; its output goes into a file."""
 
   def __init__(self, arguments: Sequence[str], log: Path):
     self._log = log
     with log.open("w") as file:
-      self._process = subprocess.Popen(
-        [sys.executable, "-m", *arguments], cwd=Path(__file__).parents[1], stdout=file, stderr=subprocess.STDOUT
-      )
+      command, root = [sys.executable, "-m", "attavvad_jax", *arguments], Path(__file__).parents[1]
+      self._process = subprocess.Popen(command, cwd=root, stdout=file, stderr=subprocess.STDOUT)
 
   def __enter__(self) -> "Program":
     return self
@@ -137,7 +141,7 @@ class Program:
     return time.monotonic() - start
 
 
-def run(
+def crash(
   parts: Sequence[str],
   folder: Path,
   tries: int,
@@ -145,7 +149,7 @@ def run(
   programs: Sequence[str] = PROGRAMS,
   epochs: int = 4,
 ) -> Iterator[Outcome]:
-  """Tortures programs; yields what came of each.
+  """Crashes programs; yields what came of each.
 
   Args:
     parts: of `PARTS`.
@@ -188,16 +192,16 @@ def run(
 def _prepare(output: Path) -> list[str]:
   minutes = ["--train_minutes=1.5", "--validation_minutes=0.5", "--test_minutes=0.5"]
   data = ["--dataset=simulated", "--preset=clean", "--workers=2"]
-  return ["launch.prepare", _CONFIG, *data, *minutes, f"--output={output}"]
+  return ["prepare", _CONFIG, *data, *minutes, f"--output={output}"]
 
 
 def _train(data: Path, output: Path, epochs: int) -> list[str]:
-  return ["launch.train", _CONFIG, f"--config.data={data}", f"--config.num_epochs={epochs}", f"--workdir={output}"]
+  return ["train", _CONFIG, f"--config.data={data}", f"--config.num_epochs={epochs}", f"--workdir={output}"]
 
 
 def _sweep(data: Path, output: Path, epochs: int) -> list[str]:
   _, *flags = _train(data, output, epochs)
-  return ["launch.sweep", *flags, "--settings=1/1/1,dynamic_average", "--seeds=1"]
+  return ["sweep", *flags, "--settings=1/1/1,dynamic_average", "--seeds=1"]
 
 
 def _kill(job: Job, folder: Path, tries: int, rng: np.random.Generator, signal_number: signal.Signals) -> Outcome:
@@ -433,3 +437,37 @@ def _wait(found: Callable[[], T | None], seconds: float) -> T:
       raise TimeoutError(f"not within {seconds:.0f} s")
     time.sleep(0.02)
   return value
+
+
+def run(part: Sequence[str], programs: Sequence[str], tries: int, seed: int, folder: str) -> int:
+  """Prints what came of each program; the exit code is 1 if anything was lost."""
+  lost = 0
+  for outcome in crash(part, Path(folder), tries, seed, programs):
+    print(outcome, flush=True)
+    lost += outcome.lost
+  return 1 if lost else 0
+
+
+if __name__ == "__main__":
+  app.run(
+    Command(
+      "crash_test",
+      "kill programs, lose processes, fill disks, and count what is lost",
+      "Kills programs, loses processes and fills disks, and counts whether anything is lost (exit code 1).",
+      "python -m tools.crash_test --folder=/tmp/crashes --tries=30",
+      (
+        Option("part", "what is done: some of kill,processes,disk", "list", default=PARTS, metavar="PART,…"),
+        Option(
+          "programs",
+          "programs that the part kill kills: some of training,preparation,sweep",
+          "list",
+          default=PROGRAMS,
+          metavar="PROGRAM,…",
+        ),
+        Option("tries", "how often each program is interrupted", "integer", default=30),
+        Option("seed", "seed of the moments", "integer", default=0),
+        Option("folder", "receives what the programs write; must not exist", "path", required=True),
+      ),
+      run,
+    )
+  )

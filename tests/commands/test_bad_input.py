@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from attavvad_jax import cli
+from attavvad_jax.commands import guard
+from attavvad_jax.commands import main as cli
 from attavvad_jax.inference import run
 
 
@@ -196,5 +197,5 @@ def test_file_that_is_missing_is_named_without_an_error_number(capsys):
   def run():
     Path("none/labels.tsv").read_text()
 
-  assert cli.guard(run) == 2
+  assert guard.guard(run) == 2
   assert capsys.readouterr().err == "attavvad: none/labels.tsv: no such file or directory\n"

@@ -1,9 +1,9 @@
 import cv2
 import pytest
 
-from attavvad_jax.reports.data_card import BEGIN, END, write_card
 from attavvad_jax.simulation import PRESETS, draw_scene
 from attavvad_jax.timeline import EVENTS
+from tools.data_card import BEGIN, END, write_card
 
 
 @pytest.mark.slow

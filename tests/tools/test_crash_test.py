@@ -5,17 +5,17 @@ import subprocess
 import numpy as np
 import pytest
 
-from attavvad_jax import torture
+from tools import crash_test
 
 
 @pytest.mark.slow
 def test_nothing_is_lost(tmp_path):
-  """The short form of `python -m launch.torture`; without the disk where no small one can be made.
+  """The short form of `python -m tools.crash_test`; without the disk where no small one can be made.
 
   Killed sweeps, preparations and processes have tests of their own.
   """
   parts = ["kill", "disk"] if _may_mount() else ["kill"]
-  outcomes = list(torture.run(parts, tmp_path / "torture", 1, seed=0, programs=["training"], epochs=2))
+  outcomes = list(crash_test.crash(parts, tmp_path / "crashes", 1, seed=0, programs=["training"], epochs=2))
   assert len(outcomes) == 2 + len(parts) - 1
   for outcome in outcomes:
     assert (outcome.tried, outcome.lost) == (1, 0), outcome
@@ -28,13 +28,13 @@ def _may_mount():
 
 def test_whatever_differs_is_found():
   expected = {"a": np.array([1.0, np.nan]), "b": [1, 2], "c": b"x"}
-  torture._compare(expected, {"a": np.array([1.0, np.nan]), "b": [1, 2], "c": b"x"})
+  crash_test._compare(expected, {"a": np.array([1.0, np.nan]), "b": [1, 2], "c": b"x"})
   with pytest.raises(RuntimeError, match="missing: c; left over: d; different: a, b"):
-    torture._compare(expected, {"a": np.array([1.0, 2.0]), "b": [1], "d": 0})
+    crash_test._compare(expected, {"a": np.array([1.0, 2.0]), "b": [1], "d": 0})
 
 
 def test_a_lost_run_counts_and_is_shown():
-  assert str(torture.Outcome("training SIGKILL", 30, 2, ["why"])) == (
+  assert str(crash_test.Outcome("training SIGKILL", 30, 2, ["why"])) == (
     "training SIGKILL: tried 30, survived 28, lost 2\n  why"
   )
 
@@ -45,10 +45,10 @@ def test_a_lost_run_counts_and_is_shown():
 )
 def test_what_cannot_be_is_refused(tmp_path, parts, tries, message):
   with pytest.raises(ValueError, match=message):
-    next(torture.run(parts, tmp_path / "torture", tries, 0))
-  assert not (tmp_path / "torture").exists()
+    next(crash_test.crash(parts, tmp_path / "crashes", tries, 0))
+  assert not (tmp_path / "crashes").exists()
 
 
 def test_a_folder_that_is_there_is_left_alone(tmp_path):
   with pytest.raises(ValueError, match="is there; name a folder that is not"):
-    next(torture.run(["kill"], Path(tmp_path), 1, 0))
+    next(crash_test.crash(["kill"], Path(tmp_path), 1, 0))

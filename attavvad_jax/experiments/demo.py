@@ -4,6 +4,7 @@ from collections.abc import Mapping
 import json
 import os
 from pathlib import Path
+import sys
 import time
 from typing import Any
 
@@ -17,6 +18,7 @@ from attavvad_jax.files import write_text
 from attavvad_jax.inference.detector import Detection
 from attavvad_jax.inference.run import detect_file
 from attavvad_jax.media import read_pictures
+from attavvad_jax.notes import note
 from attavvad_jax.reports.picture import write_picture
 from attavvad_jax.simulation import write_folder
 from attavvad_jax.timeline import Clock
@@ -77,7 +79,7 @@ The annotated video: {annotated}
 Its timeline beside the truth: {picture}
 What to try next:
   attavvad detect YOUR_VIDEO --checkpoint {workdir / "run"} --to html,mp4
-  python -m launch.prepare --input=YOUR_VIDEOS_WITH_LABELS --output=data
+  attavvad prepare --input=YOUR_VIDEOS_WITH_LABELS --output=data
   tensorboard --logdir {workdir / "run"}
 This network has seen {minutes:.0f} minutes of simulation and nothing else: expect little of it on real footage.""")
 
@@ -102,4 +104,4 @@ def _draw(path: Path, item: Item, detection: Detection, annotated: Path, clock: 
 
 
 def _headline(text: str) -> None:
-  print(f"\n== {text}", flush=True)
+  note(f"\n== {text}", sys.stdout)

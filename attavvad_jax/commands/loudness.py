@@ -1,0 +1,52 @@
+"""What is printed beside results and errors: remarks, progress bars and the logs of libraries."""
+
+from collections.abc import Iterator
+import contextlib
+import logging
+import os
+
+from attavvad_jax.notes import QUIET
+
+
+@contextlib.contextmanager
+def loudness(*, quiet: bool, verbose: bool) -> Iterator[None]:
+  """Silences remarks and progress bars if `quiet`, and prints what libraries log at level INFO if `verbose`.
+
+  Raises:
+    ValueError: both are asked for.
+  """
+  from absl import logging as absl_logging
+
+  if quiet and verbose:
+    raise ValueError("--quiet and --verbose cannot both be given")
+  # TQDM_DISABLE is read by tqdm when it is imported, and inherited by child processes.
+  changes = {QUIET: "1", "TQDM_DISABLE": "1"} if quiet else {}
+  before = {name: os.environ.get(name) for name in changes}
+  os.environ.update(changes)
+  logger, level = logging.getLogger(), logging.getLogger().level
+  absl_level, absl_logger = absl_logging.get_verbosity(), absl_logging.get_absl_logger()
+  handler = logging.StreamHandler()
+  if verbose:
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+  # TFDS and Orbax log every file at INFO.
+  absl_logging.set_verbosity(absl_logging.INFO if verbose else absl_logging.ERROR if quiet else absl_logging.WARNING)
+  absl_logger.addFilter(_is_worth_reading)
+  try:
+    yield
+  finally:
+    absl_logger.removeFilter(_is_worth_reading)
+    absl_logging.set_verbosity(absl_level)
+    logger.removeHandler(handler)
+    logger.setLevel(level)
+    for name, value in before.items():
+      if value is None:
+        del os.environ[name]
+      else:
+        os.environ[name] = value
+
+
+def _is_worth_reading(record: logging.LogRecord) -> bool:
+  """With jaxlib before 0.11, grain warns everybody who imports it that profilers do not see its worker processes."""
+  return "multiprocess worker profiling" not in str(record.msg)

@@ -1,0 +1,173 @@
+"""The parser of `attavvad`, made of the table of verbs."""
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+import difflib
+import re
+import textwrap
+from typing import Any, NoReturn
+
+from attavvad_jax import __version__
+from attavvad_jax.commands.base import Command, Option
+from attavvad_jax.commands.options import COMMON
+
+SHELLS = ("bash", "zsh", "tcsh")
+
+# An override of a key of a config, as ml_collections takes it: --config.batch_size=16, --noconfig.remat.
+_OVERRIDE = re.compile(r"--?(no)?config\.[^=]+(=.*)?", re.DOTALL)
+_OPTION = re.compile(r"(--[A-Za-z][\w-]*)(=.*)?", re.DOTALL)
+
+
+class Parser(argparse.ArgumentParser):
+  """A parser whose errors are one line."""
+
+  def error(self, message: str) -> NoReturn:
+    self.exit(2, f"attavvad: {message}; see {self.prog} --help\n")
+
+
+def build(commands: Mapping[str, Command]) -> Parser:
+  """The parser of all verbs. What it returns has `command`, the verb, and the value of each of its options."""
+  parser = Parser(
+    prog="attavvad",
+    description="Detects when the performer on camera speaks, sings or is silent, and when other audio is heard.",
+  )
+  parser.add_argument("--version", action="version", version=__version__)
+  parser.add_argument(
+    "--completion",
+    action=_Completion,
+    choices=SHELLS,
+    help='print the shell\'s completion script, for example: eval "$(attavvad --completion=bash)"',
+  )
+  verbs = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+  for command in commands.values():
+    add_options(verbs.add_parser(command.name, help=command.summary, **texts(command)), command)
+  return parser
+
+
+def parse(
+  parser: Parser, commands: Mapping[str, Command], argv: Sequence[str]
+) -> tuple[Command, dict[str, Any], list[str]]:
+  """Parses a command line.
+
+  Returns:
+    The verb, the value of each of its options and of those of all verbs, and the overrides of its config.
+
+  Raises:
+    SystemExit: with code 2 after one line that says what is wrong; with 0 after --help and the like.
+  """
+  rest, overrides = split_overrides(argv)
+  namespace, unknown = parser.parse_known_args([_with_dashes(word) for word in rest])
+  values = vars(namespace)
+  values.pop("completion")
+  command = commands[values.pop("command")]
+  if unknown:
+    parser.error(_explain(unknown[0], command))
+  return (
+    command,
+    {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()},
+    overrides,
+  )
+
+
+def split_overrides(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+  """Separates the overrides of a config, with their values, from the other words of a command line."""
+  rest: list[str] = []
+  overrides: list[str] = []
+  lacks_value = False
+  for word in argv:
+    match = _OVERRIDE.fullmatch(word)
+    is_value = lacks_value and not word.startswith("--")
+    (overrides if match or is_value else rest).append(word)
+    lacks_value = match is not None and match[2] is None
+  return rest, overrides
+
+
+def add_options(parser: argparse.ArgumentParser, command: Command) -> None:
+  """Gives a parser the options of a verb."""
+  for option in (*command.options, *COMMON):
+    settings: dict[str, Any] = {"help": option.help_with_default.replace("%", "%%")}
+    if option.kind == "switch":
+      action = parser.add_argument(option.option, dest=option.name, action="store_true", **settings)
+      continue
+    settings |= {"type": _type(option), "metavar": _metavar(option)}
+    if option.choices:
+      settings |= {"choices": option.choices, "metavar": None}
+    if option.positional:
+      action = parser.add_argument(option.name, nargs="+" if option.repeated else None, **settings)
+    else:
+      action = parser.add_argument(
+        option.option,
+        dest=option.name,
+        default=list(option.default or ()) if option.repeated else option.default,
+        required=option.required,
+        action="append" if option.repeated else "store",
+        **settings,
+      )
+    if option.kind in ("path", "config"):
+      action.complete = _FILE  # type: ignore[attr-defined]
+
+
+_EXAMPLE = "example:\n  "
+
+# As shtab.FILE, which need not be imported to parse.
+_FILE = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
+
+
+class _Completion(argparse.Action):
+  """Prints a completion script and exits."""
+
+  def __call__(self, parser: argparse.ArgumentParser, *arguments: Any) -> None:
+    import shtab
+
+    shell = arguments[1]
+    print(shtab.complete(parser, shell=shell))
+    parser.exit()
+
+
+class _Formatter(argparse.HelpFormatter):
+  """Leaves the example as it is, and options in one piece."""
+
+  def _fill_text(self, text: str, width: int, indent: str) -> str:
+    return text if text.startswith(_EXAMPLE) else textwrap.fill(text, width, break_on_hyphens=False)
+
+
+def texts(command: Command) -> dict[str, Any]:
+  """The help of a verb, as the constructor of a parser takes it."""
+  return {
+    "description": command.description,
+    "epilog": f"{_EXAMPLE}{command.example}",
+    "formatter_class": _Formatter,
+  }
+
+
+def _type(option: Option) -> Callable[[str], Any]:
+  def parse(text: str) -> Any:
+    try:
+      return option.parse(text)
+    except ValueError as error:
+      raise argparse.ArgumentTypeError(str(error)) from None
+
+  return parse
+
+
+def _metavar(option: Option) -> str | None:
+  if option.metavar is not None or option.positional:
+    return option.metavar or option.name.upper()
+  return {"integer": "N", "number": "NUMBER", "seconds": "SECONDS", "path": "PATH", "config": "EXPERIMENT"}.get(
+    option.kind
+  )
+
+
+def _with_dashes(word: str) -> str:
+  """An option with `-` in the place of `_`; anything else as it is."""
+  match = _OPTION.fullmatch(word)
+  return word if match is None else match[1].replace("_", "-") + (match[2] or "")
+
+
+def _explain(word: str, command: Command) -> str:
+  name = word.partition("=")[0]
+  if not name.startswith("-"):
+    return f"attavvad {command.name} does not expect {word!r}"
+  names = [option.option for option in (*command.options, *COMMON) if not option.positional]
+  close = difflib.get_close_matches(name, names, 1)
+  return f"attavvad {command.name} has no option {name}" + (f"; did you mean {close[0]}?" if close else "")

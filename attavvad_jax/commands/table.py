@@ -1,0 +1,37 @@
+"""The table of verbs."""
+
+from attavvad_jax.commands.base import Command
+from attavvad_jax.commands.verbs import (
+  configs,
+  curves,
+  demo,
+  detect,
+  dub,
+  evaluate,
+  export,
+  prepare,
+  reproduce,
+  simulate,
+  stream,
+  sweep,
+  train,
+)
+
+COMMANDS: dict[str, Command] = {
+  command.name: command
+  for command in (
+    detect.COMMAND,
+    stream.COMMAND,
+    simulate.COMMAND,
+    prepare.COMMAND,
+    train.COMMAND,
+    sweep.COMMAND,
+    evaluate.COMMAND,
+    curves.COMMAND,
+    export.COMMAND,
+    reproduce.COMMAND,
+    demo.COMMAND,
+    dub.COMMAND,
+    *configs.COMMANDS,
+  )
+}

@@ -1,0 +1,73 @@
+"""`attavvad evaluate`."""
+
+from collections.abc import Sequence
+
+from attavvad_jax.commands import options
+from attavvad_jax.commands.base import Command, Option
+
+
+def run(
+  checkpoint: Sequence[str],
+  data: str | None,
+  split: str,
+  by: str | None,
+  protocol: str,
+  metrics: str,
+  to: Sequence[str],
+  output: str,
+  estimate: str | None,
+  reference: str | None,
+  map: Sequence[str],
+) -> None:
+  if estimate and reference and not (checkpoint or to):
+    from attavvad_jax.annotations import Reading
+    from attavvad_jax.evaluation.files import evaluate_files
+
+    print(evaluate_files(estimate, reference, protocol, Reading.parse(map), metrics))
+    return
+  if not checkpoint or estimate or reference:
+    raise ValueError("expected --checkpoint and --data, or --estimate and --reference, which go without --to")
+  from attavvad_jax.evaluation import stored
+  from attavvad_jax.evaluation.run import comparison_table, evaluate_all
+
+  stored.check_writable(output, to)
+  evaluations = evaluate_all(checkpoint, data, split, protocol, by, metrics)
+  print(*evaluations, sep="\n\n")
+  for path in stored.write(evaluations, output, to):
+    print(f"wrote {path}")
+  if len(evaluations) > 1:
+    print(f"\n{comparison_table(evaluations)}")
+
+
+COMMAND = Command(
+  "evaluate",
+  "score checkpoints on prepared data, or label files against a reference",
+  "Prints event-based and segment-based scores of checkpoints on a split of prepared data. Several checkpoints are "
+  "compared, with confidence intervals. With --estimate and --reference it scores label files of any tool.",
+  "attavvad evaluate --checkpoint=runs/small --data=data",
+  (
+    Option(
+      "checkpoint",
+      "what training wrote, or JSON that this command wrote; several are separated by commas",
+      "list",
+      default=(),
+      metavar="CHECKPOINT,…",
+    ),
+    Option("data", "prepared data set", "path"),
+    Option("split", "split to evaluate on", default="test"),
+    Option("by", "condition of the recordings by which scores are grouped, such as snr_db"),
+    Option("protocol", "evaluation protocol: closed, paper or sed_eval_default", default="closed"),
+    Option(
+      "metrics",
+      "who counts: this package, or the library sed_eval (the extra of that name)",
+      default="attavvad",
+      choices=("attavvad", "sed_eval"),
+    ),
+    Option("to", "files to write beside what is printed: some of json,csv", "list", default=(), metavar="FORMAT,…"),
+    Option("output", "name of these files, without .json and .csv", "path", default="evaluation"),
+    Option("estimate", "label file or folder of label files to score; needs --reference", "path"),
+    Option("reference", "label file or folder of label files with the truth, of the same names", "path"),
+    options.LABEL_MAP,
+  ),
+  run,
+)

@@ -1,0 +1,28 @@
+"""`attavvad export`."""
+
+from collections.abc import Sequence
+
+from attavvad_jax.commands import options
+from attavvad_jax.commands.base import Command, Option
+
+
+def run(checkpoint: str, output: str, video: str | None, formats: Sequence[str]) -> None:
+  from attavvad_jax.export.programs import export_detector
+
+  export_detector(checkpoint, output, video=video, formats=formats)
+
+
+COMMAND = Command(
+  "export",
+  "write a checkpoint as StableHLO and ONNX programs that run without this package",
+  "Writes programs for any number of blocks, from int16 audio and uint8 images to probabilities: StableHLO for CPU, "
+  "CUDA and TPU, and ONNX. Each is compared with the network before it is written. Needs the extra `export`.",
+  "attavvad export --output=programs",
+  (
+    options.CHECKPOINT,
+    Option("output", "folder for the programs; new or empty", "path", required=True),
+    Option("video", "a recording to compare on (default: a simulated performance)", "path"),
+    Option("formats", "which programs", "list", default=("stablehlo", "onnx"), metavar="FORMAT,…"),
+  ),
+  run,
+)

@@ -1,0 +1,90 @@
+"""`attavvad prepare`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from attavvad_jax.commands import options
+from attavvad_jax.commands.base import Command, Option
+
+
+def run(
+  config: Mapping[str, Any],
+  dataset: str,
+  input: str | None,
+  output: str,
+  name: str,
+  label_files: str | None,
+  estimates: bool,
+  seed: int,
+  workers: int,
+  beam: str | None,
+  audio_track: str | None,
+  audio_channels: str,
+  video_track: str | None,
+  map: Sequence[str],
+  label_origin_s: float | None,
+  label_rate_hz: float | None,
+  preset: str,
+  train_minutes: float,
+  validation_minutes: float,
+  test_minutes: float,
+) -> None:
+  from attavvad_jax import config as config_lib
+  from attavvad_jax.annotations import Reading
+  from attavvad_jax.datasets import prepare
+  from attavvad_jax.media import Tracks
+
+  spec = config_lib.data_spec(config)
+  shared = {"name": name, "workers": workers, "beam": beam}
+  if dataset == "simulated":
+    minutes = {"train": train_minutes, "validation": validation_minutes, "test": test_minutes}
+    print(prepare.prepare_simulated(output, spec, preset, minutes, seed=seed, **shared))  # type: ignore[arg-type]
+  elif input is None:
+    raise ValueError("--input is missing; expected the folder of the videos")
+  elif dataset == "mavc100":
+    print(prepare.prepare_mavc100(input, output, spec, **shared))  # type: ignore[arg-type]
+  else:
+    choices = {
+      "tracks": Tracks.parse(audio_track, video_track, audio_channels),
+      "reading": Reading.parse(map, label_origin_s, label_rate_hz),
+      "label_files": label_files,
+      "estimates": estimates,
+    }
+    print(prepare.prepare_folder(input, output, spec, seed=seed, **shared, **choices))  # type: ignore[arg-type]
+
+
+COMMAND = Command(
+  "prepare",
+  "prepare a data set for training: your own videos, MAVC100 or simulated performances",
+  "Reads videos and their label files, finds the performer's face and writes records that training reads. "
+  "An interrupted preparation resumes when the same command is run again.",
+  "attavvad prepare --input=videos --output=data",
+  (
+    Option(
+      "config",
+      "experiment that gives the clock and the crop: a shipped name, a file or package.module",
+      "config",
+      default="att_avvad_small",
+    ),
+    Option("dataset", "what is prepared", default="folder", choices=("folder", "mavc100", "simulated")),
+    Option(
+      "input",
+      "folder of videos with label files, or a table that lists them; for mavc100, the folder of its files",
+      "path",
+    ),
+    Option("output", "folder for prepared data sets", "path", required=True),
+    Option("name", "tells data sets of one kind apart", default="default"),
+    Option("label_files", "which label files count: an extension like tsv, or a pattern like *.v2.tsv"),
+    Option("estimates", "accept files that attavvad detect has written as labels", "switch", default=False),
+    Option("seed", "seed of the split, where no table gives one, and of the simulation", "integer", default=0),
+    Option("workers", "how many processes prepare recordings in parallel", "integer", default=1),
+    Option("beam", "options of an Apache Beam pipeline to run on, as --beam='--runner=…'"),
+    *options.TRACKS,
+    options.LABEL_MAP,
+    Option("label_origin_s", "where the videos begin in the times of the label files", "number"),
+    Option("label_rate_hz", "units a second of label times that are whole numbers without a unit", "number"),
+    options.PRESET,
+    *options.MINUTES.values(),
+  ),
+  run,
+)

@@ -1,0 +1,39 @@
+"""`attavvad simulate`."""
+
+import os
+
+from attavvad_jax.commands import options
+from attavvad_jax.commands.base import Command, Option
+
+
+def run(
+  output: str,
+  train_minutes: float,
+  validation_minutes: float,
+  test_minutes: float,
+  preset: str,
+  seed: int,
+  workers: int | None,
+) -> None:
+  from attavvad_jax.simulation import write_folder
+
+  minutes = {"train": train_minutes, "validation": validation_minutes, "test": test_minutes}
+  manifest = write_folder(output, minutes=minutes, seed=seed, preset=preset, workers=workers or os.cpu_count() or 1)
+  print(f"wrote {manifest}")
+
+
+COMMAND = Command(
+  "simulate",
+  "write simulated performances with exact labels as videos",
+  "Writes a folder of simulated performances: mp4 videos, label files, conditions and a manifest that attavvad prepare "
+  "reads. Needs the extra `simulation`.",
+  "attavvad simulate --output=videos --train-minutes=20 --seed=1",
+  (
+    Option("output", "folder for the videos", "path", required=True),
+    *options.MINUTES.values(),
+    options.PRESET,
+    Option("seed", "seed of everything that is drawn", "integer", default=0),
+    Option("workers", "how many processes render in parallel (default: the number of CPUs)", "integer"),
+  ),
+  run,
+)

@@ -1,0 +1,18 @@
+"""What `make demo` trains: the small configuration, for minutes on a CPU.
+
+  attavvad demo --workdir=demo
+
+Where run, how long, score: README, "Two commands".
+"""
+
+import ml_collections
+
+from attavvad_jax.configs import att_avvad_small
+
+
+def get_config() -> ml_collections.ConfigDict:
+  config = att_avvad_small.get_config()
+  config.batch_size = 16
+  config.num_epochs = 4
+  config.log_every_steps = 10
+  return config
