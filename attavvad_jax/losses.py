@@ -6,11 +6,11 @@ Axes: B blocks, N images, E events.
 from collections.abc import Mapping
 
 from flax import struct
-import jax
 import jax.numpy as jnp
 import optax
 
 from attavvad_jax.models.outputs import Outputs
+from attavvad_jax.shapes import Array, Bool, Float, Int, Number
 from attavvad_jax.timeline import EVENTS, VOCAL_EVENTS
 
 # In the order of Eq. 2's lambda_1 to lambda_9.
@@ -29,18 +29,18 @@ class Terms:
     counts: blocks that count for each term, float32 [].
   """
 
-  sums: dict[str, jax.Array]
-  counts: dict[str, jax.Array]
+  sums: dict[str, Array]
+  counts: dict[str, Array]
 
 
 def binary_cross_entropies(
   outputs: Outputs,
-  labels: jax.Array,
-  image_mask: jax.Array,
-  block_mask: jax.Array,
+  labels: Int[Array, " B"],
+  image_mask: Bool[Array, "B N"],
+  block_mask: Bool[Array, " B"],
   *,
-  audio_labels: jax.Array | None = None,
-  visual_labels: jax.Array | None = None,
+  audio_labels: Int[Array, " B"] | None = None,
+  visual_labels: Int[Array, " B"] | None = None,
 ) -> Terms:
   """The terms of Eq. 2 for a batch, computed from logits in float32.
 
@@ -53,18 +53,23 @@ def binary_cross_entropies(
     visual_labels: [B] int; the visual branch is to tell whether they are speech or singing (Section 2.2); `labels`
       where None.
   """
-  sums: dict[str, jax.Array] = {}
-  counts: dict[str, jax.Array] = {}
+  sums: dict[str, Array] = {}
+  counts: dict[str, Array] = {}
 
-  def add(names: tuple[str, ...], logits: jax.Array | None, targets: jax.Array, mask: jax.Array) -> None:
+  def add(
+    names: tuple[str, ...],
+    logits: Float[Array, "B E"] | None,
+    targets: Bool[Array, "B E"],
+    mask: Bool[Array, " B"],
+  ) -> None:
     if logits is None:
       return
     losses = optax.sigmoid_binary_cross_entropy(logits.astype(jnp.float32), targets)
     for name, loss in zip(names, jnp.where(mask[:, None], losses, 0.0).sum(axis=0), strict=True):
       sums[name], counts[name] = loss, mask.sum(dtype=jnp.float32)
 
-  def one_hot(labels: jax.Array) -> jax.Array:
-    return labels[:, None] == jnp.arange(len(EVENTS))  # [B,E]
+  def one_hot(labels: Int[Array, " B"]) -> Bool[Array, "B E"]:
+    return labels[:, None] == jnp.arange(len(EVENTS))
 
   audio_labels = labels if audio_labels is None else audio_labels
   visual_labels = labels if visual_labels is None else visual_labels
@@ -76,12 +81,12 @@ def binary_cross_entropies(
   return Terms(sums, counts)
 
 
-def mean_terms(terms: Terms) -> dict[str, jax.Array]:
+def mean_terms(terms: Terms) -> dict[str, Float[Array, ""]]:
   """Each term's mean over the blocks that counted; NaN where none did."""
   return {name: total / terms.counts[name] for name, total in terms.sums.items()}
 
 
-def total_loss(terms: Terms, weights: Mapping[str, jax.Array | float]) -> jax.Array:
+def total_loss(terms: Terms, weights: Mapping[str, Number]) -> Float[Array, ""]:
   """Eq. 2: the weighted sum of the terms' means. Float32 [].
 
   A term that no block counted for adds nothing, and a weight of 0 takes away its term's gradient exactly.

@@ -10,9 +10,16 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
 # A training step of a tiny network compiles in a sixth of the time; `optimized.py` is for what rests on the rest.
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 
+from jaxtyping import install_import_hook
 import pytest
 
 from attavvad_jax import machine
+
+# Arguments and results of these modules must have the types and shapes that their annotations name. `models.outputs` is
+# left out: jax fills its dataclass with shapes and other leaves, too.
+_MODELS = ("ablations", "att_avvad", "base_a", "base_av", "fusion", "layers")
+_CHECKED = ("features", "losses", *(f"models.{name}" for name in _MODELS))
+install_import_hook([f"attavvad_jax.{name}" for name in _CHECKED], "beartype.beartype")
 
 machine.prepare_xla()
 if machine.is_known_jaxlib():  # others may not know the flag, and would abort

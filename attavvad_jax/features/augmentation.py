@@ -32,9 +32,10 @@ import numpy as np
 
 from attavvad_jax.features.front_end import network_inputs
 from attavvad_jax.features.log_mel import FLOOR_DB, scale_log_mel
+from attavvad_jax.shapes import Array, Bool, Float, Int, Key, Num, Number, Shaped
 from attavvad_jax.timeline import BACKGROUND, EVENTS, VOCAL_EVENTS, Clock
 
-Batch = dict[str, jax.Array]
+Batch = dict[str, Array]
 
 # A background below this level is none: raised to a signal-to-noise ratio, it would be hiss.
 _AUDIBLE_DBFS = -50.0
@@ -114,18 +115,18 @@ class Sounds(NamedTuple):
     own_places: of the blocks of this device, int32 [B].
   """
 
-  waveforms: jax.Array
-  offers: jax.Array
-  places: jax.Array
-  own_places: jax.Array
+  waveforms: Num[Array, "W S"]
+  offers: Int[Array, " W"]
+  places: Int[Array, " W"]
+  own_places: Int[Array, " B"]
 
 
 def augment(
-  keys: jax.Array,
-  batch: Mapping[str, jax.Array | np.ndarray],
+  keys: Key[Array, " B"],
+  batch: Mapping[str, Array | np.ndarray],
   clock: Clock,
   augmentation: Augmentation,
-  places: jax.Array | None = None,
+  places: Int[Array, " B"] | None = None,
   axis_name: str | None = None,
 ) -> Batch:
   """The front end with augmentation before and after it.
@@ -177,7 +178,7 @@ def augment(
   return changed
 
 
-def gather_sounds(batch: Batch, places: jax.Array | None = None, axis_name: str | None = None) -> Sounds:
+def gather_sounds(batch: Batch, places: Int[Array, " B"] | None = None, axis_name: str | None = None) -> Sounds:
   """What the blocks of all devices can give each other.
 
   Args:
@@ -199,7 +200,7 @@ def gather_sounds(batch: Batch, places: jax.Array | None = None, axis_name: str 
   return Sounds(waveforms[order], offers, places, own_places)
 
 
-def dub(keys: jax.Array, batch: Batch, probability: float, sounds: Sounds | None = None) -> Batch:
+def dub(keys: Key[Array, " B"], batch: Batch, probability: Number, sounds: Sounds | None = None) -> Batch:
   """Lays voices under faces that utter none, in the place of what was heard there.
 
   A voice is the sound of another block of the batch, in which somebody speaks or sings; each as often as the other,
@@ -219,7 +220,7 @@ def dub(keys: jax.Array, batch: Batch, probability: float, sounds: Sounds | None
   sounds = gather_sounds(batch) if sounds is None else sounds
   offered = sounds.offers == _VOICES[:, None]  # [voices,W]
 
-  def draw(key: jax.Array) -> jax.Array:
+  def draw(key: Key[Array, ""]) -> Array:
     voice_key, block_key = jax.random.split(key)
     return _pick(block_key, offered[_pick(voice_key, offered.any(axis=1))])
 
@@ -235,11 +236,11 @@ def dub(keys: jax.Array, batch: Batch, probability: float, sounds: Sounds | None
 
 
 def mix_background(
-  keys: jax.Array,
+  keys: Key[Array, " B"],
   batch: Batch,
-  probability: float,
-  min_snr_db: float,
-  max_snr_db: float,
+  probability: Number,
+  min_snr_db: Number,
+  max_snr_db: Number,
   sounds: Sounds | None = None,
 ) -> Batch:
   """Adds the sound of another block of the batch, drawn from those in which no voice but something is heard.
@@ -284,7 +285,7 @@ def mix_background(
   }
 
 
-def change_gain(keys: jax.Array, batch: Batch, gain_db: float) -> Batch:
+def change_gain(keys: Key[Array, " B"], batch: Batch, gain_db: Number) -> Batch:
   """Makes each block's sound up to `gain_db` louder or quieter, and clips it as a recorder would.
 
   Returns:
@@ -295,7 +296,7 @@ def change_gain(keys: jax.Array, batch: Batch, gain_db: float) -> Batch:
   return {**batch, "waveform": jnp.clip(sound * 10 ** (drawn_db[:, None] / 20), -1.0, 1.0)}
 
 
-def drop_modality(keys: jax.Array, batch: Batch, images_probability: float, sound_probability: float) -> Batch:
+def drop_modality(keys: Key[Array, " B"], batch: Batch, images_probability: Number, sound_probability: Number) -> Batch:
   """Takes from a block its images, or its sound, or neither.
 
   Returns:
@@ -314,14 +315,14 @@ def drop_modality(keys: jax.Array, batch: Batch, images_probability: float, soun
   }
 
 
-def flip_images(keys: jax.Array, batch: Batch, probability: float) -> Batch:
+def flip_images(keys: Key[Array, " B"], batch: Batch, probability: Number) -> Batch:
   """Mirrors the images of some blocks, left to right."""
   images = batch["images"]
   flipped = _uniform(keys) < probability
   return {**batch, "images": jnp.where(flipped[:, None, None, None], images[..., ::-1], images)}
 
 
-def shift_images(keys: jax.Array, batch: Batch, fraction: float) -> Batch:
+def shift_images(keys: Key[Array, " B"], batch: Batch, fraction: float) -> Batch:
   """Moves the images of each block by whole pixels, as if the face had been found a little aside.
 
   Args:
@@ -332,7 +333,7 @@ def shift_images(keys: jax.Array, batch: Batch, fraction: float) -> Batch:
   images = batch["images"]
   down_keys, right_keys = _split(keys, 2)
 
-  def taken(keys: jax.Array, size: int) -> jax.Array:
+  def taken(keys: Key[Array, " B"], size: int) -> Array:
     """Where each row or column comes from. [B, size]."""
     most = round(fraction * size)
     shift = _draw(keys, lambda key: jax.random.randint(key, (), -most, most + 1))
@@ -343,7 +344,7 @@ def shift_images(keys: jax.Array, batch: Batch, fraction: float) -> Batch:
   return {**batch, "images": move(images, rows, columns)}
 
 
-def turn_images(keys: jax.Array, batch: Batch, degrees: float, zoom_fraction: float) -> Batch:
+def turn_images(keys: Key[Array, " B"], batch: Batch, degrees: float, zoom_fraction: float) -> Batch:
   """Turns the images of each block about their middle and changes the size of what is in them, in one resampling.
 
   Args:
@@ -360,7 +361,7 @@ def turn_images(keys: jax.Array, batch: Batch, degrees: float, zoom_fraction: fl
   y, x = jnp.mgrid[:height, :width]
   y, x = y - (height - 1) / 2, x - (width - 1) / 2
 
-  def turned(images: jax.Array, angle: jax.Array, zoom: jax.Array) -> jax.Array:
+  def turned(images: Array, angle: Array, zoom: Array) -> Array:
     cos, sin = jnp.cos(angle) / zoom, jnp.sin(angle) / zoom
     places = [cos * y - sin * x + (height - 1) / 2, sin * y + cos * x + (width - 1) / 2]
     sample = functools.partial(map_coordinates, coordinates=places, order=1, mode="nearest")
@@ -369,7 +370,7 @@ def turn_images(keys: jax.Array, batch: Batch, degrees: float, zoom_fraction: fl
   return {**batch, "images": jax.vmap(turned)(images, angles, zooms)}
 
 
-def erase_images(keys: jax.Array, batch: Batch, fraction: float) -> Batch:
+def erase_images(keys: Key[Array, " B"], batch: Batch, fraction: float) -> Batch:
   """Puts an even grey in the place of a rectangle of each block's images (Random Erasing, Zhong et al., AAAI 2020).
 
   It hides what is there, and as images are scaled by their darkest and brightest pixels, it changes the contrast of all
@@ -390,7 +391,7 @@ def erase_images(keys: jax.Array, batch: Batch, fraction: float) -> Batch:
   return {**batch, "images": jnp.where(erased, greys[:, None, None, None], images)}
 
 
-def tilt_log_mel(keys: jax.Array, batch: Batch, tilt_db: float) -> Batch:
+def tilt_log_mel(keys: Key[Array, " B"], batch: Batch, tilt_db: Number) -> Batch:
   """Makes the sound of each block darker or brighter, as another microphone or another room would.
 
   Args:
@@ -407,7 +408,7 @@ def tilt_log_mel(keys: jax.Array, batch: Batch, tilt_db: float) -> Batch:
   return {**batch, "log_mel": jnp.where(log_mel > floor, jnp.maximum(log_mel + change, floor), log_mel)}
 
 
-def mask_log_mel(keys: jax.Array, batch: Batch, max_frames: int, max_bands: int) -> Batch:
+def mask_log_mel(keys: Key[Array, " B"], batch: Batch, max_frames: int, max_bands: int) -> Batch:
   """Hides a run of audio frames and a run of mel bands of each block (SpecAugment, Park et al., Interspeech 2019).
 
   Args:
@@ -427,7 +428,7 @@ def mask_log_mel(keys: jax.Array, batch: Batch, max_frames: int, max_bands: int)
   return {**batch, "log_mel": jnp.where(hidden, log_mel.mean(axis=(1, 2), keepdims=True), log_mel)}
 
 
-def change_light(keys: jax.Array, batch: Batch, brightness_fraction: float, contrast_fraction: float) -> Batch:
+def change_light(keys: Key[Array, " B"], batch: Batch, brightness_fraction: Number, contrast_fraction: Number) -> Batch:
   """Makes the images of each block brighter or darker, and differences within them greater or smaller.
 
   Done to images that are already scaled to [0, 1] by their own minimum and maximum, which would undo it: a lamp or a
@@ -450,30 +451,30 @@ def change_light(keys: jax.Array, batch: Batch, brightness_fraction: float, cont
   return {**batch, "images": jnp.where(mask[:, :, None, None], changed, 0.0)}
 
 
-def _to_float(waveform: jax.Array) -> jax.Array:
+def _to_float(waveform: Num[Array, "B S"]) -> Float[Array, "B S"]:
   """Int16 as float32 in [-1, 1), as `log_mel` reads it; float32 as it is."""
   return waveform.astype(jnp.float32) / 32768.0 if waveform.dtype == jnp.int16 else waveform
 
 
-def _level(sound: jax.Array) -> jax.Array:
+def _level(sound: Float[Array, "B S"]) -> Float[Array, " B"]:
   """Root mean square of each block. [B,S] float32 -> [B]."""
   return jnp.sqrt(jnp.mean(sound**2, axis=1))
 
 
-def _silence_to_others(label: jax.Array, where: jax.Array) -> jax.Array:
+def _silence_to_others(label: Int[Array, " B"], where: Bool[Array, " B"]) -> Int[Array, " B"]:
   return jnp.where(where & (label == _SILENCE), _OTHERS, label)
 
 
-def _pick(key: jax.Array, mask: jax.Array) -> jax.Array:
+def _pick(key: Key[Array, ""], mask: Bool[Array, " W"]) -> Int[Array, ""]:
   """Where one of the true ones is, each as likely as the other; 0 where there is none. bool [W] -> int32 []."""
   nth = jax.random.randint(key, (), 0, jnp.maximum(mask.sum(), 1))
   return jnp.argmax(jnp.cumsum(mask) > nth)
 
 
-def _run(keys: jax.Array, size: int, longest: int) -> jax.Array:
+def _run(keys: Key[Array, " B"], size: int, longest: int) -> Bool[Array, "B {size}"]:
   """For each block a run of 0 to `longest` true, anywhere it fits. [B, size] bool."""
 
-  def run(key: jax.Array) -> jax.Array:
+  def run(key: Key[Array, ""]) -> Array:
     length_key, start_key = jax.random.split(key)
     length = jax.random.randint(length_key, (), 0, min(longest, size) + 1)
     start = jax.random.randint(start_key, (), 0, size - length + 1)
@@ -483,16 +484,16 @@ def _run(keys: jax.Array, size: int, longest: int) -> jax.Array:
   return _draw(keys, run)
 
 
-def _draw(keys: jax.Array, draw: Callable[[jax.Array], jax.Array]) -> jax.Array:
+def _draw(keys: Key[Array, " B"], draw: Callable[[Key[Array, ""]], Array]) -> Shaped[Array, "B ..."]:
   """What is drawn with each block's key. [B, ...]."""
   return jax.vmap(draw)(keys)
 
 
-def _uniform(keys: jax.Array, low: float = 0.0, high: float = 1.0) -> jax.Array:
+def _uniform(keys: Key[Array, " B"], low: Number = 0.0, high: Number = 1.0) -> Float[Array, " B"]:
   """A number between two for each block. [B]."""
   return _draw(keys, lambda key: jax.random.uniform(key, minval=low, maxval=high))
 
 
-def _split(keys: jax.Array, num: int) -> tuple[jax.Array, ...]:
+def _split(keys: Key[Array, " B"], num: int) -> tuple[Key[Array, " B"], ...]:
   """Several keys for each block from one. [num] of [B]."""
   return tuple(_draw(keys, lambda key: jax.random.split(key, num)).T)

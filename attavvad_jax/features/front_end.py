@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from attavvad_jax.features.images import normalise_images
 from attavvad_jax.features.log_mel import log_mel, scale_log_mel
+from attavvad_jax.shapes import Array, Bool, Float
 from attavvad_jax.timeline import Clock
 
 
-def network_inputs(batch: Mapping[str, jax.Array | np.ndarray], clock: Clock) -> tuple[jax.Array, jax.Array, jax.Array]:
+def network_inputs(
+  batch: Mapping[str, Array | np.ndarray], clock: Clock
+) -> tuple[Float[Array, "B T F"], Float[Array, "B N H W"], Bool[Array, "B N"]]:
   """Log-mel and normalised images of a batch, on the device.
 
   Args:

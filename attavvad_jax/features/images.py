@@ -1,10 +1,11 @@
 """Face images as the network reads them."""
 
-import jax
 import jax.numpy as jnp
 
+from attavvad_jax.shapes import Array, Bool, Float, UInt8
 
-def normalise_images(images: jax.Array, mask: jax.Array) -> jax.Array:
+
+def normalise_images(images: UInt8[Array, "B N H W"], mask: Bool[Array, "B N"]) -> Float[Array, "B N H W"]:
   """Scales each image from its own minimum and maximum to [0, 1] (released parameters). Jittable.
 
   Args:

@@ -11,6 +11,7 @@ from jax import lax
 import jax.numpy as jnp
 import numpy as np
 
+from attavvad_jax.shapes import Array, Float, Num
 from attavvad_jax.timeline import Clock
 
 # librosa.power_to_db's floor, as power and as what digital silence has.
@@ -28,7 +29,7 @@ _BAND_GROUPS = 2
 _PREDICTION_NOISE = 0.01
 
 
-def log_mel(waveform: jax.Array, clock: Clock, num_bands: int = 64) -> jax.Array:
+def log_mel(waveform: Num[Array, "*lead S"], clock: Clock, num_bands: int = 64) -> Float[Array, "*lead T {num_bands}"]:
   """Log-mel spectrogram of the frames that fit into the waveform. Jittable.
 
   Frames of `clock.window_samples` under a periodic Hamming window, 50 % overlap, not centred; FFT of the next power
@@ -60,13 +61,13 @@ def log_mel(waveform: jax.Array, clock: Clock, num_bands: int = 64) -> jax.Array
   chunk_samples = (chunk_frames - 1) * hop + window
   transform = jax.vmap(functools.partial(_half_log_mel, clock=clock, num_bands=num_bands))
 
-  def transform_chunk(samples: jax.Array) -> jax.Array:
+  def transform_chunk(samples: Array) -> Array:
     # Within a loop XLA transforms on one CPU core; two halves that do not depend on each other keep two at work.
     middle = math.ceil(chunk_frames / 2)
     halves = [samples[:, : (middle - 1) * hop + window], samples[:, middle * hop :]][: min(2, chunk_frames)]
     return jnp.concatenate([transform(half) for half in halves], axis=1)
 
-  def add_chunk(index: jax.Array, mel: jax.Array) -> jax.Array:
+  def add_chunk(index: Array, mel: Array) -> Array:
     # The last chunk ends with the last frame, and repeats some of the one before: no padding, no copies.
     row = jnp.minimum(index // num_chunks * chunk_rows, len(rows) - chunk_rows)
     frame = jnp.minimum(index % num_chunks * chunk_frames, num_frames - chunk_frames)
@@ -80,7 +81,7 @@ def log_mel(waveform: jax.Array, clock: Clock, num_bands: int = 64) -> jax.Array
   return mel.reshape(*lead, num_frames, num_bands)
 
 
-def scale_log_mel(log_mel_db: jax.Array) -> jax.Array:
+def scale_log_mel(log_mel_db: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
   """Log-mel in dB to about [-1, 1] for the network: the floor of -100 dB becomes -1, a loud band of 20 dB becomes 1.
 
   Fixed, not learned from data, so that training, streaming and every data set see the same numbers. A full-scale sine
@@ -89,7 +90,7 @@ def scale_log_mel(log_mel_db: jax.Array) -> jax.Array:
   return (log_mel_db + 40.0) / 60.0
 
 
-def _half_log_mel(samples: jax.Array, clock: Clock, num_bands: int) -> jax.Array:
+def _half_log_mel(samples: Array, clock: Clock, num_bands: int) -> Array:
   """Half a chunk's frames, together small enough for the cache. [S] -> [T,F] dB.
 
   A float32 FFT spreads a rounding noise of about -140 dB of the frame's energy over all bands, which costs 2e-3 dB in
@@ -120,7 +121,7 @@ def _share(total: int, most: int) -> tuple[int, int]:
   return size, num_parts
 
 
-def _mel(power: jax.Array, filters: np.ndarray) -> jax.Array:
+def _mel(power: Array, filters: Float[np.ndarray, "F _"]) -> Array:
   """Power in each band, without multiplying by most of the filters' zeros. [T, bins], [F, bins] -> [T,F]."""
   bands = []
   for group in np.array_split(filters, min(_BAND_GROUPS, len(filters))):
@@ -136,7 +137,7 @@ def _fft_size(window: int) -> int:
   return 1 << (window + 1).bit_length()
 
 
-def _frames(samples: jax.Array, window: int, hop: int) -> jax.Array:
+def _frames(samples: Array, window: int, hop: int) -> Array:
   """Overlapping frames by reshaping, several times faster than a gather. [S] -> [T, window]."""
   num_frames = 1 + (len(samples) - window) // hop
   num_parts = math.ceil(window / hop)
@@ -145,7 +146,7 @@ def _frames(samples: jax.Array, window: int, hop: int) -> jax.Array:
   return jnp.concatenate(parts, axis=1)[:, :window]
 
 
-def _predictor(samples: jax.Array, hop: int) -> tuple[jax.Array, jax.Array]:
+def _predictor(samples: Array, hop: int) -> tuple[Array, Array]:
   """Taps a and b that best predict each frame's samples from the two before. [S] -> [T], [T].
 
   From the autocorrelation within short runs of samples (Yule and Walker's equations), summed over each half of the
@@ -171,7 +172,7 @@ def _hamming(window: int) -> np.ndarray:
 
 
 @functools.cache
-def mel_filters(sample_rate_hz: int, fft_size: int, num_bands: int) -> np.ndarray:
+def mel_filters(sample_rate_hz: int, fft_size: int, num_bands: int) -> Float[np.ndarray, "{num_bands} {fft_size}//2+1"]:
   """Triangular filters of Slaney's mel scale from 0 Hz to half the sample rate, each of area 1. [F, fft_size / 2 + 1].
 
   librosa.filters.mel's default (Slaney, Auditory Toolbox, 1998), as float32.

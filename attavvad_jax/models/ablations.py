@@ -4,13 +4,13 @@ Axes: B blocks, T audio frames, F mel bands, N images, H, W height and width, E 
 """
 
 from flax import linen as nn
-import jax
 import jax.numpy as jnp
 
 from attavvad_jax.models.att_avvad import AudioBranch, Sizes, VisualBranch
 from attavvad_jax.models.fusion import spread
 from attavvad_jax.models.layers import EVERY_ROW, Dtype, EventHeads, Rows
 from attavvad_jax.models.outputs import Outputs
+from attavvad_jax.shapes import Array, Bool, Float
 
 
 class AudioOnly(nn.Module):
@@ -30,7 +30,13 @@ class AudioOnly(nn.Module):
 
   @nn.compact
   def __call__(
-    self, log_mel: jax.Array, images: jax.Array, image_mask: jax.Array, *, train: bool, rows: Rows = EVERY_ROW
+    self,
+    log_mel: Float[Array, "B T F"],
+    images: Float[Array, "B N H W"],
+    image_mask: Bool[Array, "B N"],
+    *,
+    train: bool,
+    rows: Rows = EVERY_ROW,
   ) -> Outputs:
     del images, image_mask
     events, logits = AudioBranch(
@@ -70,7 +76,13 @@ class VisualOnly(nn.Module):
 
   @nn.compact
   def __call__(
-    self, log_mel: jax.Array, images: jax.Array, image_mask: jax.Array, *, train: bool, rows: Rows = EVERY_ROW
+    self,
+    log_mel: Float[Array, "B T F"],
+    images: Float[Array, "B N H W"],
+    image_mask: Bool[Array, "B N"],
+    *,
+    train: bool,
+    rows: Rows = EVERY_ROW,
   ) -> Outputs:
     del log_mel
     visual, visual_logit = VisualBranch(

@@ -4,7 +4,6 @@ Axes: B blocks, T audio frames, F mel bands, N images, H, W height and width, E 
 """
 
 from flax import linen as nn
-import jax
 import jax.numpy as jnp
 
 from attavvad_jax.models.fusion import FUSIONS, StreamWeight
@@ -22,6 +21,7 @@ from attavvad_jax.models.layers import (
   differences,
 )
 from attavvad_jax.models.outputs import Outputs
+from attavvad_jax.shapes import Array, Bool, Float
 
 Sizes = tuple[tuple[int, int], ...]
 
@@ -43,7 +43,9 @@ class AudioBranch(nn.Module):
   dtype: Dtype = jnp.float32
 
   @nn.compact
-  def __call__(self, log_mel: jax.Array, *, train: bool, rows: Rows = EVERY_ROW) -> tuple[jax.Array, jax.Array]:
+  def __call__(
+    self, log_mel: Float[Array, "B T F"], *, train: bool, rows: Rows = EVERY_ROW
+  ) -> tuple[Float[Array, "B E D"], Float[Array, "B E"]]:
     counted = rows.counted
     x = log_mel.astype(self.dtype)[..., None]
     for i, kernel_size in enumerate(self.kernel_sizes):
@@ -88,8 +90,8 @@ class VisualBranch(nn.Module):
 
   @nn.compact
   def __call__(
-    self, images: jax.Array, image_mask: jax.Array, *, train: bool, rows: Rows = EVERY_ROW
-  ) -> tuple[jax.Array, jax.Array]:
+    self, images: Float[Array, "B N H W"], image_mask: Bool[Array, "B N"], *, train: bool, rows: Rows = EVERY_ROW
+  ) -> tuple[Float[Array, "B D"], Float[Array, " B"]]:
     seen = image_mask.any(axis=1)
     counted = rows.where(seen).counted
     x = jnp.where(image_mask[:, :, None, None], images, 0.0).astype(self.dtype)
@@ -158,7 +160,13 @@ class AttAvvad(nn.Module):
 
   @nn.compact
   def __call__(
-    self, log_mel: jax.Array, images: jax.Array, image_mask: jax.Array, *, train: bool, rows: Rows = EVERY_ROW
+    self,
+    log_mel: Float[Array, "B T F"],
+    images: Float[Array, "B N H W"],
+    image_mask: Bool[Array, "B N"],
+    *,
+    train: bool,
+    rows: Rows = EVERY_ROW,
   ) -> Outputs:
     events, audio_logits = AudioBranch(
       num_events=self.num_events,

@@ -4,7 +4,6 @@ Axes: B blocks, T audio frames, F mel bands, C channels, E events, D embedding, 
 """
 
 from flax import linen as nn
-import jax
 from jax.ad_checkpoint import checkpoint_name
 import jax.numpy as jnp
 
@@ -21,6 +20,7 @@ from attavvad_jax.models.layers import (
   Rows,
 )
 from attavvad_jax.models.outputs import Outputs
+from attavvad_jax.shapes import Array, Bool, Float
 
 
 class BaseA(nn.Module):
@@ -63,7 +63,13 @@ class BaseA(nn.Module):
 
   @nn.compact
   def __call__(
-    self, log_mel: jax.Array, images: jax.Array, image_mask: jax.Array, *, train: bool, rows: Rows = EVERY_ROW
+    self,
+    log_mel: Float[Array, "B T F"],
+    images: Float[Array, "B N H W"],
+    image_mask: Bool[Array, "B N"],
+    *,
+    train: bool,
+    rows: Rows = EVERY_ROW,
   ) -> Outputs:
     del images, image_mask
     x = log_mel.astype(self.dtype)[..., None]
@@ -93,7 +99,7 @@ class ConvBlock(nn.Module):
   dtype: Dtype = jnp.float32
 
   @nn.compact
-  def __call__(self, x: jax.Array, *, train: bool, counted: Counted = None) -> jax.Array:
+  def __call__(self, x: Float[Array, "B H W C"], *, train: bool, counted: Counted = None) -> Float[Array, "B _ _ O"]:
     x = Conv(self.filters, self.kernel_size, dtype=self.dtype, name="conv")(x)
     norm = NormActivation(nn.relu, axis_name=self.axis_name, dtype=self.dtype, name="norm")
     x = norm(x, train=train, counted=counted)

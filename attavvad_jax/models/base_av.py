@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from attavvad_jax.models.att_avvad import Sizes, VisualBranch
 from attavvad_jax.models.layers import EVERY_ROW, KERNEL_INIT, Conv, Counted, Dropout, Dtype, NormActivation, Rows
 from attavvad_jax.models.outputs import Outputs
+from attavvad_jax.shapes import Array, Bool, Float
 
 
 class BaseAV(nn.Module):
@@ -53,7 +54,13 @@ class BaseAV(nn.Module):
 
   @nn.compact
   def __call__(
-    self, log_mel: jax.Array, images: jax.Array, image_mask: jax.Array, *, train: bool, rows: Rows = EVERY_ROW
+    self,
+    log_mel: Float[Array, "B T F"],
+    images: Float[Array, "B N H W"],
+    image_mask: Bool[Array, "B N"],
+    *,
+    train: bool,
+    rows: Rows = EVERY_ROW,
   ) -> Outputs:
     audio = log_mel.astype(self.dtype)
     for i in range(2):
@@ -72,13 +79,15 @@ class BaseAV(nn.Module):
     logits = nn.Dense(self.num_events, dtype=jnp.float32, kernel_init=KERNEL_INIT, name="logits")(x)
     return Outputs(audio_visual_logits=softmax_log_odds(logits))
 
-  def _features(self, x: jax.Array, name: str, train: bool, counted: Counted) -> jax.Array:
+  def _features(self, x: Float[Array, "B ... _"], name: str, train: bool, counted: Counted) -> Float[Array, "B ... D"]:
     """Fully connected, batch normalisation, ReLU. [B,...,I] -> [B,...,D]."""
     x = nn.Dense(self.embedding_dim, dtype=self.dtype, kernel_init=KERNEL_INIT, name=name)(x)
     norm = NormActivation(nn.relu, 1, self.axis_name, self.dtype, name=f"{name}_norm")
     return norm(x, train=train, counted=counted)
 
-  def _image_features(self, images: jax.Array, image_mask: jax.Array, train: bool, counted: Counted) -> jax.Array:
+  def _image_features(
+    self, images: Float[Array, "B N H W"], image_mask: Bool[Array, "B N"], train: bool, counted: Counted
+  ) -> Float[Array, "B N D"]:
     """Each image by itself; those that are masked have no part in the batch statistics. [B,N,H,W], [B,N] -> [B,N,D]."""
     x = jnp.where(image_mask[..., None, None], images, 0.0).astype(self.dtype)
     x = x.reshape(-1, *x.shape[2:], 1)  # [B N,H,W,1]
@@ -90,7 +99,7 @@ class BaseAV(nn.Module):
     x = self._features(x.reshape(*image_mask.shape, -1), "visual_features", train, seen)
     return jnp.where(image_mask[..., None], x, 0.0)
 
-  def _recurrent(self, x: jax.Array, name: str) -> jax.Array:
+  def _recurrent(self, x: Float[Array, "B T _"], name: str) -> Float[Array, "B T U"]:
     """The states of an LSTM. [B,T,I] -> [B,T,U]."""
     cell = nn.OptimizedLSTMCell(self.gru_units, dtype=self.dtype, kernel_init=KERNEL_INIT, parent=None)
     states = nn.RNN(cell, name=name)(x)
@@ -98,7 +107,7 @@ class BaseAV(nn.Module):
     return states
 
 
-def softmax_log_odds(logits: jax.Array) -> jax.Array:
+def softmax_log_odds(logits: Float[Array, "B E"]) -> Float[Array, "B E"]:
   """Log p / (1 - p) of a softmax's probabilities: a logit less the log-sum-exp of the others. [B,E] -> [B,E]."""
   others = jnp.where(jnp.eye(logits.shape[-1], dtype=bool), -jnp.inf, logits[:, None])
   return logits - jax.nn.logsumexp(others, axis=-1)

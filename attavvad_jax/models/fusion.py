@@ -13,21 +13,22 @@ from flax import linen as nn
 import jax
 import jax.numpy as jnp
 
+from attavvad_jax.shapes import Array, Bool, Float
 from attavvad_jax.timeline import BACKGROUND, EVENTS, VOCAL_EVENTS
 
 
 class Fused(NamedTuple):
   """Vectors to decide from, [B,E,D] or [B,E,2D], and the attention [B,E] that made them, if any did."""
 
-  vectors: jax.Array
-  attention: jax.Array | None = None
+  vectors: Float[Array, "B E _"]
+  attention: Float[Array, "B E"] | None = None
 
 
 # Of events [B,E,D], visual [B,D] and seen [B]: False, and a visual vector of 0, where a block has no image.
-Fusion = Callable[[jax.Array, jax.Array, jax.Array], Fused]
+Fusion = Callable[[Float[Array, "B E D"], Float[Array, "B D"], Bool[Array, " B"]], Fused]
 
 
-def semantic_attention(events: jax.Array, visual: jax.Array) -> jax.Array:
+def semantic_attention(events: Float[Array, "B E D"], visual: Float[Array, "B D"]) -> Float[Array, "B E"]:
   """Softmax(Q^T K / sqrt(d_k)) over the events, Eq. 1. events [B,E,D], visual [B,D] -> [B,E] float32.
 
   Differences: the released code leaves out 1 / sqrt(d_k), and reshapes the four concatenated vectors to [D,E], which
@@ -38,20 +39,20 @@ def semantic_attention(events: jax.Array, visual: jax.Array) -> jax.Array:
   return jax.nn.softmax(scores, axis=-1)
 
 
-def by_attention(events: jax.Array, visual: jax.Array, seen: jax.Array) -> Fused:
+def by_attention(events: Float[Array, "B E D"], visual: Float[Array, "B D"], seen: Bool[Array, " B"]) -> Fused:
   """Each event's vector times its attention (Section 2.3). Uniform where there is no image."""
   del seen
   attention = semantic_attention(events, visual)
   return Fused(events * attention[..., None].astype(events.dtype), attention)
 
 
-def by_concatenation(events: jax.Array, visual: jax.Array, seen: jax.Array) -> Fused:
+def by_concatenation(events: Float[Array, "B E D"], visual: Float[Array, "B D"], seen: Bool[Array, " B"]) -> Fused:
   """Each event's vector with K behind it. [B,E,2D]; K is 0 where there is no image."""
   del seen
   return Fused(jnp.concatenate([events, spread(visual, events.shape[1])], axis=-1))
 
 
-def by_rule(events: jax.Array, visual: jax.Array, seen: jax.Array) -> Fused:
+def by_rule(events: Float[Array, "B E D"], visual: Float[Array, "B D"], seen: Bool[Array, " B"]) -> Fused:
   """The performer's events as far as the images say that the performer vocalises; what is held back is Others.
 
   The rule of Hou et al., "Rule-embedded network for audio-visual voice activity detection in live musical video
@@ -71,7 +72,7 @@ def by_rule(events: jax.Array, visual: jax.Array, seen: jax.Array) -> Fused:
   return Fused(jnp.where(others, passed + held_back, passed))
 
 
-def by_decision(events: jax.Array, visual: jax.Array, seen: jax.Array) -> Fused:
+def by_decision(events: Float[Array, "B E D"], visual: Float[Array, "B D"], seen: Bool[Array, " B"]) -> Fused:
   """K for every event: the visual stream by itself, whose decisions `StreamWeight` brings to those of the audio."""
   del seen
   return Fused(spread(visual, events.shape[1]))
@@ -95,11 +96,13 @@ class StreamWeight(nn.Module):
   """
 
   @nn.compact
-  def __call__(self, audio: jax.Array, visual: jax.Array, seen: jax.Array) -> jax.Array:
+  def __call__(
+    self, audio: Float[Array, "B E"], visual: Float[Array, "B E"], seen: Bool[Array, " B"]
+  ) -> Float[Array, "B E"]:
     weight = nn.sigmoid(self.param("audio_logit", nn.initializers.zeros_init(), ()))
     return jnp.where(seen[:, None], weight * audio + (1 - weight) * visual, audio)
 
 
-def spread(visual: jax.Array, num_events: int) -> jax.Array:
+def spread(visual: Float[Array, "B D"], num_events: int) -> Float[Array, "B {num_events} D"]:
   """The same vector for every event. [B,D] -> [B,E,D]."""
   return jnp.broadcast_to(visual[:, None], (visual.shape[0], num_events, visual.shape[-1]))

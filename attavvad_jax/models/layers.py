@@ -15,10 +15,12 @@ from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 import jax.numpy as jnp
 
+from attavvad_jax.shapes import Array, Bool, Float, Int, Key
+
 Dtype = Any
-Activation = Callable[[jax.Array], jax.Array]
+Activation = Callable[[Array], Array]
 # Bool [B], which blocks have a part in the batch statistics, or [B,N], which of their images; None for all.
-Counted = jax.Array | None
+Counted = Bool[Array, "B *N"] | None
 
 # What rematerialisation keeps, by name: what leaves a block of convolutions, which is small beside what is within it;
 # and batch statistics, so that no device asks the others for them twice.
@@ -41,10 +43,10 @@ class Rows(NamedTuple):
     counted: false for padding, which has no part in the batch statistics, bool [B]; None where there is none.
   """
 
-  places: jax.Array | None = None
+  places: Int[Array, " B"] | None = None
   counted: Counted = None
 
-  def where(self, mask: jax.Array) -> "Rows":
+  def where(self, mask: Bool[Array, " B"]) -> "Rows":
     """Of these, only the blocks of a mask [B] are counted."""
     return self._replace(counted=mask if self.counted is None else mask & self.counted)
 
@@ -52,7 +54,7 @@ class Rows(NamedTuple):
 EVERY_ROW = Rows()
 
 
-def differences(images: jax.Array, image_mask: jax.Array) -> jax.Array:
+def differences(images: Float[Array, "B N H W"], image_mask: Bool[Array, "B N"]) -> Float[Array, "B N-1 H W"]:
   """How far each image differs from the one before; 0 where one of both is masked.
 
   Args:
@@ -91,7 +93,7 @@ class NormActivation(nn.Module):
   dtype: Dtype = jnp.float32
 
   @nn.compact
-  def __call__(self, x: jax.Array, *, train: bool, counted: Counted = None) -> jax.Array:
+  def __call__(self, x: Float[Array, "B ..."], *, train: bool, counted: Counted = None) -> Float[Array, "B ..."]:
     shape = x.shape[-self.feature_axes :]
     scale = self.param("scale", nn.initializers.ones_init(), shape)
     bias = self.param("bias", nn.initializers.zeros_init(), shape)
@@ -113,8 +115,8 @@ class NormActivation(nn.Module):
 
 
 def _batch_statistics(
-  x: jax.Array, feature_axes: int, axis_name: str | None, counted: Counted
-) -> tuple[jax.Array, jax.Array, jax.Array | float]:
+  x: Array, feature_axes: int, axis_name: str | None, counted: Counted
+) -> tuple[Array, Array, Array | float]:
   """Mean and (biased) variance over all but the feature axes, float32, and of how many blocks or images they are.
 
   In two passes: the mean of squares less the squared mean loses the small variance of what a sigmoid made. Each device
@@ -126,7 +128,7 @@ def _batch_statistics(
   count = float(len(x)) if counted is None else counted.sum(dtype=jnp.float32)
   mask = None if counted is None else counted.reshape(*counted.shape, *[1] * (x.ndim - num_axes))
 
-  def own_mean(values: jax.Array) -> jax.Array:
+  def own_mean(values: Array) -> Array:
     values = values if mask is None else jnp.where(mask, values, 0)
     return _sum(values, feature_axes) / (jnp.maximum(count, 1.0) * positions)
 
@@ -143,20 +145,20 @@ def _batch_statistics(
 
 
 def _normalise(
-  x: jax.Array,
-  mean: jax.Array,
-  var: jax.Array,
-  scale: jax.Array,
-  bias: jax.Array,
+  x: Array,
+  mean: Array,
+  var: Array,
+  scale: Array,
+  bias: Array,
   activation: Activation,
   dtype: Dtype,
-) -> jax.Array:
+) -> Array:
   factor = scale * lax.rsqrt(var + BATCH_NORM_EPSILON)
   centred = x - _spread(mean, x.shape)
   return activation(centred * _spread(factor, x.shape) + _spread(bias, x.shape)).astype(dtype)
 
 
-def _sum(x: jax.Array, feature_axes: int) -> jax.Array:
+def _sum(x: Array, feature_axes: int) -> Array:
   """Sum over all but the last axes, float32. [B, ..., C] -> [C].
 
   Over the blocks first, which XLA vectorises on a CPU, and over the rest as a product with ones: 5 to 15 times as fast
@@ -167,7 +169,7 @@ def _sum(x: jax.Array, feature_axes: int) -> jax.Array:
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
-def _spread(values: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+def _spread(values: Array, shape: tuple[int, ...]) -> Array:
   """Broadcast whose gradient is `_sum`. [C] -> [B, ..., C]."""
   return jnp.broadcast_to(values, shape)
 
@@ -192,7 +194,7 @@ class Conv(nn.Module):
   dtype: Dtype = jnp.float32
 
   @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:
+  def __call__(self, x: Float[Array, "B H W C"]) -> Float[Array, "B _ _ O"]:
     shape = (*self.kernel_size, x.shape[-1], self.features)
     kernel = self.param("kernel", KERNEL_INIT, shape)
     bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
@@ -202,7 +204,9 @@ class Conv(nn.Module):
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def strided_conv(x: jax.Array, kernel: jax.Array, strides: tuple[int, int]) -> jax.Array:
+def strided_conv(
+  x: Float[Array, "B H W C"], kernel: Float[Array, "h w C O"], strides: tuple[int, int]
+) -> Float[Array, "B _ _ O"]:
   """Convolution, SAME padding. x [B,H,W,C], kernel [h,w,C,O] -> [B,ceil(H/s),ceil(W/s),O].
 
   The gradient of x is that of the same convolution over a space-to-depth input, 3 times as fast on a CPU as the dilated
@@ -225,11 +229,11 @@ def _strided_conv_backward(strides, kept, gradient):
 strided_conv.defvjp(_strided_conv_forward, _strided_conv_backward)
 
 
-def _conv(x: jax.Array, kernel: jax.Array, strides: tuple[int, int], padding: Any) -> jax.Array:
+def _conv(x: Array, kernel: Array, strides: tuple[int, int], padding: Any) -> Array:
   return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
-def _space_to_depth_conv(x: jax.Array, kernel: jax.Array, strides: tuple[int, int]) -> jax.Array:
+def _space_to_depth_conv(x: Array, kernel: Array, strides: tuple[int, int]) -> Array:
   """`strided_conv` as a convolution of stride 1 over tiles of the input, each of `strides` pixels."""
   pads = lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, "SAME")
   # Whole tiles: the kernel is padded after its end, the input as far as the padded kernel reaches.
@@ -265,8 +269,8 @@ class GluBlock(nn.Module):
   dtype: Dtype = jnp.float32
 
   @nn.compact
-  def __call__(self, x: jax.Array, *, train: bool, counted: Counted = None) -> jax.Array:
-    def norm(activation: Activation, name: str, x: jax.Array) -> jax.Array:
+  def __call__(self, x: Float[Array, "B H W C"], *, train: bool, counted: Counted = None) -> Float[Array, "B _ _ O"]:
+    def norm(activation: Activation, name: str, x: Array) -> Array:
       layer = NormActivation(activation, axis_name=self.axis_name, dtype=self.dtype, name=name)
       return layer(x, train=train, counted=counted)
 
@@ -288,7 +292,7 @@ class BatchedGru(nn.Module):
   dtype: Dtype = jnp.float32
 
   @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:
+  def __call__(self, x: Float[Array, "B T I"]) -> Float[Array, "B G U"]:
     shape = (self.num_grus, x.shape[-1], 3 * self.units)
     kernel = self.param("input_kernel", BATCHED_KERNEL_INIT, shape)
     bias = self.param("input_bias", nn.initializers.zeros_init(), (self.num_grus, 3 * self.units))
@@ -298,7 +302,7 @@ class BatchedGru(nn.Module):
       x, kernel, bias, recurrent_kernel, recurrent_bias, dtype=self.dtype
     )
 
-    def step(state: jax.Array, inputs: jax.Array) -> tuple[jax.Array, None]:
+    def step(state: Array, inputs: Array) -> tuple[Array, None]:
       recurrent = jnp.einsum("gbu,guo->gbo", state, recurrent_kernel) + recurrent_bias[:, None]
       input_reset, input_update, input_new = jnp.split(inputs, 3, axis=-1)
       reset, update, new = jnp.split(recurrent, 3, axis=-1)
@@ -312,13 +316,13 @@ class BatchedGru(nn.Module):
     return state.swapaxes(0, 1)
 
 
-def _orthogonal(key: jax.Array, shape: tuple[int, int, int]) -> jax.Array:
+def _orthogonal(key: Array, shape: tuple[int, int, int]) -> Array:
   """For each GRU, rows of all gates together that are orthonormal, as Keras has it. [G,U,3U]."""
   keys = jax.random.split(key, shape[0])
   return jax.vmap(lambda key: nn.initializers.orthogonal()(key, shape[1:]))(keys)
 
 
-def block_keys(key: jax.Array, places: jax.Array) -> jax.Array:
+def block_keys(key: Key[Array, ""], places: Int[Array, " B"]) -> Key[Array, " B"]:
   """A key for each block by its place in the whole batch. [B] -> [B] keys."""
   return jax.vmap(functools.partial(jax.random.fold_in, key))(places)
 
@@ -333,7 +337,9 @@ class Dropout(nn.Module):
   rate: float
 
   @nn.compact
-  def __call__(self, x: jax.Array, *, train: bool, places: jax.Array | None = None) -> jax.Array:
+  def __call__(
+    self, x: Float[Array, "B ..."], *, train: bool, places: Int[Array, " B"] | None = None
+  ) -> Float[Array, "B ..."]:
     if not train or self.rate == 0.0:
       return x
     keys = block_keys(self.make_rng("dropout"), jnp.arange(len(x)) if places is None else places)
@@ -348,7 +354,7 @@ class EventDense(nn.Module):
   dtype: Dtype = jnp.float32
 
   @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:
+  def __call__(self, x: Float[Array, "B E I"]) -> Float[Array, "B E O"]:
     num_events, inputs = x.shape[1:]
     shape = (num_events, inputs, self.features)
     kernel = self.param("kernel", BATCHED_KERNEL_INIT, shape)
@@ -365,7 +371,7 @@ class EventHeads(nn.Module):
   dtype: Dtype = jnp.float32
 
   @nn.compact
-  def __call__(self, x: jax.Array, *, train: bool, counted: Counted = None) -> jax.Array:
+  def __call__(self, x: Float[Array, "B E D"], *, train: bool, counted: Counted = None) -> Float[Array, "B E"]:
     x = EventDense(self.units, self.dtype, name="hidden")(x)
     x = NormActivation(nn.relu, 2, self.axis_name, self.dtype, name="norm")(x, train=train, counted=counted)
     return EventDense(1, jnp.float32, name="logits")(x)[..., 0]

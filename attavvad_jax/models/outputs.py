@@ -1,7 +1,8 @@
 """What every model returns. Axes: B blocks, E events, D embedding."""
 
 from flax import struct
-import jax
+
+from attavvad_jax.shapes import Array, Float
 
 
 @struct.dataclass
@@ -19,10 +20,10 @@ class Outputs:
       q_i and K ([B,E,2D] where it puts them side by side).
   """
 
-  audio_logits: jax.Array | None = None
-  visual_logit: jax.Array | None = None
-  audio_visual_logits: jax.Array | None = None
-  audio_embeddings: jax.Array | None = None
-  visual_embedding: jax.Array | None = None
-  attention: jax.Array | None = None
-  fused_embeddings: jax.Array | None = None
+  audio_logits: Float[Array, "B E"] | None = None
+  visual_logit: Float[Array, " B"] | None = None
+  audio_visual_logits: Float[Array, "B E"] | None = None
+  audio_embeddings: Float[Array, "B E D"] | None = None
+  visual_embedding: Float[Array, "B D"] | None = None
+  attention: Float[Array, "B E"] | None = None
+  fused_embeddings: Float[Array, "B E _"] | None = None
