@@ -15,11 +15,8 @@ import pytest
 
 from attavvad_jax import machine
 
-# Arguments and results of these modules must have the types and shapes that their annotations name. `models.outputs` is
-# left out: jax fills its dataclass with shapes and other leaves, too.
-_MODELS = ("ablations", "att_avvad", "base_a", "base_av", "fusion", "layers")
-_CHECKED = ("features", "losses", *(f"models.{name}" for name in _MODELS))
-install_import_hook([f"attavvad_jax.{name}" for name in _CHECKED], "beartype.beartype")
+# Arguments and results of these modules must have the types and shapes that their annotations name.
+install_import_hook([f"attavvad_jax.{name}" for name in ("features", "losses", "models")], "shape_checks.check")
 
 machine.prepare_xla()
 if machine.is_known_jaxlib():  # others may not know the flag, and would abort
