@@ -19,10 +19,8 @@ def loudness(*, quiet: bool, verbose: bool) -> Iterator[None]:
 
   if quiet and verbose:
     raise ValueError("--quiet and --verbose cannot both be given")
-  # TQDM_DISABLE is read by tqdm when it is imported, and inherited by child processes.
-  changes = {QUIET: "1", "TQDM_DISABLE": "1"} if quiet else {}
-  before = {name: os.environ.get(name) for name in changes}
-  os.environ.update(changes)
+  if quiet:
+    os.environ[QUIET] = "1"
   logger, level = logging.getLogger(), logging.getLogger().level
   absl_level, absl_logger = absl_logging.get_verbosity(), absl_logging.get_absl_logger()
   handler = logging.StreamHandler()
@@ -40,11 +38,8 @@ def loudness(*, quiet: bool, verbose: bool) -> Iterator[None]:
     absl_logging.set_verbosity(absl_level)
     logger.removeHandler(handler)
     logger.setLevel(level)
-    for name, value in before.items():
-      if value is None:
-        del os.environ[name]
-      else:
-        os.environ[name] = value
+    if quiet:
+      del os.environ[QUIET]
 
 
 def _is_worth_reading(record: logging.LogRecord) -> bool:

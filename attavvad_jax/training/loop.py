@@ -13,7 +13,6 @@ import grain
 import jax
 import numpy as np
 import optax
-from tqdm import tqdm
 
 from attavvad_jax import checkpoints as checkpoints_lib
 from attavvad_jax import config as config_lib
@@ -25,6 +24,7 @@ from attavvad_jax.features.augmentation import Augmentation
 from attavvad_jax.files import write_text
 from attavvad_jax.loss_weights import LossWeights
 from attavvad_jax.loss_weights.names import current_name
+from attavvad_jax.notes import progress_bar
 from attavvad_jax.predict import BlockScores, Predict, predict
 from attavvad_jax.timeline import Timeline
 from attavvad_jax.training.checkpoints import Checkpoints, clear_leftovers, has_last, is_better
@@ -271,7 +271,7 @@ def _train(
   accumulate = jax.jit(lambda interval, found, step: interval + Interval.of(found, step))
   predict_batch = setup.map_predict(placement)
   log = RunLog(workdir, step) if is_main() else None
-  progress = tqdm(
+  progress = progress_bar(
     total=num_steps, initial=step, desc="training", unit="step", disable=step >= num_steps or not is_main()
   )
   interval, started_s = None, time.monotonic()

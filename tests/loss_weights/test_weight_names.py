@@ -39,6 +39,12 @@ def test_a_function_of_ones_own(module):
   assert at(from_name("my_weights:rising"), 5) == [1.0] * 4 + [0.5] + [1.0] * 4
 
 
+def test_a_function_that_has_moved_is_found_by_its_old_name(monkeypatch):
+  monkeypatch.setitem(sys.modules, "configs", None)  # as where the wheel is installed
+  weights = from_name("configs.curriculum:audio_then_visual_then_joint")
+  assert at(weights, 0) == [1.0] * 4 + [0.0] * 5
+
+
 @pytest.mark.parametrize("text", ["uncertain", "1/1", "1/1/1/1", "1/x/1", "", {"audio": 1.0}, None])
 def test_what_is_nothing_says_what_there_is(text):
   with pytest.raises(ValueError, match=r"loss_weights is .*; expected three weights as .*, uncertainty, dynamic_av"):

@@ -108,3 +108,18 @@ def test_a_source_may_move_or_go_once_a_run_has_begun(tmp_path, data, source):
   assert _claim(workdir)["source"] == "first"  # not forgotten, should it come back
   with pytest.raises(ValueError, match="other values of transfer"):
     check_workdir(workdir, _set_up(data))
+
+
+def test_a_function_of_loss_weights_that_has_moved_is_the_same_function(tmp_path, data):
+  """Runs of before the experiments were in the package have its name of then."""
+  old = "configs.curriculum:audio_then_visual_then_joint"
+  config = tiny_config(data, loss_weights=f"attavvad_jax.{old}")
+  claim_workdir(tmp_path / "run", set_up(config))
+  path = tmp_path / "run" / "config.json"
+  text = path.read_text()
+  assert f"attavvad_jax.{old}" in text
+  path.write_text(text.replace(f"attavvad_jax.{old}", old))
+  check_workdir(tmp_path / "run", set_up(config))
+  config.loss_weights = "1/1/1"
+  with pytest.raises(ValueError, match="other values of loss_weights"):
+    check_workdir(tmp_path / "run", set_up(config))
