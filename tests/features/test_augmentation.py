@@ -118,6 +118,7 @@ def test_off_is_the_front_end_bit_for_bit():
   _assert_same(compiled(_keys(batch), batch, Augmentation()), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   "augmentation",
   [
@@ -142,6 +143,7 @@ def test_mapped_over_batches_is_the_same_as_one_after_another():
     _assert_same({name: value[i] for name, value in mapped.items()}, compiled(key, batch, EVERYTHING), exact=False)
 
 
+@pytest.mark.slow
 def test_the_key_alone_decides():
   first, again, other = (compiled(_keys(_batch(), seed), _batch(), EVERYTHING) for seed in (1, 1, 2))
   _assert_same(first, again)

@@ -137,6 +137,7 @@ def test_gap_of_both_is_a_gap(tmp_path):
   assert "the gap is filled with silence" in warnings[0]
 
 
+@pytest.mark.slow
 def test_playlist_without_an_end_is_read_to_its_last_segment(tmp_path):
   """As a recorder that was switched off has left it: from its beginning, and without waiting for more."""
   whole = write_part(tmp_path / "whole.mp4", (6.0, (0.48, 5.48)))

@@ -97,6 +97,7 @@ def test_parameter_count_by_hand(height, width, flat, expected):
   assert sum(leaf.size for leaf in jax.tree.leaves(tree)) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("train", [False, True])
 def test_equals_the_separate_form(inputs, variables, train):
   config = SMALL.clone(dropout_rate=0.0)

@@ -48,6 +48,7 @@ def _lstm(x, params):
   return np.stack(states)
 
 
+@pytest.mark.slow
 def test_recurrent_layers_equal_their_equations():
   rng = np.random.default_rng(0)
   log_mel, images = rng.normal(size=(2, 6, 12)), rng.random((2, 3, 14, 10))

@@ -202,6 +202,7 @@ def test_training_drops_out_by_the_key(inputs, model):
   assert all(jax.tree.leaves(changed))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ALL.values(), ids=ALL)
 def test_bfloat16_is_finite_and_close(inputs, model):
   variables = _variables(model)

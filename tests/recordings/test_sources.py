@@ -75,6 +75,7 @@ def events_of(arrivals):
   return clicks, [p.time_s for p, b in zip(pictures_of(arrivals), bright, strict=True) if b]
 
 
+@pytest.mark.slow
 def test_file_comes_at_its_own_pace(clip):
   connection = Source(str(clip)).connect(RATE_HZ)
   assert (connection.ends, connection.has_pictures) == (True, True)

@@ -102,6 +102,7 @@ def test_integrated_gradients_by_hand():
   np.testing.assert_allclose(found, [[3, 3], [-2, -2]], rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["att_avvad", "visual_only", pytest.param("base_av", marks=pytest.mark.slow)])
 def test_every_model_that_sees_is_explained(name):
   """Attributions add up to what the images change, and blocks do not depend on each other."""

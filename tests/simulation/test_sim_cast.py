@@ -39,6 +39,7 @@ def test_people_of_different_seeds_differ():
   assert person("train", 0, 5).face != person("train", 1, 5).face
 
 
+@pytest.mark.slow
 def test_splits_share_no_voice_face_tune_or_place():
   """By identity, and for different seeds: training on one data set tells nothing about the test split of another."""
   seen = {split: {"voice": set(), "face": set(), "tune": set(), "place": set()} for split in SPLITS}

@@ -63,6 +63,7 @@ def _step(model, optimiser, **options):
   return functools.partial(train_step, **options)
 
 
+@pytest.mark.slow
 def test_one_batch_can_be_learned_by_heart(setting):
   state, batch, step = setting
   totals = []
