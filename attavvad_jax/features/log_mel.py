@@ -4,6 +4,7 @@ Axes: S samples, T audio frames, F mel bands.
 """
 
 import functools
+import itertools
 import math
 
 import jax
@@ -59,13 +60,13 @@ def log_mel(waveform: Num[Array, "*lead S"], clock: Clock, num_bands: int = 64) 
   chunk_frames, num_chunks = _share(num_frames, _CHUNK_FRAMES)
   chunk_rows, num_groups = _share(len(rows), max(1, _CHUNK_FRAMES // chunk_frames))
   chunk_samples = (chunk_frames - 1) * hop + window
-  transform = jax.vmap(functools.partial(_half_log_mel, clock=clock, num_bands=num_bands))
+  num_parts = min(_parts_of_a_chunk(jax.__version_info__), chunk_frames)
+  transform = jax.vmap(functools.partial(_part_log_mel, clock=clock, num_bands=num_bands))
 
   def transform_chunk(samples: Array) -> Array:
-    # Within a loop XLA transforms on one CPU core; two halves that do not depend on each other keep two at work.
-    middle = math.ceil(chunk_frames / 2)
-    halves = [samples[:, : (middle - 1) * hop + window], samples[:, middle * hop :]][: min(2, chunk_frames)]
-    return jnp.concatenate([transform(half) for half in halves], axis=1)
+    edges = [math.ceil(part * chunk_frames / num_parts) for part in range(num_parts + 1)]
+    parts = [samples[:, first * hop : (last - 1) * hop + window] for first, last in itertools.pairwise(edges)]
+    return jnp.concatenate([transform(part) for part in parts], axis=1)
 
   def add_chunk(index: Array, mel: Array) -> Array:
     # The last chunk ends with the last frame, and repeats some of the one before: no padding, no copies.
@@ -90,8 +91,18 @@ def scale_log_mel(log_mel_db: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
   return (log_mel_db + 40.0) / 60.0
 
 
-def _half_log_mel(samples: Array, clock: Clock, num_bands: int) -> Array:
-  """Half a chunk's frames, together small enough for the cache. [S] -> [T,F] dB.
+def _parts_of_a_chunk(jax_version: tuple[int, ...]) -> int:
+  """Returns into how many parts, with a Fourier transform each, a chunk is cut for a version of jax.
+
+  Up to version 0.10, XLA transforms on one CPU core within a loop: two parts that do not depend on each other keep two
+  cores at work. From 0.11 on it shares out each transform itself, and on two cores version 0.11.2 never finishes a
+  program in which two are under way at once.
+  """
+  return 2 if jax_version < (0, 11) else 1
+
+
+def _part_log_mel(samples: Array, clock: Clock, num_bands: int) -> Array:
+  """Computes a part of a chunk, whose frames are together small enough for the cache. [S] -> [T,F] dB.
 
   A float32 FFT spreads a rounding noise of about -140 dB of the frame's energy over all bands, which costs 2e-3 dB in
   a band 80 dB below the loudest (librosa transforms in float64). So each frame is flattened by linear prediction,
