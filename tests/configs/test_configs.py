@@ -65,6 +65,12 @@ def test_the_papers_configuration_has_no_augmentation():
   assert config_lib.augmentation(att_avvad.get_config()) == Augmentation()
 
 
+def test_the_papers_configuration_is_trained_as_the_paper_says():
+  """Section 3.1: "Adam optimizer with a learning rate of 0.001"; it says of no schedule."""
+  config = att_avvad.get_config()
+  assert (config.learning_rate, config.learning_rate_decay_epochs) == (0.001, 0)
+
+
 def test_fields_of_the_model_may_be_given_on_a_command_line_and_are_the_models_own_where_not():
   config = att_avvad.get_config()
   assert (config_lib.model(config).fusion, config_lib.model(config).filters) == ("attention", 32)

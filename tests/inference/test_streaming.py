@@ -246,6 +246,7 @@ def test_missing_sound_is_silence_and_what_comes_too_late_is_left_out():
     updates += [stream.push(NOTHING, [f]) for f in frames if 3 <= f.time_s < 6]
     early = joined(updates, "blocks")
     assert len(early) == pytest.approx(3 * (6 - PATIENCE_S), abs=1)
+    assert len(early) == pytest.approx(3 * 5, abs=1)  # of 6 s, the last is waited for
     updates.append(stream.push(gap[3 * 16_000 :], [f for f in frames if f.time_s >= 6]))
     updates.append(stream.finish())
   warnings = joined(updates, "warnings")

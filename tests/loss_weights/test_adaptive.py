@@ -67,6 +67,22 @@ def test_grad_norm_by_hand():
   np.testing.assert_array_equal(weights[:, REST], 1.0)
 
 
+def test_grad_norm_favours_what_is_behind_by_the_power_of_one_and_a_half():
+  norms = (3.0, 1.0)
+  losses = [_losses(2.0, 0.5, norms), _losses(2.8, 0.3, norms), _losses(1.0, 1.0, norms)]
+  weights, _ = follow(grad_norm(optimiser=optax.sgd(0.1)), losses)
+  # As above up to the second step, where losses over their first are 1.4 and 0.6, of mean 1; to the 1.5 1.6565024 and
+  #   0.4647580. Targets 2.9448931 and 0.8262364: the first is below its own (its root would put it above), the second
+  #   above. 1.0777778 and 1.1222222; times 2 / 2.2: 0.9797980 and 1.0202020.
+  np.testing.assert_allclose(weights[2, COLUMNS], [0.9797980, 1.0202020], rtol=1e-6)
+
+
+def test_grad_norm_moves_by_its_rate():
+  weights, _ = follow(grad_norm(), [_losses(2.0, 0.5, (3.0, 1.0))] * 2)
+  # Adam's first step is its rate, whatever the size of the gradient.
+  np.testing.assert_allclose(weights[1, COLUMNS], [0.975, 1.025], rtol=1e-5)
+
+
 def test_grad_norm_makes_norms_alike_where_losses_fall_alike():
   weights, _ = follow(grad_norm(optimiser=optax.sgd(0.01)), [_losses(1.0, 1.0, (3.0, 1.0))] * 100)
   np.testing.assert_allclose(weights[-1, COLUMNS], [0.5, 1.5], atol=0.05)  # 3 w = 2 - w, within a step of the descent

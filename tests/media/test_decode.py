@@ -113,6 +113,13 @@ def test_pictures_that_end_early_are_held_and_then_absent(tmp_path, suffix):
   assert len(read_all_sound(path)) == pytest.approx(64000, abs=1)
 
 
+def test_picture_stands_in_for_half_a_second():
+  screen = Screen()
+  for time_s in (0.0, 0.04, 3.0):
+    screen.push(TimedPicture(time_s, time_s))
+  assert [screen.at(0.53), screen.at(0.55)] == [0.04, None]
+
+
 def test_picture_of_unknown_length_does_not_outlast_a_long_gap():
   """In the middle of a file as at its end: a stream cannot know which of them a gap will be."""
   screen = Screen()

@@ -240,3 +240,25 @@ def test_differences_are_of_images_that_are_both_there():
     for n in range(3):
       expected = abs(images[b, n + 1] - images[b, n]) if mask[b, n] and mask[b, n + 1] else np.zeros((3, 5))
       np.testing.assert_allclose(found[b, n], expected, atol=1e-7)
+
+
+def test_running_statistics_take_a_tenth_of_each_batch():
+  module, x = layers.NormActivation(nn.relu), jnp.array([[0.0], [4.0]])  # mean 2, variance 4
+  _, state = module.apply(module.init(jax.random.key(0), x, train=False), x, train=True, mutable=["batch_stats"])
+  # 0.9 x 0 + 0.1 x 2, and 0.9 x 1 + 0.1 x 4.
+  np.testing.assert_allclose([state["batch_stats"]["mean"][0], state["batch_stats"]["var"][0]], [0.2, 1.3], rtol=1e-6)
+
+
+def test_what_does_not_vary_is_divided_by_the_root_of_epsilon():
+  variables = {
+    "params": {"scale": np.ones(1, np.float32), "bias": np.zeros(1, np.float32)},
+    "batch_stats": {"mean": np.zeros(1, np.float32), "var": np.zeros(1, np.float32)},
+  }
+  y = layers.NormActivation(nn.relu).apply(variables, jnp.array([[1e-3]]), train=False)
+  np.testing.assert_allclose(y, [[1e-3 / np.sqrt(1e-5)]], rtol=1e-5)
+
+
+def test_dropout_keeps_the_mean():
+  y = layers.Dropout(0.2).apply({}, np.ones((1, 10_000), np.float32), train=True, rngs={"dropout": jax.random.key(0)})
+  np.testing.assert_allclose(sorted(set(np.asarray(y).ravel().tolist())), [0.0, 1.25], rtol=1e-6)
+  np.testing.assert_allclose(y.mean(), 1.0, atol=0.02)  # four standard errors
