@@ -13,22 +13,22 @@ def run(suite: str, runs: int) -> None:
   print(run_suite(suite, runs))
 
 
+COMMAND = Command(
+  "benchmark",
+  "time a part of the toolkit",
+  "Times a part of the toolkit beside its peers: one JSON object a line, then a table.",
+  "python -m tools.benchmark --suite=frontend",
+  (
+    Option(
+      "suite",
+      "what is timed",
+      required=True,
+      choices=("frontend", "model", "detect", "media", "devices"),
+    ),
+    Option("runs", "how often each case is timed, in alternation", "integer", default=5),
+  ),
+  run,
+)
+
 if __name__ == "__main__":
-  app.run(
-    Command(
-      "benchmark",
-      "time a part of the toolkit",
-      "Times a part of the toolkit beside its peers: one JSON object a line, then a table.",
-      "python -m tools.benchmark --suite=frontend",
-      (
-        Option(
-          "suite",
-          "what is timed",
-          required=True,
-          choices=("frontend", "model", "detect", "media", "devices"),
-        ),
-        Option("runs", "how often each case is timed, in alternation", "integer", default=5),
-      ),
-      run,
-    )
-  )
+  app.run(COMMAND)

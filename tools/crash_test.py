@@ -448,26 +448,26 @@ def run(part: Sequence[str], programs: Sequence[str], tries: int, seed: int, fol
   return 1 if lost else 0
 
 
+COMMAND = Command(
+  "crash_test",
+  "kill programs, lose processes, fill disks, and count what is lost",
+  "Kills programs, loses processes and fills disks, and counts whether anything is lost (exit code 1).",
+  "python -m tools.crash_test --folder=/tmp/crashes --tries=30",
+  (
+    Option("part", "what is done: some of kill,processes,disk", "list", default=PARTS, metavar="PART,…"),
+    Option(
+      "programs",
+      "programs that the part kill kills: some of training,preparation,sweep",
+      "list",
+      default=PROGRAMS,
+      metavar="PROGRAM,…",
+    ),
+    Option("tries", "how often each program is interrupted", "integer", default=30),
+    Option("seed", "seed of the moments", "integer", default=0),
+    Option("folder", "receives what the programs write; must not exist", "path", required=True),
+  ),
+  run,
+)
+
 if __name__ == "__main__":
-  app.run(
-    Command(
-      "crash_test",
-      "kill programs, lose processes, fill disks, and count what is lost",
-      "Kills programs, loses processes and fills disks, and counts whether anything is lost (exit code 1).",
-      "python -m tools.crash_test --folder=/tmp/crashes --tries=30",
-      (
-        Option("part", "what is done: some of kill,processes,disk", "list", default=PARTS, metavar="PART,…"),
-        Option(
-          "programs",
-          "programs that the part kill kills: some of training,preparation,sweep",
-          "list",
-          default=PROGRAMS,
-          metavar="PROGRAM,…",
-        ),
-        Option("tries", "how often each program is interrupted", "integer", default=30),
-        Option("seed", "seed of the moments", "integer", default=0),
-        Option("folder", "receives what the programs write; must not exist", "path", required=True),
-      ),
-      run,
-    )
-  )
+  app.run(COMMAND)

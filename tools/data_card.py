@@ -193,18 +193,18 @@ def run(folder: str, scenes: int, seed: int) -> None:
   print(f"wrote {write_card(folder, num_scenes=scenes, seed=seed)}")
 
 
+COMMAND = Command(
+  "data_card",
+  "draw the data card of the simulated performances",
+  "Draws the pictures and figures in attavvad_jax/simulation/README.md anew.",
+  "python -m tools.data_card",
+  (
+    Option("folder", "folder of the card's README.md", "path", default="attavvad_jax/simulation"),
+    Option("scenes", "scenes of each preset that the figures are taken from", "integer", default=300),
+    Option("seed", "seed of the scenes", "integer", default=0),
+  ),
+  run,
+)
+
 if __name__ == "__main__":
-  app.run(
-    Command(
-      "data_card",
-      "draw the data card of the simulated performances",
-      "Draws the pictures and figures in attavvad_jax/simulation/README.md anew.",
-      "python -m tools.data_card",
-      (
-        Option("folder", "folder of the card's README.md", "path", default="attavvad_jax/simulation"),
-        Option("scenes", "scenes of each preset that the figures are taken from", "integer", default=300),
-        Option("seed", "seed of the scenes", "integer", default=0),
-      ),
-      run,
-    )
-  )
+  app.run(COMMAND)

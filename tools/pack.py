@@ -34,14 +34,14 @@ def run(checkpoint: str) -> None:
   print(f"wrote {FOLDER}")
 
 
+COMMAND = Command(
+  "pack",
+  "put a checkpoint into the package",
+  "Puts a checkpoint into the package, as the weights that ship with it.",
+  "python -m tools.pack --checkpoint=runs/detector",
+  (Option("checkpoint", "what training wrote", "path", required=True),),
+  run,
+)
+
 if __name__ == "__main__":
-  app.run(
-    Command(
-      "pack",
-      "put a checkpoint into the package",
-      "Puts a checkpoint into the package, as the weights that ship with it.",
-      "python -m tools.pack --checkpoint=runs/detector",
-      (Option("checkpoint", "what training wrote", "path", required=True),),
-      run,
-    )
-  )
+  app.run(COMMAND)

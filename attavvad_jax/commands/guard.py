@@ -23,9 +23,13 @@ def guard(run: Callable[[], object], *, verbose: bool = False) -> int:
   prepare_xla()
   try:
     code = run()
+    sys.stdout.flush()
   except KeyboardInterrupt:
     print("attavvad: interrupted", file=sys.stderr)
     return 130
+  except BrokenPipeError:  # whoever read the output, such as `head`, has read enough
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the rest is flushed to where it is lost
+    return 128 + signal.SIGPIPE
   except (ValueError, OSError, ImportError) as error:
     if os.environ.get("ATTAVVAD_TRACEBACK"):
       raise

@@ -54,15 +54,26 @@ def synthesise(text: str, language: str, words_per_minute: int) -> np.ndarray:
   return (wave / 32768).astype(np.float32)
 
 
-@functools.cache
-def _library() -> tuple[ctypes.CDLL, int, list[np.ndarray], Any]:
-  """The loaded library, its sample rate, and the list that its callback fills; the callback, to keep it alive."""
+def check_installed() -> None:
+  """Checks that the synthesiser can be imported.
+
+  Raises:
+    ValueError: espeakng-loader is not installed.
+  """
   try:
-    import espeakng_loader
+    import espeakng_loader  # noqa: F401
   except ImportError as error:
     raise ValueError(
       "simulated voices need the speech synthesiser eSpeak NG; install it with: pip install 'attavvad-jax[simulation]'"
     ) from error
+
+
+@functools.cache
+def _library() -> tuple[ctypes.CDLL, int, list[np.ndarray], Any]:
+  """The loaded library, its sample rate, and the list that its callback fills; the callback, to keep it alive."""
+  check_installed()
+  import espeakng_loader
+
   library = ctypes.CDLL(espeakng_loader.get_library_path())
   chunks: list[np.ndarray] = []
 

@@ -17,6 +17,7 @@ from attavvad_jax.notes import progress_bar
 from attavvad_jax.simulation import difficulty
 from attavvad_jax.simulation.cast import SPLITS
 from attavvad_jax.simulation.scenes import draw_scene, render_audio, render_frame
+from attavvad_jax.simulation.synthesiser import check_installed
 from attavvad_jax.simulation.vocoder import SAMPLE_RATE_HZ
 from attavvad_jax.timeline import Timeline
 
@@ -115,6 +116,7 @@ def write_folder(
   if workers < 1:
     raise ValueError(f"workers is {workers}; expected 1 or more")
   difficulty.preset(preset)
+  check_installed()
   settings = {
     "seed": seed,
     "preset": preset,

@@ -72,6 +72,15 @@ def test_module_is_the_command():
   assert subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout == f"{__version__}\n"
 
 
+def test_output_that_nobody_reads_to_its_end_is_no_error():
+  reader, writer = os.pipe()
+  os.close(reader)
+  with open(writer, "wb") as closed:
+    command = [sys.executable, "-m", "attavvad_jax", "configs"]
+    done = subprocess.run(command, cwd=ROOT, stdout=closed, stderr=subprocess.PIPE, text=True, check=False)
+  assert (done.returncode, done.stderr) == (141, "")
+
+
 @pytest.mark.parametrize("option", ["--audio-track", "--audio_track"])
 @pytest.mark.parametrize("joined", [True, False])
 def test_dash_and_underscore_are_the_same(option, joined):

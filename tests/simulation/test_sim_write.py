@@ -1,5 +1,6 @@
 import csv
 import json
+import sys
 
 import av
 import numpy as np
@@ -142,3 +143,10 @@ def test_workers_write_the_same_files(folder, tmp_path):
   for path in sorted(folder.rglob("*")):
     if path.is_file():
       assert path.read_bytes() == (tmp_path / path.relative_to(folder)).read_bytes(), path.name
+
+
+def test_without_the_synthesiser_nothing_is_made(tmp_path, monkeypatch):
+  monkeypatch.setitem(sys.modules, "espeakng_loader", None)
+  with pytest.raises(ValueError, match=r"attavvad-jax\[simulation\]"):
+    write_folder(tmp_path / "videos", minutes={"test": 0.1})
+  assert not (tmp_path / "videos").exists()

@@ -1,0 +1,26 @@
+"""Tools are described as the verbs of `attavvad` are."""
+
+import inspect
+import shlex
+
+import pytest
+
+from attavvad_jax.commands.parser import Parser, add_options
+from tools import benchmark, crash_test, data_card, pack
+from tools.benchmarks.suites import SUITES
+
+
+@pytest.mark.parametrize("tool", [benchmark, crash_test, data_card, pack], ids=lambda tool: tool.__name__)
+def test_function_takes_the_options_and_the_example_parses(tool):
+  command = tool.COMMAND
+  assert list(inspect.signature(command.run).parameters) == [option.name for option in command.options]
+  python, _, module, *argv = shlex.split(command.example)
+  assert (python, module) == ("python", tool.__name__)
+  parser = Parser()
+  add_options(parser, command)
+  assert set(vars(parser.parse_args(argv))) == {*(option.name for option in command.options), "quiet", "verbose"}
+
+
+def test_suites_are_those_that_there_are():
+  (suite,) = (option for option in benchmark.COMMAND.options if option.name == "suite")
+  assert suite.choices == tuple(SUITES)
