@@ -49,6 +49,7 @@ class Mutant:
 
 
 _TRACKER = ("faces/test_tracker.py",)
+_TRACKS = ("faces/test_tracks.py",)
 _METRICS = ("evaluation/test_metrics.py",)
 _LAYERS = ("models/test_layers.py",)
 _ADAPTIVE = ("loss_weights/test_adaptive.py",)
@@ -58,15 +59,15 @@ _LOG_MEL = ("features/test_log_mel.py",)
 _DECODE = ("media/test_decode.py",)
 
 MUTANTS = (
-  Mutant("least overlap of a face with its track", "faces/tracks.py", "_MIN_IOU = 0.2", "_MIN_IOU = 0.5", _TRACKER),
+  Mutant("least overlap of a face with its track", "faces/tracks.py", "_MIN_IOU = 0.2", "_MIN_IOU = 0.5", _TRACKS),
   Mutant(
     "correlation below which there was a cut", "faces/cuts.py", "_CORRELATION = 0.5", "_CORRELATION = 0.8", _TRACKER
   ),
   Mutant("gap over which boxes are interpolated", "faces/tracks.py", "_MAX_GAP_S = 1.0", "_MAX_GAP_S = 2.0", _TRACKER),
-  Mutant("time after which a face is another", "faces/tracks.py", "_RESUME_S = 5.0", "_RESUME_S = 8.0", _TRACKER),
-  Mutant("score by which another face takes over", "faces/tracks.py", "_TAKEOVER = 1.5", "_TAKEOVER = 1.1", _TRACKER),
-  Mutant("furthest jump of a head", "faces/tracks.py", "_MAX_JUMP = 1.0", "_MAX_JUMP = 1.5", _TRACKER),
-  Mutant("largest growth of a head", "faces/boxes.py", "_MAX_GROWTH = 1.6", "_MAX_GROWTH = 2.5", _TRACKER),
+  Mutant("time after which a face is another", "faces/tracks.py", "_RESUME_S = 5.0", "_RESUME_S = 8.0", _TRACKS),
+  Mutant("score by which another face takes over", "faces/tracks.py", "_TAKEOVER = 1.5", "_TAKEOVER = 1.1", _TRACKS),
+  Mutant("furthest jump of a head", "faces/tracks.py", "_MAX_JUMP = 1.0", "_MAX_JUMP = 1.5", _TRACKS),
+  Mutant("largest growth of a head", "faces/boxes.py", "_MAX_GROWTH = 1.6", "_MAX_GROWTH = 2.5", _TRACKS),
   Mutant(
     "gap of labels that is closed", "evaluation/protocols.py", "HALF_BLOCK_S = 1 / 6", "HALF_BLOCK_S = 1 / 4", _METRICS
   ),

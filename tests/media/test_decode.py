@@ -13,6 +13,7 @@ from attavvad_jax.media.decode import (
   LONG_SIDE_PX,
   Picture,
   Screen,
+  SoundJoiner,
   TimedPicture,
   probe,
   read_pictures,
@@ -208,6 +209,21 @@ def test_resampled_stereo_sine_keeps_its_phase_and_length(tmp_path, rate_hz):
   inner = slice(160, -160)  # the resampler sees silence beyond the ends
   # A shift by one sample would be an error of 1,290.
   assert np.abs(got - expected)[inner].max() < 15
+
+
+@pytest.mark.parametrize(("late_ms", "lost"), [(0, False), (9, False), (20, True)], ids=["even", "jitter", "lost"])
+def test_jitter_of_time_stamps_is_no_gap_and_a_lost_packet_is(late_ms, lost):
+  """Packets of 20 ms, whose stamps come late by less than a packet in the second half, or as if one was lost."""
+  sound = np.random.default_rng(0).integers(-9000, 9000, 6400).astype(np.int16)
+  joiner, got = SoundJoiner(16_000, Fraction(0), []), []
+  for packet in range(20):
+    frame = av.AudioFrame.from_ndarray(sound[None, 320 * packet : 320 * (packet + 1)], format="s16", layout="mono")
+    frame.sample_rate, frame.time_base = 16_000, Fraction(1, 1000)
+    frame.pts = 20 * packet + (late_ms if packet >= 10 else 0)
+    got += joiner.push(frame)
+  got = np.concatenate([*got, *joiner.finish()])
+  silence = np.zeros(320 if lost else 0, np.int16)
+  np.testing.assert_array_equal(got, np.concatenate([sound[:3200], silence, sound[3200:]]))
 
 
 def test_gap_in_the_sound_is_silence_and_is_told(tmp_path):
