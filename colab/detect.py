@@ -40,7 +40,7 @@ if not Path("../setup.py").exists():  # Colab brings this notebook alone
 # %%
 import sys
 
-sys.path.insert(0, "..")  # for configs/, and for the package, which a kernel that is running does not see yet
+sys.path.insert(0, "..")  # for the package, which a kernel that is running does not see yet
 
 from attavvad_jax.machine import prepare_xla
 

@@ -41,7 +41,7 @@ if not Path("../setup.py").exists():  # Colab brings this notebook alone
 # %%
 import sys
 
-sys.path.insert(0, "..")  # for configs/, and for the package, which a kernel that is running does not see yet
+sys.path.insert(0, "..")  # for the package, which a kernel that is running does not see yet
 
 from attavvad_jax.machine import prepare_xla
 
@@ -195,7 +195,7 @@ show(
 #
 # `join` puts functions one after another, each counting steps from its own start: a curriculum that first learns to
 # hear, then to see, then both at once. A run is trained so with
-# `--config.loss_weights=configs.curriculum:audio_then_visual_then_joint`.
+# `--config.loss_weights=attavvad_jax.configs.curriculum:audio_then_visual_then_joint`.
 
 # %%
 from attavvad_jax.loss_weights import after, choose, clip, join, normalise, scale
@@ -324,10 +324,10 @@ display(Image(FOLDER / "adaptive.png", width=900))
 
 # %%
 from attavvad_jax import config as config_lib
+from attavvad_jax.configs import demo
 from attavvad_jax.datasets.prepare import prepare_simulated
 from attavvad_jax.experiments.plan import BUDGETS
 from attavvad_jax.training.sweep import describe, sweep
-from configs import demo
 
 budget = BUDGETS["smoke" if QUICK else "small"]  # face images and networks smaller than the paper's
 config = demo.get_config()
@@ -355,5 +355,5 @@ for member, _ in result.best:
     display(Markdown(f"`{member}`"), Image(path, width=900))
 
 # %% [markdown]
-# From a terminal: `python -m launch.train --config.loss_weights=package.module:function` for one run, and
-# `python -m launch.sweep --settings=1/1/1,1/1/.5,uncertainty --seeds=1,2,3` for many.
+# From a terminal: `attavvad train --config.loss_weights=package.module:function` for one run, and
+# `attavvad sweep --settings=1/1/1,1/1/.5,uncertainty --seeds=1,2,3` for many.

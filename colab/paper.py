@@ -41,7 +41,7 @@ if not Path("../setup.py").exists():  # Colab brings this notebook alone
 # %%
 import sys
 
-sys.path.insert(0, "..")  # for configs/, and for the package, which a kernel that is running does not see yet
+sys.path.insert(0, "..")  # for the package, which a kernel that is running does not see yet
 
 from attavvad_jax.machine import prepare_xla
 
@@ -57,8 +57,8 @@ prepare_xla()  # before jax is imported: faster convolutions on CPUs, and compil
 import tempfile
 
 from attavvad_jax import config as config_lib
+from attavvad_jax.configs import att_avvad, demo
 from attavvad_jax.experiments.plan import BUDGETS
-from configs import att_avvad, demo
 
 QUICK = "ATTAVVAD_QUICK" in os.environ  # the tests' short form
 MINUTES = {"train": 8.0, "validation": 1.0, "test": 4.0}  # of simulated video
@@ -381,4 +381,4 @@ print(alignment)
 
 # %% [markdown]
 # The tables and figures of the paper at length, with several seeds and their spread, on simulated performances or on
-# MAVC100: `python -m launch.reproduce`.
+# MAVC100: `attavvad reproduce`.

@@ -41,7 +41,7 @@ if not Path("../setup.py").exists():  # Colab brings this notebook alone
 # %%
 import sys
 
-sys.path.insert(0, "..")  # for configs/, and for the package, which a kernel that is running does not see yet
+sys.path.insert(0, "..")  # for the package, which a kernel that is running does not see yet
 
 from attavvad_jax.machine import prepare_xla
 
@@ -90,8 +90,8 @@ if PLATFORM == "cpu" and shutil.which("nvidia-smi"):
 # %%
 import tempfile
 
+from attavvad_jax.configs import demo
 from attavvad_jax.experiments.plan import BUDGETS
-from configs import demo
 
 QUICK = "ATTAVVAD_QUICK" in os.environ  # the tests' short form
 VIDEOS = None  # the path of your videos, or None for simulated performances
@@ -110,17 +110,17 @@ if QUICK or PLATFORM == "cpu":
   budget = BUDGETS["smoke" if QUICK else "small"]
   SIZES = {"crop": budget.crop, "model": budget.models["att_avvad"], "batch_size": 16}
 else:
-  SIZES = {"batch_size": 64}  # of configs/demo.py, but for these
+  SIZES = {"batch_size": 64}  # of the config demo, but for these
 
 # %% [markdown]
-# A configuration is a Python file; this one is `configs/demo.py` with the sizes from above. All its keys are explained
-# in `configs/att_avvad.py`.
+# A configuration is a Python file; this one is the shipped config `demo` with the sizes from above. All its keys are explained
+# in the config `att_avvad` (`attavvad config att_avvad --source`).
 
 # %%
 CONFIG = FOLDER / "own_config.py"
-CONFIG.write_text(f'''"""configs/demo.py in other sizes."""
+CONFIG.write_text(f'''"""The config demo in other sizes."""
 
-from configs import demo
+from attavvad_jax.configs import demo
 
 
 def get_config():
@@ -135,7 +135,7 @@ print(CONFIG.read_text())
 #
 # Videos are decoded, the performer's face is found and followed, and everything is cut into blocks: three a second,
 # each with 352 ms of sound and three face images. What could not be used is listed with its reason. Preparation that is
-# interrupted goes on where it stopped. For many videos, `python -m launch.prepare` with `--workers` uses all cores.
+# interrupted goes on where it stopped. For many videos, `attavvad prepare` with `--workers` uses all cores.
 #
 # Simulated performances are rendered straight to blocks. No voice, face, tune or place is in two splits.
 
@@ -207,7 +207,7 @@ def draw(lines):
 
 def train_and_draw(num_epochs):
   """Trains, or goes on, in a program of its own, and draws its log whenever that has grown."""
-  command = [sys.executable, "-m", "launch.train", f"--config={CONFIG}", f"--config.data={summary.path}"]
+  command = [sys.executable, "-m", "attavvad_jax", "train", f"--config={CONFIG}", f"--config.data={summary.path}"]
   command += [f"--config.num_epochs={num_epochs}", f"--workdir={RUN}"]
   messages = FOLDER / "messages.txt"
   print("started; the first steps wait for the network to be compiled")
@@ -252,7 +252,7 @@ train_and_draw(MORE_EPOCHS)
 # nothing about real footage.
 
 # %%
-print(run_program("-m", "launch.evaluate", f"--checkpoint={RUN}", f"--data={summary.path}", "--split=test"))
+print(run_program("-m", "attavvad_jax", "evaluate", f"--checkpoint={RUN}", f"--data={summary.path}", "--split=test"))
 
 # %% [markdown]
 # ## Use it

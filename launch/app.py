@@ -22,9 +22,9 @@ def run(name: str) -> None:
 
   def parse(argv: Sequence[str]) -> list[str]:
     """Parses flags; a misspelt one is bad input like any other."""
-    rest, found = split_overrides(argv)
-    overrides.extend(found)
     try:
+      rest, found = split_overrides(flags.FLAGS.read_flags_from_files(argv, force_gnu=False))
+      overrides.extend(found)
       rest = flags.FLAGS(rest)
       if not flags.FLAGS["verbosity"].using_default_value:  # absl's own flag, of which absl has a default of its own
         flags.FLAGS["verbose"].value = True

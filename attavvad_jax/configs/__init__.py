@@ -9,6 +9,7 @@ import importlib.util
 import inspect
 from pathlib import Path
 import pkgutil
+import sys
 from types import ModuleType
 
 from absl import flags
@@ -80,10 +81,11 @@ def find(reference: str) -> ModuleType:
 
 
 def _run_file(path: Path) -> ModuleType:
-  spec = importlib.util.spec_from_file_location("config", path)
+  spec = importlib.util.spec_from_file_location("attavvad_config", path)
   assert spec is not None
   assert spec.loader is not None
   module = importlib.util.module_from_spec(spec)
+  sys.modules[spec.name] = module  # where its own dataclasses look for it
   spec.loader.exec_module(module)
   return module
 
