@@ -158,7 +158,8 @@ for name, values in zip(("log_mel [B,T,F]", "images [B,N,H,W]", "image_mask [B,N
 
 # %%
 from attavvad_jax.checkpoints import leaf_shapes
-from attavvad_jax.training.loop import set_up, train
+from attavvad_jax.training.loop import train
+from attavvad_jax.training.setup import set_up
 
 config.data = str(summary.path)
 setup = set_up(config)

@@ -11,7 +11,9 @@ from attavvad_jax.checkpoints import find_checkpoint, read_meta
 from attavvad_jax.experiments.plan import Experiment
 from attavvad_jax.notes import note
 from attavvad_jax.training.checkpoints import has_last
-from attavvad_jax.training.loop import check_workdir, claim_workdir, set_up, train
+from attavvad_jax.training.loop import train
+from attavvad_jax.training.setup import set_up
+from attavvad_jax.training.workdir import check_workdir, claim_workdir
 
 
 @dataclasses.dataclass(frozen=True)

@@ -43,12 +43,15 @@ from attavvad_jax.files import write_text
 from attavvad_jax.loss_weights import LossWeights, choose, from_name
 from attavvad_jax.notes import progress_bar
 from attavvad_jax.predict import BlockScores
-from attavvad_jax.training import loop
-from attavvad_jax.training.checkpoints import Checkpoints, has_last, is_better
-from attavvad_jax.training.logs import Interval, RunLog, figures
+from attavvad_jax.training.checkpoints import Checkpoints, has_last
+from attavvad_jax.training.logs import Interval
 from attavvad_jax.training.placement import HostBatch, Mesh
 from attavvad_jax.training.processes import holding, stop_requests
+from attavvad_jax.training.run import Diverged, Run
+from attavvad_jax.training.setup import Setup, set_up
 from attavvad_jax.training.step import Batch, TrainState
+from attavvad_jax.training.validation import validation_figures
+from attavvad_jax.training.workdir import check_workdir, claim_workdir
 
 _LARGEST_SEED = 2**32 - 1
 # In the folder of a member whose loss was not finite: what happened. A sweep that goes on leaves such a member alone.
@@ -71,7 +74,7 @@ class Member:
   setting: str
   seed: int
   workdir: Path
-  setup: loop.Setup
+  setup: Setup
 
   def __str__(self) -> str:
     return f"{self.setting}, seed {self.seed}"
@@ -96,7 +99,7 @@ class Sweep:
   """What came of a sweep.
 
   Attributes:
-    best: the members, by setting and then by seed, each with what its best checkpoint says of itself (`loop.run_meta`),
+    best: the members, by setting and then by seed, each with what its best checkpoint says of itself (`run.run_meta`),
       None where there is none.
     speed: None where nothing was left to train.
   """
@@ -130,19 +133,19 @@ def sweep(config: Mapping[str, Any], workdir: str | Path, settings: Sequence[str
   example = next(members[0].setup.open_batches())
   fresh = _fresh_states(members, example)
   for member in members:
-    loop.check_workdir(member.workdir, member.setup)
+    check_workdir(member.workdir, member.setup)
   with contextlib.ExitStack() as stack:
     for member in members:
       stack.enter_context(holding(member.workdir))
     for transferred in dict.fromkeys(transferred for _, transferred in fresh if transferred):
       print(transferred)
     for member, (_, transferred) in zip(members, fresh, strict=True):
-      loop.claim_workdir(member.workdir, member.setup)
+      claim_workdir(member.workdir, member.setup)
       if transferred:
         write_text(member.workdir / "transfer.txt", transferred + "\n")
 
     in_program = _in_program(members)
-    runs = [stack.enter_context(contextlib.closing(_Run(member, in_program))) for member in in_program]
+    runs = [stack.enter_context(contextlib.closing(_MemberRun(member, in_program))) for member in in_program]
     states = [state for member, (state, _) in zip(members, fresh, strict=True) if member in in_program]
     must_stop = stack.enter_context(stop_requests())
     speed = _train(runs, states, example, must_stop) if runs else None
@@ -182,12 +185,12 @@ def plan(config: Mapping[str, Any], workdir: Path, settings: Sequence[str], seed
   """The members, by setting and then by seed. Writes nothing.
 
   Raises:
-    ValueError: a list is empty or has something twice, a setting is unknown, or as `loop.set_up`.
+    ValueError: a list is empty or has something twice, a setting is unknown, or as `set_up`.
   """
   functions = [_function(setting) for setting in settings]
   _check_list("settings", settings, [_file_name(setting) for setting in settings])
   _check_list("seeds", seeds, [str(seed) for seed in seeds])
-  base = loop.set_up({**config, "loss_weights": settings[0], "seed": seeds[0]})
+  base = set_up({**config, "loss_weights": settings[0], "seed": seeds[0]})
   return [
     Member(
       setting,
@@ -258,48 +261,28 @@ def _best(member: Member) -> dict[str, Any] | None:
     return checkpoints.best_meta()
 
 
-class _Run:
-  """A member that is trained: what it leaves in its folder, and how far it is."""
+class _MemberRun(Run):
+  """The run of a member, which may end early where its loss is not finite."""
 
   def __init__(self, member: Member, in_program: Sequence[Member]):
+    super().__init__(member.setup, member.workdir, program=[other.workdir.name for other in in_program])
     self.member = member
-    self._program = [other.workdir.name for other in in_program]
-    self.checkpoints = Checkpoints(member.workdir)
-    self.step = self.checkpoints.latest_step() or 0
     self.diverged = member.diverged is not None
-    best = self.checkpoints.best_meta()
-    self._best_f = best["validation"]["f"] if best else None
-    self._log = RunLog(member.workdir, self.step)
 
   @property
   def goes_on(self) -> bool:
     """Whether there is something left to train."""
-    return self.step < self.member.setup.num_steps and not self.diverged
+    return not (self.is_finished or self.diverged)
 
-  def log(self, interval: Interval, blocks_per_s: float) -> None:
+  def log_or_give_up(self, interval: Interval, blocks_per_s: float) -> None:
     """Writes the figures of the steps since the last line, or that the loss of one of them was not finite."""
-    if (step := interval.diverged_at) is None:
-      self._log.write(self.step, "train", {**figures(interval), "blocks_per_s": blocks_per_s})
-      return
-    message = f"the loss is not finite at step {step}; the last checkpoint is of before"
-    self.diverged = True
-    self._log.write(step, "diverged", {})
-    write_text(self.member.workdir / _DIVERGED, message + "\n")
-    tqdm.write(f"{self.member}: {message}")
-
-  def save(self, state: TrainState, batches: grain.DatasetIterator, validation: dict[str, float]) -> None:
-    """Logs the validation and saves the checkpoints, as `loop.train` does."""
-    if validation:
-      self._log.write(self.step, "validation", validation)
-    meta = {**loop.run_meta(self.member.setup, self.step, validation), "program": self._program}
-    if is_better(validation, self._best_f):
-      self._best_f = validation["f"]
-      self.checkpoints.save("best", state, batches, meta)
-    self.checkpoints.save("last", state, batches, meta)
-
-  def close(self) -> None:
-    self._log.close()
-    self.checkpoints.close()
+    try:
+      self.log(interval, blocks_per_s)
+    except Diverged as error:
+      self.diverged = True
+      self.note_divergence(interval)
+      write_text(self.member.workdir / _DIVERGED, f"{error}\n")
+      tqdm.write(f"{self.member}: {error}")
 
 
 class _Program:
@@ -383,13 +366,13 @@ class _Program:
 
 
 def _train(
-  runs: Sequence[_Run], fresh: Sequence[TrainState], example: HostBatch, must_stop: Callable[[int], bool]
+  runs: Sequence[_MemberRun], fresh: Sequence[TrainState], example: HostBatch, must_stop: Callable[[int], bool]
 ) -> Speed:
   """Trains runs to their ends, or to where a loss is not finite, and then measures the speed."""
   states, iterators = [], {}
   for run, state in zip(runs, fresh, strict=True):
     batches = run.member.setup.open_batches()
-    states.append(run.checkpoints.restore_last(state, batches) if run.step else state)
+    states.append(run.restore(state, batches))
     # The data of a seed go on from where that member is that is furthest behind.
     if run.step == min(other.step for other in runs if other.member.seed == run.member.seed):
       iterators[run.member.seed] = batches
@@ -412,22 +395,21 @@ def _train(
       step += 1
       for run in active:
         run.step = step
-      checkpoint_due = step % setup.checkpoint_interval == 0 or step == num_steps
       # An interval ends where members that waited join in, so that all its steps are of the same ones.
       joined = any(run.step == step for run in going_on if run not in active)
       stopping = must_stop(step)
-      if step % config["log_every_steps"] == 0 or checkpoint_due or joined or stopping:
+      if active[0].line_is_due or joined or stopping:
         everyone = jax.device_get(interval)
         blocks_per_s = config["batch_size"] * int(everyone.steps[0]) / (time.monotonic() - started_s)
         interval, started_s = None, time.monotonic()
         for i, run in enumerate(runs):
           if run in active:
-            run.log(jax.tree.map(operator.itemgetter(i), everyone), blocks_per_s)
+            run.log_or_give_up(jax.tree.map(operator.itemgetter(i), everyone), blocks_per_s)
         progress.set_postfix_str(f"{len(active) * blocks_per_s:.0f} blocks/s", refresh=False)
         progress.update(step - progress.n)
-      if checkpoint_due or stopping:
+      if active[0].checkpoint_is_due or stopping:
         to_save = [run for run in active if not run.diverged]
-        _checkpoint(program, runs, to_save, iterators, validates=checkpoint_due)
+        _checkpoint(program, runs, to_save, iterators, validates=active[0].checkpoint_is_due)
         started_s = time.monotonic()
       if stopping and any(run.goes_on for run in runs):
         print(f"asked to end; saved at step {step} of {num_steps}. The same command goes on from there.")
@@ -439,8 +421,8 @@ def _train(
 
 def _checkpoint(
   program: _Program,
-  runs: Sequence[_Run],
-  active: Sequence[_Run],
+  runs: Sequence[_MemberRun],
+  active: Sequence[_MemberRun],
   iterators: Mapping[int, grain.DatasetIterator],
   validates: bool,
 ) -> None:
@@ -452,7 +434,7 @@ def _checkpoint(
   for i, (run, state) in enumerate(zip(runs, program.states(), strict=True)):
     if run in active:
       scored = {name: (reference, _of_member(scores, i)) for name, (reference, scores) in recordings.items()}
-      validation = loop.validation_figures(scored, setup.data, setup.config) if scored else {}
+      validation = validation_figures(scored, setup.data, setup.config) if scored else {}
       run.save(state, iterators[run.member.seed], validation)
 
 
@@ -461,7 +443,7 @@ def _of_member(scores: BlockScores, i: int) -> BlockScores:
   return jax.tree.map(lambda array: array[:, i], scores)
 
 
-def _measure(program: _Program, setup: loop.Setup, state: TrainState, example: HostBatch) -> Speed:
+def _measure(program: _Program, setup: Setup, state: TrainState, example: HostBatch) -> Speed:
   """Times steps of all members of a program and, in turn, of one alone as in `loop.train`.
 
   Args:

@@ -13,7 +13,8 @@ from attavvad_jax import checkpoints
 from attavvad_jax.experiments import train as train_lib
 from attavvad_jax.experiments.plan import EXPERIMENTS
 from attavvad_jax.experiments.train import Run, train_runs
-from attavvad_jax.training.loop import claim_workdir, set_up
+from attavvad_jax.training.setup import set_up
+from attavvad_jax.training.workdir import claim_workdir
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from attavvad_jax.loss_weights import per_group
 from attavvad_jax.losses import TERMS
 from attavvad_jax.training import loop
 from attavvad_jax.training.logs import RunLog
+from attavvad_jax.training.setup import set_up
 
 pytestmark = pytest.mark.slow
 
@@ -168,7 +169,7 @@ def test_a_source_that_is_not_there_leaves_no_workdir(tmp_path, prepared_path):
 
 
 def test_learning_rate_falls_along_half_a_cosine_wave(prepared_path):
-  setup = loop.set_up(tiny_config(prepared_path, learning_rate=0.01, learning_rate_decay_epochs=2.0))
+  setup = set_up(tiny_config(prepared_path, learning_rate=0.01, learning_rate_decay_epochs=2.0))
   assert setup.num_steps == 12
   gradient = np.float32(1.0)
   state = setup.optimiser.init(gradient)
@@ -183,4 +184,4 @@ def test_learning_rate_falls_along_half_a_cosine_wave(prepared_path):
 
 def test_negative_decay_is_refused(prepared_path):
   with pytest.raises(ValueError, match=r"learning_rate_decay_epochs is -1\.0; expected 0"):
-    loop.set_up(tiny_config(prepared_path, learning_rate_decay_epochs=-1.0))
+    set_up(tiny_config(prepared_path, learning_rate_decay_epochs=-1.0))

@@ -15,6 +15,7 @@ from attavvad_jax.checkpoints import find_checkpoint, read_meta
 from attavvad_jax.evaluation.run import evaluate_checkpoint
 from attavvad_jax.training import loop
 from attavvad_jax.training.sweep import Member, Speed, Sweep, describe, parse_seeds, plan, sweep
+from attavvad_jax.training.workdir import claim_workdir
 
 SETTINGS, SEEDS = ["1/1/.5", "uncertainty", sweeping.DIVERGES], [1, 2]
 SOUND = ["1-1-0.5-seed1", "1-1-0.5-seed2", "uncertainty-seed1", "uncertainty-seed2"]
@@ -158,7 +159,7 @@ def test_folder_that_holds_another_run_is_refused_before_any_other_is_made(tmp_p
   config = sweeping.config(prepared_path)
   last = plan(config, tmp_path, ["1/1/1", "uncertainty"], [1])[-1]
   other = dataclasses.replace(last.setup, config={**last.setup.config, "learning_rate": 1.0})
-  loop.claim_workdir(last.workdir, other)
+  claim_workdir(last.workdir, other)
   with pytest.raises(ValueError, match="uncertainty-seed1: holds a run with other values of learning_rate"):
     sweep(config, tmp_path, ["1/1/1", "uncertainty"], [1])
   assert [path.name for path in tmp_path.iterdir()] == ["uncertainty-seed1"]

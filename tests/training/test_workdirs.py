@@ -8,7 +8,8 @@ import pytest
 from tiny import tiny_config
 
 from attavvad_jax import checkpoints
-from attavvad_jax.training.loop import check_workdir, claim_workdir, set_up
+from attavvad_jax.training.setup import set_up
+from attavvad_jax.training.workdir import check_workdir, claim_workdir
 
 COUNTS = {"train": 1, "validation": 1}
 

@@ -1,0 +1,204 @@
+"""What a config describes, read and checked: the data, the network, the step, and how they are mapped over devices."""
+
+from collections.abc import Callable, Mapping
+import dataclasses
+import functools
+import json
+from typing import Any
+
+from flax import linen as nn
+import grain
+import jax
+import numpy as np
+import optax
+
+from attavvad_jax import checkpoints as checkpoints_lib
+from attavvad_jax import config as config_lib
+from attavvad_jax.blocks import AUDIO
+from attavvad_jax.datasets.loader import PreparedData, training_batches
+from attavvad_jax.features.augmentation import Augmentation
+from attavvad_jax.loss_weights import LossWeights
+from attavvad_jax.predict import BlockScores, predict
+from attavvad_jax.training.placement import (
+  AXIS,
+  HostBatch,
+  Placement,
+  filled_size,
+  padded,
+  part_of_process,
+  shared_out,
+)
+from attavvad_jax.training.step import Batch, StepLog, TrainState, create_state, train_step
+from attavvad_jax.training.transfer import describe, freeze, frozen_parameters, load_matching
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+  """What a config describes, read and checked.
+
+  Attributes:
+    config: plain values, as JSON gives them back.
+    data: the prepared data set.
+    model: the network.
+    transfer: what it starts from.
+    optimiser: of its parameters.
+    loss_weights: the function that gives the nine weights.
+    augmentation: what is changed in the batches.
+    audio_label: the entry of a batch that the audio branch learns.
+    num_steps: of the whole training.
+    checkpoint_interval: steps from one validation and checkpoint to the next.
+  """
+
+  config: dict[str, Any]
+  data: PreparedData
+  model: nn.Module
+  transfer: config_lib.Transfer
+  optimiser: optax.GradientTransformation
+  loss_weights: LossWeights
+  augmentation: Augmentation
+  audio_label: str
+  num_steps: int
+  checkpoint_interval: int
+
+  @property
+  def data_digests(self) -> dict[str, str]:
+    """What the splits that training reads are known by (`PreparedData.digest`)."""
+    return {split: self.data.digest(split) for split in ("train", "validation") if split in self.data.splits}
+
+  @functools.cached_property
+  def source_digest(self) -> str | None:
+    """What the checkpoint of `config.transfer` is known by; None where there is none, or none any more."""
+    if self.transfer.checkpoint is None:
+      return None
+    try:
+      return checkpoints_lib.parameters_digest(checkpoints_lib.find_checkpoint(self.transfer.checkpoint))
+    except (ValueError, OSError):
+      return None  # a run that has begun needs it no longer; one that begins says so when it loads it
+
+  def open_batches(self) -> grain.DatasetIterator:
+    """This process's share of the training batches, from the first."""
+    shard = (jax.process_index(), jax.process_count())
+    return training_batches(self.data, "train", self.config["batch_size"], self.config["seed"], shard=shard)
+
+  def create_state(self, batch: Batch) -> TrainState:
+    """A fresh state for batches shaped like `batch`."""
+    return create_state(self.model, self.optimiser, self.loss_weights, batch, self.data.spec.clock, self.config["seed"])
+
+  def load_transfer(self, state: TrainState) -> tuple[TrainState, str]:
+    """A fresh state with what fits of `config.transfer.checkpoint`, and what that was, to be read; "" where none is."""
+    if self.transfer.checkpoint is None:
+      return state, ""
+    state, loaded = load_matching(state, self.transfer.checkpoint)
+    return state, describe(loaded, frozen_parameters(state.params, self.transfer.freeze))
+
+  def step(self, state: TrainState, batch: Batch, **changes: Any) -> tuple[TrainState, StepLog]:
+    """`train_step` of this setup, but for the `changes`: pure, to be jitted by the caller."""
+    options: dict[str, Any] = dict(
+      model=self.model,
+      optimiser=self.optimiser,
+      loss_weights=self.loss_weights,
+      clock=self.data.spec.clock,
+      seed=self.config["seed"],
+      augmentation=self.augmentation,
+      audio_label=self.audio_label,
+      num_microbatches=self.config["num_microbatches"],
+      remat=self.config["remat"],
+    )
+    return train_step(state, batch, **{**options, **changes})
+
+  def map_step(self, placement: Placement) -> Callable[[TrainState, HostBatch], tuple[TrainState, StepLog]]:
+    """`step`, compiled and mapped over devices; takes this process's blocks and uses up the state that it is given."""
+    num_processes, num_parts = jax.process_count(), self.config["num_microbatches"]
+    size, num_devices = self.config["batch_size"] // num_processes, placement.num_devices // num_processes
+    has_padding = filled_size(size, num_devices, num_parts, num_processes) > size
+    model = self.model.clone(axis_name=AXIS)
+
+    # The seed is an argument, so that runs that differ in nothing else find the program compiled.
+    def step(state: TrainState, batch: Batch, seed: jax.Array) -> tuple[TrainState, StepLog]:
+      return self.step(state, batch, seed=seed, model=model, axis_name=AXIS, has_padding=has_padding)
+
+    advance = placement.map_step(step)
+    seed = np.uint32(self.config["seed"])
+
+    def advance_by(state: TrainState, batch: HostBatch) -> tuple[TrainState, StepLog]:
+      share = shared_out(batch, num_devices, num_parts, (jax.process_index(), num_processes))
+      return advance(state, placement.put(share), seed)
+
+    return advance_by
+
+  def map_predict(self, placement: Placement) -> Callable[[Any, HostBatch], BlockScores]:
+    """`predict`, compiled and mapped over devices; takes and gives all blocks in every process."""
+    run = placement.map_predict(self.predict)
+
+    def predict_batch(variables: Any, batch: HostBatch) -> BlockScores:
+      scores = run(variables, placement.put(part_of_process(padded(batch, placement.num_devices))))
+      return jax.tree.map(lambda values: np.asarray(values)[: len(batch["image_mask"])], scores)
+
+    return predict_batch
+
+  def predict(self, variables: Any, batch: Batch) -> BlockScores:
+    """Scores of a batch: pure, to be jitted by the caller."""
+    return predict(variables, batch, model=self.model, clock=self.data.spec.clock)
+
+
+def set_up(config: Mapping[str, Any]) -> Setup:
+  """Reads all of a config and writes nothing, so that a value that cannot be leaves nothing behind.
+
+  Raises:
+    ValueError: the config cannot be used or does not fit the data.
+  """
+  config = _plain(config)
+  config_lib.check_keys(config)
+  data = _open_data(config)
+  config_lib.smoothing(config)
+  config_lib.check_batch(config)
+  transfer = config_lib.transfer(config)
+  num_blocks = len(data.source("train"))
+  return Setup(
+    config=config,
+    data=data,
+    model=config_lib.model(config),
+    transfer=transfer,
+    optimiser=freeze(optax.adam(_learning_rate(config, num_blocks)), transfer.freeze),
+    loss_weights=config_lib.loss_weights(config),
+    augmentation=config_lib.augmentation(config),
+    audio_label=_audio_label(data, config),
+    num_steps=config_lib.num_steps(config, num_blocks, config["num_epochs"]),
+    checkpoint_interval=config_lib.checkpoint_interval(config, num_blocks),
+  )
+
+
+def _learning_rate(config: Mapping[str, Any], num_blocks: int) -> float | optax.Schedule:
+  """Constant, or along half a cosine wave from its value to 0."""
+  rate, decay_epochs = config["learning_rate"], config["learning_rate_decay_epochs"]
+  if decay_epochs < 0:
+    raise ValueError(f"config.learning_rate_decay_epochs is {decay_epochs}; expected 0 for a constant rate, or more")
+  if not decay_epochs:
+    return rate
+  return optax.cosine_decay_schedule(rate, config_lib.num_steps(config, num_blocks, decay_epochs))
+
+
+def _open_data(config: Mapping[str, Any]) -> PreparedData:
+  if not config["data"]:
+    raise ValueError("config.data is not set; name a prepared data set: --config.data=PATH")
+  data = PreparedData(config["data"])
+  if misfit := data.spec.misfit(config_lib.data_spec(config)):
+    raise ValueError(f"{data.path}: prepared with {misfit}, which the config asks for; prepare it again")
+  return data
+
+
+def _audio_label(data: PreparedData, config: Mapping[str, Any]) -> str:
+  """The entry of a batch that the audio branch learns."""
+  if config_lib.audio_targets(config) == config_lib.PERFORMER:
+    return "label"
+  if AUDIO not in data.spec.label_sets:
+    raise ValueError(
+      f"{data.path}: has no labels of any voice, which config.audio_targets={config_lib.ANY_VOICE} needs; prepare it "
+      f"with them or set {config_lib.PERFORMER}"
+    )
+  return "audio_label"
+
+
+def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
+  """A ConfigDict or nested dict as plain dicts, as JSON will give it back."""
+  return json.loads(json.dumps(dict(config), default=lambda nested: nested.to_dict()))

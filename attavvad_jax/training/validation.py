@@ -1,0 +1,30 @@
+"""Scores on the validation split while a network is trained."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from attavvad_jax import config as config_lib
+from attavvad_jax.datasets.loader import PreparedData
+from attavvad_jax.evaluation.protocols import CLOSED
+from attavvad_jax.evaluation.split import OUTPUTS, evaluate_outputs, score_recordings
+from attavvad_jax.predict import BlockScores, Predict
+from attavvad_jax.timeline import Timeline
+
+
+def validate(predict_batch: Predict, data: PreparedData, config: Mapping[str, Any]) -> dict[str, float]:
+  """Event-based figures of the outputs on the validation split; empty if the data set has none."""
+  if "validation" not in data.splits:
+    return {}
+  recordings = score_recordings(predict_batch, data, "validation", config["batch_size"])
+  return validation_figures(recordings, data, config)
+
+
+def validation_figures(
+  recordings: Mapping[str, tuple[Timeline, BlockScores]], data: PreparedData, config: Mapping[str, Any]
+) -> dict[str, float]:
+  """Event-based figures of the outputs on recordings that were scored; `f`, of the main one, tells what is best."""
+  scores = evaluate_outputs(recordings, data, config_lib.smoothing(config), CLOSED)
+  main = next(output for output in OUTPUTS if output in scores)
+  overall = scores[main].event_based["overall"]
+  figures = {f"{output}_f": value.event_based["overall"].f_score for output, value in scores.items()}
+  return {"f": overall.f_score, "error_rate": overall.error_rate, **figures}
