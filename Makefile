@@ -10,7 +10,7 @@ PACKAGES := libgl1 libegl1 libgles2 libglib2.0-0
 
 export PYTHONNOUSERSITE := 1
 
-.PHONY: demo test test-fast lint notebooks install system-libraries clean
+.PHONY: demo test test-fast lint docs notebooks install system-libraries clean
 
 demo: install
 	$(BIN)/attavvad demo --workdir=demo
@@ -26,6 +26,10 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+# Builds the site of docs/ into site/.
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict -q
 
 # Runs the notebooks' text from top to bottom, and stores them with what they show.
 notebooks: install
