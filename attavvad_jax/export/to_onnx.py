@@ -468,7 +468,7 @@ def _gather(graph, equation, values):
 def _scan(graph, equation, values):
   """A loop of fixed length, written out."""
   params, shapes = equation.params, _shapes(equation.invars)
-  num_constants, num_carried = params["num_consts"], params["num_carry"]
+  num_constants, num_carried = _scan_sizes(params)
   constants, state = values[:num_constants], values[num_constants : num_constants + num_carried]
   sequences = [graph.whole(value, shape) for value, shape in zip(values, shapes, strict=True)][
     num_constants + num_carried :
@@ -493,6 +493,14 @@ def _scan(graph, equation, values):
   if params["reverse"]:
     rows.reverse()
   return [*state, *(graph.add("Concat", column, axis=0)[0] for column in zip(*rows, strict=True))]
+
+
+def _scan_sizes(params: Mapping[str, Any]) -> tuple[int, int]:
+  """Returns how many of a scan's operands are constants, and how many are carried from step to step."""
+  if "num_consts" in params:
+    return params["num_consts"], params["num_carry"]
+  constants, carried, _ = params["ft_in"].unpack()  # since jax 0.11
+  return len(constants), len(carried)
 
 
 _RULES: dict[str, Callable[..., list[Any]]] = {

@@ -13,7 +13,7 @@ from attavvad_jax.timeline import Clock
 
 def network_inputs(
   batch: Mapping[str, Array | np.ndarray], clock: Clock
-) -> tuple[Float[Array, "B T F"], Float[Array, "B N H W"], Bool[Array, "B N"]]:
+) -> tuple[Float[Array, "*B T F"], Float[Array, "*B N H W"], Bool[Array, "*B N"]]:
   """Log-mel and normalised images of a batch, on the device.
 
   Args:

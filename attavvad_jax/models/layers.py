@@ -169,8 +169,8 @@ def _sum(x: Array, feature_axes: int) -> Array:
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
-def _spread(values: Array, shape: tuple[int, ...]) -> Array:
-  """Broadcast whose gradient is `_sum`. [C] -> [B, ..., C]."""
+def _spread(values: Array, shape: tuple[Any, ...]) -> Array:
+  """Broadcasts to a shape, whose sizes may be symbolic; the gradient is `_sum`. [C] -> [B, ..., C]."""
   return jnp.broadcast_to(values, shape)
 
 
