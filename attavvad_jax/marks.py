@@ -15,6 +15,7 @@ TextGrid, that has left its record behind, passes for labels.
 import dataclasses
 import functools
 import hashlib
+import io
 import json
 import os
 from pathlib import Path
@@ -56,8 +57,14 @@ class Content:
       OSError: it is missing or cannot be read.
     """
     with open(path, "rb") as file:
-      status = os.fstat(file.fileno())
-      digest = hashlib.file_digest(file, "sha256").hexdigest()
+      return cls.of_open(file)
+
+  @classmethod
+  def of_open(cls, file: io.BufferedReader) -> Self:
+    """The same for a file that is open, from its beginning to its end."""
+    file.seek(0)
+    status = os.fstat(file.fileno())
+    digest = hashlib.file_digest(file, "sha256").hexdigest()
     return cls(digest, status.st_size, _stamp(status))
 
   @classmethod

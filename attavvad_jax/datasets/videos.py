@@ -15,7 +15,7 @@ from attavvad_jax.blocks import Block, DataSpec
 from attavvad_jax.datasets.finished import Content
 from attavvad_jax.datasets.manifest import Item
 from attavvad_jax.datasets.records import check_conditions
-from attavvad_jax.media import recorded_s
+from attavvad_jax.media import MediaInfo, probe, recorded_s
 from attavvad_jax.recordings import Report, read_blocks
 from attavvad_jax.timeline import Timeline
 
@@ -51,7 +51,8 @@ class Video:
     return json.dumps([self.item.recording, _stamp(self.item.video), *map(_digest, small), *tracks, reading])
 
   def open(self, spec: DataSpec) -> Content:
-    duration_s = recorded_s(self.item.video, self.item.tracks)
+    info = probe(self.item.video, self.item.tracks)
+    duration_s = recorded_s(self.item.video, info=info)
     lines: list[str] = []
     timeline = self._read_labels(self.item.labels, duration_s, lines)
     audio_timeline = None
@@ -59,7 +60,7 @@ class Video:
       audio_timeline = self._read_labels(self.item.audio_labels, duration_s, lines)
     # Clips of one recording are no independent samples: whoever counts recordings must know which belong together.
     conditions = {**_read_conditions(self.item.conditions), "recording": self.item.recording}
-    return Content(self._blocks(spec, lines), timeline, audio_timeline, conditions, lines)
+    return Content(self._blocks(info, spec, lines), timeline, audio_timeline, conditions, lines)
 
   def _read_labels(self, path: Path, duration_s: float | None, lines: list[str]) -> Timeline:
     told = dataclasses.asdict(self._reading)
@@ -69,9 +70,9 @@ class Video:
     lines += [str(warning.message) for warning in caught]
     return timeline
 
-  def _blocks(self, spec: DataSpec, lines: list[str]) -> Iterator[Block]:
+  def _blocks(self, info: MediaInfo, spec: DataSpec, lines: list[str]) -> Iterator[Block]:
     report = Report()
-    yield from read_blocks(self.item.video, spec.clock, spec.crop, tracks=self.item.tracks, report=report)
+    yield from read_blocks(self.item.video, spec.clock, spec.crop, info=info, report=report)
     lines += [f"{self.item.video}: {line}" for line in (*report.choices, *report.warnings)]
 
 

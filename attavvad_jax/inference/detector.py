@@ -14,7 +14,7 @@ from attavvad_jax.blocks import Block
 from attavvad_jax.faces import LOOKAHEAD_S, Detect
 from attavvad_jax.inference.choice import NOBODY, FaceScores, face_rows, faces_by_appearance, performer_rows
 from attavvad_jax.inference.performer import Performer
-from attavvad_jax.media import DEFAULT_TRACKS, Tracks, probe
+from attavvad_jax.media import DEFAULT_TRACKS, MediaInfo, Tracks, probe
 from attavvad_jax.notes import progress_bar
 from attavvad_jax.predict import BATCH_SIZE, BlockScores, take
 from attavvad_jax.recordings import Report, read_blocks
@@ -73,6 +73,7 @@ class Detector(TrainedModel):
     *,
     performer: str | Performer = "prominent",
     tracks: Tracks = DEFAULT_TRACKS,
+    info: MediaInfo | None = None,
     face_lookahead_s: float = LOOKAHEAD_S,
     find_faces: Detect | None = None,
   ) -> Detection:
@@ -82,6 +83,7 @@ class Detector(TrainedModel):
       video: any file with sound that FFmpeg reads.
       performer: whose timeline it is, as `Performer` says.
       tracks: which of the file's sound and pictures are used.
+      info: what `probe` says of the file and these tracks, where it has been asked already.
       face_lookahead_s: how far the choice of a prominent performer looks ahead; streams look less far.
       find_faces: finds the faces of a picture; where None, a `FaceDetector` is opened for this file. Give an open one
         to detect in many files.
@@ -93,17 +95,22 @@ class Detector(TrainedModel):
       performer = Performer.parse(performer)
     if performer.by in ("prominent", "box"):
       options = {"box": performer.box, "lookahead_s": face_lookahead_s, "detect": find_faces}
-      found, report = self._scores(video, tracks, _performer_rows, options)
+      found, report = self._scores(video, info or probe(video, tracks), _performer_rows, options)
       chosen = np.arange(len(found.blocks))
     else:
-      found, report = self._scores(video, tracks, _all_rows, {"all_faces": True, "detect": find_faces})
+      found, report = self._all_scores(video, info or probe(video, tracks), find_faces)
       chosen = performer_rows(found, performer, self.spec.clock)
     scores = take(found.scores, chosen)
     timeline = scores_to_timeline(np.asarray(scores.decision), self.spec.clock, report.duration_s, self.smoothing)
     return Detection(timeline, scores, found.boxes[chosen], report)
 
   def detect_faces(
-    self, video: str | Path, *, tracks: Tracks = DEFAULT_TRACKS, find_faces: Detect | None = None
+    self,
+    video: str | Path,
+    *,
+    tracks: Tracks = DEFAULT_TRACKS,
+    info: MediaInfo | None = None,
+    find_faces: Detect | None = None,
   ) -> list[Detection]:
     """Scores and timeline of every face that is seen for a second or more, in order of appearance.
 
@@ -114,13 +121,14 @@ class Detector(TrainedModel):
     Args:
       video: as `detect` takes it.
       tracks: likewise.
+      info: likewise.
       find_faces: likewise.
 
     Raises:
       ValueError: the file cannot be used, or no face is seen in it.
     """
     clock = self.spec.clock
-    found, report = self._scores(video, tracks, _all_rows, {"all_faces": True, "detect": find_faces})
+    found, report = self._all_scores(video, info or probe(video, tracks), find_faces)
     faces, fleeting = faces_by_appearance(found, math.ceil(MIN_FACE_S * clock.block_rate_hz))
     if not faces:
       raise ValueError(f"{video}: no face is seen for {MIN_FACE_S:g} s or more; expected one at least")
@@ -149,21 +157,24 @@ class Detector(TrainedModel):
     )
     return Timeline(events, duration_s)
 
+  def _all_scores(self, video: str | Path, info: MediaInfo, find_faces: Detect | None) -> tuple[FaceScores, Report]:
+    """Scores of all faces, and of nobody's."""
+    return self._scores(video, info, _all_rows, {"all_faces": True, "detect": find_faces})
+
   def _scores(
     self,
     video: str | Path,
-    tracks: Tracks,
+    info: MediaInfo,
     rows_of: Callable[[Block], Iterator["_Row"]],
     options: Mapping[str, Any],
   ) -> tuple[FaceScores, Report]:
     """Scores of the rows that are made of each block; `options` are those of `read_blocks`."""
     report = Report()
-    declared_s = probe(video, tracks).duration_s
     blocks = progress_bar(
-      read_blocks(video, self.spec.clock, self.spec.crop, tracks=tracks, report=report, **options),
+      read_blocks(video, self.spec.clock, self.spec.crop, info=info, report=report, **options),
       desc=Path(video).name,
       unit="block",
-      total=self.spec.clock.num_blocks(declared_s) if declared_s else None,
+      total=self.spec.clock.num_blocks(info.duration_s) if info.duration_s else None,
       disable=None,  # only where somebody watches
       leave=False,
     )

@@ -97,7 +97,7 @@ def write_outputs(
       from attavvad_jax.reports.detection_page import write_detection_page
 
       with writing(paths["html"]):
-        write_detection_page(paths["html"], video, detections, clock)
+        write_detection_page(paths["html"], video, detections, clock, info=detection.report.media)
       written.append(paths["html"])
     for name in (name for name in to if name != "html"):
       with writing(paths[name]):
@@ -110,8 +110,8 @@ def _write(name: str, path: Path, video: Path, detection: "Detection", clock: Cl
   if name == "mp4":
     from attavvad_jax.reports.overlay import write_annotated_video
 
-    tracks = detection.report.tracks
-    write_annotated_video(video, path, detection.timeline, detection.decision, detection.boxes, clock, tracks)
+    info = detection.report.media
+    write_annotated_video(video, path, detection.timeline, detection.decision, detection.boxes, clock, info=info)
   else:
     mark = {"mark": mark_of(detection.timeline)}
     metadata = {**document(video, detection, clock, origin), **mark} if name == "json" else mark

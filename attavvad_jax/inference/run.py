@@ -21,7 +21,8 @@ from attavvad_jax.inference.performer import Performer
 from attavvad_jax.inference.record import Found, Record, Result
 from attavvad_jax.inference.summary import check_summary, write_summary
 from attavvad_jax.marks import Content
-from attavvad_jax.media import DEFAULT_TRACKS, MediaError, Tracks, probe
+from attavvad_jax.media import DEFAULT_TRACKS, MediaError, MediaInfo, Tracks, probe
+from attavvad_jax.media.decode import open_file
 from attavvad_jax.notes import note
 from attavvad_jax.timeline.text import timeline_text
 from attavvad_jax.weights import SHIPPED
@@ -163,10 +164,10 @@ class _Task:
     paths = [path for face in faces for path in output_paths(self.output / job.stem, self.to, face)]
     return list(dict.fromkeys(paths))
 
-  def detect(self, video: Path, find_faces: Detect | None) -> list[Detection]:
+  def detect(self, video: Path, info: MediaInfo, find_faces: Detect | None) -> list[Detection]:
     if self.performer is None:
-      return self.detector.detect_faces(video, tracks=self.tracks, find_faces=find_faces)
-    return [self.detector.detect(video, performer=self.performer, tracks=self.tracks, find_faces=find_faces)]
+      return self.detector.detect_faces(video, info=info, find_faces=find_faces)
+    return [self.detector.detect(video, performer=self.performer, info=info, find_faces=find_faces)]
 
 
 def _task(
@@ -229,16 +230,18 @@ class _Work:
       OSError: the video cannot be read, or something cannot be written.
     """
     task, job, record = self._task, self._job, self._record
-    if not probe(job.video, task.tracks).has_pictures and "mp4" in task.to:
-      raise MediaError(f"{job.video}: no pictures in this file to draw on; leave mp4 out of the outputs")
-    content = self._known or Content.of(job.video)
+    with open_file(job.video) as file:
+      info = probe(job.video, task.tracks, file)
+      if not info.has_pictures and "mp4" in task.to:
+        raise MediaError(f"{job.video}: no pictures in this file to draw on; leave mp4 out of the outputs")
+      content = self._known or Content.of_open(file)
     if not overwrite:
       record.check_video(job.video, content)
     record.check_files(task.paths(job))
     identity = task.identity(content)
     differences = record.differences(identity)
 
-    detections = task.detect(job.video, find_faces)
+    detections = task.detect(job.video, info, find_faces)
     report = detections[0].report
     found = [_found(detection) for detection in detections]
     result = Result(identity, job.video, content, found, report.choices, report.warnings)

@@ -7,10 +7,12 @@ picture as displayed (rotated and with square pixels).
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import contextlib
 import dataclasses
 from fractions import Fraction
 import functools
+import io
 import itertools
 import os
 from pathlib import Path
@@ -24,14 +26,17 @@ import numpy as np
 
 from attavvad_jax.media.errors import MediaError
 from attavvad_jax.media.mixing import Mixer, Passage, add_passage, describe
+from attavvad_jax.media.order import PacketOrder
 from attavvad_jax.media.parts import Leaps, in_parts, may_leap
 from attavvad_jax.media.shown import UPRIGHT, Orientation, Orientations, decoder, orientation
 from attavvad_jax.media.tracks import (
   DEFAULT_TRACKS,
   KINDS,
   Kind,
+  Stored,
   Track,
   Tracks,
+  all_stored,
   all_tracks,
   chosen,
   describe_choice,
@@ -62,9 +67,21 @@ _LASTING_S = 1.0
 # How far from where parts are joined packets may be marked as damaged without being so.
 _JOINT = Fraction(1)
 # A playlist that does not say that it has ended is read from its beginning, and waited for no longer than a segment.
-_OPTIONS = {"live_start_index": "0", "max_reload": "1"}
+# What a file refers to is read from disk only, as FFmpeg does by default where it opens the file by its name.
+_OPTIONS = {"live_start_index": "0", "max_reload": "1", "protocol_whitelist": "file,crypto,data"}
 # Reading goes on after a place that cannot be read, unless there are this many one after the other.
 _MAX_READ_ERRORS = 100
+
+
+class StoredPicture(NamedTuple):
+  """Format of a picture as it is stored: not turned, with pixels of any shape; colours by FFmpeg's numbers."""
+
+  width_px: int
+  height_px: int
+  time_base: Fraction
+  colorspace: int
+  color_primaries: int
+  color_trc: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +103,11 @@ class MediaInfo:
     tracks: what was asked for, with the numbers of the tracks that are used.
     sound_tracks: all that there are.
     picture_tracks: likewise.
-    rival_pictures: the numbers of the pictures among which the file makes no choice; empty where there is a choice.
+    rivals: the same of each of the pictures among which the file makes no choice; empty where there is a choice.
+    container: FFmpeg's name of the format.
+    stored: how all sound and pictures are stored, cover pictures included.
+    first_picture: format of the first picture; None without pictures.
+    order: how the packets of the tracks that are used follow each other; None before all of them have been read.
   """
 
   start: Fraction
@@ -103,7 +124,11 @@ class MediaInfo:
   tracks: Tracks = DEFAULT_TRACKS
   sound_tracks: tuple[Track, ...] = ()
   picture_tracks: tuple[Track, ...] = ()
-  rival_pictures: tuple[int, ...] = ()
+  rivals: tuple["MediaInfo", ...] = ()
+  container: str = ""
+  stored: tuple[Stored, ...] = ()
+  first_picture: StoredPicture | None = None
+  order: PacketOrder | None = dataclasses.field(default=None, compare=False)
 
   @property
   def has_sound(self) -> bool:
@@ -247,81 +272,149 @@ class Screen:
     return picture if start_s - HOLD_S <= time_s < start_s + length_s + HOLD_S else None
 
 
-def probe(path: str | os.PathLike[str], tracks: Tracks = DEFAULT_TRACKS) -> MediaInfo:
+def probe(
+  path: str | os.PathLike[str], tracks: Tracks = DEFAULT_TRACKS, file: io.BufferedReader | None = None
+) -> MediaInfo:
   """Opens a file and decodes the first sound and the first picture; a stream that gives none counts as absent.
 
   Args:
     path: the file.
     tracks: which of its sound and pictures are meant.
+    file: the same, open and at its beginning, so that it need not be opened again; its position changes.
 
   Raises:
     OSError: the file is missing, a folder or not readable.
     MediaError: FFmpeg cannot read it, nothing in it decodes, or it has no such track.
   """
-  with _open(path) as container:
-    there = {kind: tuple(all_tracks(container, kind)) for kind in KINDS}
-    sound, picture = (_first(path, chosen(container, kind, tracks, str(path))) for kind in KINDS)
-    if sound is None and picture is None:
-      raise MediaError(f"{path}: neither sound nor pictures in it can be decoded; expected a video with sound")
-    start = min(frame_time(first.frame) for first in (sound, picture) if first is not None)
-    declared = None if sound is None or sound.stream.duration is None else _declared_end(sound.stream)
-    is_of_sound = declared is not None
-    exact = is_of_sound and "mov" in container.format.name
-    pictures_end = None if picture is None else _declared_end(picture.stream)
-    if declared is None and container.duration is not None:
-      # Matroska counts from zero, not from its first time stamp.
-      begin = 0 if "matroska" in container.format.name else container.start_time or 0
-      declared = Fraction(container.duration + begin, av.time_base)
-    rate = None if picture is None else picture.stream.average_rate
-    aspect = Fraction(1 if picture is None else picture.stream.sample_aspect_ratio or 1)
-    rivals = [track.number for track in of_equal_rank(container, "video")] if tracks.video is None else []
-    numbers = [
-      None if first is None else first.number(there[kind]) for kind, first in zip(KINDS, (sound, picture), strict=True)
-    ]
-  width, height, turned = None, None, UPRIGHT
-  if picture is not None:
-    turned = orientation(picture.frame)
-    width, height = _displayed_size(picture.frame, aspect, turned)
-  return MediaInfo(
-    start=start,
-    duration_s=None if declared is None else float(declared - start),
-    sound_end=declared - start if exact and declared is not None else None,
-    pictures_end_s=None if pictures_end is None else float(pictures_end - start),
-    is_of_sound=is_of_sound,
-    sample_rate_hz=None if sound is None else sound.frame.sample_rate,
-    width_px=width,
-    height_px=height,
-    frames_per_second=float(rate) if rate else None,
-    pixel_aspect=aspect,
-    orientation=turned,
-    tracks=dataclasses.replace(tracks, audio=numbers[0], video=numbers[1]),
-    sound_tracks=there["audio"],
-    picture_tracks=there["video"],
-    rival_pictures=tuple(rivals) if len(rivals) > 1 else (),
-  )
+  with _open(path, file) as container:
+    header = _Header(container)
+    candidates = {kind: chosen(container, kind, tracks, str(path)) for kind in KINDS}
+    equals = of_equal_rank(candidates["video"])
+    # Of sound, nearly always the first one gives something.
+    firsts = _first_frames(container, [*candidates["audio"][:1], *equals])
+    sound, picture = (_first(path, candidates[kind], firsts) for kind in KINDS)
+    rivals = [_First(stream.index, firsts[stream.index]) for stream in equals if firsts[stream.index] is not None]
+  if sound is None and picture is None:
+    raise MediaError(f"{path}: neither sound nor pictures in it can be decoded; expected a video with sound")
+  info = header.info(tracks, sound, picture)
+  if len(rivals) < 2:
+    return info
+  return dataclasses.replace(info, rivals=tuple(header.info(tracks, sound, rival) for rival in rivals))
 
 
 class _First(NamedTuple):
-  """The first frame that a stream gives."""
+  """A stream, by its number among all of its file, and the first frame that it gives."""
 
-  stream: Any
+  stream: int
   frame: Any
 
-  def number(self, tracks: Iterable[Track]) -> int:
-    return next(track.number for track in tracks if track.index == self.stream.index)
 
-
-def _first(path: str | os.PathLike[str], streams: Iterable[Any]) -> _First | None:
-  """Of the first stream that gives anything; None where there is none."""
+def _first(path: str | os.PathLike[str], streams: Iterable[Any], firsts: Mapping[int, Any]) -> _First | None:
+  """Of the first stream that gives anything; None where there is none. `firsts` are those that are known."""
   for stream in streams:
-    frame = next(_frames(path, stream.index, Fraction(0), []), None)
+    known = stream.index in firsts
+    frame = firsts[stream.index] if known else next(_frames(path, stream.index, Fraction(0), []), None)
     if frame is not None:
-      return _First(stream, frame)
+      return _First(stream.index, frame)
   return None
 
 
-def recorded_s(path: str | os.PathLike[str], tracks: Tracks = DEFAULT_TRACKS) -> float | None:
+def _first_frames(container: Any, streams: Sequence[Any]) -> dict[int, Any]:
+  """The first frame with a time stamp that each stream gives, by the stream's index; None where it gives none."""
+  firsts: dict[int, Any] = {stream.index: None for stream in streams}
+  open_streams = [stream for stream in streams if stream.codec_context is not None]  # others have no decoder
+  _take_only(container, open_streams)
+  decoders = {stream.index: _start(stream) for stream in open_streams}
+  for packet in read_packets(container, open_streams) if open_streams else ():
+    index = packet.stream.index
+    if firsts[index] is not None:
+      continue
+    with contextlib.suppress(av.FFmpegError):  # damaged
+      firsts[index] = next((frame for frame in decoders[index](packet) if frame.pts is not None), None)
+    if firsts[index] is not None:
+      # Where the others come much later, or never, they are found without reading all of this one.
+      packet.stream.discard = av.stream.Discard.all
+      if all(firsts[stream.index] is not None for stream in open_streams):
+        break
+  return firsts
+
+
+class _Header:
+  """What a container declares before anything of it is read, which may change some of it."""
+
+  def __init__(self, container: Any):
+    self._format = container.format.name
+    self._tracks: dict[Kind, tuple[Track, ...]] = {kind: tuple(all_tracks(container, kind)) for kind in KINDS}
+    self._stored = tuple(all_stored(container))
+    self._streams = {stream.index: _Declared(stream) for stream in container.streams if stream.type in KINDS}
+    self._end: Fraction | None = None
+    if container.duration is not None:
+      # Matroska counts from zero, not from its first time stamp.
+      begin = 0 if "matroska" in self._format else container.start_time or 0
+      self._end = Fraction(container.duration + begin, av.time_base)
+
+  def info(self, tracks: Tracks, sound: _First | None, picture: _First | None) -> MediaInfo:
+    """What is in the file, of which these are used; one of them at least."""
+    start = min(frame_time(first.frame) for first in (sound, picture) if first is not None)
+    of_sound = None if sound is None else self._streams[sound.stream]
+    is_of_sound = of_sound is not None and of_sound.has_duration
+    declared = of_sound.end if of_sound is not None and is_of_sound else self._end
+    exact = is_of_sound and "mov" in self._format
+    of_pictures = None if picture is None else self._streams[picture.stream]
+    pictures_end = None if of_pictures is None else of_pictures.end
+    rate = None if of_pictures is None else of_pictures.rate
+    aspect = Fraction(1) if of_pictures is None else of_pictures.pixel_aspect
+    width, height, turned, stored = None, None, UPRIGHT, None
+    if picture is not None:
+      frame = picture.frame
+      turned = orientation(frame)
+      width, height = _displayed_size(frame, aspect, turned)
+      colours = frame.colorspace, frame.color_primaries, frame.color_trc
+      stored = StoredPicture(frame.width, frame.height, frame.time_base, *colours)
+    return MediaInfo(
+      start=start,
+      duration_s=None if declared is None else float(declared - start),
+      sound_end=declared - start if exact and declared is not None else None,
+      pictures_end_s=None if pictures_end is None else float(pictures_end - start),
+      is_of_sound=is_of_sound,
+      sample_rate_hz=None if sound is None else sound.frame.sample_rate,
+      width_px=width,
+      height_px=height,
+      frames_per_second=float(rate) if rate else None,
+      pixel_aspect=aspect,
+      orientation=turned,
+      tracks=dataclasses.replace(tracks, audio=self._number("audio", sound), video=self._number("video", picture)),
+      sound_tracks=self._tracks["audio"],
+      picture_tracks=self._tracks["video"],
+      container=self._format,
+      stored=self._stored,
+      first_picture=stored,
+    )
+
+  def _number(self, kind: Kind, first: _First | None) -> int | None:
+    return next((track.number for track in self._tracks[kind] if first and track.index == first.stream), None)
+
+
+class _Declared:
+  """What a container declares of one stream."""
+
+  def __init__(self, stream: Any):
+    self.end = _declared_end(stream)
+    self.has_duration = stream.duration is not None and self.end is not None
+    is_video = stream.type == "video"
+    self.rate = stream.average_rate if is_video else None
+    self.pixel_aspect = Fraction(stream.sample_aspect_ratio or 1 if is_video else 1)
+
+
+def recorded_s(
+  path: str | os.PathLike[str], tracks: Tracks = DEFAULT_TRACKS, info: MediaInfo | None = None
+) -> float | None:
   """How long a recording is: as the file declares, or, where its container lets time stamps leap, as its packets say.
+
+  Args:
+    path: the file.
+    tracks: which of its sound and pictures are meant.
+    info: what `probe` says of the file and these tracks, where it has been asked already.
 
   Returns:
     Seconds after time zero; None where nothing tells.
@@ -329,7 +422,7 @@ def recorded_s(path: str | os.PathLike[str], tracks: Tracks = DEFAULT_TRACKS) ->
   Raises:
     OSError, MediaError: as `probe`.
   """
-  info = probe(path, tracks)
+  info = info or probe(path, tracks)
   with _open(path) as container:
     if not may_leap(container):
       return info.duration_s
@@ -354,6 +447,7 @@ def read_sound(
   info: MediaInfo | None = None,
   warnings: list[str] | None = None,
   passages: list[Passage] | None = None,
+  order: PacketOrder | None = None,
 ) -> Iterator[np.ndarray]:
   """The sound in mono from time zero to its end, in pieces; `mixing` says how its channels become one.
 
@@ -367,6 +461,7 @@ def read_sound(
     warnings: gets one line for each thing that is damaged or odd.
     passages: gets those in which the channels cancel, of which one warning tells at the end; where None, each is warned
       of where it begins.
+    order: follows the packets of the sound, and of the pictures beside it.
 
   Returns:
     An iterator of int16 [n].
@@ -379,7 +474,7 @@ def read_sound(
     raise MediaError(f"{path}: no sound in this file; expected a video with sound")
   warnings = [] if warnings is None else warnings
   leaps = Leaps(float(info.start), warnings)
-  samples = _samples(path, sample_rate_hz, info, warnings, passages, leaps)
+  samples = _samples(path, sample_rate_hz, info, warnings, passages, leaps, order)
   return _to_the_end(samples, info, sample_rate_hz, warnings, leaps)
 
 
@@ -439,21 +534,30 @@ def timed_picture(frame: av.VideoFrame, start: Fraction, convert: "Converter") -
   return TimedPicture(float(frame_time(frame) - start), Picture(frame, convert), STILL_S)
 
 
-def _open(path: str | os.PathLike[str]) -> av.container.InputContainer:
+def open_file(path: str | os.PathLike[str]) -> io.BufferedReader:
   """Opens a file for reading, or says in one line why not."""
-  file = Path(path)
-  if file.is_dir():
+  _check_file(Path(path))
+  return open(path, "rb")
+
+
+def _check_file(path: Path) -> None:
+  if path.is_dir():
     raise IsADirectoryError(f"{path} is a folder; expected a video file")
-  if not file.exists():
+  if not path.exists():
     raise FileNotFoundError(f"{path}: no such file")
-  with file.open("rb") as stream:
-    head = stream.read(12)
-  if not head and file.is_file():
+  if path.is_file() and not path.stat().st_size:
     raise MediaError(f"{path}: the file is empty; expected a video with sound")
+
+
+def _open(path: str | os.PathLike[str], file: io.BufferedReader | None = None) -> av.container.InputContainer:
+  """Opens a container for reading, in a file that is open already where it is given, or says in one line why not."""
+  _check_file(Path(path))
   try:
     # The prefix keeps FFmpeg from taking a colon in the name for a protocol.
-    return av.open(f"file:{file}", options=_OPTIONS)
+    return av.open(f"file:{Path(path)}" if file is None else file, "r", options=_OPTIONS)
   except av.FFmpegError as error:
+    with open(path, "rb") as stream:
+      head = stream.read(12)
     if head[4:8] == b"ftyp":
       raise MediaError(f"{path}: mp4 file without its index (moov): cut off while it was written or copied") from error
     raise MediaError(f"{path}: not a video or sound file that FFmpeg can read ({error.strerror})") from error
@@ -482,6 +586,7 @@ def _frames(
   warnings: list[str],
   beside: int | None = None,
   tell: Callable[[float], None] = lambda place: None,
+  order: PacketOrder | None = None,
 ) -> Iterator[Any]:
   """Decoded frames of a stream that have a time stamp; what is damaged is passed over.
 
@@ -494,18 +599,15 @@ def _frames(
     if stream.codec_context is None:  # no decoder for it
       return
     taken = [stream] if beside is None else [stream, container.streams[beside]]
-    for other in container.streams:
-      if other.index not in (index, beside):
-        other.discard = av.stream.Discard.all
-    stream.codec_context.thread_type = "AUTO"
-    decode = decoder(stream)
+    _take_only(container, taken)
+    decode = _start(stream)
     damage = _Damage("sound" if stream.type == "audio" else "pictures", start, warnings)
 
     def leaps(place: float) -> None:
       damage.joined()
       tell(place)
 
-    for packet in read_packets(container, taken, damaged=damage.found, tell=leaps):
+    for packet in read_packets(container, taken, damaged=damage.found, tell=leaps, order=order):
       if packet.stream.index != index:
         continue
       frames: list[Any] = []
@@ -522,6 +624,20 @@ def _frames(
           damage.passed(frame_time(frame))
           yield frame
     damage.finish()
+
+
+def _take_only(container: Any, streams: Iterable[Any]) -> None:
+  """Has a container pass over the packets of all other streams."""
+  taken = {stream.index for stream in streams}
+  for stream in container.streams:
+    if stream.index not in taken:
+      stream.discard = av.stream.Discard.all
+
+
+def _start(stream: Any) -> Callable[[Any], list[Any]]:
+  """What decodes a stream, in as many threads as there are cores."""
+  stream.codec_context.thread_type = "AUTO"
+  return decoder(stream)
 
 
 class _Damage:
@@ -579,6 +695,7 @@ def read_packets(
   *,
   damaged: Callable[[], None] = lambda: None,
   tell: Callable[[float], None] = lambda place: None,
+  order: PacketOrder | None = None,
 ) -> Iterator[Any]:
   """The packets of a file's sound and pictures, all parts on the clock of the first (`in_parts`).
 
@@ -587,8 +704,38 @@ def read_packets(
     streams: those that are taken; whoever takes the same finds the same parts.
     damaged: is called where something cannot be read; what follows it comes all the same.
     tell: is given the time stamp in seconds at which each part but the first begins.
+    order: follows them.
   """
-  return in_parts(_packets(container, streams, damaged), container, tell=tell)
+  order = PacketOrder() if order is None else order
+
+  def unreadable() -> None:
+    order.damaged()
+    damaged()
+
+  def leaps(place: float) -> None:
+    order.num_leaps += 1
+    tell(place)
+
+  return in_parts(order.watch(_packets(container, streams, unreadable)), container, tell=leaps)
+
+
+def read_order(path: str | os.PathLike[str], info: MediaInfo) -> PacketOrder:
+  """How the packets of the tracks that are used follow each other: reads all of them, and decodes none.
+
+  Args:
+    path: the file.
+    info: what `probe` gave for it.
+
+  Raises:
+    OSError, MediaError: the file cannot be opened.
+  """
+  order = PacketOrder()
+  with _open(path) as container:
+    streams = [container.streams[index] for index in map(info.index, KINDS) if index is not None]
+    _take_only(container, streams)
+    for _ in read_packets(container, streams, order=order):
+      pass
+  return order
 
 
 def _packets(container: Any, streams: list[Any], damaged: Callable[[], None]) -> Iterator[Any]:
@@ -616,11 +763,12 @@ def _samples(
   warnings: list[str],
   passages: list[Passage] | None,
   leaps: Leaps,
+  order: PacketOrder | None,
 ) -> Iterator[np.ndarray]:
   joiner = SoundJoiner(rate_hz, info.start, warnings, info.tracks.channels, passages)
   index = info.index("audio")
   assert index is not None
-  for frame in _frames(path, index, info.start, warnings, info.index("video"), leaps.tell):
+  for frame in _frames(path, index, info.start, warnings, info.index("video"), leaps.tell, order):
     yield from joiner.push(frame)
   yield from joiner.finish()
   leaps.finish()

@@ -13,9 +13,9 @@ from typing import Any
 import av
 import numpy as np
 
-from attavvad_jax.media.decode import GAP, MediaInfo, read_packets
+from attavvad_jax.media.decode import GAP, MediaInfo, read_order, read_packets
 from attavvad_jax.media.encode import AAC_RATES_HZ, X264_OPTIONS
-from attavvad_jax.media.shown import UPRIGHT, Orientations, decoder, orientation
+from attavvad_jax.media.shown import UPRIGHT, Orientations, decoder
 from attavvad_jax.notes import progress_bar
 
 # Draws onto an upright picture, uint8 RGB [H,W,3], at its second; what it returns is written, of whatever even size.
@@ -35,7 +35,8 @@ def rewrite(
   Args:
     source: the recording.
     target: the mp4 file to write; its name until it is whole is the caller's matter.
-    info: what `probe` says of it: which tracks are used, and the time stamp that becomes zero.
+    info: what is known of it: which tracks are used, and the time stamp that becomes zero. Where the order of its
+      packets is not known, all of them are read once more.
     kept: codecs whose packets are copied if they may be; sound in any other becomes AAC. Pictures are copied from mp4
       and its kin only, and if nothing is drawn on them or to be turned.
     draw: what is drawn onto the pictures, if anything.
@@ -47,19 +48,20 @@ def rewrite(
     disable=None,
     leave=False,
   )
+  order = info.order or read_order(source, info)
   with bar, av.open(f"file:{source}") as reader, av.open(str(target), "w", format="mp4") as writer:
     encoders: dict[Any, _PictureEncoder | _Copier | _SoundEncoder] = {}
     if (index := info.index("video")) is not None:
       video: Any = reader.streams[index]
       video.codec_context.thread_type = "AUTO"
       is_kept = draw is None and "mov" in reader.format.name and info.orientation == UPRIGHT
-      if is_kept and video.codec_context.name in kept and _may_be_copied(source, index):
+      if is_kept and video.codec_context.name in kept and order.may_be_copied(index):
         encoders[video] = _Copier(writer, video, info.start)
       else:
-        encoders[video] = _PictureEncoder(writer, video, info.start, draw, bar)
+        encoders[video] = _PictureEncoder(writer, video, info, draw, bar)
     if (index := info.index("audio")) is not None:
       audio: Any = reader.streams[index]
-      is_kept = audio.codec_context.name in kept and _may_be_copied(source, index)
+      is_kept = audio.codec_context.name in kept and order.may_be_copied(index)
       encoders[audio] = (_Copier if is_kept else _SoundEncoder)(writer, audio, info.start)
     for packet in read_packets(reader, list(encoders)):
       # Damaged packets are passed over, as by players.
@@ -69,41 +71,15 @@ def rewrite(
       encoder.finish()
 
 
-def _may_be_copied(source: str | Path, index: int) -> bool:
-  """Whether the packets of a stream can be put into another file as they come.
-
-  Those before the first that is shown may be: an edit list hides them again. Others that are not shown stand between
-  two parts of a recording, whose times overlap.
-  """
-  with av.open(f"file:{source}") as container:
-    for stream in container.streams:
-      if stream.index != index:
-        stream.discard = av.stream.Discard.all
-    last, shown = -math.inf, False
-    packets = container.demux(container.streams[index])
-    try:
-      for packet in packets:
-        if packet.dts is None and not packet.size:
-          continue
-        if packet.dts is None or packet.pts is None or packet.dts <= last or (packet.is_discard and shown):
-          return False
-        last, shown = packet.dts, shown or not packet.is_discard
-    except av.FFmpegError:
-      return False
-  return True
-
-
 class _PictureEncoder:
   """Decodes the packets of the pictures, draws, and encodes them at their own times."""
 
-  def __init__(self, writer: Any, source: Any, start: Fraction, draw: Draw | None, bar: Any):
-    self._writer, self._start, self._draw, self._bar = writer, start, draw, bar
+  def __init__(self, writer: Any, source: Any, info: MediaInfo, draw: Draw | None, bar: Any):
+    self._writer, self._start, self._draw, self._bar = writer, info.start, draw, bar
     self._decode = decoder(source)
     self._orientation = Orientations()
-    # The streams of a container must be there before the first packet is, and only a frame tells how it is turned.
-    with av.open(source.container.name) as container:
-      first = next(container.decode(container.streams[source.index]))
-    self._stream = _add_video_stream(writer, source, first, self._drawn(first, 0.0).shape)
+    # The streams of a container must be there before the first packet is.
+    self._stream = self._add_stream(source, info)
     self._last_pts = -math.inf
 
   def push(self, packet: Any) -> None:
@@ -120,30 +96,33 @@ class _PictureEncoder:
     self._writer.mux(self._stream.encode(None))
 
   def _encode(self, frame: Any, pts: int) -> list[Any]:
-    drawn = av.VideoFrame.from_ndarray(self._drawn(frame, float(pts * frame.time_base)), format="rgb24")
+    rgb = self._orientation(frame).upright(frame.to_ndarray(format="rgb24"))
+    drawn = av.VideoFrame.from_ndarray(self._drawn(rgb, float(pts * frame.time_base)), format="rgb24")
     drawn = drawn.reformat(
       format="yuv420p", dst_colorspace=frame.colorspace, dst_color_range=av.video.reformatter.ColorRange.MPEG
     )
     drawn.pts, drawn.time_base, drawn.duration = pts, frame.time_base, frame.duration
     return self._stream.encode(drawn)
 
-  def _drawn(self, frame: Any, time_s: float) -> np.ndarray:
-    rgb = _even(self._orientation(frame).upright(frame.to_ndarray(format="rgb24")))
-    return rgb if self._draw is None else self._draw(rgb, time_s)
+  def _drawn(self, rgb: np.ndarray, time_s: float) -> np.ndarray:
+    return _even(rgb) if self._draw is None else self._draw(_even(rgb), time_s)
 
-
-def _add_video_stream(writer: Any, source: Any, frame: Any, shape: tuple[int, ...]) -> Any:
-  """An H.264 stream for pictures of a shape in the colours of a frame of the source."""
-  stream = writer.add_stream("libx264", rate=source.average_rate or 25, options=X264_OPTIONS)
-  stream.height, stream.width, stream.pix_fmt, stream.time_base = *shape[:2], "yuv420p", frame.time_base
-  context = stream.codec_context
-  context.time_base = frame.time_base
-  context.colorspace, context.color_range = frame.colorspace, av.video.reformatter.ColorRange.MPEG
-  context.color_primaries, context.color_trc = frame.color_primaries, frame.color_trc
-  aspect = source.sample_aspect_ratio
-  if aspect:
-    context.sample_aspect_ratio = 1 / aspect if orientation(frame).is_sideways else aspect
-  return stream
+  def _add_stream(self, source: Any, info: MediaInfo) -> Any:
+    """An H.264 stream for what is drawn onto pictures like the first, in its colours."""
+    first = info.first_picture
+    assert first is not None
+    blank = np.zeros((first.height_px, first.width_px, 3), np.uint8)
+    height, width, _ = self._drawn(info.orientation.upright(blank), 0.0).shape
+    stream = self._writer.add_stream("libx264", rate=source.average_rate or 25, options=X264_OPTIONS)
+    stream.height, stream.width, stream.pix_fmt, stream.time_base = height, width, "yuv420p", first.time_base
+    context = stream.codec_context
+    context.time_base = first.time_base
+    context.colorspace, context.color_range = first.colorspace, av.video.reformatter.ColorRange.MPEG
+    context.color_primaries, context.color_trc = first.color_primaries, first.color_trc
+    aspect = source.sample_aspect_ratio
+    if aspect:
+      context.sample_aspect_ratio = 1 / aspect if info.orientation.is_sideways else aspect
+    return stream
 
 
 class _Copier:

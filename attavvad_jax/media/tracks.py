@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 import dataclasses
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import av
 
@@ -116,6 +116,32 @@ class Track:
     return {key: value for key, value in values.items() if key not in ("index", *unused)}
 
 
+class Stored(NamedTuple):
+  """How a container stores one stream of sound or pictures.
+
+  Attributes:
+    kind: of the stream.
+    codec: FFmpeg's name; None where there is no decoder.
+    pixels: FFmpeg's name of the pixel format; None of sound.
+    frames: number that the container declares; 0 where it declares none.
+  """
+
+  kind: Kind
+  codec: str | None
+  pixels: str | None
+  frames: int
+
+
+def all_stored(container: Any) -> list[Stored]:
+  """All streams of sound and pictures, cover pictures included."""
+  return [
+    Stored(kind, context and context.name, getattr(context, "pix_fmt", None), stream.frames)
+    for kind in KINDS
+    for stream in getattr(container.streams, kind)
+    for context in [stream.codec_context]
+  ]
+
+
 def all_tracks(container: Any, kind: Kind) -> list[Track]:
   """All sound tracks, or all pictures, in the order of the file."""
   return [_describe(number, stream) for number, stream in enumerate(_streams(container, kind), start=1)]
@@ -141,11 +167,9 @@ def chosen(container: Any, kind: Kind, tracks: Tracks, name: str) -> list[Any]:
   return found
 
 
-def of_equal_rank(container: Any, kind: Kind) -> list[Track]:
-  """The tracks among which a file itself makes no choice; one where it does."""
-  streams = _streams(container, kind)
-  best = min(map(_rank, streams), default=None)
-  return [_describe(number, stream) for number, stream in enumerate(streams, start=1) if _rank(stream) == best]
+def of_equal_rank(streams: Sequence[Any]) -> list[Any]:
+  """Of the streams that `chosen` gives, the first ones, among which the file itself makes no choice."""
+  return [stream for stream in streams if _rank(stream) == _rank(streams[0])]
 
 
 def describe_choice(kind: Kind, used: Track | None, there: Sequence[Track]) -> str | None:

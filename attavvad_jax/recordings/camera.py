@@ -27,16 +27,17 @@ def with_camera(
   Raises:
     OSError, MediaError: as `probe`, and MediaError where the face detector cannot start.
   """
-  info = probe(path, tracks)
-  if not info.rival_pictures:
+  return choose_camera(path, probe(path, tracks), find_faces)
+
+
+def choose_camera(path: str | os.PathLike[str], info: MediaInfo, find_faces: Detect | None = None) -> MediaInfo:
+  """The same, where `probe` has been asked already, with the choice of tracks: `info` is its answer."""
+  if not info.rivals:
     return info
   with contextlib.ExitStack() as stack:
     find = find_faces or stack.enter_context(FaceDetector())
     # The first of equals is the largest of them to `max`.
-    rivals = [probe(path, Tracks(tracks.audio, number, tracks.channels)) for number in info.rival_pictures]
-    return max(
-      (rival for rival in rivals if rival.has_pictures), key=lambda rival: _seconds_with_face(path, rival, find)
-    )
+    return max(info.rivals, key=lambda rival: _seconds_with_face(path, rival, find))
 
 
 def _seconds_with_face(path: str | os.PathLike[str], info: MediaInfo, find_faces: Detect) -> int:

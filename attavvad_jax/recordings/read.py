@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 import contextlib
+import dataclasses
 import os
 
 from attavvad_jax.blocks import Block, Crop
 from attavvad_jax.faces import LOOKAHEAD_S, Detect, FaceDetector
 from attavvad_jax.media import DEFAULT_TRACKS, MediaError, MediaInfo, Tracks, probe, read_sound, read_timed_pictures
+from attavvad_jax.media.order import PacketOrder
 from attavvad_jax.recordings.assembler import BlockAssembler
 from attavvad_jax.recordings.boxes import Box, check_box
-from attavvad_jax.recordings.camera import with_camera
+from attavvad_jax.recordings.camera import choose_camera
 from attavvad_jax.recordings.report import Report
 from attavvad_jax.timeline import Clock
 
@@ -20,6 +22,7 @@ def read_blocks(
   crop: Crop,
   *,
   tracks: Tracks = DEFAULT_TRACKS,
+  info: MediaInfo | None = None,
   box: Box | None = None,
   report: Report | None = None,
   detect: Detect | None = None,
@@ -35,6 +38,7 @@ def read_blocks(
     clock: cuts sound and pictures into blocks.
     crop: size of the face images.
     tracks: which of the file's sound and pictures are used. With a box, of several pictures of equal rank the first.
+    info: what `probe` says of the file and these tracks, where it has been asked already.
     box: x, y, width, height of the performer's face as fractions of the displayed picture. It stays where it is for the
       whole recording, and no face is looked for.
     report: is filled while blocks are read.
@@ -53,16 +57,15 @@ def read_blocks(
   """
   check_box(box)
   report = Report() if report is None else report
-  info = probe(path, tracks)
+  info = info or probe(path, tracks)
   if not info.has_sound:
     raise MediaError(f"{path}: no sound in this file; expected a video with sound")
-  return _blocks(path, info, tracks, clock, crop, box, report, detect, lookahead_s, all_faces)
+  return _blocks(path, info, clock, crop, box, report, detect, lookahead_s, all_faces)
 
 
 def _blocks(
   path: str | os.PathLike[str],
   info: MediaInfo,
-  tracks: Tracks,
   clock: Clock,
   crop: Crop,
   box: Box | None,
@@ -75,7 +78,7 @@ def _blocks(
     if detect is None and box is None and info.has_pictures:
       detect = stack.enter_context(FaceDetector())
     if detect is not None and box is None:
-      info = with_camera(path, tracks, detect) if info.rival_pictures else info
+      info = choose_camera(path, info, detect)
     report.media = info
     # Closed before the detector is, even if the caller stops half-way: detections may be under way.
     assembler = stack.enter_context(
@@ -91,7 +94,10 @@ def _blocks(
       )
     )
     pictures = read_timed_pictures(path, info, report.warnings)
-    sound = read_sound(path, clock.sample_rate_hz, info=info, warnings=report.warnings, passages=report.passages)
+    order = PacketOrder()
+    sound = read_sound(
+      path, clock.sample_rate_hz, info=info, warnings=report.warnings, passages=report.passages, order=order
+    )
     for samples in sound:
       assembler.push_samples(samples)
       while assembler.waits_for_picture():
@@ -102,4 +108,5 @@ def _blocks(
           assembler.push_picture(picture)
         yield from assembler.take()
       yield from assembler.take()
+    report.media = dataclasses.replace(info, order=order)
     yield from assembler.finish()

@@ -24,7 +24,7 @@ from attavvad_jax.timeline.palette import EVENT_COLOURS, EVENT_INKS, hex_colour
 
 if TYPE_CHECKING:
   from attavvad_jax.inference.detector import Detection
-  from attavvad_jax.media import MediaInfo, Tracks
+  from attavvad_jax.media import MediaInfo
 
 # Browsers take long, or give up, with pages much larger than this.
 MAX_EMBEDDED_BYTES = 200_000_000
@@ -52,6 +52,7 @@ def write_detection_page(
   clock: Clock,
   *,
   embed: bool = True,
+  info: "MediaInfo | None" = None,
 ) -> None:
   """Writes the page of a recording; a file that is already there is replaced once the new one is whole.
 
@@ -64,6 +65,7 @@ def write_detection_page(
     detections: one for each face.
     clock: the clock of their blocks.
     embed: put the video into the page; else it is linked by its place beside the page.
+    info: what is known of the recording with the tracks of the detections; where None, `probe` is asked.
 
   Raises:
     ValueError: no detections, scores of another shape, or `video` cannot be read.
@@ -80,8 +82,8 @@ def write_detection_page(
     raise FileNotFoundError(f"{path.parent} is not a folder; make it before writing {path.name}")
   is_linked = not embed or video.stat().st_size > MAX_EMBEDDED_BYTES
   link = urllib.parse.quote(Path(os.path.relpath(video.resolve(), path.parent.resolve())).as_posix())
-  tracks = detections[0].report.tracks
-  with contextlib.nullcontext((video, "")) if is_linked else _playable(video, tracks) as (copy, media_type):
+  info = info or probe(video, detections[0].report.tracks)
+  with contextlib.nullcontext((video, "")) if is_linked else _playable(video, info) as (copy, media_type):
     page = render_parts(
       "detection_page.html",
       name=video.name,
@@ -98,7 +100,7 @@ def write_detection_page(
       clock=clock,
       events=EVENTS,
       colours=[(label, hex_colour(label, EVENT_INKS), hex_colour(label, EVENT_COLOURS)) for label in EVENTS],
-      data=_data(detections, clock) | {"start_s": float(probe(video, tracks).start) if is_linked else 0.0},
+      data=_data(detections, clock) | {"start_s": float(info.start) if is_linked else 0.0},
     )
     with replacing(path) as part, part.open("w", encoding="utf-8", newline="\n") as file:
       file.writelines(page)
@@ -154,12 +156,11 @@ def _bytes(values: Any) -> str | None:
 
 
 @contextlib.contextmanager
-def _playable(video: Path, tracks: "Tracks") -> Iterator[tuple[Path, str]]:
+def _playable(video: Path, info: "MediaInfo") -> Iterator[tuple[Path, str]]:
   """The recording where browsers play it on the timeline's clock, else a copy of what is used; and its media type."""
-  from attavvad_jax.media.decode import probe
   from attavvad_jax.media.rewrite import rewrite
 
-  media_type, info = _media_type(video), probe(video, tracks)
+  media_type = _media_type(info)
   if media_type is not None and _is_shown_as_read(video, info):
     yield video, media_type
     return
@@ -169,23 +170,12 @@ def _playable(video: Path, tracks: "Tracks") -> Iterator[tuple[Path, str]]:
     yield copy, "video/mp4"
 
 
-def _media_type(video: Path) -> str | None:
+def _media_type(info: "MediaInfo") -> str | None:
   """The media type of a file that browsers play; None for others, and where they would choose among tracks."""
-  import av
-
-  from attavvad_jax.media.errors import MediaError
-  from attavvad_jax.media.tracks import all_tracks
-
-  try:
-    with av.open(f"file:{video}") as container:
-      media_type, codecs = _PLAYED.get(container.format.name, (None, set()))
-      contexts: list[Any] = [stream.codec_context for stream in (*container.streams.video, *container.streams.audio)]
-      is_unambiguous = len(all_tracks(container, "video")) < 2 and len(all_tracks(container, "audio")) < 2
-  except av.error.FFmpegError as error:
-    raise MediaError(f"{video}: {error.strerror}; expected a video with sound") from None
+  media_type, codecs = _PLAYED.get(info.container, (None, set()))
+  is_unambiguous = len(info.picture_tracks) < 2 and len(info.sound_tracks) < 2
   plays = all(
-    context is not None and context.name in codecs and getattr(context, "pix_fmt", "yuv420p") in _PLAYED_PIXELS
-    for context in contexts
+    stream.codec in codecs and (stream.kind == "audio" or stream.pixels in _PLAYED_PIXELS) for stream in info.stored
   )
   return media_type if plays and is_unambiguous else None
 
@@ -197,20 +187,13 @@ def _is_shown_as_read(video: Path, info: "MediaInfo") -> bool:
   none turns by part of a quarter. Of files in fragments without an edit list Chromium shows pictures early by what
   their decoder holds back. Where time stamps leap, browsers stop.
   """
-  import av
-
-  from attavvad_jax.media.decode import read_packets
+  from attavvad_jax.media.decode import read_order
 
   if abs(info.start) > _SAME_CLOCK_S or info.orientation.mirrored or not info.orientation.is_exact:
     return False
-  with av.open(f"file:{video}") as container:
-    if "mov" in container.format.name:
-      return all(stream.frames > 0 for stream in container.streams.video)
-    places: list[float] = []
-    streams = [container.streams[index] for index in (info.index("video"), info.index("audio")) if index is not None]
-    for _ in read_packets(container, streams, tell=places.append):
-      pass
-  return not places
+  if "mov" in info.container:
+    return all(stream.frames > 0 for stream in info.stored if stream.kind == "video")
+  return not (info.order or read_order(video, info)).num_leaps
 
 
 def _base64_parts(file: Path) -> Iterator[str]:

@@ -16,7 +16,7 @@ from attavvad_jax.timeline import BACKGROUND, EVENTS, Clock, Timeline
 from attavvad_jax.timeline.palette import EVENT_COLOURS
 
 if TYPE_CHECKING:
-  from attavvad_jax.media import Tracks
+  from attavvad_jax.media import MediaInfo, Tracks
 
 # Sound that an mp4 holds as it is and that players expect there, by FFmpeg's decoders; any other becomes AAC.
 _KEPT_CODECS = {"aac", "mp3", "mp3float", "ac3", "eac3", "opus", "flac", "alac"}
@@ -41,6 +41,7 @@ def write_annotated_video(
   boxes: np.ndarray | None = None,
   clock: Clock | None = None,
   tracks: "Tracks | None" = None,
+  info: "MediaInfo | None" = None,
 ) -> None:
   """Writes a copy of a video with the state at the top left, a box round the face, and the scores' curves below.
 
@@ -58,6 +59,7 @@ def write_annotated_video(
     boxes: [B,N,4] x, y, width, height as fractions of the displayed picture, NaN for no face; None for no boxes.
     clock: the clock of scores and boxes; the default one where None.
     tracks: which of the recording's pictures and sound are written; as `probe` chooses where None.
+    info: what is known of the recording with these tracks; where None, `probe` is asked.
 
   Raises:
     MediaError: the source has no pictures or cannot be read.
@@ -74,7 +76,7 @@ def write_annotated_video(
     raise ValueError(f"scores have shape {scores.shape}; expected [blocks, {len(EVENTS)}]")
   if boxes is not None and (boxes.ndim != 3 or boxes.shape[1:] != (clock.images_per_block, 4)):
     raise ValueError(f"boxes have shape {boxes.shape}; expected [blocks, {clock.images_per_block}, 4]")
-  info = probe(source, tracks or DEFAULT_TRACKS)
+  info = info or probe(source, tracks or DEFAULT_TRACKS)
   if not info.has_pictures:
     raise MediaError(f"{source}: no pictures in this file; expected a video to draw on")
   if target.exists() and target.samefile(source):

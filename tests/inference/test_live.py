@@ -301,7 +301,7 @@ live.stream(sys.argv[2], "none", output=sys.argv[3], performer=f"box:{','.join(m
 def test_signal_leaves_complete_output(video, tmp_path, number):
   """As a user meets it: a process, Ctrl-C, and a file whose last line is the summary."""
   output = tmp_path / "a.jsonl"
-  command = [sys.executable, "-c", PROGRAM, str(Path(__file__).parent), str(video), str(output)]
+  command = [sys.executable, "-c", PROGRAM, str(Path(__file__).parents[1]), str(video), str(output)]
   with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
     until_s = time.monotonic() + 60
     while time.monotonic() < until_s and not (output.exists() and output.read_text().count('"block"') > 2):

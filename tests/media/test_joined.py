@@ -15,7 +15,6 @@ import pytest
 
 from attavvad_jax.media.decode import probe, read_sound, read_timed_pictures, recorded_s
 from attavvad_jax.media.rewrite import rewrite
-from attavvad_jax.media.tracks import Tracks
 from attavvad_jax.reports.detection_page import _playable
 
 LENGTH_S = sum(seconds for seconds, _ in PARTS)
@@ -94,11 +93,11 @@ def test_page_embeds_joined_files_as_one(tmp_path):
   """Browsers play WebM, but only to where time stamps leap."""
   options = {"video_codec": "libvpx", "sound_codec": "libopus"}
   path = join(tmp_path / "a.webm", (0.0, 0.0), **options)
-  with _playable(path, Tracks()) as (copy, media_type):
+  with _playable(path, probe(path)) as (copy, media_type):
     assert media_type == "video/mp4"
     assert read(copy)[1] == pytest.approx(expected_marks(), abs=0.1)
   whole = write_part(tmp_path / "whole.webm", PARTS[0], **options)
-  with _playable(whole, Tracks()) as (copy, media_type):
+  with _playable(whole, probe(whole)) as (copy, media_type):
     assert (copy, media_type) == (whole, "video/webm")
 
 

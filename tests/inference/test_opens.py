@@ -1,0 +1,74 @@
+"""How often `attavvad detect` opens a video: what is known of it is found once and passed on."""
+
+import builtins
+import contextlib
+import io
+import os
+
+import av
+import numpy as np
+import pytest
+from several_tracks import DEFAULT, NONE, write_tracks
+from streams import LevelDetector
+
+from attavvad_jax.inference import run
+
+ONE_SOUND = [(300, 1, DEFAULT, {})]
+TWO_SOUNDS = [*ONE_SOUND, (700, 1, NONE, {})]
+ONE_PICTURE = [(230, DEFAULT)]
+TWO_PICTURES = [(20, DEFAULT), (230, DEFAULT)]
+
+
+@pytest.fixture(autouse=True)
+def _without_models(monkeypatch):
+  faces = np.array([[0.25, 0.25, 0.5, 0.5, 0.9]])
+  for module in ("read", "camera"):
+    monkeypatch.setattr(
+      f"attavvad_jax.recordings.{module}.FaceDetector", lambda: contextlib.nullcontext(lambda rgb: faces)
+    )
+  monkeypatch.setattr(run, "Detector", LevelDetector)
+
+
+@pytest.fixture
+def opens(monkeypatch):
+  """Names of the files that are opened, by Python and by FFmpeg."""
+  names = []
+
+  def count(owner, name):
+    opener = getattr(owner, name)
+
+    def counting(file, *args, **options):
+      if isinstance(file, (str, os.PathLike)):
+        names.append(os.path.basename(os.fspath(file)))
+      return opener(file, *args, **options)
+
+    monkeypatch.setattr(owner, name, counting)
+
+  for owner, name in ((builtins, "open"), (io, "open"), (os, "open"), (av, "open")):
+    count(owner, name)
+  return names
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize(
+  ("sounds", "pictures", "for_labels", "for_all"),
+  [
+    (ONE_SOUND, ONE_PICTURE, 3, 5),
+    (TWO_SOUNDS, ONE_PICTURE, 3, 5),
+    # Faces are looked for in each of several pictures, which is one more for each.
+    (TWO_SOUNDS, TWO_PICTURES, 5, 7),
+  ],
+)
+def test_video_is_opened_a_few_times(tmp_path, opens, suffix, sounds, pictures, for_labels, for_all):
+  video = write_tracks(tmp_path / f"a{suffix}", sounds, pictures)
+  for to, limit in ((("tsv", "json"), for_labels), (("tsv", "json", "mp4", "html"), for_all)):
+    opens.clear()
+    run.detect_file(video, output=tmp_path / str(len(to)), to=to, stream=io.StringIO())
+    assert 2 < opens.count(video.name) <= limit, to
+
+
+def test_sound_alone_is_opened_twice(tmp_path, opens):
+  sound = write_tracks(tmp_path / "a.mkv", ONE_SOUND)
+  opens.clear()
+  run.detect_file(sound, output=tmp_path / "out", stream=io.StringIO())
+  assert opens.count(sound.name) == 2
