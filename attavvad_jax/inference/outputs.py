@@ -97,7 +97,7 @@ def write_outputs(
       from attavvad_jax.reports.detection_page import write_detection_page
 
       with writing(paths["html"]):
-        write_detection_page(paths["html"], video, detections, clock, info=detection.report.media)
+        write_detection_page(paths["html"], video, detections, clock)
       written.append(paths["html"])
     for name in (name for name in to if name != "html"):
       with writing(paths[name]):

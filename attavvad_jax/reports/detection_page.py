@@ -52,7 +52,6 @@ def write_detection_page(
   clock: Clock,
   *,
   embed: bool = True,
-  info: "MediaInfo | None" = None,
 ) -> None:
   """Writes the page of a recording; a file that is already there is replaced once the new one is whole.
 
@@ -62,10 +61,9 @@ def write_detection_page(
   Args:
     path: the HTML file to write.
     video: the recording.
-    detections: one for each face.
+    detections: one for each face. What their report knows of the recording is taken from it; else `probe` is asked.
     clock: the clock of their blocks.
     embed: put the video into the page; else it is linked by its place beside the page.
-    info: what is known of the recording with the tracks of the detections; where None, `probe` is asked.
 
   Raises:
     ValueError: no detections, scores of another shape, or `video` cannot be read.
@@ -82,7 +80,8 @@ def write_detection_page(
     raise FileNotFoundError(f"{path.parent} is not a folder; make it before writing {path.name}")
   is_linked = not embed or video.stat().st_size > MAX_EMBEDDED_BYTES
   link = urllib.parse.quote(Path(os.path.relpath(video.resolve(), path.parent.resolve())).as_posix())
-  info = info or probe(video, detections[0].report.tracks)
+  report = detections[0].report
+  info = report.media or probe(video, report.tracks)
   with contextlib.nullcontext((video, "")) if is_linked else _playable(video, info) as (copy, media_type):
     page = render_parts(
       "detection_page.html",
