@@ -27,7 +27,7 @@ from attavvad_jax.export.to_onnx import to_onnx
 from attavvad_jax.features.front_end import network_inputs
 from attavvad_jax.files import new_folder, write_text
 from attavvad_jax.inference.detector import Detector
-from attavvad_jax.models import Outputs
+from attavvad_jax.models import Outputs, field_names, with_fields
 from attavvad_jax.predict import block_scores, predict
 from attavvad_jax.recordings import read_blocks
 from attavvad_jax.timeline import Clock
@@ -98,7 +98,8 @@ def export_detector(
   with new_folder(output) as folder:
     detector = Detector(checkpoint)
     # Trained in lower precision or not: what is exported computes as exactly as its parameters are kept.
-    model = detector.model.clone(dtype=jnp.float32)
+    model = detector.model
+    model = with_fields(model, dtype=jnp.float32) if "dtype" in field_names(model) else model
     variables, spec = detector.variables, detector.spec
     inputs = {"random": random_blocks(spec), **_recorded_blocks(spec, video)}
 

@@ -1,13 +1,12 @@
 """Weight functions by the one string that a config has for them."""
 
 from collections.abc import Callable
-import importlib
-import inspect
 import math
 
 from attavvad_jax.loss_weights.adaptive import dynamic_average, grad_norm, uncertainty
 from attavvad_jax.loss_weights.base import LossWeights
 from attavvad_jax.loss_weights.static import per_group
+from attavvad_jax.registry import call, is_own
 
 # The rows of Table 1 as the paper writes them: weights of the groups audio/visual/audio-visual.
 TABLE_1 = ("1/1/.5", "1/.5/1", ".5/1/1", "1/1/1", ".5/.5/1", ".5/.5/.5")
@@ -42,8 +41,8 @@ def from_name(text: str) -> LossWeights:
     raise ValueError(f"loss_weights is {text!r}; expected {_EXPECTED}")
   if text in ADAPTIVE:
     return ADAPTIVE[text]()
-  if ":" in text:
-    return _call(text)
+  if is_own(text):
+    return call(current_name(text), {}, "loss_weights", LossWeights)
   try:
     audio, visual, audio_visual = (float(part) for part in text.split("/"))
   except ValueError as error:
@@ -56,20 +55,3 @@ def from_name(text: str) -> LossWeights:
 def current_name(text: str) -> str:
   """The name of today for one that a stored config has."""
   return _MOVED.get(text, text)
-
-
-def _call(text: str) -> LossWeights:
-  """What a "package.module:function" gives."""
-  module_name, _, name = current_name(text).partition(":")
-  try:
-    function = getattr(importlib.import_module(module_name), name)
-    inspect.signature(function).bind()
-  except (ImportError, AttributeError, TypeError, ValueError) as error:
-    raise ValueError(
-      f"loss_weights is {text!r}, which cannot be called ({error}); expected a function without arguments in a module "
-      "that python -m finds from here"
-    ) from error
-  result = function()
-  if not isinstance(result, LossWeights):
-    raise ValueError(f"loss_weights is {text!r}, which gives a {type(result).__name__}; expected a LossWeights")
-  return result

@@ -3,10 +3,12 @@
 Axes: B blocks, T audio frames, F mel bands, N images, H, W height and width, E events, D embedding.
 """
 
+import dataclasses
+
 from flax import linen as nn
 import jax.numpy as jnp
 
-from attavvad_jax.models.fusion import FUSIONS, StreamWeight
+from attavvad_jax.models.fusion import Fusion, StreamWeight, by_decision, find_fusion
 from attavvad_jax.models.layers import (
   EVERY_ROW,
   KERNEL_INIT,
@@ -31,6 +33,16 @@ class AudioBranch(nn.Module):
 
   Parameters from the released code: 15x64x1 -> 15x4x32 -> 15x128 through four GLU blocks, then for each event two
   GRUs of which one gates the other's last state, and a fully connected layer with a sigmoid.
+
+  Attributes:
+    num_events: E, the paper's four.
+    embedding_dim: D of the core vectors.
+    filters: of every convolution.
+    kernel_sizes: time x frequency, of the gated convolutions.
+    gru_units: of each of the 2 E GRUs.
+    dropout_rate: before the fully connected layer that makes a core vector.
+    axis_name: mapped axis for global batch statistics; see `NormActivation`.
+    dtype: of the computation, float32 or bfloat16. Parameters, statistics and logits are float32.
   """
 
   num_events: int = 4
@@ -76,6 +88,17 @@ class VisualBranch(nn.Module):
   channels: what moves is then told from what stands still by one layer.
 
   Differences: the paper does not say what happens where no face is found. It has no motion.
+
+  Attributes:
+    embedding_dim: D of the vocalisation vector.
+    filters: of every convolution.
+    motion: whether the branch is given differences of images beside them.
+    kernel_sizes: height x width, of the gated convolutions.
+    strided_kernel_sizes: of the convolutions that follow them.
+    strides: of the same.
+    dropout_rate: before the fully connected layer that makes the vocalisation vector.
+    axis_name: mapped axis for global batch statistics; see `NormActivation`.
+    dtype: of the computation, float32 or bfloat16. Parameters, statistics and logit are float32.
   """
 
   embedding_dim: int = 128
@@ -121,41 +144,24 @@ class AttAvvad(nn.Module):
   branch reaches the result.
 
   Attributes:
-    fusion: a name of `fusion.FUSIONS`: the paper's "attention", or one to compare it with. Branches and heads are the
-      same for all; parameters of the heads are below "fusion".
-    num_events: E, the paper's four.
-    embedding_dim: D of the core vectors.
-    filters: of every convolution.
-    gru_units: of each of the 2 E GRUs.
-    motion: whether the visual branch is given differences of images beside them.
-    audio_kernel_sizes: time x frequency, of the gated convolutions.
-    visual_kernel_sizes: height x width, of the gated convolutions.
-    visual_strided_kernel_sizes: of the convolutions that follow them.
-    visual_strides: of the same.
-    dropout_rate: before the fully connected layer that makes a core vector, in both branches.
-    axis_name: mapped axis for global batch statistics; see `NormActivation`.
-    dtype: of the computation, float32 or bfloat16. Parameters, statistics, softmax and logits are float32.
+    audio: a module that is called as `AudioBranch` is; its parameters are below "audio".
+    visual: a module that is called as `VisualBranch` is; its parameters are below "visual".
+    fusion: a name of `fusion.FUSIONS`, package.module:Name of a function like those, or such a function. Layers that
+      the function creates have their own names as paths. Parameters of the heads are below "fusion".
+    axis_name: mapped axis for global batch statistics of the heads; `models.with_fields` sets it in the branches too.
+    dtype: of the heads' computation, float32 or bfloat16. Parameters, statistics, softmax and logits are float32.
 
   Differences: the paper names dropout (Section 3.1) but neither place nor rate.
   """
 
-  fusion: str = "attention"
-  num_events: int = 4
-  embedding_dim: int = 128
-  filters: int = 32
-  gru_units: int = 64
-  motion: bool = False
-  audio_kernel_sizes: Sizes = AudioBranch.kernel_sizes
-  visual_kernel_sizes: Sizes = VisualBranch.kernel_sizes
-  visual_strided_kernel_sizes: Sizes = VisualBranch.strided_kernel_sizes
-  visual_strides: Sizes = VisualBranch.strides
-  dropout_rate: float = 0.2
+  audio: nn.Module = dataclasses.field(default_factory=lambda: AudioBranch(parent=None))
+  visual: nn.Module = dataclasses.field(default_factory=lambda: VisualBranch(parent=None))
+  fusion: str | Fusion = "attention"
   axis_name: str | None = None
   dtype: Dtype = jnp.float32
 
   def __post_init__(self) -> None:
-    if self.fusion not in FUSIONS:
-      raise ValueError(f"unknown fusion {self.fusion!r}; expected one of {', '.join(FUSIONS)}")
+    find_fusion(self.fusion)
     super().__post_init__()
 
   @nn.compact
@@ -168,37 +174,17 @@ class AttAvvad(nn.Module):
     train: bool,
     rows: Rows = EVERY_ROW,
   ) -> Outputs:
-    events, audio_logits = AudioBranch(
-      num_events=self.num_events,
-      embedding_dim=self.embedding_dim,
-      filters=self.filters,
-      kernel_sizes=self.audio_kernel_sizes,
-      gru_units=self.gru_units,
-      dropout_rate=self.dropout_rate,
-      axis_name=self.axis_name,
-      dtype=self.dtype,
-      name="audio",
-    )(log_mel, train=train, rows=rows)
-    visual, visual_logit = VisualBranch(
-      embedding_dim=self.embedding_dim,
-      filters=self.filters,
-      motion=self.motion,
-      kernel_sizes=self.visual_kernel_sizes,
-      strided_kernel_sizes=self.visual_strided_kernel_sizes,
-      strides=self.visual_strides,
-      dropout_rate=self.dropout_rate,
-      axis_name=self.axis_name,
-      dtype=self.dtype,
-      name="visual",
-    )(images, image_mask, train=train, rows=rows)
+    events, audio_logits = self.audio(log_mel, train=train, rows=rows)
+    visual, visual_logit = self.visual(images, image_mask, train=train, rows=rows)
 
     seen = image_mask.any(axis=1)
-    fused, attention = FUSIONS[self.fusion](events, visual, seen)
-    heads = EventHeads(self.embedding_dim, self.axis_name, self.dtype, name="fusion")
+    fuse = find_fusion(self.fusion)
+    fused, attention = fuse(events, visual, seen)
+    heads = EventHeads(events.shape[-1], self.axis_name, self.dtype, name="fusion")
     # What is fused decides about blocks without an image as well; a visual decision is of those that have one.
-    decided = rows.where(seen) if self.fusion == "decision" else rows
+    decided = rows.where(seen) if fuse is by_decision else rows
     logits = heads(fused, train=train, counted=decided.counted)
-    if self.fusion == "decision":
+    if fuse is by_decision:
       logits = StreamWeight(name="stream_weight")(audio_logits, logits, seen)
     return Outputs(
       audio_logits=audio_logits,
@@ -207,5 +193,5 @@ class AttAvvad(nn.Module):
       audio_embeddings=events,
       visual_embedding=visual,
       attention=attention,
-      fused_embeddings=None if self.fusion == "decision" else fused,
+      fused_embeddings=None if fuse is by_decision else fused,
     )

@@ -13,6 +13,7 @@ from flax import linen as nn
 import jax
 import jax.numpy as jnp
 
+from attavvad_jax.registry import resolve
 from attavvad_jax.shapes import Array, Bool, Float
 from attavvad_jax.timeline import BACKGROUND, EVENTS, VOCAL_EVENTS
 
@@ -84,6 +85,16 @@ FUSIONS: dict[str, Fusion] = {
   "decision": by_decision,
   "rule": by_rule,
 }
+
+
+def find_fusion(fusion: str | Fusion) -> Fusion:
+  """The function of a name of `FUSIONS` or of package.module:Name; a function is returned as it is.
+
+  Raises:
+    ValueError: there is no such function.
+  """
+  found: Fusion = resolve(fusion, FUSIONS, "fusion") if isinstance(fusion, str) else fusion
+  return found
 
 
 class StreamWeight(nn.Module):

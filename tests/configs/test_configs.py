@@ -73,9 +73,9 @@ def test_the_papers_configuration_is_trained_as_the_paper_says():
 
 def test_fields_of_the_model_may_be_given_on_a_command_line_and_are_the_models_own_where_not():
   config = att_avvad.get_config()
-  assert (config_lib.model(config).fusion, config_lib.model(config).filters) == ("attention", 32)
+  assert (config_lib.model(config).fusion, config_lib.model(config).audio.filters) == ("attention", 32)
   config.model.fusion, config.model.filters = "rule", 8  # as ml_collections does with --config.model.fusion=rule
-  assert (config_lib.model(config).fusion, config_lib.model(config).filters) == ("rule", 8)
+  assert (config_lib.model(config).fusion, config_lib.model(config).audio.filters) == ("rule", 8)
 
 
 def test_audio_targets_that_do_not_exist_are_refused():

@@ -60,8 +60,8 @@ def test_weights_that_cannot_be_are_refused(text):
 @pytest.mark.parametrize(
   ("text", "message"),
   [
-    ("no_such_module:f", r"cannot be called \(No module named 'no_such_module'\)"),
-    ("my_weights:falling", r"cannot be called \(module 'my_weights' has no attribute 'falling'\)"),
+    ("no_such_module:f", r"cannot be loaded \(No module named 'no_such_module'\)"),
+    ("my_weights:falling", r"cannot be loaded \(module 'my_weights' has no attribute 'falling'\)"),
     ("my_weights:with_argument", r"cannot be called \(missing a required argument: 'steps'\)"),
     ("my_weights:not_a_function", r"cannot be called \(3.0 is not a callable object\)"),
     ("my_weights:number", "gives a float; expected a LossWeights"),

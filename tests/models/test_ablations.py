@@ -7,20 +7,9 @@ import pytest
 
 from attavvad_jax.models import build
 from attavvad_jax.models.ablations import AudioOnly, VisualOnly
-from attavvad_jax.models.att_avvad import AttAvvad
 
-FIELDS = {
-  "audio_only": ("num_events", "embedding_dim", "filters", "gru_units", "audio_kernel_sizes"),
-  "visual_only": (
-    "num_events",
-    "embedding_dim",
-    "filters",
-    "visual_kernel_sizes",
-    "visual_strided_kernel_sizes",
-    "visual_strides",
-  ),
-}
-TINY = AttAvvad(
+TINY = build(
+  "att_avvad",
   embedding_dim=6,
   filters=4,
   gru_units=3,
@@ -33,7 +22,8 @@ TINY = AttAvvad(
 
 
 def _tiny(name):
-  return build(name, dropout_rate=0.0, **{field: getattr(TINY, field) for field in FIELDS[name]})
+  branch = name.removesuffix("_only")
+  return build(name, **{branch: getattr(TINY, branch)})
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,11 @@ import numpy as np
 from optimized import optimized_jit
 import pytest
 
-from attavvad_jax.models.att_avvad import AttAvvad
+from attavvad_jax.models import build, with_fields
 from tools.benchmarks.separate_form import SeparateForm, separate_variables
 
-SMALL = AttAvvad(
+SMALL = build(
+  "att_avvad",
   embedding_dim=6,
   filters=4,
   gru_units=3,
@@ -20,7 +21,8 @@ SMALL = AttAvvad(
 )
 
 # One block a branch, for what is compiled with gradients.
-TINY = SMALL.clone(
+TINY = with_fields(
+  SMALL,
   audio_kernel_sizes=((3, 5),),
   visual_kernel_sizes=((3, 7),),
   visual_strided_kernel_sizes=((5, 5),),
@@ -91,7 +93,7 @@ def test_parameter_count_by_hand(height, width, flat, expected):
   fusion = 128 * (128 + 1 + 4) + (128 + 1)
   assert audio + 4 * head + visual + 4 * fusion == expected
 
-  model = AttAvvad()
+  model = build("att_avvad")
   shapes = (jnp.zeros((1, 15, 64)), jnp.zeros((1, 3, height, width)), jnp.ones((1, 3), bool))
   tree = jax.eval_shape(lambda key: model.init(key, *shapes, train=False), jax.random.key(0))
   assert sum(leaf.size for leaf in jax.tree.leaves(tree)) == expected
@@ -100,7 +102,7 @@ def test_parameter_count_by_hand(height, width, flat, expected):
 @pytest.mark.slow
 @pytest.mark.parametrize("train", [False, True])
 def test_equals_the_separate_form(inputs, variables, train):
-  config = SMALL.clone(dropout_rate=0.0)
+  config = with_fields(SMALL, dropout_rate=0.0)
   separate = separate_variables(config, variables)
   actual, state = _apply(config, variables, *inputs, train=train)
   expected, expected_state = _apply(SeparateForm(config), separate, *inputs, train=train)
@@ -132,7 +134,7 @@ def test_gradients_equal_the_separate_form():
   expected = gradient(separate["params"], separate["batch_stats"], SeparateForm(TINY))
 
   # The two biases of a reset or update gate have its gradient each, GRUCell's one has it once: not their sum.
-  gru, both = actual["audio"]["gru"], np.s_[:, : 2 * TINY.gru_units]
+  gru, both = actual["audio"]["gru"], np.s_[:, : 2 * TINY.audio.gru_units]
   np.testing.assert_allclose(gru["recurrent_bias"][both], gru["input_bias"][both], atol=1e-6)
   gru["recurrent_bias"] = gru["recurrent_bias"].at[both].set(0.0)
   actual = separate_variables(TINY, {"params": actual, "batch_stats": stats})["params"]
@@ -167,7 +169,7 @@ def test_an_image_that_is_not_masked_changes_the_fusion(inputs, variables):
 
 
 def test_motion_adds_channels_to_the_first_convolution_alone(inputs):
-  models = (SMALL, SMALL.clone(motion=True))
+  models = (SMALL, with_fields(SMALL, motion=True))
   shapes = [jax.eval_shape(lambda m=model: m.init(jax.random.key(0), *inputs, train=False)) for model in models]
   num_images = inputs[1].shape[1]
   for shape, channels in zip(shapes, (num_images, 2 * num_images - 1), strict=True):

@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from attavvad_jax.losses import binary_cross_entropies, mean_terms
-from attavvad_jax.models import MODELS, AttAvvad, build
+from attavvad_jax.models import MODELS, AttAvvad, AudioBranch, VisualBranch, build, field_names, with_fields
 from attavvad_jax.models.fusion import FUSIONS
 from attavvad_jax.timeline import EVENTS
 
@@ -28,7 +28,7 @@ _SMALL = dict(
 
 
 def _small(name, **fields):
-  has = MODELS[name].__dataclass_fields__
+  has = field_names(MODELS[name]())
   return build(name, **{key: value for key, value in _SMALL.items() if key in has}, **fields)
 
 
@@ -148,7 +148,7 @@ _SEEING = {
 @pytest.mark.parametrize("case", _SEEING)
 def test_blocks_without_a_face_have_no_part_in_visual_statistics(inputs, case):
   """They are those of a batch of the blocks that are seen; those of sound are of all."""
-  model = WITH_FUSIONS[case].clone(dropout_rate=0.0)
+  model = with_fields(WITH_FUSIONS[case], dropout_rate=0.0)
   log_mel, images, mask = (x[_ALL_ROWS] for x in inputs)
   variables = _variables(model)
   outputs, found, _ = _apply_and_gradient(model, variables, log_mel, images, mask)
@@ -171,7 +171,7 @@ def test_blocks_without_a_face_have_no_part_in_visual_statistics(inputs, case):
 
 @pytest.mark.parametrize("case", _SEEING)
 def test_a_batch_without_any_face_is_finite_and_teaches_nothing_of_faces(inputs, case):
-  model = WITH_FUSIONS[case].clone(dropout_rate=0.0)
+  model = with_fields(WITH_FUSIONS[case], dropout_rate=0.0)
   log_mel, images, mask = (x[_ALL_ROWS] for x in inputs)
   variables = _variables(model)
   found = _apply_and_gradient(model, variables, log_mel, images, np.zeros_like(mask))
@@ -206,7 +206,7 @@ def test_training_drops_out_by_the_key(inputs, model):
 @pytest.mark.parametrize("model", ALL.values(), ids=ALL)
 def test_bfloat16_is_finite_and_close(inputs, model):
   variables = _variables(model)
-  narrow = model.clone(dtype=jnp.bfloat16)
+  narrow = with_fields(model, dtype=jnp.bfloat16)
 
   def loss(params):
     outputs, _ = narrow.apply(
@@ -235,7 +235,7 @@ def test_bfloat16_is_finite_and_close(inputs, model):
 @pytest.mark.parametrize("case", WITH_FUSIONS)
 def test_learns_one_batch_by_heart(case):
   """To nearly no loss, of every output that it has."""
-  model = WITH_FUSIONS[case].clone(dropout_rate=0.0)
+  model = with_fields(WITH_FUSIONS[case], dropout_rate=0.0)
   rng = np.random.default_rng(1)
   log_mel = rng.normal(size=(8, 5, 12)).astype(np.float32)
   images = rng.random((8, 3, 14, 10)).astype(np.float32)
@@ -266,7 +266,7 @@ def test_learns_one_batch_by_heart(case):
 
 
 def test_registry_names_what_it_has():
-  assert build("att_avvad", filters=8) == AttAvvad(filters=8)
+  assert build("att_avvad", filters=8) == AttAvvad(AudioBranch(filters=8), VisualBranch(filters=8))
   with pytest.raises(
     ValueError, match="'att_avad'; expected one of att_avvad, audio_only, visual_only, base_a, base_av"
   ):

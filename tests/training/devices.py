@@ -17,7 +17,7 @@ from prepared import SPEC
 
 from attavvad_jax.features.augmentation import Augmentation
 from attavvad_jax.loss_weights import grad_norm, per_group
-from attavvad_jax.models import MODELS, build
+from attavvad_jax.models import MODELS, build, with_fields
 from attavvad_jax.training.placement import AXIS, MESH, PLACEMENTS, shared_out
 from attavvad_jax.training.step import create_state, train_step
 from tools.benchmarks.collectives import collectives, describe
@@ -83,7 +83,7 @@ def case(model, num_blocks, loss_weights=None, augmentation=AMONG, num_processes
     return train_step(
       state,
       batch,
-      model=network.clone(axis_name=axis_name),
+      model=with_fields(network, axis_name=axis_name),
       optimiser=optimiser,
       loss_weights=weights,
       clock=SPEC.clock,

@@ -14,7 +14,7 @@ from attavvad_jax.features.augmentation import Augmentation
 from attavvad_jax.features.front_end import network_inputs
 from attavvad_jax.loss_weights import LossWeights, grad_norm, per_group, per_term
 from attavvad_jax.losses import TERMS, binary_cross_entropies, total_loss
-from attavvad_jax.models import Outputs
+from attavvad_jax.models import Outputs, with_fields
 from attavvad_jax.training.step import create_state, train_step
 
 
@@ -157,7 +157,7 @@ def test_parts_of_a_batch_add_up_to_its_gradient(setting):
   state, batch, _ = setting
   # So that the parts count differently for the visual term.
   batch = {**batch, "image_mask": np.repeat(np.arange(8) % 4 != 1, 3).reshape(8, 3)}
-  model = config_lib.model(tiny_config("")).clone(dropout_rate=0.0)
+  model = with_fields(config_lib.model(tiny_config("")), dropout_rate=0.0)
   weights = np.linspace(0.5, 1.5, len(TERMS), dtype=np.float32)
 
   def total(params):

@@ -25,6 +25,7 @@ class SeparateForm(nn.Module):
   @nn.compact
   def __call__(self, log_mel: jax.Array, images: jax.Array, image_mask: jax.Array, *, train: bool) -> Outputs:
     config = self.config
+    filters = config.audio.filters
 
     seen = image_mask.any(axis=1)
 
@@ -39,7 +40,7 @@ class SeparateForm(nn.Module):
       return layer(x, mask=None if counted is None else counted.reshape(-1, *[1] * (x.ndim - 1)))
 
     def last_state(x: jax.Array, name: str) -> jax.Array:
-      states: Any = nn.RNN(nn.GRUCell(config.gru_units, name=name))(x)
+      states: Any = nn.RNN(nn.GRUCell(config.audio.gru_units, name=name))(x)
       return states[:, -1]
 
     def block(
@@ -50,39 +51,39 @@ class SeparateForm(nn.Module):
       name: str,
       counted: jax.Array | None = None,
     ) -> jax.Array:
-      linear = norm(nn.Conv(config.filters, kernel_size, name=f"{name}_linear")(x), f"{name}_linear_norm", counted)
-      gates = norm(nn.Conv(config.filters, kernel_size, name=f"{name}_gate")(x), f"{name}_gate_norm", counted)
-      x = nn.Conv(config.filters, strided_kernel_size, strides, name=f"{name}_strided")(linear * nn.sigmoid(gates))
+      linear = norm(nn.Conv(filters, kernel_size, name=f"{name}_linear")(x), f"{name}_linear_norm", counted)
+      gates = norm(nn.Conv(filters, kernel_size, name=f"{name}_gate")(x), f"{name}_gate_norm", counted)
+      x = nn.Conv(filters, strided_kernel_size, strides, name=f"{name}_strided")(linear * nn.sigmoid(gates))
       return nn.relu(norm(x, f"{name}_strided_norm", counted))
 
     x = log_mel[..., None]
-    for i, kernel_size in enumerate(config.audio_kernel_sizes):
+    for i, kernel_size in enumerate(config.audio.kernel_sizes):
       x = block(x, kernel_size, (3, 3), (1, 2), f"audio_{i}")
     x = x.reshape(*x.shape[:2], -1)
     events, audio_logits = [], []
-    for e in range(config.num_events):
+    for e in range(config.audio.num_events):
       linear = last_state(x, f"gru_{e}_linear")
       gates = last_state(x, f"gru_{e}_gate")
       state = norm(linear, f"gru_{e}_linear_norm") * nn.sigmoid(norm(gates, f"gru_{e}_gate_norm"))
-      dense = nn.Dense(config.embedding_dim, name=f"audio_embedding_{e}")(state)
+      dense = nn.Dense(config.audio.embedding_dim, name=f"audio_embedding_{e}")(state)
       events.append(nn.sigmoid(norm(dense, f"audio_embedding_{e}_norm")))
       audio_logits.append(nn.Dense(1, name=f"audio_logit_{e}")(events[-1])[:, 0])
 
     x = jnp.where(image_mask[:, :, None, None], images, 0.0).transpose(0, 2, 3, 1)
-    sizes = zip(config.visual_kernel_sizes, config.visual_strided_kernel_sizes, config.visual_strides, strict=True)
+    sizes = zip(config.visual.kernel_sizes, config.visual.strided_kernel_sizes, config.visual.strides, strict=True)
     for i, size in enumerate(sizes):
       x = block(x, *size, f"visual_{i}", seen)
-    dense = nn.Dense(config.embedding_dim, name="visual_embedding")(x.reshape(len(x), -1))
+    dense = nn.Dense(config.audio.embedding_dim, name="visual_embedding")(x.reshape(len(x), -1))
     visual = nn.sigmoid(norm(dense, "visual_embedding_norm", seen))
     visual = jnp.where(seen[:, None], visual, 0.0)
     visual_logit = nn.Dense(1, name="visual_logit")(visual)[:, 0]
 
-    scores = [jnp.sum(event * visual, axis=-1) / config.embedding_dim**0.5 for event in events]
+    scores = [jnp.sum(event * visual, axis=-1) / config.audio.embedding_dim**0.5 for event in events]
     attention = nn.softmax(jnp.stack(scores, axis=-1))
     fused = [event * attention[:, e, None] for e, event in enumerate(events)]
     fused_logits = []
     for e, event in enumerate(fused):
-      dense = nn.relu(norm(nn.Dense(config.embedding_dim, name=f"fusion_{e}")(event), f"fusion_{e}_norm"))
+      dense = nn.relu(norm(nn.Dense(config.audio.embedding_dim, name=f"fusion_{e}")(event), f"fusion_{e}_norm"))
       fused_logits.append(nn.Dense(1, name=f"fusion_logit_{e}")(dense)[:, 0])
     return Outputs(
       audio_logits=jnp.stack(audio_logits, axis=1),
@@ -109,11 +110,11 @@ def separate_variables(config: AttAvvad, variables: Mapping[str, Any]) -> dict[s
     params[target] = {name: value[part] for name, value in weights.items()}
     stats[target] = {name: value[part] for name, value in running.items()}
 
-  for branch, kernel_sizes in (("audio", config.audio_kernel_sizes), ("visual", config.visual_kernel_sizes)):
+  for branch, kernel_sizes in (("audio", config.audio.kernel_sizes), ("visual", config.visual.kernel_sizes)):
     for i in range(len(kernel_sizes)):
       source, target = variables["params"][branch][f"block_{i}"], f"{branch}_{i}"
       for half, name in enumerate(("linear", "gate")):
-        part: Any = np.s_[..., half * config.filters : (half + 1) * config.filters]
+        part: Any = np.s_[..., half * config.audio.filters : (half + 1) * config.audio.filters]
         params[f"{target}_{name}"] = {key: value[part] for key, value in source["gated_conv"].items()}
         norm((branch, f"block_{i}", "gated_norm"), f"{target}_{name}_norm", part)
       params[f"{target}_strided"] = source["strided_conv"]
@@ -122,10 +123,10 @@ def separate_variables(config: AttAvvad, variables: Mapping[str, Any]) -> dict[s
   def dense(source: tuple[str, ...], target: str, part: Any) -> None:
     params[target] = {name: value[part] for name, value in _at(variables["params"], source).items()}
 
-  for e in range(config.num_events):
+  for e in range(config.audio.num_events):
     for half, name in enumerate(("linear", "gate")):
       params[f"gru_{e}_{name}"] = _gru_cell(variables["params"]["audio"]["gru"], 2 * e + half)
-      part = np.s_[e, half * config.gru_units : (half + 1) * config.gru_units]
+      part = np.s_[e, half * config.audio.gru_units : (half + 1) * config.audio.gru_units]
       norm(("audio", "gru_norm"), f"gru_{e}_{name}_norm", part)
     dense(("audio", "embedding"), f"audio_embedding_{e}", e)
     norm(("audio", "embedding_norm"), f"audio_embedding_{e}_norm", e)

@@ -167,25 +167,24 @@ def _batch(size: tuple[int, int], batch_size: int) -> dict[str, np.ndarray]:
 
 def _network(form: str, kind: str, size: tuple[int, int], batch_size: int) -> Run:
   """One forward pass, or one train step with Adam, of a form of the network."""
-  from flax import linen as nn
   import jax
   import optax
 
   from attavvad_jax.loss_weights import per_group
-  from attavvad_jax.models import AttAvvad
+  from attavvad_jax.models import AttAvvad, build
   from attavvad_jax.predict import predict
   from attavvad_jax.training.step import TrainState, create_state, train_step
   from tools.benchmarks.separate_form import SeparateForm, separate_variables
 
   clock = Clock()
   batch = {key: jax.numpy.asarray(value) for key, value in _batch(size, batch_size).items()}
-  network: nn.Module = AttAvvad(dropout_rate=0.0)
+  network = build("att_avvad", dropout_rate=0.0)
   optimiser = optax.adam(1e-3)
   state = create_state(network, optimiser, per_group(), batch, clock, seed=0)
   if form == "separate":
-    config = AttAvvad(dropout_rate=0.0)
-    variables = separate_variables(config, state.variables)
-    network = SeparateForm(config)
+    assert isinstance(network, AttAvvad)
+    variables = separate_variables(network, state.variables)
+    network = SeparateForm(network)
     params = variables["params"]
     state = TrainState(state.step, params, variables["batch_stats"], optimiser.init(params), state.loss_weights)
   if kind == "inference":
@@ -217,7 +216,7 @@ def _step_on_devices(how: str, size: tuple[int, int], batch_size: int) -> tuple[
   import optax
 
   from attavvad_jax.loss_weights import per_group
-  from attavvad_jax.models import AttAvvad
+  from attavvad_jax.models import AttAvvad, with_fields
   from attavvad_jax.training.placement import AXIS, PLACEMENTS
   from attavvad_jax.training.step import create_state, train_step
 
@@ -226,7 +225,7 @@ def _step_on_devices(how: str, size: tuple[int, int], batch_size: int) -> tuple[
   axis_name = AXIS if how in PLACEMENTS else None
   step = functools.partial(
     train_step,
-    model=network.clone(axis_name=axis_name),
+    model=with_fields(network, axis_name=axis_name),
     optimiser=optimiser,
     loss_weights=per_group(),
     clock=clock,

@@ -1,0 +1,91 @@
+"""Models from flat fields, as a config has them.
+
+A model may have branches: fields that are modules, such as `AttAvvad.audio`. A flat field sets the field of that name
+in the model and in each branch that has it: `dropout_rate` that of both branches, `gru_units` that of the audio branch.
+With the name of a branch before it, it sets that of one branch: `visual_kernel_sizes`.
+"""
+
+import dataclasses
+from typing import Any
+
+from flax import linen as nn
+
+from attavvad_jax import registry
+from attavvad_jax.models.ablations import AudioOnly, VisualOnly
+from attavvad_jax.models.att_avvad import AttAvvad
+from attavvad_jax.models.base_a import BaseA
+from attavvad_jax.models.base_av import BaseAV
+
+MODELS: dict[str, type[nn.Module]] = {
+  "att_avvad": AttAvvad,
+  "audio_only": AudioOnly,
+  "visual_only": VisualOnly,
+  "base_a": BaseA,
+  "base_av": BaseAV,
+}
+
+# Fields that a reference gives, as package.module:Name of a module like `AudioBranch` or `VisualBranch`.
+BRANCHES = ("audio", "visual")
+
+
+def build(name: str, **fields: Any) -> nn.Module:
+  """The model of a name, with some of its fields.
+
+  >>> build("att_avvad", gru_units=32, visual_strides=((3, 3), (3, 3), (2, 2), (1, 1))).audio.gru_units
+  32
+
+  Args:
+    name: a name of `MODELS`, or package.module:Name of a module that is called as these are.
+    **fields: flat fields as above. `audio` and `visual` may also be package.module:Name of a module with the call
+      signature of `AudioBranch` or `VisualBranch`.
+
+  Raises:
+    ValueError: there is no such model, branch or fusion, or neither the model nor a branch has such a field.
+  """
+  for branch in BRANCHES:
+    if isinstance(fields.get(branch), str):
+      fields[branch] = registry.call(fields[branch], {}, f"model.{branch}", nn.Module)
+  # Fields without a default must be there from the start.
+  own = {key: value for key, value in fields.items() if key in _own_fields(registry.resolve(name, MODELS, "model"))}
+  return with_fields(registry.call(name, MODELS, "model", nn.Module, **own), **fields)
+
+
+def with_fields(model: nn.Module, **fields: Any) -> nn.Module:
+  """A copy of a model with other values of some flat fields, in itself and in its branches.
+
+  Raises:
+    ValueError: neither the model nor a branch has such a field.
+  """
+  if unknown := sorted(set(fields) - field_names(model)):
+    raise ValueError(
+      f"model {type(model).__name__} has no field {', '.join(unknown)}; expected some of "
+      f"{', '.join(sorted(field_names(model)))}"
+    )
+  model = model.clone(**{key: value for key, value in fields.items() if key in _own_fields(model)})
+  branches: dict[str, Any] = {}
+  for branch, module in _branches(model).items():
+    known = _own_fields(module)
+    shared = {key: fields[key] for key in known if key in fields}
+    alone = {key: fields[f"{branch}_{key}"] for key in known if f"{branch}_{key}" in fields}
+    branches[branch] = module.clone(**(shared | alone))
+  return model.clone(**branches)
+
+
+def field_names(model: nn.Module) -> set[str]:
+  """The flat fields of a model that `with_fields` can set."""
+  names = set(_own_fields(model))
+  for branch, module in _branches(model).items():
+    names.update(_own_fields(module), (f"{branch}_{field}" for field in _own_fields(module)))
+  return names
+
+
+def _branches(model: nn.Module) -> dict[str, nn.Module]:
+  fields = {name: getattr(model, name) for name in _own_fields(model)}
+  return {name: value for name, value in fields.items() if isinstance(value, nn.Module)}
+
+
+def _own_fields(model: Any) -> list[str]:
+  """The fields of a module or of its class; none of a function that gives a module."""
+  if not dataclasses.is_dataclass(model):
+    return []
+  return [field.name for field in dataclasses.fields(model) if field.init and field.name not in ("parent", "name")]
