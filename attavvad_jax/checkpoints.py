@@ -11,6 +11,10 @@ import orbax.checkpoint as ocp
 
 from attavvad_jax.weights import ITEMS, LEFT_OUT, SHIPPED, shipped_checkpoint
 
+# Of the metadata that a checkpoint has; those of before it was noted have none. It rises where older versions of the
+# package would misread a checkpoint.
+SCHEMA = 1
+
 _REMEDY = "a checkpoint is the folder that training writes, for example WORKDIR/checkpoints/best"
 
 
@@ -42,13 +46,18 @@ def read_meta(path: str | Path) -> dict[str, Any]:
   """Config, data spec and versions of a checkpoint that `find_checkpoint` found.
 
   Raises:
-    ValueError: the metadata cannot be read.
+    ValueError: the metadata cannot be read, or a newer version of the package wrote them.
   """
   path = Path(path)
   try:
-    return json.loads((path / "meta" / "metadata").read_text(encoding="utf-8"))
+    meta: dict[str, Any] = json.loads((path / "meta" / "metadata").read_text(encoding="utf-8"))
   except (OSError, json.JSONDecodeError) as error:
     raise ValueError(f"{path}: not a checkpoint of this package ({error}); {_REMEDY}") from error
+  if (schema := meta.get("schema", 0)) > SCHEMA:
+    raise ValueError(
+      f"{path}: its schema is {schema}; this version of attavvad_jax reads up to {SCHEMA}: install a newer one"
+    )
+  return meta
 
 
 def digest(path: str | Path) -> str:

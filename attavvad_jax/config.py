@@ -1,4 +1,4 @@
-"""From a config of plain values to the objects it describes; the keys are those of `configs.att_avvad`."""
+"""From a config of plain values to the objects it describes; the keys are the fields of `settings.Config`."""
 
 from collections.abc import Mapping
 import dataclasses
@@ -8,32 +8,12 @@ from typing import Any, TypeVar
 from flax import linen as nn
 
 from attavvad_jax.blocks import Crop, DataSpec
-from attavvad_jax.features.augmentation import Augmentation
 from attavvad_jax.loss_weights import LossWeights, from_name
 from attavvad_jax.models import build
+from attavvad_jax.settings import Augmentation, Config, Optimizer, Transfer, to_dict
 from attavvad_jax.timeline import Clock, Smoothing
 
-KEYS = (
-  "seed",
-  "data",
-  "clock",
-  "crop",
-  "model",
-  "batch_size",
-  "num_epochs",
-  "learning_rate",
-  "learning_rate_decay_epochs",
-  "loss_weights",
-  "audio_targets",
-  "transfer",
-  "augmentation",
-  "num_microbatches",
-  "remat",
-  "checkpoint_every_epochs",
-  "checkpoint_every_steps",
-  "log_every_steps",
-  "smoothing",
-)
+KEYS = tuple(field.name for field in dataclasses.fields(Config))
 
 # Between validations there are so many steps where an epoch is shorter, and a run has at least so many of them.
 _FEWEST_STEPS, _FEWEST_CHECKPOINTS = 20, 5
@@ -44,17 +24,28 @@ PERFORMER, ANY_VOICE = "performer", "any_voice"
 T = TypeVar("T")
 
 
+def fill(config: Mapping[str, Any]) -> dict[str, Any]:
+  """A config with today's default for each key that it lacks, at every level: one of before a key was there.
+
+  A key of a group such as `smoothing` is given the default of the group's own class.
+  """
+  default = Config()
+  filled = {**to_dict(default), **config}
+  groups: dict[str, Any] = {key: type(value) for key, value in vars(default).items() if dataclasses.is_dataclass(value)}
+  for key, group in groups.items():
+    if isinstance(config.get(key), Mapping):
+      filled[key] = {**to_dict(group()), **config[key]}
+  return filled
+
+
 def check_keys(config: Mapping[str, Any]) -> None:
-  """Refuses a config with keys that nothing reads or without keys that something needs.
+  """Refuses a config with keys that nothing reads.
 
   Raises:
     ValueError: names them.
   """
-  unknown, missing = sorted(set(config) - set(KEYS)), sorted(set(KEYS) - set(config))
-  if unknown:
+  if unknown := sorted(set(config) - set(KEYS)):
     raise ValueError(f"config: unknown key {', '.join(unknown)}; expected {', '.join(KEYS)}")
-  if missing:
-    raise ValueError(f"config: missing key {', '.join(missing)}; attavvad config att_avvad prints them all")
 
 
 def data_spec(config: Mapping[str, Any]) -> DataSpec:
@@ -111,6 +102,11 @@ def augmentation(config: Mapping[str, Any]) -> Augmentation:
   return _fill(Augmentation, config["augmentation"], "augmentation")
 
 
+def optimizer(config: Mapping[str, Any]) -> Optimizer:
+  """What changes the parameters."""
+  return _fill(Optimizer, config["optimizer"], "optimizer")
+
+
 def audio_targets(config: Mapping[str, Any]) -> str:
   """`PERFORMER` or `ANY_VOICE`."""
   value = config["audio_targets"]
@@ -134,19 +130,6 @@ def check_batch(config: Mapping[str, Any]) -> None:
     )
   if not isinstance(config["remat"], bool):
     raise ValueError(f"config.remat is {config['remat']!r}; expected True or False")
-
-
-@dataclasses.dataclass(frozen=True)
-class Transfer:
-  """What a run starts from.
-
-  Attributes:
-    checkpoint: of which all that fits is loaded, as `checkpoints.find_checkpoint` takes it; None to start from nothing.
-    freeze: paths of parameters or modules that stay as they are.
-  """
-
-  checkpoint: str | None = None
-  freeze: tuple[str, ...] = ()
 
 
 def transfer(config: Mapping[str, Any]) -> Transfer:

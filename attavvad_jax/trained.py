@@ -35,6 +35,8 @@ class TrainedModel:
     self.meta: dict[str, Any] = read_meta(self.path)
     if missing := {"config", "spec"} - set(self.meta):
       raise ValueError(f"{self.path}: its metadata lack {', '.join(sorted(missing))}; expected what training wrote")
+    # One of before a key was there has its default.
+    self.meta["config"] = config_lib.fill(self.meta["config"])
     self.spec = DataSpec.from_dict(self.meta["spec"])
     if self.spec.events != EVENTS:
       raise ValueError(f"{self.path}: labels are {self.spec.events}; expected {EVENTS}")

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Sequence
+import dataclasses
 import importlib
 import importlib.util
 import inspect
@@ -11,10 +12,30 @@ from pathlib import Path
 import pkgutil
 import sys
 from types import ModuleType
+import typing
+from typing import Any
 
 from absl import flags
 import ml_collections
-from ml_collections import config_flags
+from ml_collections import config_dict, config_flags
+
+
+def to_config_dict(group: Any) -> ml_collections.ConfigDict:
+  """A `settings.Config`, or a group of its keys, to be changed by experiments and on command lines.
+
+  A key that is None takes a value of its type, which is not lost.
+  """
+  types = typing.get_type_hints(type(group))
+  config = ml_collections.ConfigDict()
+  for key, value in vars(group).items():
+    if dataclasses.is_dataclass(value):
+      config[key] = to_config_dict(value)
+    elif value is None:
+      (kind,) = (kind for kind in typing.get_args(types[key]) if kind is not type(None))
+      config[key] = config_dict.placeholder(typing.get_origin(kind) or kind)
+    else:
+      config[key] = value
+  return config
 
 
 def names() -> list[str]:

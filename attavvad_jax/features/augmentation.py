@@ -19,9 +19,7 @@ Axes: B blocks, W blocks of the whole batch, S samples, T audio frames, F mel ba
 """
 
 from collections.abc import Callable, Mapping
-import dataclasses
 import functools
-import math
 from typing import NamedTuple
 
 import jax
@@ -32,6 +30,7 @@ import numpy as np
 
 from attavvad_jax.features.front_end import network_inputs
 from attavvad_jax.features.log_mel import FLOOR_DB, scale_log_mel
+from attavvad_jax.settings import Augmentation
 from attavvad_jax.shapes import Array, Bool, Float, Int, Key, Num, Number, Shaped
 from attavvad_jax.timeline import BACKGROUND, EVENTS, VOCAL_EVENTS, Clock
 
@@ -41,67 +40,6 @@ Batch = dict[str, Array]
 _AUDIBLE_DBFS = -50.0
 _SILENCE, _OTHERS = EVENTS.index("silence"), EVENTS.index(BACKGROUND)
 _VOICES = np.array([EVENTS.index(event) for event in VOCAL_EVENTS])
-
-
-@dataclasses.dataclass(frozen=True)
-class Augmentation:
-  """What is changed, and by how much at most; 0 leaves it alone, and the defaults leave everything alone.
-
-  Attributes:
-    gain_db: the sound becomes up to so much louder or quieter.
-    dub_probability: that a block whose performer utters nothing gets the voice of another block.
-    mix_probability: that background of another block is mixed into a block.
-    mix_min_snr_db: the least ratio of the block's level to the background's.
-    mix_max_snr_db: the greatest.
-    tilt_db: by which the lowest mel band grows or shrinks against the highest, those between them in proportion.
-    mask_frames: longest run of audio frames that is masked in the log-mel.
-    mask_bands: widest run of mel bands that is masked.
-    brightness_fraction: of the images' range, which they become brighter or darker by.
-    contrast_fraction: by which differences within an image grow or shrink.
-    shift_fraction: of height and of width, by which the images move.
-    turn_degrees: by which the images turn, either way.
-    zoom_fraction: of its size, by which what is in the images grows, or shrinks likewise.
-    erase_fraction: of height and of width, up to which a rectangle of the images becomes an even grey.
-    flip_probability: that the images are mirrored, left to right.
-    drop_images_probability: that a block loses its images.
-    drop_sound_probability: that it loses its sound; never both.
-
-  Raises:
-    ValueError: a value that means nothing; names it.
-  """
-
-  gain_db: float = 0.0
-  dub_probability: float = 0.0
-  mix_probability: float = 0.0
-  mix_min_snr_db: float = 0.0
-  mix_max_snr_db: float = 20.0
-  tilt_db: float = 0.0
-  mask_frames: int = 0
-  mask_bands: int = 0
-  brightness_fraction: float = 0.0
-  contrast_fraction: float = 0.0
-  shift_fraction: float = 0.0
-  turn_degrees: float = 0.0
-  zoom_fraction: float = 0.0
-  erase_fraction: float = 0.0
-  flip_probability: float = 0.0
-  drop_images_probability: float = 0.0
-  drop_sound_probability: float = 0.0
-
-  def __post_init__(self):
-    for field in dataclasses.fields(self):
-      value = getattr(self, field.name)
-      signed = field.name in ("mix_min_snr_db", "mix_max_snr_db")
-      highest = 1.0 if field.name.endswith(("_probability", "_fraction")) else math.inf
-      if not math.isfinite(value) or (not signed and not 0 <= value <= highest):
-        expected = "a finite number" if signed else "0 to 1" if highest == 1 else "0 or more"
-        raise ValueError(f"augmentation: {field.name} is {value}; expected {expected}")
-    if self.mix_min_snr_db > self.mix_max_snr_db:
-      raise ValueError(
-        f"augmentation: mix_min_snr_db is {self.mix_min_snr_db}, above mix_max_snr_db, {self.mix_max_snr_db}"
-      )
-    if self.drop_images_probability + self.drop_sound_probability > 1:
-      raise ValueError("augmentation: drop_images_probability and drop_sound_probability add up to more than 1")
 
 
 class Sounds(NamedTuple):

@@ -44,8 +44,8 @@ COMMANDS = (
   Command(
     "config",
     "print the values or the source of an experiment",
-    "Prints every key of an experiment with its value. --source prints the Python file, with the meaning of each key "
-    "in att_avvad: a copy of it is the start of your own.",
+    "Prints every key of an experiment with its value. --source prints the Python file: "
+    "a copy of it is the start of your own. The meaning of each key stands in attavvad_jax/settings.py.",
     "attavvad config att_avvad --source",
     (
       Option(
