@@ -9,6 +9,7 @@ from typing import Any
 
 import grain
 
+from attavvad_jax import checkpoints as checkpoints_lib
 from attavvad_jax.evaluation.protocols import CLOSED
 from attavvad_jax.training.checkpoints import Checkpoints, is_better
 from attavvad_jax.training.logs import Interval, RunLog, figures
@@ -114,6 +115,7 @@ class Run:
 def run_meta(setup: Setup, step: int, validation: dict[str, float]) -> dict[str, Any]:
   """What a checkpoint says of itself."""
   return {
+    "schema": checkpoints_lib.SCHEMA,
     "config": setup.config,
     "spec": setup.data.spec.to_dict(),
     "data": setup.data_digests,

@@ -18,7 +18,9 @@ from attavvad_jax.blocks import AUDIO
 from attavvad_jax.datasets.loader import PreparedData, training_batches
 from attavvad_jax.features.augmentation import Augmentation
 from attavvad_jax.loss_weights import LossWeights
+from attavvad_jax.models import field_names, with_fields
 from attavvad_jax.predict import BlockScores, predict
+from attavvad_jax.training.optimizer import optimizer
 from attavvad_jax.training.placement import (
   AXIS,
   HostBatch,
@@ -111,7 +113,8 @@ class Setup:
     num_processes, num_parts = jax.process_count(), self.config["num_microbatches"]
     size, num_devices = self.config["batch_size"] // num_processes, placement.num_devices // num_processes
     has_padding = filled_size(size, num_devices, num_parts, num_processes) > size
-    model = self.model.clone(axis_name=AXIS)
+    has_axis = "axis_name" in field_names(self.model)
+    model = with_fields(self.model, axis_name=AXIS) if has_axis else self.model
 
     # The seed is an argument, so that runs that differ in nothing else find the program compiled.
     def step(state: TrainState, batch: Batch, seed: jax.Array) -> tuple[TrainState, StepLog]:
@@ -147,7 +150,7 @@ def set_up(config: Mapping[str, Any]) -> Setup:
   Raises:
     ValueError: the config cannot be used or does not fit the data.
   """
-  config = _plain(config)
+  config = config_lib.fill(plain(config))
   config_lib.check_keys(config)
   data = _open_data(config)
   config_lib.smoothing(config)
@@ -159,23 +162,13 @@ def set_up(config: Mapping[str, Any]) -> Setup:
     data=data,
     model=config_lib.model(config),
     transfer=transfer,
-    optimiser=freeze(optax.adam(_learning_rate(config, num_blocks)), transfer.freeze),
+    optimiser=freeze(optimizer(config, num_blocks), transfer.freeze),
     loss_weights=config_lib.loss_weights(config),
     augmentation=config_lib.augmentation(config),
     audio_label=_audio_label(data, config),
     num_steps=config_lib.num_steps(config, num_blocks, config["num_epochs"]),
     checkpoint_interval=config_lib.checkpoint_interval(config, num_blocks),
   )
-
-
-def _learning_rate(config: Mapping[str, Any], num_blocks: int) -> float | optax.Schedule:
-  """Constant, or along half a cosine wave from its value to 0."""
-  rate, decay_epochs = config["learning_rate"], config["learning_rate_decay_epochs"]
-  if decay_epochs < 0:
-    raise ValueError(f"config.learning_rate_decay_epochs is {decay_epochs}; expected 0 for a constant rate, or more")
-  if not decay_epochs:
-    return rate
-  return optax.cosine_decay_schedule(rate, config_lib.num_steps(config, num_blocks, decay_epochs))
 
 
 def _open_data(config: Mapping[str, Any]) -> PreparedData:
@@ -199,6 +192,6 @@ def _audio_label(data: PreparedData, config: Mapping[str, Any]) -> str:
   return "audio_label"
 
 
-def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
+def plain(config: Mapping[str, Any]) -> dict[str, Any]:
   """A ConfigDict or nested dict as plain dicts, as JSON will give it back."""
   return json.loads(json.dumps(dict(config), default=lambda nested: nested.to_dict()))

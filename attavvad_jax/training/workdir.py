@@ -27,7 +27,8 @@ def check_workdir(workdir: Path, setup: Setup) -> None:
   if not found:
     return
   config, data, source = setup.config, found.get("data", {}), found.get("source")
-  before = {**found["config"], "transfer": dict(found["config"].get("transfer", {}))}
+  # A key that came after the run began has its default.
+  before = config_lib.fill(found["config"])
   if data:
     before["data"] = config["data"]
   if source and config["transfer"]["checkpoint"]:

@@ -8,8 +8,8 @@ import optax
 import pytest
 
 from attavvad_jax.configs import att_avvad
-from attavvad_jax.training.loop import _plain
 from attavvad_jax.training.optimizer import learning_rate, optimizer
+from attavvad_jax.training.setup import plain
 
 NUM_BLOCKS = 640  # ten steps of 64 an epoch
 PARAMS = {"layer": {"kernel": jnp.array([[2.0, -1.0]]), "bias": jnp.array([3.0, 4.0])}}
@@ -20,7 +20,7 @@ def _config(optimizer=(), **changes):
   config = att_avvad.get_config()
   config.optimizer.update(dict(optimizer))
   config.update(changes)
-  return _plain(config)
+  return plain(config)
 
 
 def _change(chosen, steps=1):
