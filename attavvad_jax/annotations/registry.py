@@ -23,6 +23,7 @@ from attavvad_jax.annotations import (
 from attavvad_jax.annotations.base import AnnotationError, AnnotationWarning, Document, Format, lines
 from attavvad_jax.annotations.meaning import to_timeline
 from attavvad_jax.files import write_text
+from attavvad_jax.registry import resolve
 from attavvad_jax.timeline import EVENTS, Event, Timeline
 
 # Content is tried in this order; of formats that share an extension, the first has it.
@@ -64,13 +65,30 @@ class Reading:
   labels: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
   origin_s: float | None = None
   rate_hz: float | None = None
+  format: str | None = None
+
+  @property
+  def suffixes(self) -> tuple[str, ...]:
+    """Extensions of label files to look for beside a video: those of the format, or `LABEL_SUFFIXES`."""
+    return LABEL_SUFFIXES if self.format is None else _format_by_name(self.format).suffixes
+
+  def to_dict(self) -> dict[str, Any]:
+    """What is said, to know it again; a format only where one is named, as there was a time before."""
+    said = dataclasses.asdict(self)
+    return said if self.format is not None else {key: value for key, value in said.items() if key != "format"}
 
   @classmethod
-  def parse(cls, pairs: Iterable[str], origin_s: float | None = None, rate_hz: float | None = None) -> Self:
+  def parse(
+    cls,
+    pairs: Iterable[str],
+    origin_s: float | None = None,
+    rate_hz: float | None = None,
+    format: str | None = None,
+  ) -> Self:
     """With labels as a command line has them: `LABEL=EVENT`, or `LABEL=none`, which leaves out.
 
     Raises:
-      ValueError: a pair without `=`, an event that there is not, or a label twice.
+      ValueError: a pair without `=`, an event that there is not, a label twice, or an unknown format.
     """
     labels: dict[str, str | None] = {}
     for pair in pairs:
@@ -81,7 +99,9 @@ class Reading:
       if label.lower() in (other.lower() for other in labels):
         raise ValueError(f"map: label {label!r} is there twice; expected each label once")
       labels[label] = None if event.lower() == _NO_EVENT else event.lower()
-    return cls(labels, origin_s, rate_hz)
+    if format is not None:
+      _readable(format)
+    return cls(labels, origin_s, rate_hz, format)
 
 
 DEFAULT_READING = Reading()
@@ -95,6 +115,7 @@ def read(
   origin_s: float | None = None,
   rate_hz: float | None = None,
   recording: str | os.PathLike[str] | None = None,
+  format: str | None = None,
 ) -> Timeline:
   """Reads a label file of any format that can be read.
 
@@ -112,11 +133,13 @@ def read(
       what they are: 16000 for samples at 16 kHz, 1000 for milliseconds.
     recording: the recording's file, for a label file that is of several (ELAN's); where None, it has the label file's
       name.
+    format: a name of `FORMATS`, or package.module:Name of a `Format` of one's own, in the place of what the content
+      decides.
 
   Raises:
     AnnotationError: the content is in no known format, or cannot be right, or no event lies within the recording; names
       file and line.
-    ValueError: `labels` name an event that is none of `EVENTS`.
+    ValueError: `labels` name an event that is none of `EVENTS`, or the format is unknown.
     OSError: the file is missing or cannot be read.
 
   Warns:
@@ -127,7 +150,7 @@ def read(
   text = _decode(path)
   if not text.strip():
     warnings.warn(AnnotationWarning(f"{path}: empty file; read as a recording without events"), stacklevel=2)
-  document = _parse(text, path)
+  document = _parse(text, path, format)
   timeline, losses = to_timeline(
     document,
     str(path),
@@ -142,9 +165,9 @@ def read(
   return timeline
 
 
-def is_transcript(path: str | os.PathLike[str]) -> bool:
+def is_transcript(path: str | os.PathLike[str], format: str | None = None) -> bool:
   """Whether a label file that can be read may hold words that were said, which `read` takes for speech."""
-  return _parse(_decode(Path(path)), Path(path)).is_transcript
+  return _parse(_decode(Path(path)), Path(path), format).is_transcript
 
 
 def write(
@@ -160,7 +183,7 @@ def write(
   Args:
     timeline: what to write. Times are rounded to the format's `decimals`, scores to the millionth.
     path: the file to write.
-    format: a name of `FORMATS`; where None, the extension decides.
+    format: a name of `FORMATS`, or package.module:Name of a `Format` of one's own; where None, the extension decides.
     metadata: further fields for formats that have a place for them (JSON); others leave them out.
     recording: its name, in formats that name it; that of the file without the extension where None.
 
@@ -202,9 +225,9 @@ def _decode(path: Path) -> str:
   return text
 
 
-def _parse(text: str, path: Path) -> Document:
-  parse = _find_format(text, path).parse
-  assert parse is not None  # `_find_format` looks only at formats that can be read
+def _parse(text: str, path: Path, format: str | None) -> Document:
+  parse = (_find_format(text, path) if format is None else _readable(format)).parse
+  assert parse is not None  # both give only formats that can be read
   return parse(text, str(path))
 
 
@@ -225,9 +248,17 @@ def _format_by_suffix(path: Path, ability: str) -> Format:
 
 
 def _format_by_name(name: str) -> Format:
-  if name not in FORMATS:
-    raise ValueError(f"unknown label format {name!r}; expected one of {', '.join(FORMATS)}")
-  return FORMATS[name]
+  found: Format = resolve(name, FORMATS, "label format")
+  if not isinstance(found, Format):
+    raise ValueError(f"label format is {name!r}, which is a {type(found).__name__}; expected a Format")
+  return found
+
+
+def _readable(name: str) -> Format:
+  found = _format_by_name(name)
+  if found.parse is None:
+    raise ValueError(f"label format {name!r} can be written but not read; expected one of {_names('parse')}")
+  return found
 
 
 def _names(ability: str) -> str:

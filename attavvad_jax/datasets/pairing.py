@@ -1,12 +1,11 @@
 """Videos of a folder with the label files that lie there for them."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-import dataclasses
 import fnmatch
 from pathlib import Path
 import warnings
 
-from attavvad_jax.annotations import LABEL_SUFFIXES, AnnotationWarning, Reading, is_transcript, read
+from attavvad_jax.annotations import AnnotationWarning, Reading, is_transcript, read
 from attavvad_jax.filenames import (
   ANNOTATED_SUFFIX,
   files_in,
@@ -64,7 +63,8 @@ class Pairing:
     self._conflicts: list[str] = []
     files = files_in(folder)
     pattern = label_files if label_files is None or "*" in label_files else f"*.{label_files.removeprefix('.')}"
-    labels = [path for path in files if path.suffix.lower() in LABEL_SUFFIXES]
+    self._suffixes = reading.suffixes
+    labels = [path for path in files if path.suffix.lower() in self._suffixes]
     meant = [path for path in labels if pattern is None or fnmatch.fnmatch(path.name.lower(), pattern.lower())]
     videos = []
     for video, twin in without_twins(path for path in files if has_media_name(path)):
@@ -72,7 +72,7 @@ class Pairing:
         videos.append(video)
       else:
         self.left_out.append((video, f"{twin.name} was taken, which has the same name or is the same file"))
-    found = _find_labels(folder, videos, meant)
+    found = _find_labels(folder, videos, meant, self._suffixes)
     for video in videos:
       self._pair(video, found[video])
     if self._conflicts:
@@ -82,14 +82,14 @@ class Pairing:
     for path in (path for path in meant if path not in used):
       reason = "not beside its video" if normal(path.stem) in names else "no video of the same name"
       self.left_out.append((path, reason))
-    other = [path for path in files if path.suffix.lower() not in LABEL_SUFFIXES and not has_media_name(path)]
+    other = [path for path in files if path.suffix.lower() not in self._suffixes and not has_media_name(path)]
     if other := [path for path in other if not path.name.endswith(ANNOTATED_SUFFIX)]:
       self.left_out.append((folder, tell_skipped(other, "neither videos nor label files")))
 
   def _pair(self, video: Path, candidates: Sequence[Path]) -> None:
     """Takes the label file of a video, or says why there is none."""
     if not candidates:
-      self.left_out.append((video, f"no label file of the same name; expected one of {' '.join(LABEL_SUFFIXES)}"))
+      self.left_out.append((video, f"no label file of the same name; expected one of {' '.join(self._suffixes)}"))
       return
     duration_s = None
     if self._probe_s is not None:
@@ -112,7 +112,7 @@ class Pairing:
       self.left_out.append((video, f"none of its label files can be used: {name_some(candidates)}"))
       return
     # Words that were heard are taken for speech where there is nothing else; what was marked says more.
-    marked = [path for path in timelines if not is_transcript(path)]
+    marked = [path for path in timelines if not is_transcript(path, self._reading.format)]
     for path in [path for path in timelines if marked and path not in marked]:
       del timelines[path]
       self.left_out.append((path, f"a transcript; {marked[0].name} was taken for the labels of {video.name}"))
@@ -126,18 +126,20 @@ class Pairing:
   def _read_quietly(self, path: Path, duration_s: float | None, video: Path) -> Timeline:
     with warnings.catch_warnings():  # they are told when the recording is made
       warnings.simplefilter("ignore", AnnotationWarning)
-      return read(path, duration_s, **dataclasses.asdict(self._reading), recording=video)
+      return read(path, duration_s, **vars(self._reading), recording=video)
 
 
-def _find_labels(folder: Path, videos: Sequence[Path], labels: Iterable[Path]) -> Mapping[Path, Sequence[Path]]:
-  """The label files of each video by name and place, in the order of `LABEL_SUFFIXES`, those beside it first."""
+def _find_labels(
+  folder: Path, videos: Sequence[Path], labels: Iterable[Path], suffixes: Sequence[str]
+) -> Mapping[Path, Sequence[Path]]:
+  """The label files of each video by name and place, in the order of their suffixes, those beside it first."""
   by_name: dict[str, list[Path]] = {}
   for video in videos:
     for name in {normal(video.stem), normal(video.name)}:
       by_name.setdefault(name, []).append(video)
   beside: dict[Path, list[Path]] = {video: [] for video in videos}
   elsewhere: dict[Path, list[Path]] = {video: [] for video in videos}
-  for path in sorted(labels, key=lambda path: (LABEL_SUFFIXES.index(path.suffix.lower()), path)):
+  for path in sorted(labels, key=lambda path: (suffixes.index(path.suffix.lower()), path)):
     named = by_name.get(normal(path.stem), [])
     here = [video for video in named if video.parent == path.parent]
     for video in here:

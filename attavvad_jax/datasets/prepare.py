@@ -30,6 +30,7 @@ from attavvad_jax.datasets.records import MADE_OF
 from attavvad_jax.datasets.summary import Summary
 from attavvad_jax.media import DEFAULT_TRACKS, Tracks
 from attavvad_jax.notes import note
+from attavvad_jax.registry import call
 
 if TYPE_CHECKING:
   from attavvad_jax.datasets.builder import RecordingsBuilder
@@ -98,6 +99,28 @@ def prepare_simulated(
 
   builder = Simulated(spec, preset=preset, minutes=minutes, seed=seed, name=name, workers=workers, data_dir=str(output))
   return prepare(builder, beam=beam, keep=keep)
+
+
+def prepare_own(
+  reference: str,
+  source: str | Path,
+  output: str | Path,
+  spec: DataSpec,
+  *,
+  name: str = "default",
+  workers: int = 1,
+  beam: str | None = None,
+  keep: bool = False,
+) -> Summary:
+  """Prepares a data set of the user's own, whose files the source holds.
+
+  `reference` is package.module:Name of a `RecordingsBuilder`, or of a function that is called as one and gives one.
+  """
+  from attavvad_jax.datasets.builder import RecordingsBuilder
+
+  choices = {"name": name, "workers": workers, "data_dir": str(output)}
+  builder = call(reference, {}, "dataset", RecordingsBuilder, spec, **choices)  # type: ignore[type-abstract]
+  return prepare(builder, manual_dir=source, beam=beam, keep=keep)
 
 
 def prepare(

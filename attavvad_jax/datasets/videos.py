@@ -47,7 +47,7 @@ class Video:
   def state(self) -> str:
     small = (self.item.labels, self.item.audio_labels, self.item.conditions)
     tracks = dataclasses.astuple(self.item.tracks)
-    reading = dataclasses.asdict(self._reading)
+    reading = self._reading.to_dict()
     return json.dumps([self.item.recording, _stamp(self.item.video), *map(_digest, small), *tracks, reading])
 
   def open(self, spec: DataSpec) -> Content:
@@ -63,7 +63,7 @@ class Video:
     return Content(self._blocks(info, spec, lines), timeline, audio_timeline, conditions, lines)
 
   def _read_labels(self, path: Path, duration_s: float | None, lines: list[str]) -> Timeline:
-    told = dataclasses.asdict(self._reading)
+    told = vars(self._reading)
     with warnings.catch_warnings(record=True) as caught:
       warnings.simplefilter("always", AnnotationWarning)
       timeline = read_annotation(path, duration_s, **told, recording=self.item.video)

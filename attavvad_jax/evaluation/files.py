@@ -111,7 +111,7 @@ def _by_name(place: Path) -> dict[str, list[Path]]:
 
 def _read_one(paths: Iterable[Path], reading: Reading) -> Timeline:
   """What the files of a recording say, which must be the same; the longest says how long it is."""
-  timelines = {path: read(path, **dataclasses.asdict(reading)) for path in paths}
+  timelines = {path: read(path, **vars(reading)) for path in paths}
   contents = {
     path: [(round(e.onset_s, 3), round(e.offset_s, 3), e.label) for e in timeline]
     for path, timeline in timelines.items()

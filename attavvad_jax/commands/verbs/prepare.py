@@ -6,6 +6,8 @@ from typing import Any
 from attavvad_jax.commands import options
 from attavvad_jax.commands.base import Command, Option
 
+_DATASETS = ("folder", "mavc100", "simulated")
+
 
 def run(
   config: Mapping[str, Any],
@@ -24,6 +26,7 @@ def run(
   map: Sequence[str],
   label_origin_s: float | None,
   label_rate_hz: float | None,
+  label_format: str | None,
   preset: str,
   train_minutes: float,
   validation_minutes: float,
@@ -33,7 +36,10 @@ def run(
   from attavvad_jax.annotations import Reading
   from attavvad_jax.datasets import prepare
   from attavvad_jax.media import Tracks
+  from attavvad_jax.registry import is_own
 
+  if dataset not in _DATASETS and not is_own(dataset):
+    raise ValueError(f"--dataset={dataset} is unknown; expected {', '.join(_DATASETS)} or package.module:Name")
   spec = config_lib.data_spec(config)
   shared = {"name": name, "workers": workers, "beam": beam}
   if dataset == "simulated":
@@ -41,12 +47,14 @@ def run(
     print(prepare.prepare_simulated(output, spec, preset, minutes, seed=seed, **shared))  # type: ignore[arg-type]
   elif input is None:
     raise ValueError("--input is missing; expected the folder of the videos")
+  elif is_own(dataset):
+    print(prepare.prepare_own(dataset, input, output, spec, **shared))  # type: ignore[arg-type]
   elif dataset == "mavc100":
     print(prepare.prepare_mavc100(input, output, spec, **shared))  # type: ignore[arg-type]
   else:
     choices = {
       "tracks": Tracks.parse(audio_track, video_track, audio_channels),
-      "reading": Reading.parse(map, label_origin_s, label_rate_hz),
+      "reading": Reading.parse(map, label_origin_s, label_rate_hz, label_format),
       "label_files": label_files,
       "estimates": estimates,
     }
@@ -66,10 +74,14 @@ COMMAND = Command(
       "config",
       default="att_avvad_small",
     ),
-    Option("dataset", "what is prepared", default="folder", choices=("folder", "mavc100", "simulated")),
+    Option(
+      "dataset",
+      "what is prepared: folder, mavc100, simulated, or package.module:Name of your own RecordingsBuilder",
+      default="folder",
+    ),
     Option(
       "input",
-      "folder of videos with label files, or a table that lists them; for mavc100, the folder of its files",
+      "folder of videos with label files, or a table that lists them; for other data sets, the folder of their files",
       "path",
     ),
     Option("output", "folder for prepared data sets", "path", required=True),
@@ -83,6 +95,11 @@ COMMAND = Command(
     options.LABEL_MAP,
     Option("label_origin_s", "where the videos begin in the times of the label files", "number"),
     Option("label_rate_hz", "units a second of label times that are whole numbers without a unit", "number"),
+    Option(
+      "label_format",
+      "format of the label files, in place of what their content shows: a name such as tsv, or package.module:Name of "
+      "your own Format",
+    ),
     options.PRESET,
     *options.MINUTES.values(),
   ),

@@ -1,0 +1,123 @@
+"""docs/seams.md: every part of one's own is found by its name and used, as the page shows it."""
+
+import importlib
+from pathlib import Path
+import re
+import sys
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from attavvad_jax import config as config_lib
+from attavvad_jax.annotations import Reading, read, write
+from attavvad_jax.configs import load
+from attavvad_jax.losses import TERMS
+from attavvad_jax.models import Outputs
+from attavvad_jax.timeline import Event, Timeline
+from attavvad_jax.training.optimizer import learning_rate, optimizer
+from attavvad_jax.training.setup import plain
+
+PAGE = Path(__file__).parents[1] / "docs" / "seams.md"
+BLOCKS = dict(re.findall(r"^```python\n# (\w+)\.py\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL))
+
+
+@pytest.fixture(autouse=True)
+def modules(tmp_path, monkeypatch):
+  """The page's modules in a folder that Python finds."""
+  monkeypatch.syspath_prepend(tmp_path)
+  for name, code in BLOCKS.items():
+    (tmp_path / f"{name}.py").write_text(code)
+    monkeypatch.delitem(sys.modules, name, raising=False)
+  yield
+  for name in BLOCKS:
+    sys.modules.pop(name, None)
+
+
+def _options(text):
+  """The options of the page that name a part, as a command line has them."""
+  return [word for word in re.findall(r"--config\.\S+?=[\w:.]+", PAGE.read_text()) if text in word]
+
+
+def _run(config, train):
+  """Shapes of what the config's model returns and of its parameters."""
+  model = config_lib.model(config)
+  inputs = (jnp.zeros((2, 15, 64)), jnp.zeros((2, 3, 24, 20)), jnp.ones((2, 3), bool))
+  keys = {"params": jax.random.key(0), "dropout": jax.random.key(1)}
+  return jax.eval_shape(lambda: model.init_with_output(keys, *inputs, train=train))
+
+
+def test_each_part_takes_at_most_twenty_lines():
+  assert len(BLOCKS) == len(re.findall("^```python", PAGE.read_text(), re.MULTILINE)) == 6
+  assert all(len([line for line in code.splitlines() if line]) <= 20 for code in BLOCKS.values())
+
+
+@pytest.mark.parametrize("train", [False, True])
+@pytest.mark.parametrize("part", ["my_fusion:", "my_backbone:"])
+def test_parts_of_a_network(part, train):
+  (option,) = _options(part)
+  outputs, variables = _run(load("att_avvad_small", [option, "--config.model.embedding_dim=12"]), train)
+  assert isinstance(outputs, Outputs)
+  assert outputs.audio_visual_logits.shape == (2, 4)
+  assert outputs.visual_embedding.shape == (2, 12)
+  assert ("conv_0" in variables["params"]["visual"]) == (part == "my_backbone:")
+  assert set(variables["params"]) == {"audio", "visual", "fusion"}
+
+
+def test_optimizer_and_schedule():
+  config = plain(load("att_avvad_small", [*_options("my_training:"), "--config.num_epochs=1"]))
+  rate = learning_rate(config, num_blocks=32 * 10)
+  np.testing.assert_allclose([rate(0), rate(10)], [1e-3, 1e-5], rtol=1e-5)
+  own = optimizer(config, num_blocks=32 * 10)
+  params = {"kernel": jnp.ones((2, 2))}
+  changes, _ = own.update(params, own.init(params), params)
+  assert float(optax.global_norm(changes)) > 0
+
+
+def test_those_of_optax_are_lines_of_a_config():
+  options = [word for word in re.findall(r"--config\.optimizer\.\S+?=[\w.]+", PAGE.read_text()) if "my_" not in word]
+  assert len(options) == 5
+  config = plain(load("att_avvad_small", options))
+  assert len(optimizer(config, num_blocks=320).init({"kernel": jnp.ones((2, 2))})) == 2
+
+
+def test_loss_weights():
+  (option,) = _options("my_weights:")
+  weights = config_lib.loss_weights(load("att_avvad_small", [option]))
+  values, _ = weights.update(jnp.asarray(500), weights.init(), None)
+  assert [float(values[name]) for name in TERMS] == [1.0] * 4 + [0.5] + [0.25] * 4
+
+
+def test_label_format(tmp_path):
+  (tmp_path / "a.cues").write_text("00:01.5-00:04.0 singing\n01:00.0-01:02.5 speech\n")
+  name = re.search(r"--label-format=(\S+?)`", PAGE.read_text())[1]
+  timeline = read(tmp_path / "a.cues", 70.0, **vars(Reading.parse([], format=name)))
+  assert timeline == Timeline([Event(1.5, 4.0, "singing"), Event(60.0, 62.5, "speech")], 70.0)
+  assert Reading(format=name).suffixes == (".cues",)
+  with pytest.raises(ValueError, match="'my_labels:FORMAT' can be read but not written"):
+    write(timeline, tmp_path / "b.cues", name)
+
+
+def test_data_set(tmp_path):
+  from prepared import SPEC
+
+  from attavvad_jax.datasets.builder import RecordingsBuilder
+  from attavvad_jax.registry import call
+
+  for split in ("train", "test"):
+    for folder in ("video", "labels"):
+      (tmp_path / "clips" / split / folder).mkdir(parents=True)
+    (tmp_path / "clips" / split / "video" / f"{split}_a.mp4").touch()
+    (tmp_path / "clips" / split / "labels" / f"{split}_a.tsv").write_text("onset\toffset\tevent_label\n")
+  name = re.search(r"--dataset=(\S+)", PAGE.read_text())[1]
+  builder = call(name, {}, "dataset", RecordingsBuilder, SPEC, name="x", workers=1, data_dir=str(tmp_path / "data"))
+  recordings, left_out = builder._recordings(types.SimpleNamespace(manual_dir=tmp_path / "clips"), tmp_path)
+  assert [(video.name, video.split, video.item.labels.exists()) for video in recordings] == [
+    ("test_a", "test", True),
+    ("train_a", "train", True),
+  ]
+  assert not left_out
+  assert importlib.import_module("my_data").Clips is type(builder)
