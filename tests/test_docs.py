@@ -1,10 +1,8 @@
 """docs/seams.md: every part of one's own is found by its name and used, as the page shows it."""
 
-import importlib
 from pathlib import Path
 import re
 import sys
-import types
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +13,10 @@ import pytest
 from attavvad_jax import config as config_lib
 from attavvad_jax.annotations import Reading, read, write
 from attavvad_jax.configs import load
+from attavvad_jax.datasets.loader import PreparedData
+from attavvad_jax.datasets.prepare import prepare_own
 from attavvad_jax.losses import TERMS
+from attavvad_jax.media import VideoWriter
 from attavvad_jax.models import Outputs
 from attavvad_jax.timeline import Event, Timeline
 from attavvad_jax.training.optimizer import learning_rate, optimizer
@@ -102,22 +103,17 @@ def test_label_format(tmp_path):
 
 
 def test_data_set(tmp_path):
-  from prepared import SPEC
-
-  from attavvad_jax.datasets.builder import RecordingsBuilder
-  from attavvad_jax.registry import call
-
   for split in ("train", "test"):
     for folder in ("video", "labels"):
       (tmp_path / "clips" / split / folder).mkdir(parents=True)
-    (tmp_path / "clips" / split / "video" / f"{split}_a.mp4").touch()
-    (tmp_path / "clips" / split / "labels" / f"{split}_a.tsv").write_text("onset\toffset\tevent_label\n")
+    with VideoWriter(tmp_path / "clips" / split / "video" / f"{split}_a.mp4", 64, 48, 6, 16000) as writer:
+      writer.write_samples(np.zeros(16000, np.float32))
+      for _ in range(6):
+        writer.write_frame(np.full((48, 64, 3), 90, np.uint8))
+    (tmp_path / "clips" / split / "labels" / f"{split}_a.tsv").write_text("0.2\t0.7\tsinging\n")
   name = re.search(r"--dataset=(\S+)", PAGE.read_text())[1]
-  builder = call(name, {}, "dataset", RecordingsBuilder, SPEC, name="x", workers=1, data_dir=str(tmp_path / "data"))
-  recordings, left_out = builder._recordings(types.SimpleNamespace(manual_dir=tmp_path / "clips"), tmp_path)
-  assert [(video.name, video.split, video.item.labels.exists()) for video in recordings] == [
-    ("test_a", "test", True),
-    ("train_a", "train", True),
-  ]
-  assert not left_out
-  assert importlib.import_module("my_data").Clips is type(builder)
+  spec = config_lib.data_spec(load("att_avvad_small"))
+  summary = prepare_own(name, tmp_path / "clips", tmp_path / "data", spec)
+  data = PreparedData(summary.path)
+  assert {split: len(data.source(split)) for split in data.splits} == {"train": 3, "test": 3}
+  assert "clips" in str(summary.path)

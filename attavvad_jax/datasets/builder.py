@@ -48,6 +48,8 @@ class RecordingsBuilder(FileReaderBuilder, skip_registration=True):  # type: ign
   """
 
   VERSION = tfds.core.Version("2.0.0")
+  # Without any, TFDS has no `manual_dir` for a subclass that reads files from there.
+  MANUAL_DOWNLOAD_INSTRUCTIONS = "name the folder of the files by --input"
   RELEASE_NOTES: ClassVar[dict[str, str]] = {"2.0.0": "Two label sets and the conditions of each clip."}
 
   def __init__(
