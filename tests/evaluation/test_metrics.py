@@ -239,6 +239,12 @@ def test_closing_equals_counting_milliseconds(parts):
   ]
 
 
+@pytest.mark.parametrize(("gap_s", "events"), [(0.16, 2), (0.17, 3)])
+def test_closed_protocol_closes_gaps_under_half_a_block_of_three_a_second(gap_s, events):
+  timeline = Timeline([Event(0, 2, "speech"), Event(2 + gap_s, 4, "singing")], 4)
+  assert count(timeline, timeline, CLOSED).event_based["overall"].reference == events
+
+
 def test_protocol_closes_gaps_of_references_and_of_estimates():
   reference = Timeline([Event(0, 2, "speech"), Event(2.01, 4, "singing"), Event(4.02, 9.993, "speech")], 10)
   estimate = Timeline([Event(0, 2, "speech"), Event(2, 4, "singing"), Event(4, 9.9, "speech")], 10)
