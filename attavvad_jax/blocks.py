@@ -33,7 +33,7 @@ class Crop:
   margin: float = 0.2
   part: str = "face"
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if self.height_px < 1 or self.width_px < 1:
       raise ValueError(f"crop: size is {self.height_px}x{self.width_px}; expected at least 1x1 pixels")
     if not 0 <= self.margin < 10:

@@ -67,7 +67,8 @@ def model(config: Mapping[str, Any]) -> nn.Module:
 def num_steps(config: Mapping[str, Any], num_blocks: int, epochs: float) -> int:
   """So many batches that every one of the blocks is taken `epochs` times at least: the last may reach into one more."""
   # Rounded first, so that what floating point adds to a whole number is no step.
-  return math.ceil(round(epochs * num_blocks / config["batch_size"], 6))
+  batch_size: int = config["batch_size"]
+  return math.ceil(round(epochs * num_blocks / batch_size, 6))
 
 
 def checkpoint_interval(config: Mapping[str, Any], num_blocks: int) -> int:
@@ -79,13 +80,15 @@ def checkpoint_interval(config: Mapping[str, Any], num_blocks: int) -> int:
   Raises:
     ValueError: a value is not above 0.
   """
-  steps, epochs = config["checkpoint_every_steps"], config["checkpoint_every_epochs"]
+  steps: int | None = config["checkpoint_every_steps"]
+  epochs: float = config["checkpoint_every_epochs"]
+  batch_size: int = config["batch_size"]
   for name, value in (("steps", steps), ("epochs", epochs)):
     if value is not None and not value > 0:
       raise ValueError(f"config.checkpoint_every_{name} is {value}; expected more than 0")
   if steps is not None:
     return steps
-  wanted = max(round(epochs * num_blocks / config["batch_size"]), _FEWEST_STEPS)
+  wanted = max(round(epochs * num_blocks / batch_size), _FEWEST_STEPS)
   return max(1, min(wanted, num_steps(config, num_blocks, config["num_epochs"]) // _FEWEST_CHECKPOINTS))
 
 
@@ -109,7 +112,7 @@ def optimizer(config: Mapping[str, Any]) -> Optimizer:
 
 def audio_targets(config: Mapping[str, Any]) -> str:
   """`PERFORMER` or `ANY_VOICE`."""
-  value = config["audio_targets"]
+  value: str = config["audio_targets"]
   if value not in (PERFORMER, ANY_VOICE):
     raise ValueError(f"config.audio_targets is {value!r}; expected {PERFORMER} or {ANY_VOICE}")
   return value

@@ -76,9 +76,11 @@ def score_batches(predict_batch: Predict, batches: Iterable[Mapping[str, np.ndar
     parts.append(take(predict_batch(inputs), np.asarray(batch["block_mask"])))
   if not parts:
     raise ValueError("there are no blocks to score")
-  return jax.tree.map(lambda *arrays: np.concatenate(arrays), *parts)
+  scores: BlockScores = jax.tree.map(lambda *arrays: np.concatenate(arrays), *parts)
+  return scores
 
 
 def take(scores: BlockScores, blocks: slice | np.ndarray) -> BlockScores:
   """Some of the blocks, as numpy: a slice, or a mask over them."""
-  return jax.tree.map(lambda array: np.asarray(array)[blocks], scores)
+  taken: BlockScores = jax.tree.map(lambda array: np.asarray(array)[blocks], scores)
+  return taken

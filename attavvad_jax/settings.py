@@ -83,7 +83,7 @@ class Optimizer:
   clip_norm: float = 0.0
   momentum: float = 0.0
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     for name in ("warmup_epochs", "weight_decay", "clip_norm", "momentum"):
       value = getattr(self, name)
       if not math.isfinite(value) or value < 0 or (name == "momentum" and value >= 1):
@@ -153,7 +153,7 @@ class Augmentation:
   drop_images_probability: float = 0.0
   drop_sound_probability: float = 0.0
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     for field in dataclasses.fields(self):
       value = getattr(self, field.name)
       signed = field.name in ("mix_min_snr_db", "mix_max_snr_db")

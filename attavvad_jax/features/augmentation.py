@@ -278,8 +278,11 @@ def shift_images(keys: Key[Array, " B"], batch: Batch, fraction: float) -> Batch
     return jnp.clip(jnp.arange(size) - shift[:, None], 0, size - 1)
 
   rows, columns = taken(down_keys, images.shape[2]), taken(right_keys, images.shape[3])
-  move = jax.vmap(lambda image, row, column: image[:, row[:, None], column[None, :]])
-  return {**batch, "images": move(images, rows, columns)}
+
+  def move(image: Array, row: Array, column: Array) -> Array:
+    return image[:, row[:, None], column[None, :]]
+
+  return {**batch, "images": jax.vmap(move)(images, rows, columns)}
 
 
 def turn_images(keys: Key[Array, " B"], batch: Batch, degrees: float, zoom_fraction: float) -> Batch:

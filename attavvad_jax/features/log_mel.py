@@ -77,8 +77,8 @@ def log_mel(waveform: Num[Array, "*lead S"], clock: Clock, num_bands: int = 64) 
 
   if num_chunks * num_groups == 1:
     return transform_chunk(rows).reshape(*lead, num_frames, num_bands)
-  mel = jnp.zeros((len(rows), num_frames, num_bands))
-  mel = lax.fori_loop(0, num_chunks * num_groups, add_chunk, mel)
+  empty = jnp.zeros((len(rows), num_frames, num_bands))
+  mel: Array = lax.fori_loop(0, num_chunks * num_groups, add_chunk, empty)
   return mel.reshape(*lead, num_frames, num_bands)
 
 
@@ -192,7 +192,8 @@ def mel_filters(sample_rate_hz: int, fft_size: int, num_bands: int) -> Float[np.
   bins = np.arange(fft_size // 2 + 1) * sample_rate_hz / fft_size
   low, middle, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
   triangles = np.minimum((bins - low) / (middle - low), (high - bins) / (high - middle))
-  return (np.maximum(triangles, 0.0) * 2.0 / (high - low)).astype(np.float32)
+  filters: np.ndarray = (np.maximum(triangles, 0.0) * 2.0 / (high - low)).astype(np.float32)
+  return filters
 
 
 # Slaney's scale: linear, 200/3 Hz a mel, up to 1 kHz; logarithmic above, 27 mel for a factor of 6.4.

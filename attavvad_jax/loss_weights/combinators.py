@@ -105,7 +105,8 @@ def _combine(functions: Sequence[LossWeights], update: Update) -> LossWeights:
 
 
 def _take(weights: Sequence[Weights], index: jax.Array | int) -> Weights:
-  return jax.tree.map(lambda *values: jnp.stack(values)[index], *weights)
+  taken: Weights = jax.tree.map(lambda *values: jnp.stack(values)[index], *weights)
+  return taken
 
 
 def _where(condition: jax.Array, after: State, before: State) -> State:

@@ -14,12 +14,14 @@ from attavvad_jax.loss_weights.base import Schedule
 
 def constant(value: float) -> Schedule:
   """The same at every step."""
-  return optax.constant_schedule(value)
+  schedule: Schedule = optax.constant_schedule(value)
+  return schedule
 
 
 def linear(start: float, end: float, steps: int) -> Schedule:
   """From `start` to `end` in a straight line, then `end`."""
-  return optax.linear_schedule(start, end, _positive(steps))
+  schedule: Schedule = optax.linear_schedule(start, end, _positive(steps))
+  return schedule
 
 
 def cosine(start: float, end: float, steps: int) -> Schedule:
@@ -53,12 +55,14 @@ def piecewise(values: Mapping[int, float]) -> Schedule:
   starts = list(values)
   if not starts or starts[0] != 0 or starts != sorted(starts):
     raise ValueError(f"piecewise: steps are {starts}; expected 0 first and then ascending")
-  return optax.join_schedules([constant(value) for value in values.values()], starts[1:])
+  schedule: Schedule = optax.join_schedules([constant(value) for value in values.values()], starts[1:])
+  return schedule
 
 
 def warm_up(value: float, steps: int) -> Schedule:
   """From 0 to `value` in a straight line, then `value`."""
-  return optax.warmup_constant_schedule(0.0, value, _positive(steps))
+  schedule: Schedule = optax.warmup_constant_schedule(0.0, value, _positive(steps))
+  return schedule
 
 
 def cyclic(low: float, high: float, period: int) -> Schedule:

@@ -4,7 +4,6 @@ Axes: B blocks, T audio frames, F mel bands, C channels, E events, D embedding, 
 """
 
 from flax import linen as nn
-from jax.ad_checkpoint import checkpoint_name
 import jax.numpy as jnp
 
 from attavvad_jax.models.layers import (
@@ -18,6 +17,7 @@ from attavvad_jax.models.layers import (
   Dtype,
   NormActivation,
   Rows,
+  named,
 )
 from attavvad_jax.models.outputs import Outputs
 from attavvad_jax.shapes import Array, Bool, Float
@@ -105,4 +105,4 @@ class ConvBlock(nn.Module):
     x = norm(x, train=train, counted=counted)
     # As a maximum over an axis: the gradient of a pooling window is slow on CPUs. After ReLU, 0 is never the larger.
     x = jnp.pad(x, ((0, 0), (0, 0), (0, -x.shape[2] % self.bands), (0, 0)))
-    return checkpoint_name(x.reshape(*x.shape[:2], -1, self.bands, x.shape[-1]).max(axis=3), BLOCK_OUTPUT)
+    return named(x.reshape(*x.shape[:2], -1, self.bands, x.shape[-1]).max(axis=3), BLOCK_OUTPUT)

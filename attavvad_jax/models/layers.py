@@ -25,6 +25,8 @@ Counted = Bool[Array, "B *N"] | None
 # What rematerialisation keeps, by name: what leaves a block of convolutions, which is small beside what is within it;
 # and batch statistics, so that no device asks the others for them twice.
 BLOCK_OUTPUT, STATISTICS = "block_output", "statistics"
+# Gives a value such a name. (jax does not annotate its types.)
+named: Callable[[Array, str], Array] = checkpoint_name
 
 # Of the running statistics: 0.99 lags a hundred steps behind, too long for a short training. Keras has 0.99 and 1e-3.
 BATCH_NORM_MOMENTUM = 0.9
@@ -111,7 +113,8 @@ class NormActivation(nn.Module):
         updated = BATCH_NORM_MOMENTUM * running.value + (1 - BATCH_NORM_MOMENTUM) * found
         running.value = updated if counted is None else jnp.where(count > 0, updated, running.value)
     normalise = jax.checkpoint(_normalise, static_argnums=(5, 6))
-    return normalise(x, mean, var, scale, bias, self.activation, self.dtype)
+    result: Array = normalise(x, mean, var, scale, bias, self.activation, self.dtype)
+    return result
 
 
 def _batch_statistics(
@@ -137,7 +140,7 @@ def _batch_statistics(
   if axis_name is None:
     return mean, var, count
   own = jnp.stack([mean, var, jnp.broadcast_to(count, mean.shape)])
-  means, variances, counts = checkpoint_name(lax.all_gather(own, axis_name, axis=1), STATISTICS)
+  means, variances, counts = named(lax.all_gather(own, axis_name, axis=1), STATISTICS)
   total = counts.sum(axis=0)
   parts = counts / jnp.maximum(total, 1.0)
   mean = (parts * means).sum(axis=0)
@@ -174,11 +177,11 @@ def _spread(values: Array, shape: tuple[Any, ...]) -> Array:
   return jnp.broadcast_to(values, shape)
 
 
-def _spread_forward(values, shape):
+def _spread_forward(values: Array, shape: tuple[Any, ...]) -> tuple[Array, int]:
   return _spread(values, shape), values.ndim
 
 
-def _spread_backward(shape, feature_axes, gradient):
+def _spread_backward(shape: tuple[Any, ...], feature_axes: int, gradient: Array) -> tuple[Array]:
   return (_sum(gradient, feature_axes).astype(gradient.dtype),)
 
 
@@ -215,11 +218,11 @@ def strided_conv(
   return _conv(x, kernel, strides, "SAME")
 
 
-def _strided_conv_forward(x, kernel, strides):
+def _strided_conv_forward(x: Array, kernel: Array, strides: Any) -> tuple[Array, tuple[Array, Array]]:
   return strided_conv(x, kernel, strides), (x, kernel)
 
 
-def _strided_conv_backward(strides, kept, gradient):
+def _strided_conv_backward(strides: Any, kept: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
   x, kernel = kept
   (x_gradient,) = jax.linear_transpose(lambda x: _space_to_depth_conv(x, kernel, strides), x)(gradient)
   (kernel_gradient,) = jax.linear_transpose(lambda kernel: _conv(x, kernel, strides, "SAME"), kernel)(gradient)
@@ -277,7 +280,7 @@ class GluBlock(nn.Module):
     x = Conv(2 * self.filters, self.kernel_size, dtype=self.dtype, name="gated_conv")(x)
     x = norm(nn.glu, "gated_norm", x)
     x = Conv(self.filters, self.strided_kernel_size, self.strides, self.dtype, name="strided_conv")(x)
-    return checkpoint_name(norm(nn.relu, "strided_norm", x), BLOCK_OUTPUT)
+    return named(norm(nn.relu, "strided_norm", x), BLOCK_OUTPUT)
 
 
 class BatchedGru(nn.Module):
@@ -360,7 +363,8 @@ class EventDense(nn.Module):
     kernel = self.param("kernel", BATCHED_KERNEL_INIT, shape)
     bias = self.param("bias", nn.initializers.zeros_init(), (num_events, self.features))
     x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
-    return jnp.einsum("bei,eio->beo", x, kernel) + bias
+    result: Array = jnp.einsum("bei,eio->beo", x, kernel) + bias
+    return result
 
 
 class EventHeads(nn.Module):

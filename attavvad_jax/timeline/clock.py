@@ -35,7 +35,7 @@ class Clock:
   window_ms: float = 44.0
   images_before: int = 0
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     for field in dataclasses.fields(self):
       value = getattr(self, field.name)
       may_be_0 = field.name == "images_before"

@@ -33,7 +33,7 @@ class Event:
   label: str
   score: float | None = None
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if self.label not in EVENTS:
       raise ValueError(f"unknown event {self.label!r}; expected one of {', '.join(EVENTS)}")
     if not (math.isfinite(self.onset_s) and math.isfinite(self.offset_s)):

@@ -35,7 +35,8 @@ def block_labels(timeline: Timeline, clock: Clock, num_blocks: int | None = None
   # Blocks after the end hold nothing, and nothing is no voice.
   overlap[~overlap.any(axis=1), EVENTS.index(BACKGROUND)] = 1.0
   order = [EVENTS.index(name) for name in ("speech", "singing", "others", "silence")]
-  return np.asarray(order, np.int32)[np.argmax(overlap[:, order], axis=1)]
+  labels: np.ndarray = np.asarray(order, np.int32)[np.argmax(overlap[:, order], axis=1)]
+  return labels
 
 
 def labels_to_timeline(

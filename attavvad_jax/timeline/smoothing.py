@@ -27,7 +27,7 @@ class Smoothing:
   mean_blocks: int = 3
   min_duration_s: float = 0.5
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if self.mean_blocks < 1 or self.mean_blocks % 2 == 0:
       raise ValueError(f"smoothing: mean_blocks is {self.mean_blocks}; expected an odd number of 1 or more")
     if self.min_duration_s < 0:
@@ -71,7 +71,8 @@ def _moving_average(scores: np.ndarray, width: int) -> np.ndarray:
   margin = (width // 2, width // 2)
   windows = np.lib.stride_tricks.sliding_window_view(np.pad(scores, [margin, (0, 0)]), width, axis=0)
   counts = np.lib.stride_tricks.sliding_window_view(np.pad(np.ones(len(scores)), margin), width)
-  return windows.sum(axis=-1) / counts.sum(axis=-1)[:, None]
+  means: np.ndarray = windows.sum(axis=-1) / counts.sum(axis=-1)[:, None]
+  return means
 
 
 def _absorb_short_runs(labels: np.ndarray, min_blocks: int) -> np.ndarray:
