@@ -16,10 +16,10 @@ from attavvad_jax import checkpoints as checkpoints_lib
 from attavvad_jax import config as config_lib
 from attavvad_jax.blocks import AUDIO
 from attavvad_jax.datasets.loader import PreparedData, training_batches
-from attavvad_jax.features.augmentation import Augmentation
 from attavvad_jax.loss_weights import LossWeights
 from attavvad_jax.models import field_names, with_fields
 from attavvad_jax.predict import BlockScores, predict
+from attavvad_jax.settings import Augmentation, Transfer
 from attavvad_jax.training.optimizer import optimizer
 from attavvad_jax.training.placement import (
   AXIS,
@@ -54,7 +54,7 @@ class Setup:
   config: dict[str, Any]
   data: PreparedData
   model: nn.Module
-  transfer: config_lib.Transfer
+  transfer: Transfer
   optimiser: optax.GradientTransformation
   loss_weights: LossWeights
   augmentation: Augmentation

@@ -21,11 +21,12 @@ import numpy as np
 import optax
 
 from attavvad_jax.checkpoints import leaf_name
-from attavvad_jax.features.augmentation import Augmentation, augment
+from attavvad_jax.features.augmentation import augment
 from attavvad_jax.features.front_end import network_inputs
 from attavvad_jax.loss_weights import Losses, LossWeights, State, Weights
 from attavvad_jax.losses import Terms, binary_cross_entropies, mean_terms, total_loss
 from attavvad_jax.models.layers import BLOCK_OUTPUT, STATISTICS, Rows, block_keys
+from attavvad_jax.settings import Augmentation
 from attavvad_jax.timeline import Clock
 
 Batch = Mapping[str, jax.Array | np.ndarray]
