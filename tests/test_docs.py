@@ -18,7 +18,8 @@ from attavvad_jax.datasets.prepare import prepare_own
 from attavvad_jax.losses import TERMS
 from attavvad_jax.media import VideoWriter
 from attavvad_jax.models import Outputs
-from attavvad_jax.timeline import Event, Timeline
+from attavvad_jax.timeline import EVENTS, Clock, Event, Smoothing, Timeline, scores_to_timeline
+from attavvad_jax.timeline.incremental import lookahead_blocks
 from attavvad_jax.training.optimizer import learning_rate, optimizer
 from attavvad_jax.training.setup import plain
 
@@ -43,6 +44,10 @@ def _options(text):
   return [word for word in re.findall(r"--config\.\S+?=[\w:.]+", PAGE.read_text()) if text in word]
 
 
+def _rounded(scores, clock):
+  return np.round(scores)
+
+
 def _run(config, train):
   """Shapes of what the config's model returns and of its parameters."""
   model = config_lib.model(config)
@@ -52,7 +57,7 @@ def _run(config, train):
 
 
 def test_each_part_takes_at_most_twenty_lines():
-  assert len(BLOCKS) == len(re.findall("^```python", PAGE.read_text(), re.MULTILINE)) == 6
+  assert len(BLOCKS) == len(re.findall("^```python", PAGE.read_text(), re.MULTILINE)) == 7
   assert all(len([line for line in code.splitlines() if line]) <= 20 for code in BLOCKS.values())
 
 
@@ -90,6 +95,22 @@ def test_loss_weights():
   weights = config_lib.loss_weights(load("att_avvad_small", [option]))
   values, _ = weights.update(jnp.asarray(500), weights.init(), None)
   assert [float(values[name]) for name in TERMS] == [1.0] * 4 + [0.5] + [0.25] * 4
+
+
+def test_smoothing():
+  (option,) = _options("my_smoothing:")
+  smoothing = config_lib.smoothing(load("att_avvad_small", [option]))
+  scores = np.zeros((9, len(EVENTS)))
+  scores[:, 1], scores[4:, 2] = 0.5, 0.8
+  scores[1, 3] = 1.0  # for one block, which a median leaves out
+  timeline = scores_to_timeline(scores, Clock(), 3.0, smoothing)
+  assert [(event.label, round(event.onset_s, 2)) for event in timeline] == [(EVENTS[1], 0.0), (EVENTS[2], 1.33)]
+  assert "function" in smoothing.to_dict()
+  assert set(Smoothing().to_dict()) == {"mean_blocks", "min_duration_s"}  # as results of before are known
+  with pytest.raises(ValueError, match=r"smoothing\.function is 'my_smoothing:median', which needs a whole recording"):
+    lookahead_blocks(smoothing, Clock())
+  with pytest.raises(ValueError, match=r"'test_docs:_rounded', which gives .*; expected whole numbers from 0 to 3"):
+    scores_to_timeline(scores, Clock(), 3.0, Smoothing(function="test_docs:_rounded"))
 
 
 def test_label_format(tmp_path):

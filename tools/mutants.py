@@ -116,7 +116,7 @@ MUTANTS = (
     "width of the moving average", "timeline/smoothing.py", "mean_blocks: int = 3", "mean_blocks: int = 5", _EVENTS
   ),
   Mutant(
-    "learning rate of the paper", "configs/att_avvad.py", "learning_rate = 1e-3", "learning_rate = 1e-2", _CONFIGS
+    "learning rate of the paper", "settings.py", "learning_rate: float = 1e-3", "learning_rate: float = 1e-2", _CONFIGS
   ),
   Mutant(
     "upper end of the mel range",

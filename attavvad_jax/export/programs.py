@@ -347,7 +347,7 @@ def _metadata(detector: Detector, model: nn.Module, outputs: Iterable[str], form
     "outputs": {name: {"dtype": "float32", "shape": per_event.get(name, ["blocks"])} for name in outputs},
     "clock": {**clock.to_dict(), "block_samples": clock.block_samples},
     "crop": dataclasses.asdict(crop),
-    "smoothing": dataclasses.asdict(detector.smoothing),
+    "smoothing": detector.smoothing.to_dict(),
     "programs": {
       name: {"file": f"program.{name}", **({"platforms": PLATFORMS} if name == "stablehlo" else {})} for name in formats
     },

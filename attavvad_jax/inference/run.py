@@ -153,7 +153,7 @@ class _Task:
       "faces": FACES[self.performer is None],
       "performer": None if self.performer is None else str(self.performer),
       "tracks": dataclasses.asdict(self.tracks),
-      "smoothing": dataclasses.asdict(self.detector.smoothing),
+      "smoothing": self.detector.smoothing.to_dict(),
       "version": __version__,
     }
     return json.loads(json.dumps(identity))

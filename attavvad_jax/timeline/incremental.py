@@ -76,7 +76,7 @@ def lookahead_blocks(smoothing: Smoothing, clock: Clock) -> int:
   """Blocks that must follow before a block's label can no longer change.
 
   Raises:
-    ValueError: the minimum duration is too long for a stream.
+    ValueError: the minimum duration is too long for a stream, or the smoothing is a function of a whole recording.
   """
   return smoothing.mean_blocks // 2 + sum(_delays(smoothing, clock))
 
@@ -115,6 +115,10 @@ def advance(state: SmoothingState, scores: Array, is_block: Array) -> tuple[Smoo
 
 def _delays(smoothing: Smoothing, clock: Clock) -> list[int]:
   """Blocks that each pass looks ahead."""
+  if smoothing.function is not None:
+    raise ValueError(
+      f"smoothing.function is {smoothing.function!r}, which needs a whole recording; expected None for a stream"
+    )
   min_blocks = smoothing.min_blocks(clock)
   if min_blocks > _MAX_MIN_BLOCKS:
     raise ValueError(

@@ -5,9 +5,11 @@ Axes: B blocks, E events.
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 
+from attavvad_jax.registry import resolve
 from attavvad_jax.timeline.clock import Clock
 from attavvad_jax.timeline.event import EVENTS
 from attavvad_jax.timeline.labels import labels_to_timeline, runs
@@ -22,16 +24,26 @@ class Smoothing:
     mean_blocks: width of the centred moving average over block scores, odd; 1 leaves them alone.
     min_duration_s: a run shorter than this is given to the longer of its neighbours. Those that last this long count
       as equally long, and of such the earlier is chosen: what is heard much later changes nothing, which streams need.
+    function: package.module:Name of a function that gives the labels in place of both: of scores [B,E] and the clock,
+      indices into `EVENTS`, int [B]. It sees a whole recording, so streams refuse it.
   """
 
   mean_blocks: int = 3
   min_duration_s: float = 0.5
+  function: str | None = None
 
   def __post_init__(self) -> None:
+    if self.function is not None:
+      resolve(self.function, {}, "smoothing.function")
     if self.mean_blocks < 1 or self.mean_blocks % 2 == 0:
       raise ValueError(f"smoothing: mean_blocks is {self.mean_blocks}; expected an odd number of 1 or more")
     if self.min_duration_s < 0:
       raise ValueError(f"smoothing: min_duration_s is {self.min_duration_s}; expected 0 or more")
+
+  def to_dict(self) -> dict[str, Any]:
+    """Plain values, by which a result is known; a function only where there is one, as there was a time before."""
+    values = dataclasses.asdict(self)
+    return values if self.function is not None else {key: values[key] for key in values if key != "function"}
 
   def min_blocks(self, clock: Clock) -> int:
     """Blocks that a run must have to last."""
@@ -50,7 +62,7 @@ def scores_to_timeline(
     smoothing: moving average and minimum duration; the defaults where None.
 
   Raises:
-    ValueError: scores are not [B,E] or not finite.
+    ValueError: scores are not [B,E] or not finite, or a smoothing function gives something else than labels.
   """
   scores = np.asarray(scores, np.float64)
   if scores.ndim != 2 or scores.shape[1] != len(EVENTS):
@@ -58,9 +70,23 @@ def scores_to_timeline(
   if not np.isfinite(scores).all():
     raise ValueError(f"scores of {int((~np.isfinite(scores)).any(axis=1).sum())} blocks are not finite")
   smoothing = smoothing or Smoothing()
-  labels = np.argmax(_moving_average(scores, smoothing.mean_blocks), axis=1)
-  labels = _absorb_short_runs(labels, smoothing.min_blocks(clock))
+  if smoothing.function is not None:
+    labels = _labels_by(smoothing.function, scores, clock)
+  else:
+    labels = np.argmax(_moving_average(scores, smoothing.mean_blocks), axis=1)
+    labels = _absorb_short_runs(labels, smoothing.min_blocks(clock))
   return labels_to_timeline(labels, clock, duration_s, scores)
+
+
+def _labels_by(function: str, scores: np.ndarray, clock: Clock) -> np.ndarray:
+  """Labels of a function of the user's own, [B]."""
+  labels = np.asarray(resolve(function, {}, "smoothing.function")(scores, clock))
+  if labels.shape != scores.shape[:1] or labels.dtype.kind not in "iu" or not np.isin(labels, range(len(EVENTS))).all():
+    raise ValueError(
+      f"smoothing.function is {function!r}, which gives {labels.dtype} of shape {list(labels.shape)}; expected whole "
+      f"numbers from 0 to {len(EVENTS) - 1}, one for each of {len(scores)} blocks"
+    )
+  return labels
 
 
 def _moving_average(scores: np.ndarray, width: int) -> np.ndarray:
