@@ -10,7 +10,8 @@ from flax import linen as nn
 from attavvad_jax.blocks import Crop, DataSpec
 from attavvad_jax.loss_weights import LossWeights, from_name
 from attavvad_jax.models import build
-from attavvad_jax.settings import Augmentation, Config, Optimizer, Transfer, to_dict
+from attavvad_jax.registry import is_own, resolve
+from attavvad_jax.settings import Augmentation, Config, Model, Optimizer, Transfer, to_dict
 from attavvad_jax.timeline import Clock, Smoothing
 
 KEYS = tuple(field.name for field in dataclasses.fields(Config))
@@ -61,7 +62,12 @@ def smoothing(config: Mapping[str, Any]) -> Smoothing:
 def model(config: Mapping[str, Any]) -> nn.Module:
   """The network that `config.model` names, with those of its fields that are not None."""
   fields = {name: value for name, value in config["model"].items() if value is not None}
-  return build(fields.pop("name"), **fields)
+  name = fields.pop("name")
+  if is_own(name):
+    # Defaults that are of the package's networks; one of the user's own may lack these fields.
+    own, defaults = getattr(resolve(name, {}, "model"), "__dataclass_fields__", {}), vars(Model())
+    fields = {key: value for key, value in fields.items() if key in own or value != defaults.get(key)}
+  return build(name, **fields)
 
 
 def num_steps(config: Mapping[str, Any], num_blocks: int, epochs: float) -> int:

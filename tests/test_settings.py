@@ -1,7 +1,10 @@
 """The typed tree of the config: what it covers, and how configs of before are filled."""
 
 import dataclasses
+import sys
+import types
 
+from flax import linen as nn
 import pytest
 
 from attavvad_jax import checkpoints
@@ -34,6 +37,20 @@ def test_any_field_may_be_given_on_a_command_line():
   assert (model.audio.gru_units, model.visual.strides, model.audio.filters) == (32, ((2, 2),), 32)
   with pytest.raises(ValueError, match="no field visual_strides"):
     config_lib.model(load("base_a", ["--config.model.visual_strides=((2, 2),)"]))
+
+
+def test_a_network_of_ones_own_needs_no_field_of_the_packages_networks(monkeypatch):
+  class Net(nn.Module):
+    width: int
+
+  monkeypatch.setitem(sys.modules, "own_net", types.SimpleNamespace(Net=Net))
+  config = att_avvad.get_config()
+  config.model.name = "own_net:Net"
+  config.model.width = 3
+  assert config_lib.model(config) == Net(3)
+  config.model.gru_units = 8
+  with pytest.raises(ValueError, match="model Net has no field gru_units; expected some of width"):
+    config_lib.model(config)
 
 
 def test_the_papers_experiment_is_the_default():
