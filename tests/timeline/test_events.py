@@ -294,3 +294,17 @@ class TestTable:
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ImportError, match="pip install pandas"):
       Timeline([], 3.0).to_dataframe()
+
+
+@pytest.mark.parametrize(
+  ("singing", "events"),
+  [
+    # Means of three blocks: 1/3, 2/3, 2/3, 1/3 around the two. Of five, none would be above a half.
+    ((0, 0, 0, 0, 1, 1, 0, 0, 0, 0), ["speech", "singing", "speech"]),
+    # 0.4, 0.53, 0.4: one block of a third of a second, which is shorter than half a second.
+    ((0, 0, 0, 0, 0.4, 0.8, 0.4, 0, 0, 0), ["speech"]),
+  ],
+)
+def test_smoothing_by_default_is_over_three_blocks_and_half_a_second(singing, events):
+  scores = np.array([[0, 1 - score, score, 0] for score in singing])
+  assert [event.label for event in scores_to_timeline(scores, CLOCK, len(singing) / 3)] == events
