@@ -18,6 +18,7 @@ def per_group(audio: Value = 1.0, visual: Value = 1.0, audio_visual: Value = 1.0
 
   Of a weight function, the weights of the group's terms are taken.
 
+  >>> import optax
   >>> weights = per_group(visual=optax.linear_schedule(0.0, 1.0, 1000))
   """
   return _parts([(AUDIO_TERMS, audio), (VISUAL_TERMS, visual), (AUDIO_VISUAL_TERMS, audio_visual)])
