@@ -49,7 +49,7 @@ class Mutant:
 
 
 _TRACKER = ("faces/test_tracker.py",)
-_TRACKS = ("faces/test_tracks.py",)
+_TRACKS = ("faces/test_face_tracks.py",)
 _METRICS = ("evaluation/test_metrics.py",)
 _LAYERS = ("models/test_layers.py",)
 _ADAPTIVE = ("loss_weights/test_adaptive.py",)
