@@ -121,10 +121,11 @@ def read(
 
   The content decides the format, and the extension where the content fits none.
 
-  >>> from attavvad_jax.timeline import Event
-  >>> write(Timeline([Event(0.0, 2.5, "speech"), Event(2.5, 9.0, "singing")], 10.0), "clip.TextGrid")
-  >>> [(event.onset_s, event.label) for event in read("clip.TextGrid")]
-  [(0.0, 'speech'), (2.5, 'singing')]
+  Examples:
+    >>> from attavvad_jax.timeline import Event
+    >>> write(Timeline([Event(0.0, 2.5, "speech"), Event(2.5, 9.0, "singing")], 10.0), "clip.TextGrid")
+    >>> [(event.onset_s, event.label) for event in read("clip.TextGrid")]
+    [(0.0, 'speech'), (2.5, 'singing')]
 
   Args:
     path: a file in UTF-8, with or without a byte order mark, or in UTF-16 with one, with any line ends.

@@ -33,9 +33,10 @@ _PREDICTION_NOISE = 0.01
 def log_mel(waveform: Num[Array, "*lead S"], clock: Clock, num_bands: int = 64) -> Float[Array, "*lead T {num_bands}"]:
   """Log-mel spectrogram of the frames that fit into the waveform. Jittable.
 
-  >>> clock = Clock()
-  >>> log_mel(jnp.zeros((2, clock.block_samples)), clock).shape
-  (2, 15, 64)
+  Examples:
+    >>> clock = Clock()
+    >>> log_mel(jnp.zeros((2, clock.block_samples)), clock).shape
+    (2, 15, 64)
 
   Frames of `clock.window_samples` under a periodic Hamming window, 50 % overlap, not centred; FFT of the next power
   of two; Slaney's mel filters; 10 log10 of the power, not below -100 dB, relative to 1 (Section 3.1).

@@ -32,8 +32,9 @@ Fusion = Callable[[Float[Array, "B E D"], Float[Array, "B D"], Bool[Array, " B"]
 def semantic_attention(events: Float[Array, "B E D"], visual: Float[Array, "B D"]) -> Float[Array, "B E"]:
   """Softmax(Q^T K / sqrt(d_k)) over the events, Eq. 1. events [B,E,D], visual [B,D] -> [B,E] float32.
 
-  >>> semantic_attention(jnp.eye(4)[None], jnp.zeros((1, 4))).tolist()
-  [[0.25, 0.25, 0.25, 0.25]]
+  Examples:
+    >>> semantic_attention(jnp.eye(4)[None], jnp.zeros((1, 4))).tolist()
+    [[0.25, 0.25, 0.25, 0.25]]
 
   Differences: the released code leaves out 1 / sqrt(d_k), and reshapes the four concatenated vectors to [D,E], which
   mixes the events, where the paper stacks them as columns.

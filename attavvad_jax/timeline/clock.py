@@ -15,9 +15,10 @@ import numpy as np
 class Clock:
   """Converts seconds, samples, audio frames, images and blocks.
 
-  >>> clock = Clock()
-  >>> clock.frames_per_block, clock.block_samples, clock.block_at(1.5), clock.num_blocks(10.0)
-  (15, 5632, 4, 30)
+  Examples:
+    >>> clock = Clock()
+    >>> clock.frames_per_block, clock.block_samples, clock.block_at(1.5), clock.num_blocks(10.0)
+    (15, 5632, 4, 30)
 
   Attributes:
     sample_rate_hz: sample rate of the waveform.

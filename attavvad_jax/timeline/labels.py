@@ -28,9 +28,10 @@ def block_labels(timeline: Timeline, clock: Clock, num_blocks: int | None = None
   Where two events fill the same part, the earlier of `EVENTS` but silence wins: a voice is never hidden by a tie.
   Blocks after the end of the timeline are others.
 
-  >>> timeline = Timeline([Event(0.0, 0.5, "speech"), Event(0.5, 1.0, "singing")], duration_s=1.0)
-  >>> block_labels(timeline, Clock()).tolist()
-  [1, 1, 2]
+  Examples:
+    >>> timeline = Timeline([Event(0.0, 0.5, "speech"), Event(0.5, 1.0, "singing")], duration_s=1.0)
+    >>> block_labels(timeline, Clock()).tolist()
+    [1, 1, 2]
   """
   if num_blocks is None:
     num_blocks = clock.num_blocks(timeline.duration_s)
@@ -48,9 +49,10 @@ def labels_to_timeline(
 ) -> Timeline:
   """Runs of equal block labels as events; with scores [B,E] each event carries its blocks' mean.
 
-  >>> timeline = labels_to_timeline(np.array([1, 1, 1, 2]), Clock(), duration_s=1.2)
-  >>> [(event.onset_s, event.offset_s, event.label) for event in timeline]
-  [(0.0, 1.0, 'speech'), (1.0, 1.2, 'singing')]
+  Examples:
+    >>> timeline = labels_to_timeline(np.array([1, 1, 1, 2]), Clock(), duration_s=1.2)
+    >>> [(event.onset_s, event.offset_s, event.label) for event in timeline]
+    [(0.0, 1.0, 'speech'), (1.0, 1.2, 'singing')]
   """
   events = []
   for first, last in runs(labels):

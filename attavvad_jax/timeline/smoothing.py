@@ -55,9 +55,10 @@ def scores_to_timeline(
 ) -> Timeline:
   """The most likely event of each block, smoothed, as a timeline.
 
-  >>> scores = np.eye(4)[[1, 1, 1, 2, 2, 2]]
-  >>> [(event.offset_s, event.label) for event in scores_to_timeline(scores, Clock(), duration_s=2.0)]
-  [(1.0, 'speech'), (2.0, 'singing')]
+  Examples:
+    >>> scores = np.eye(4)[[1, 1, 1, 2, 2, 2]]
+    >>> [(event.offset_s, event.label) for event in scores_to_timeline(scores, Clock(), duration_s=2.0)]
+    [(1.0, 'speech'), (2.0, 'singing')]
 
   Args:
     scores: [B,E] probabilities, one column for each of `EVENTS`.

@@ -15,9 +15,10 @@ class Timeline:
 
   Events may leave gaps, which count as others, and may overlap.
 
-  >>> timeline = Timeline([Event(2.5, 9.0, "singing"), Event(0.0, 2.5, "speech")], duration_s=10.0)
-  >>> [event.label for event in timeline], timeline.total_s("singing")
-  (['speech', 'singing'], 6.5)
+  Examples:
+    >>> timeline = Timeline([Event(2.5, 9.0, "singing"), Event(0.0, 2.5, "speech")], duration_s=10.0)
+    >>> [event.label for event in timeline], timeline.total_s("singing")
+    (['speech', 'singing'], 6.5)
   """
 
   events: tuple[Event, ...]
