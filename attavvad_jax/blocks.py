@@ -124,8 +124,6 @@ class Block:
 
 # Images uint8 [M,H,W] and their mask bool [M].
 _Images = tuple[np.ndarray, np.ndarray]
-
-
 # Of the performer, under None, and of other faces, by number.
 _Last = dict[int | None, _Images]
 

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+# Largest ratio of the sizes of two boxes of one head.
 _MAX_GROWTH = 1.6
 
 

@@ -11,8 +11,6 @@ from attavvad_jax.faces.lips import FACE_PX, draw_lips, face_mesh
 
 # Where parts lie in the detector's box, which reaches from the forehead to the chin: x, y, width, height as fractions.
 _PLACES = {"face": (0.0, 0.0, 1.0, 1.0), "mouth": (0.2, 0.52, 0.6, 0.5)}
-
-
 # The face mesh was made for boxes that are half as large again.
 _MESH_CROP = Crop(FACE_PX, FACE_PX, margin=0.25)
 

@@ -5,8 +5,6 @@ import numpy as np
 
 # Correlation of two pictures' thumbnails below which there was a cut.
 _CUT_CORRELATION = 0.5
-
-
 _THUMBNAIL = (32, 32)
 
 

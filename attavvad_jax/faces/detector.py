@@ -20,7 +20,6 @@ from attavvad_jax.media import MediaError
 # RGB uint8 [H,W,3] -> float [K,5]: box and score of each face.
 Detect = Callable[[np.ndarray], np.ndarray]
 
-
 SYSTEM_LIBRARIES = "libgl1 libegl1 libgles2 libglib2.0-0"
 
 

@@ -1,6 +1,6 @@
-"""Finds faces, follows the performer's from image to image, and cuts it out.
+"""Tracks faces through the pictures of a recording, and gives the performer's in each of them.
 
-Boxes are x, y, width, height as fractions of the displayed picture. Axes: K faces of one picture, H, W picture or crop.
+Boxes are x, y, width, height as fractions of the displayed picture. Axes: K faces of one picture, H, W picture.
 """
 
 from collections import deque
@@ -14,10 +14,8 @@ from attavvad_jax.faces.detector import Detect
 from attavvad_jax.faces.tracks import SeenFace, Tracks
 from attavvad_jax.media.decode import Picture
 
-# How far the choice of the performer looks ahead, and how fast old sightings are forgotten.
+# How far the choice of the performer looks ahead.
 LOOKAHEAD_S = 10.0
-
-
 # Pictures that may wait for the detector; each is as large as the picture.
 _MAX_UNDER_WAY = 4
 

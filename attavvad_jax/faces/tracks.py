@@ -11,24 +11,16 @@ import numpy as np
 
 from attavvad_jax.faces.boxes import iou, jump, prominence
 
+# How fast old sightings are forgotten.
 _MEMORY_S = 30.0
-
-
 # Boxes are interpolated over gaps up to the first; a face that comes back to its place within the second is the same.
 _MAX_GAP_S = 1.0
-
-
 _RESUME_S = 5.0
-
-
 # Another face takes over only if it scores this much more: two singers side by side must not take turns.
 _TAKEOVER = 1.5
-
-
+# Least overlap of a face with the last sighting of its track.
 _MIN_IOU = 0.2
-
-
-# For a head that moved further than its box: distance in face sizes, and ratio of the sizes.
+# For a head that moved further than its box: its distance in face sizes (`boxes.jump`).
 _MAX_JUMP = 1.0
 
 

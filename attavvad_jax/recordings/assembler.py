@@ -1,4 +1,4 @@
-"""A recording as blocks: what training, detection of files and detection of streams share.
+"""Puts audio and video together to blocks while they come in, for files and streams alike.
 
 Axes: S samples of a block, N images of a block, M of the time before it and its own, H, W image.
 """

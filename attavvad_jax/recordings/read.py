@@ -45,7 +45,7 @@ def read_blocks(
     detect: finds the faces of a picture; where None, a `FaceDetector` lives as long as the iterator. Give an open one
       to read many files.
     lookahead_s: how far the choice of the performer looks ahead.
-    all_faces: whether the blocks come with the images of all faces, as `Follower` tells them apart.
+    all_faces: whether the blocks come with the images of all faces, as `FaceTracker` tells them apart.
 
   Returns:
     An iterator over all `clock.num_blocks(duration)` blocks in order.

@@ -5,11 +5,7 @@ import math
 
 # Order of the paper (Section 2.1); the label map of every data set and checkpoint.
 EVENTS = ("silence", "speech", "singing", "others")
-
-
 VOCAL_EVENTS = ("speech", "singing")
-
-
 # What is not marked in a label file is the sound of something else than the performer.
 BACKGROUND = "others"
 

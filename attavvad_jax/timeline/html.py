@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING
 
 from attavvad_jax.timeline.event import EVENTS, Event
+from attavvad_jax.timeline.palette import hex_colour
+from attavvad_jax.timeline.text import format_time
 
 if TYPE_CHECKING:
   from attavvad_jax.timeline.timeline import Timeline
-from attavvad_jax.timeline.palette import hex_colour
-from attavvad_jax.timeline.text import format_time
 
 _LANE_PX = 18
 _TABLE_PX = 240

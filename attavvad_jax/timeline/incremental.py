@@ -1,4 +1,4 @@
-"""Smoothing of scores block by block: what `events.scores_to_timeline` does at once, as a pure step with a state.
+"""Smoothing of scores block by block: what `smoothing.scores_to_timeline` does at once, as a pure step with a state.
 
 The offline rule gives the shortest runs away first. Runs only grow by it, so it is the same as one pass over the labels
 for each length below the minimum, from left to right: pass k settles the runs of k blocks. Such a pass needs to see

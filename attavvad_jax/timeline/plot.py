@@ -4,15 +4,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from attavvad_jax.timeline.event import EVENTS
-
-if TYPE_CHECKING:
-  from attavvad_jax.timeline.timeline import Timeline
 from attavvad_jax.timeline.palette import hex_colour
 from attavvad_jax.timeline.text import format_time
 
+if TYPE_CHECKING:
+  from attavvad_jax.timeline.timeline import Timeline
+
 WIDTH_IN = 10.0
-
-
 LANE_IN = 0.32
 
 

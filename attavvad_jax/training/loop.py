@@ -12,11 +12,7 @@ from attavvad_jax.files import write_text
 from attavvad_jax.notes import progress_bar
 from attavvad_jax.training.checkpoints import has_last
 from attavvad_jax.training.logs import Interval
-from attavvad_jax.training.placement import (
-  MESH,
-  PLACEMENTS,
-  Placement,
-)
+from attavvad_jax.training.placement import MESH, PLACEMENTS, Placement
 from attavvad_jax.training.processes import holding, is_main, stop_requests, wait_for_all
 from attavvad_jax.training.run import Diverged, Run
 from attavvad_jax.training.setup import Setup, set_up
