@@ -16,6 +16,9 @@ PARTS = ("face", "mouth", "lips")
 # The events of the performer on camera, and those of any voice; each has its own field of labels in a record.
 AUDIO_VISUAL, AUDIO = "audio_visual", "audio"
 
+# The fields of several blocks in the memory of the host, stacked along the first axis.
+HostBatch = Mapping[str, np.ndarray]
+
 
 @dataclasses.dataclass(frozen=True)
 class Crop:
@@ -106,7 +109,7 @@ class Block:
   Attributes:
     index: number of the block, from 0.
     waveform: int16 [S], zeros after the sound has ended.
-    images: uint8 [M,H,W] grey face crops, zeros where masked: `clock.images_before` of the time before, then the N of
+    images: uint8 [M,H,W] gray face crops, zeros where masked: `clock.images_before` of the time before, then the N of
       the block.
     image_mask: bool [M], false where there is no picture or no face, and where pictures come too seldom to follow lips.
     boxes: float32 [N,4], of the block's own images: face box x, y, width, height as fractions of the displayed picture,

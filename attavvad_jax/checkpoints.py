@@ -95,7 +95,7 @@ def restore_variables(path: str | Path, abstract: Any) -> Any:
 
 
 def restore_item(path: str | Path, item: str) -> Any:
-  """All arrays of an item of a checkpoint, "variables" or "optimiser", as plain containers that hold them."""
+  """All arrays of an item of a checkpoint, "variables" or "optimizer", as plain containers that hold them."""
   return _restore(Path(path) / item, _stored(Path(path) / item))
 
 

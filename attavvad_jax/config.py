@@ -22,20 +22,29 @@ _FEWEST_STEPS, _FEWEST_CHECKPOINTS = 20, 5
 # Whose voice the audio branch learns to tell: the performer's (Section 2.1), or whoever's is heard.
 PERFORMER, ANY_VOICE = "performer", "any_voice"
 
+# Keys of stored configs that have another name today, by their group.
+_RENAMED = {
+  "augmentation": {
+    "dub_probability": "swap_audio_probability",
+    "drop_sound_probability": "drop_audio_probability",
+  },
+}
+
 T = TypeVar("T")
 
 
 def fill(config: Mapping[str, Any]) -> dict[str, Any]:
-  """A config with today's default for each key that it lacks, at every level: one of before a key was there.
+  """Fills a stored config with today's default for each key that it lacks, at every level, and renames its old keys.
 
-  A key of a group such as `smoothing` is given the default of the group's own class.
+  A key of a group such as `smoothing` gets the default of the group's own class.
   """
   default = Config()
   filled = {**to_dict(default), **config}
   groups: dict[str, Any] = {key: type(value) for key, value in vars(default).items() if dataclasses.is_dataclass(value)}
   for key, group in groups.items():
     if isinstance(config.get(key), Mapping):
-      filled[key] = {**to_dict(group()), **config[key]}
+      renamed = _RENAMED.get(key, {})
+      filled[key] = {**to_dict(group()), **{renamed.get(name, name): value for name, value in config[key].items()}}
   return filled
 
 

@@ -10,12 +10,12 @@ _VIDEO = (
   "3g2 3gp amv asf avi divx dv f4v flv m2t m2ts m4v mkv mov mp4 mpe mpeg mpg mts mxf nut ogm ogv qt rm rmvb tod ts vob "
   "webm wmv wtv"
 )
-_SOUND = (
+_AUDIO = (
   "aac ac3 aif aifc aiff amr ape au caf dts eac3 flac m4a m4b mka mp2 mp3 oga ogg opus spx tta w64 wav weba wma wv"
 )
 # In lower case.
 VIDEO_SUFFIXES = frozenset(f".{name}" for name in _VIDEO.split())
-SOUND_SUFFIXES = frozenset(f".{name}" for name in _SOUND.split())
+AUDIO_SUFFIXES = frozenset(f".{name}" for name in _AUDIO.split())
 # How our own drawings on videos end, which are no recordings.
 ANNOTATED_SUFFIX = ".annotated.mp4"
 _NAMED = 5
@@ -28,7 +28,7 @@ def has_video_name(path: Path) -> bool:
 
 def has_media_name(path: Path) -> bool:
   """Whether a file holds a video or sound by its extension, in any case."""
-  return has_video_name(path) or path.suffix.lower() in SOUND_SUFFIXES
+  return has_video_name(path) or path.suffix.lower() in AUDIO_SUFFIXES
 
 
 def normal(name: str) -> str:

@@ -15,7 +15,7 @@ from attavvad_jax.timeline import EVENTS, VOCAL_EVENTS
 
 # In the order of Eq. 2's lambda_1 to lambda_9.
 AUDIO_TERMS = tuple(f"audio_{event}" for event in EVENTS)
-VISUAL_TERMS = ("visual_vocalising",)
+VISUAL_TERMS = ("visual_vocalizing",)
 AUDIO_VISUAL_TERMS = tuple(f"audio_visual_{event}" for event in EVENTS)
 TERMS = AUDIO_TERMS + VISUAL_TERMS + AUDIO_VISUAL_TERMS
 
@@ -73,10 +73,10 @@ def binary_cross_entropies(
 
   audio_labels = labels if audio_labels is None else audio_labels
   visual_labels = labels if visual_labels is None else visual_labels
-  vocalising = one_hot(visual_labels)[:, [EVENTS.index(event) for event in VOCAL_EVENTS]].any(axis=1, keepdims=True)
+  vocalizing = one_hot(visual_labels)[:, [EVENTS.index(event) for event in VOCAL_EVENTS]].any(axis=1, keepdims=True)
   visual_logit = None if outputs.visual_logit is None else outputs.visual_logit[:, None]
   add(AUDIO_TERMS, outputs.audio_logits, one_hot(audio_labels), block_mask)
-  add(VISUAL_TERMS, visual_logit, vocalising, block_mask & image_mask.any(axis=1))
+  add(VISUAL_TERMS, visual_logit, vocalizing, block_mask & image_mask.any(axis=1))
   add(AUDIO_VISUAL_TERMS, outputs.audio_visual_logits, one_hot(labels), block_mask)
   return Terms(sums, counts)
 

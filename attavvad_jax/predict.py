@@ -26,7 +26,7 @@ class BlockScores:
 
   Attributes:
     audio: [B,E], of the audio branch.
-    visual: [B], that the performer vocalises.
+    visual: [B], that the performer vocalizes.
     audio_visual: [B,E], after fusion.
     attention: [B,E], Eq. 1.
   """
@@ -44,7 +44,7 @@ class BlockScores:
     return decision
 
 
-Predict = Callable[[Mapping[str, Array]], BlockScores]
+PredictBatch = Callable[[Mapping[str, Array]], BlockScores]
 
 
 def predict(variables: Any, batch: Mapping[str, Array], *, model: nn.Module, clock: Clock) -> BlockScores:
@@ -68,7 +68,7 @@ def _probability(logits: jax.Array | None) -> jax.Array | None:
   return None if logits is None else jax.nn.sigmoid(logits)
 
 
-def score_batches(predict_batch: Predict, batches: Iterable[Mapping[str, np.ndarray]]) -> BlockScores:
+def score_batches(predict_batch: PredictBatch, batches: Iterable[Mapping[str, np.ndarray]]) -> BlockScores:
   """Scores of all the blocks of some batches, in their order, as numpy; padding is left out."""
   parts = []
   for batch in batches:

@@ -31,7 +31,7 @@ class Model:
     gru_units: of every recurrent layer.
     motion: whether the visual branch is given differences of images beside them.
     kernel_sizes: of the convolutions of Base-A, time x frequency.
-    pool_bands: neighbouring bands of which Base-A keeps the largest value, after each convolution.
+    pool_bands: neighboring bands of which Base-A keeps the largest value, after each convolution.
     audio_kernel_sizes: of the gated convolutions, time x frequency.
     visual_kernel_sizes: of the gated convolutions, height x width.
     visual_strided_kernel_sizes: of the convolutions that follow them.
@@ -114,7 +114,7 @@ class Augmentation:
 
   Attributes:
     gain_db: the sound becomes up to so much louder or quieter.
-    dub_probability: that a block whose performer utters nothing gets the voice of another block.
+    swap_audio_probability: that a block whose performer utters nothing gets the voice of another block.
     mix_probability: that background of another block is mixed into a block.
     mix_min_snr_db: the least ratio of the block's level to the background's.
     mix_max_snr_db: the greatest.
@@ -126,17 +126,17 @@ class Augmentation:
     shift_fraction: of height and of width, by which the images move.
     turn_degrees: by which the images turn, either way.
     zoom_fraction: of its size, by which what is in the images grows, or shrinks likewise.
-    erase_fraction: of height and of width, up to which a rectangle of the images becomes an even grey.
+    erase_fraction: of height and of width, up to which a rectangle of the images becomes an even gray.
     flip_probability: that the images are mirrored, left to right.
     drop_images_probability: that a block loses its images.
-    drop_sound_probability: that it loses its sound; never both.
+    drop_audio_probability: that it loses its sound; never both.
 
   Raises:
     ValueError: a value that means nothing; names it.
   """
 
   gain_db: float = 0.0
-  dub_probability: float = 0.0
+  swap_audio_probability: float = 0.0
   mix_probability: float = 0.0
   mix_min_snr_db: float = 0.0
   mix_max_snr_db: float = 20.0
@@ -151,7 +151,7 @@ class Augmentation:
   erase_fraction: float = 0.0
   flip_probability: float = 0.0
   drop_images_probability: float = 0.0
-  drop_sound_probability: float = 0.0
+  drop_audio_probability: float = 0.0
 
   def __post_init__(self) -> None:
     for field in dataclasses.fields(self):
@@ -165,8 +165,8 @@ class Augmentation:
       raise ValueError(
         f"augmentation: mix_min_snr_db is {self.mix_min_snr_db}, above mix_max_snr_db, {self.mix_max_snr_db}"
       )
-    if self.drop_images_probability + self.drop_sound_probability > 1:
-      raise ValueError("augmentation: drop_images_probability and drop_sound_probability add up to more than 1")
+    if self.drop_images_probability + self.drop_audio_probability > 1:
+      raise ValueError("augmentation: drop_images_probability and drop_audio_probability add up to more than 1")
 
 
 @dataclasses.dataclass(frozen=True)

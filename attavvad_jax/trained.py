@@ -12,7 +12,7 @@ from attavvad_jax import config as config_lib
 from attavvad_jax.blocks import DataSpec
 from attavvad_jax.checkpoints import digest, find_checkpoint, read_meta, restore_variables
 from attavvad_jax.features.front_end import network_inputs
-from attavvad_jax.predict import Predict, predict
+from attavvad_jax.predict import PredictBatch, predict
 from attavvad_jax.timeline import EVENTS, Smoothing
 from attavvad_jax.weights import SHIPPED
 
@@ -59,7 +59,7 @@ class TrainedModel:
     return restore_variables(self.path, abstract)
 
   @functools.cached_property
-  def predict(self) -> Predict:
+  def predict(self) -> PredictBatch:
     """The jitted network: batches of blocks to scores."""
     compiled = jax.jit(functools.partial(predict, model=self.model, clock=self.spec.clock))
     return functools.partial(compiled, self.variables)

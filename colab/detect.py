@@ -87,7 +87,7 @@ if VIDEO is None:
   VIDEO, labels = clip.video, clip.labels
 
 info = probe(VIDEO)
-size = f"{info.width_px} x {info.height_px}" if info.has_pictures else "no pictures"
+size = f"{info.width_px} x {info.height_px}" if info.has_video else "no pictures"
 print(f"{Path(VIDEO).name}: {size}, sound at {info.sample_rate_hz} Hz")
 
 # %% [markdown]
@@ -103,7 +103,7 @@ print(f"{Path(VIDEO).name}: {size}, sound at {info.sample_rate_hz} Hz")
 # %%
 from attavvad_jax.inference.run import detect_file
 
-to = ("tsv", "json", "mp4") if info.has_pictures else ("tsv", "json")
+to = ("tsv", "json", "mp4") if info.has_video else ("tsv", "json")
 detection = detect_file(VIDEO, CHECKPOINT, FOLDER / "detection", to=to)
 
 # %% [markdown]
@@ -131,17 +131,17 @@ from IPython.display import Image
 
 from attavvad_jax.annotations import read
 from attavvad_jax.inference.detector import Detector
-from attavvad_jax.media import read_pictures
-from attavvad_jax.reports.picture import write_picture
+from attavvad_jax.media import read_frames
+from attavvad_jax.reports.figure import write_figure
 
 annotated = FOLDER / "detection" / f"{Path(VIDEO).stem}.annotated.mp4"
 frames = []
-if info.has_pictures:
+if info.has_video:
   longest = sorted(detection.timeline, key=lambda event: -event.duration_s)[:5]
   times_s = sorted((event.onset_s + event.offset_s) / 2 for event in longest)
-  pictures = zip(times_s, read_pictures(annotated, times_s), strict=True)
+  pictures = zip(times_s, read_frames(annotated, times_s), strict=True)
   frames = [(time_s, picture.rgb) for time_s, picture in pictures if picture is not None]
-write_picture(
+write_figure(
   FOLDER / "timeline.png",
   detection.timeline,
   reference=None if labels is None else read(labels, detection.report.duration_s),

@@ -198,7 +198,7 @@ show(
 # `--config.loss_weights=attavvad_jax.configs.curriculum:audio_then_visual_then_joint`.
 
 # %%
-from attavvad_jax.loss_weights import after, choose, clip, join, normalise, scale
+from attavvad_jax.loss_weights import after, choose, clip, join, normalize, scale
 
 hear = per_group(visual=0.0, audio_visual=0.0)
 see = per_group(audio=0.0, audio_visual=0.0)
@@ -206,11 +206,11 @@ curriculum = join([hear, see, per_group()], [NUM_STEPS // 3, 2 * NUM_STEPS // 3]
 show(curriculum, "curriculum")
 
 # %% [markdown]
-# While the network learns only to see, one term of nine is left and the loss is small. `normalise` keeps the sum of the
+# While the network learns only to see, one term of nine is left and the loss is small. `normalize` keeps the sum of the
 # weights, here at 9:
 
 # %%
-show(normalise(curriculum), "normalised")
+show(normalize(curriculum), "normalized")
 
 # %% [markdown]
 # `scale` multiplies by a number or a schedule, `clip` keeps weights within bounds, and `after` is a `join` of two: ones
@@ -232,7 +232,7 @@ def visual_weight(index):
   """The weight of the visual term in the index-th of the options."""
   chosen = choose(options, index)
   weights, _ = chosen.update(jnp.asarray(0), chosen.init(), Losses({}))
-  return weights["visual_vocalising"]
+  return weights["visual_vocalizing"]
 
 
 print(TABLE_1[:3], jax.vmap(visual_weight)(jnp.arange(3)))
@@ -259,7 +259,7 @@ def lagging(rate=0.05):
     state = jnp.where(jnp.isnan(means), state, (1 - rate) * state + rate * means)
     return dict(zip(TERMS, state, strict=True)), state
 
-  return normalise(LossWeights(init, update))
+  return normalize(LossWeights(init, update))
 
 
 # %% [markdown]
@@ -299,7 +299,7 @@ ADAPTIVE = {
 figure = Figure(figsize=(10, 3), dpi=150, layout="constrained")
 for axis, (name, function) in zip(figure.subplots(1, 3), ADAPTIVE.items(), strict=True):
   weights = trace(function)
-  for term in ("audio_speech", "visual_vocalising", "audio_visual_speech"):
+  for term in ("audio_speech", "visual_vocalizing", "audio_visual_speech"):
     axis.plot(weights[:, TERMS.index(term)], label=term.replace("_", " "))
   axis.set_title(name)
   axis.set_xlabel("step")
@@ -345,7 +345,7 @@ print(describe(result))
 
 # %% [markdown]
 # What weights the terms had, as the runs logged them: of each setting the first seed. In so few steps they have hardly
-# begun to move where their optimiser is slow, as that of `uncertainty` is by default.
+# begun to move where their optimizer is slow, as that of `uncertainty` is by default.
 
 # %%
 for member, _ in result.best:

@@ -212,10 +212,10 @@ show_shapes("audio/block_")
 show_shapes("audio/gru", "audio/embedding", "audio/logits")
 
 # %% [markdown]
-# ### The images: the vocalisation vector $K$ (Section 2.2)
+# ### The images: the vocalization vector $K$ (Section 2.2)
 #
 # The three images are the channels of one picture, which goes through four blocks like those above, with strides in
-# both directions. What is left, as one vector $z$, gives $K$ and the probability that the performer vocalises:
+# both directions. What is left, as one vector $z$, gives $K$ and the probability that the performer vocalizes:
 #
 # $$K = \sigma(\mathrm{BN}(B z + b)), \qquad p^{v} = \sigma(u^T K + v)$$
 #
@@ -370,9 +370,9 @@ print(separation)
 # %% [markdown]
 # ## Figure 4: acoustic vectors and the visual one
 #
-# The core vector of each block's true event, and in black the visual vector $K$, filled where the performer vocalises.
+# The core vector of each block's true event, and in black the visual vector $K$, filled where the performer vocalizes.
 # In the paper, the visual vectors lie on the side of speech and singing. The number counts it: how many visual vectors
-# have a vector of speech or singing for their nearest, in blocks in which the performer vocalises and in others.
+# have a vector of speech or singing for their nearest, in blocks in which the performer vocalizes and in others.
 
 # %%
 figure, alignment = figure_4(run, summary.path, "test", BLOCKS_PER_EVENT, SEED)

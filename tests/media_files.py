@@ -6,10 +6,10 @@ import av
 import numpy as np
 
 SIZE = (64, 48)
-_SOUND_CODECS = {".mp4": "aac", ".ts": "aac"}
+_AUDIO_CODECS = {".mp4": "aac", ".ts": "aac"}
 
 
-def grey(level, size=SIZE):
+def gray(level, size=SIZE):
   return np.full((size[1], size[0], 3), level, np.uint8)
 
 
@@ -18,7 +18,7 @@ def flash_and_click(rate, seconds=2.0, at_s=1.0, sample_rate_hz=16000):
   count = round(seconds * rate)
   times = [Fraction(i) / Fraction(rate) for i in range(count)]
   flash = next(i for i, time in enumerate(times) if time >= at_s)
-  pictures = [grey(230 if i == flash else 20) for i in range(count)]
+  pictures = [gray(230 if i == flash else 20) for i in range(count)]
   return pictures, times, click(seconds, float(times[flash]), sample_rate_hz)
 
 
@@ -35,8 +35,8 @@ def write_media(
   sound=None,
   *,
   sample_rate_hz=16000,
-  sound_start_s=0,
-  sound_codec=None,
+  audio_start_s=0,
+  audio_codec=None,
   video_codec="libx264",
   aspect=None,
   turns=0,
@@ -59,12 +59,12 @@ def write_media(
         video.set_display_rotation(90 * turns)
     if sound is not None:
       layout = "mono" if sound.ndim == 1 else "stereo"
-      codec = sound_codec or _SOUND_CODECS.get(path.suffix, "pcm_s16le")
+      codec = audio_codec or _AUDIO_CODECS.get(path.suffix, "pcm_s16le")
       audio = container.add_stream(codec, rate=sample_rate_hz, layout=layout)
     # Encoded in the order of time, as a file from a camera is.
     parts = [(Fraction(time), 0, picture) for time, picture in zip(times_s, pictures, strict=True)]
     for first in range(0, 0 if sound is None else len(sound), 1024):
-      start = Fraction(sound_start_s) + Fraction(first, sample_rate_hz)
+      start = Fraction(audio_start_s) + Fraction(first, sample_rate_hz)
       parts.append((start, 1, sound[first : first + 1024]))
     for time, kind, part in sorted(parts, key=lambda p: p[:2]):
       if kind == 0:

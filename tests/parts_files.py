@@ -1,7 +1,7 @@
 """Parts of recordings with a flash and a beep at known times, and what joins them."""
 
 import av
-from media_files import grey, write_media
+from media_files import gray, write_media
 import numpy as np
 
 RATE_HZ = 16_000
@@ -16,14 +16,14 @@ def write_part(path, part, start_s=0.0, **options):
   seconds, marks = part
   count = round(25 * seconds)
   # The encoder's pictures must differ, or a key frame is all there is.
-  pictures = [grey(230 if any(abs(i / 25 - mark) < 0.02 for mark in marks) else 20 + i % 2) for i in range(count)]
+  pictures = [gray(230 if any(abs(i / 25 - mark) < 0.02 for mark in marks) else 20 + i % 2) for i in range(count)]
   beep = np.int16(20_000 * np.sin(np.arange(_STORED_HZ // 20) * 2 * np.pi * 1000 / _STORED_HZ))
   sound = np.zeros(round(seconds * _STORED_HZ), np.int16)
   for mark in marks:
     first = round(mark * _STORED_HZ)
     sound[first : first + len(beep)] = beep
   times = start_s + np.arange(count) / 25
-  return write_media(path, pictures, times, sound, sample_rate_hz=_STORED_HZ, sound_start_s=start_s, **options)
+  return write_media(path, pictures, times, sound, sample_rate_hz=_STORED_HZ, audio_start_s=start_s, **options)
 
 
 def write_playlist(folder, parts=PARTS, *, suffix=".ts", starts_s=(0.0, 0.0), discontinuity=True, segment_s=1):
@@ -78,6 +78,6 @@ def beeps_s(samples):
 
 
 def flashes_s(pictures):
-  """When each flash begins: `TimedPicture` in order."""
+  """When each flash begins: `TimedFrame` in order."""
   bright = [picture.picture.rgb.mean() > 128 for picture in pictures]
   return [p.time_s for p, now, before in zip(pictures, bright, [False, *bright], strict=False) if now and not before]

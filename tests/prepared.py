@@ -24,7 +24,7 @@ AUDIO_TIMELINE = Timeline([*TIMELINE.events[:3], Event(6.1, 8.0, "singing")], DU
 
 
 def drawn_blocks(name: str) -> Iterator[Block]:
-  """Blocks whose sound and images tell their label: level of the noise by event, an open mouth where it vocalises."""
+  """Blocks whose sound and images tell their label: level of the noise by event, an open mouth where it vocalizes."""
   rng = np.random.default_rng(list(name.encode()))
   clock, crop = SPEC.clock, SPEC.crop
   for index in range(NUM_BLOCKS):

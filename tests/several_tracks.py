@@ -16,7 +16,7 @@ def tone(hz, seconds=1.0, channels=1):
 
 
 def write_tracks(path, sounds, levels=(), codec=None):
-  """Writes sound tracks (hz, channels, disposition, metadata) and pictures (grey level, disposition) of a second."""
+  """Writes sound tracks (hz, channels, disposition, metadata) and pictures (gray level, disposition) of a second."""
   codec = codec or {".mp4": "aac", ".ts": "mp2"}.get(path.suffix, "pcm_s16le")
   with av.open(str(path), "w") as container:
     streams = []

@@ -8,7 +8,7 @@ import numpy as np
 
 from attavvad_jax.blocks import Crop, DataSpec
 from attavvad_jax.inference.detector import Detector
-from attavvad_jax.media import Picture, TimedPicture, VideoWriter
+from attavvad_jax.media import Frame, TimedFrame, VideoWriter
 from attavvad_jax.models import Outputs
 from attavvad_jax.timeline import Clock, Smoothing
 
@@ -87,4 +87,4 @@ def write_drawn(path, duration_s):
 
 
 def drawn_frames(duration_s, seed=0):
-  return [TimedPicture(i / RATE, Picture.from_rgb(rgb)) for i, rgb in enumerate(drawn_images(duration_s, seed))]
+  return [TimedFrame(i / RATE, Frame.from_rgb(rgb)) for i, rgb in enumerate(drawn_images(duration_s, seed))]

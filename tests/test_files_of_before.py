@@ -15,6 +15,7 @@ import pytest
 from tiny import tiny_config
 
 from attavvad_jax.annotations import read
+from attavvad_jax.checkpoints import restore_item
 from attavvad_jax.datasets.loader import PreparedData
 from attavvad_jax.timeline import Event
 from attavvad_jax.trained import TrainedModel
@@ -70,7 +71,10 @@ def test_a_run_goes_on(before):
   restored = checkpoints.restore_last(state, batches)
   checkpoints.close()
   assert int(restored.step) == 3
-  assert any(np.any(leaf) for leaf in jax.tree.leaves(restored.optimiser))
+  stored = restore_item(before / "run" / "checkpoints" / "last" / "3", "optimiser")["optimiser"][0]
+  assert jax.tree.all(jax.tree.map(np.array_equal, stored["mu"], restored.optimizer[0].mu))
+  assert jax.tree.all(jax.tree.map(np.array_equal, stored["nu"], restored.optimizer[0].nu))
+  assert any(np.any(leaf) for leaf in jax.tree.leaves(stored["mu"]))
   config.optimizer.clip_norm = 1.0
   with pytest.raises(ValueError, match="other values of optimizer"):
     check_workdir(before / "run", set_up(config))

@@ -34,7 +34,7 @@ def _by_hand(logit, target):
 
 def test_names_are_in_the_order_of_eq_2():
   assert " ".join(TERMS) == (
-    "audio_silence audio_speech audio_singing audio_others visual_vocalising "
+    "audio_silence audio_speech audio_singing audio_others visual_vocalizing "
     "audio_visual_silence audio_visual_speech audio_visual_singing audio_visual_others"
   )
 
@@ -52,8 +52,8 @@ def test_terms_by_hand():
       np.testing.assert_allclose(terms.sums[f"{prefix}_{event}"], expected, rtol=1e-6)
       assert terms.counts[f"{prefix}_{event}"] == 4
   expected = sum(_by_hand(outputs.visual_logit[b], labels[b] in (SPEECH, SINGING)) for b in (0, 2, 3))
-  np.testing.assert_allclose(terms.sums["visual_vocalising"], expected, rtol=1e-6)
-  assert terms.counts["visual_vocalising"] == 3
+  np.testing.assert_allclose(terms.sums["visual_vocalizing"], expected, rtol=1e-6)
+  assert terms.counts["visual_vocalizing"] == 3
 
 
 def test_each_branch_may_have_labels_of_its_own():
@@ -101,10 +101,10 @@ def test_a_term_that_nothing_counts_for():
     return total_loss(binary_cross_entropies(outputs, labels, image_mask, block_mask), ONES)
 
   terms = binary_cross_entropies(outputs, labels, image_mask, block_mask)
-  assert np.isnan(mean_terms(terms)["visual_vocalising"])
+  assert np.isnan(mean_terms(terms)["visual_vocalizing"])
   value, gradient = jax.value_and_grad(total)(outputs)
   means = mean_terms(terms)
-  np.testing.assert_allclose(value, sum(means[n] for n in TERMS if n != "visual_vocalising"), rtol=1e-6)
+  np.testing.assert_allclose(value, sum(means[n] for n in TERMS if n != "visual_vocalizing"), rtol=1e-6)
   np.testing.assert_array_equal(gradient.visual_logit, 0)
   assert np.isfinite(gradient.audio_logits).all()
 

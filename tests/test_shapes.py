@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from attavvad_jax import losses
-from attavvad_jax.features.images import normalise_images
+from attavvad_jax.features.images import normalize_images
 from attavvad_jax.models import Outputs
 from attavvad_jax.models.fusion import semantic_attention
 
@@ -23,7 +23,7 @@ def test_axes_of_two_arguments_must_agree():
 
 def test_type_of_values_is_checked():
   with pytest.raises(jaxtyping.TypeCheckError, match="images"):
-    normalise_images(np.zeros((1, 3, 4, 4), np.float32), np.ones((1, 3), bool))
+    normalize_images(np.zeros((1, 3, 4, 4), np.float32), np.ones((1, 3), bool))
 
 
 def test_core_does_without_jaxtyping():
@@ -33,6 +33,6 @@ sys.modules["jaxtyping"] = None
 import numpy as np
 from attavvad_jax import losses, models
 from attavvad_jax.features import augmentation, images
-assert images.normalise_images(np.zeros((1, 3, 4, 4), np.uint8), np.ones((1, 3), bool)).shape == (1, 3, 4, 4)
+assert images.normalize_images(np.zeros((1, 3, 4, 4), np.uint8), np.ones((1, 3), bool)).shape == (1, 3, 4, 4)
 """
   subprocess.run([sys.executable, "-c", program], check=True, timeout=120)

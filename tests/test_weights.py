@@ -41,9 +41,9 @@ def test_without_weights_a_checkpoint_is_asked_for(tmp_path):
     shipped_checkpoint(tmp_path)
 
 
-def test_packed_weights_are_whole_and_without_the_optimiser(shipped, tmp_path):
+def test_packed_weights_are_whole_and_without_the_optimizer(shipped, tmp_path):
   checkpoint = tmp_path / "step"
-  for item in ("meta", "variables", "optimiser"):
+  for item in ("meta", "variables", "optimizer"):
     (checkpoint / item / "d").mkdir(parents=True)
     (checkpoint / item / "d" / "file").write_bytes(item.encode())
     (checkpoint / item / "commit_success.txt").write_text("Checkpoint commit was successful to /home/somebody/step")
@@ -52,7 +52,7 @@ def test_packed_weights_are_whole_and_without_the_optimiser(shipped, tmp_path):
   assert shipped_checkpoint(shipped) == shipped
   assert (shipped / "variables" / "d" / "file").read_bytes() == b"variables"
   assert not (shipped / "meta" / "metadata").exists()  # of the weights before
-  assert not (shipped / "optimiser").exists()
+  assert not (shipped / "optimizer").exists()
   assert not list((shipped / "meta").rglob("commit_success.txt"))
   assert (shipped / "README.md").read_text() == "The card."
 
@@ -67,7 +67,7 @@ def test_weights_that_ship_tell_who_is_heard_in_a_performance_they_have_not_seen
   from attavvad_jax.simulation.blocks import render_blocks
   from attavvad_jax.timeline import block_labels
 
-  pytest.importorskip("espeakng_loader", reason="the simulation's synthesiser is not installed")
+  pytest.importorskip("espeakng_loader", reason="the simulation's synthesizer is not installed")
   detector = Detector("shipped")
   right = []
   for number in range(3):

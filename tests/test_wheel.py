@@ -70,7 +70,7 @@ print(attavvad_jax.__file__, *map(importlib.util.find_spec, ("launch", "configs"
 )
 def test_examples_run_one_after_the_other(site, run, tmp_path):
   """As the help of each verb shows them, but for less data and smaller networks."""
-  pytest.importorskip("espeakng_loader", reason="the simulation's synthesiser is not installed")
+  pytest.importorskip("espeakng_loader", reason="the simulation's synthesizer is not installed")
 
   def example(verb):
     program, *argv = shlex.split(COMMANDS[verb].example)

@@ -20,7 +20,7 @@ from attavvad_jax.simulation.difficulty import PRESETS
 from attavvad_jax.simulation.scenes import Scene, draw_scene, render_frame, sound
 from attavvad_jax.simulation.timelines import MAVC100_QUARTILES_S
 from attavvad_jax.timeline import EVENTS, Clock
-from attavvad_jax.timeline.palette import hex_colour
+from attavvad_jax.timeline.palette import hex_color
 from attavvad_jax.timeline.plot import draw_lanes, draw_legend
 from tools import app
 
@@ -107,7 +107,7 @@ def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _draw_contact_sheet(path: Path, scenes: dict[str, list[Scene]]) -> None:
-  """Frames of other performers each, framed in the colour of the event, preset by preset."""
+  """Frames of other performers each, framed in the color of the event, preset by preset."""
   figure = _figure(_COLUMNS * 1.7, len(scenes) * (_ROWS * 1.35 + 0.25) + 0.4)
   parts = np.atleast_1d(figure.subfigures(len(scenes), 1))
   for part, (preset, drawn) in zip(parts, scenes.items(), strict=True):
@@ -119,7 +119,7 @@ def _draw_contact_sheet(path: Path, scenes: dict[str, list[Scene]]) -> None:
       axis.imshow(render_frame(scene, (event.onset_s + event.offset_s) / 2, *_FRAME_PX))
       axis.set_xticks([])
       axis.set_yticks([])
-      axis.spines[:].set(color=hex_colour(event.label), linewidth=3)
+      axis.spines[:].set(color=hex_color(event.label), linewidth=3)
   draw_legend(figure)
   _save(figure, path)
 

@@ -131,8 +131,8 @@ MUTANTS = (
   Mutant(
     "pictures a second that lips need",
     "recordings/assembler.py",
-    "PICTURES_PER_SECOND = 4.5",
-    "PICTURES_PER_SECOND = 3.5",
+    "FRAMES_PER_SECOND = 4.5",
+    "FRAMES_PER_SECOND = 3.5",
     ("recordings/test_blocks.py",),
   ),
   Mutant(

@@ -39,7 +39,7 @@ whether anybody is heard: overlaps of what one face says become one event.
 
 Labels are matched without regard to case; `ALIASES` lists the other spellings that are understood, `TOOL_WORDS` what
 tools call what they hear, and `read` takes further ones. In formats with tiers, a tier that is named after an event
-holds that event, and elsewhere the label says it. What is not understood is an error that lists it: a diarisation's
+holds that event, and elsewhere the label says it. What is not understood is an error that lists it: a diarization's
 SPEAKER_00 may be anybody, inaSpeechSegmenter's `music` may be sung. A transcript (Whisper's files, subtitles) is taken
 for speech, with a warning: its words may be sung.
 

@@ -34,7 +34,7 @@ from attavvad_jax.timeline import Timeline
 _FREQUENCIES = "\\"
 
 
-def recognises(text: str) -> bool:
+def recognizes(text: str) -> bool:
   """Whether the text begins with a label and holds a line of frequencies."""
   rows = [line for _, line in filled_lines(text)]
   first = rows[0].split("\t")[:2] if rows else []
@@ -47,7 +47,7 @@ def recognises(text: str) -> bool:
 
 def parse(text: str, name: str) -> Document:
   """Entries of a label track; `name` is the file, for errors."""
-  if not recognises(text):
+  if not recognizes(text):
     return tables.parse(text, name)
   entries: list[Entry] = []
   below_label = False
@@ -74,4 +74,4 @@ def render(timeline: Timeline, metadata: Mapping[str, Any], name: str) -> str:
   return "".join(f"{format_number(e.onset_s)}\t{format_number(e.offset_s)}\t{e.label}\n" for e in timeline)
 
 
-FORMAT = Format(suffixes=(".txt",), recognises=recognises, parse=parse, render=render)
+FORMAT = Format(suffixes=(".txt",), recognizes=recognizes, parse=parse, render=render)

@@ -67,7 +67,7 @@ class _Row:
   entity: str
 
 
-def recognises(text: str) -> bool:
+def recognizes(text: str) -> bool:
   """Whether the first line that is not blank is the header, or has a label of the format in its place."""
   line = next((line for _, line in filled_lines(text)), "")
   fields = line.split(",")
@@ -117,7 +117,7 @@ def render(timeline: Timeline, metadata: Mapping[str, Any], name: str) -> str:
   return "".join(text)
 
 
-FORMAT = Format(suffixes=(".csv",), recognises=recognises, parse=parse, render=render)
+FORMAT = Format(suffixes=(".csv",), recognizes=recognizes, parse=parse, render=render)
 
 
 def _is_header(fields: Sequence[str]) -> bool:

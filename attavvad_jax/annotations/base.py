@@ -97,7 +97,7 @@ class Format:
 
   Attributes:
     suffixes: extensions of its files, the usual one first, in lower case and with the dot.
-    recognises: whether a text is in this format, told by its beginning; None where another format does so, too.
+    recognizes: whether a text is in this format, told by its beginning; None where another format does so, too.
     parse: (text, name of the file for errors) -> `Document`; None for a format that is only written.
     render: (timeline, metadata, name of the recording) -> text; None for a format that is only read. A format without
       a place for metadata or a name leaves them out.
@@ -107,7 +107,7 @@ class Format:
   """
 
   suffixes: tuple[str, ...]
-  recognises: Callable[[str], bool] | None = None
+  recognizes: Callable[[str], bool] | None = None
   parse: Callable[[str, str], Document] | None = None
   render: Callable[[Timeline, Mapping[str, Any], str], str] | None = None
   decimals: int = 6

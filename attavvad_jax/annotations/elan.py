@@ -34,7 +34,7 @@ _ROOT = "ANNOTATION_DOCUMENT"
 _UNITS = "milliseconds"
 
 
-def recognises(text: str) -> bool:
+def recognizes(text: str) -> bool:
   """Whether the text begins as XML and names ELAN's outermost element."""
   return text.lstrip().startswith("<") and f"<{_ROOT}" in text
 
@@ -84,7 +84,7 @@ def render(timeline: Timeline, metadata: Mapping[str, Any], name: str) -> str:
   )
 
 
-FORMAT = Format(suffixes=(".eaf",), recognises=recognises, parse=parse, render=render, decimals=3)
+FORMAT = Format(suffixes=(".eaf",), recognizes=recognizes, parse=parse, render=render, decimals=3)
 
 
 @dataclasses.dataclass

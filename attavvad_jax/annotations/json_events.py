@@ -26,7 +26,7 @@ from attavvad_jax.timeline import Event, Timeline
 _BEGINNING = re.compile(r'\s*(?:\{|\[\s*[\[\]{"0-9-])')
 
 
-def recognises(text: str) -> bool:
+def recognizes(text: str) -> bool:
   """Whether the text begins like an object or a list of JSON; an INI file begins with a bracket, too."""
   return _BEGINNING.match(text) is not None
 
@@ -73,7 +73,7 @@ def render(timeline: Timeline, metadata: Mapping[str, Any], name: str) -> str:
   return "{\n  " + ",\n  ".join(members) + "\n}\n"
 
 
-FORMAT = Format(suffixes=(".json",), recognises=recognises, parse=parse, render=render)
+FORMAT = Format(suffixes=(".json",), recognizes=recognizes, parse=parse, render=render)
 
 
 # Of JAMS files the extension alone is another.

@@ -37,7 +37,7 @@ _MIN_TICKS = 100_000
 _WHOLE = re.compile("[0-9]+")
 
 
-def recognises(text: str) -> bool:
+def recognizes(text: str) -> bool:
   """Whether the first line that is not blank starts with two numbers with spaces between and after them."""
   line = next((line for _, line in filled_lines(text)), "")
   fields = line.split()
@@ -64,4 +64,4 @@ def parse(text: str, name: str) -> Document:
   return dataclasses.replace(document, entries=names, rate_hz=rate_hz, rate_is_stated=rate_hz is not None)
 
 
-FORMAT = Format(suffixes=(".lab",), recognises=recognises, parse=parse)
+FORMAT = Format(suffixes=(".lab",), recognizes=recognizes, parse=parse)

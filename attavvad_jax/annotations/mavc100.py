@@ -46,7 +46,7 @@ class _Cue:
     return self.name[1] == "s"
 
 
-def recognises(text: str) -> bool:
+def recognizes(text: str) -> bool:
   """Whether the first line has Audition's column names."""
   return _fields(next((line for _, line in filled_lines(text)), "")) == _HEADER
 
@@ -65,7 +65,7 @@ def parse(text: str, name: str) -> Document:
   return Document(entries, duration_s, [*notes, *cut_off_notes(text, name)])
 
 
-FORMAT = Format(suffixes=(".csv",), recognises=recognises, parse=parse)
+FORMAT = Format(suffixes=(".csv",), recognizes=recognizes, parse=parse)
 
 
 def _fields(line: str) -> list[str]:

@@ -239,7 +239,7 @@ def _parse(text: str, path: Path, format: str | None) -> Document:
 
 def _find_format(text: str, path: Path) -> Format:
   for format in FORMATS.values():
-    if format.recognises is not None and format.recognises(text):
+    if format.recognizes is not None and format.recognizes(text):
       return format
   return _format_by_suffix(path, "parse")
 

@@ -1,4 +1,4 @@
-"""RTTM (Rich Transcription Time Marked), as NIST's evaluations and speaker diarisation use it.
+"""RTTM (Rich Transcription Time Marked), as NIST's evaluations and speaker diarization use it.
 
     SPEAKER clip_1 1 0.5 0.75 <NA> <NA> speech 0.93 <NA>
 
@@ -39,7 +39,7 @@ _SPACED = re.compile(
 )
 
 
-def recognises(text: str) -> bool:
+def recognizes(text: str) -> bool:
   """Whether the first line that is no comment has a type that we read and as many fields as RTTM has."""
   fields = next((_fields(line) for _, line in filled_lines(text) if not line.lstrip().startswith(_COMMENT)), [])
   return len(fields) in _NUM_FIELDS and fields[0] in _TYPES
@@ -75,7 +75,7 @@ def render(timeline: Timeline, metadata: Mapping[str, Any], name: str) -> str:
   return "".join(text)
 
 
-FORMAT = Format(suffixes=(".rttm",), recognises=recognises, parse=parse, render=render)
+FORMAT = Format(suffixes=(".rttm",), recognizes=recognizes, parse=parse, render=render)
 
 
 def _fields(line: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Subtitles: WebVTT and SRT, to see a timeline over its video in any player, and as speech recognisers write them.
+"""Subtitles: WebVTT and SRT, to see a timeline over its video in any player, and as speech recognizers write them.
 
 Written: each event is a cue with its label as text, to the millisecond; cues may overlap. Scores and metadata have no
 place.
@@ -25,12 +25,12 @@ _CUE = re.compile(rf"{_TIME}[ \t]+{_ARROW}[ \t]+{_TIME}(?:[ \t].*)?")
 _PASSED_OVER = ("NOTE", "STYLE", "REGION")
 
 
-def recognises_webvtt(text: str) -> bool:
+def recognizes_webvtt(text: str) -> bool:
   """Whether the text begins with WebVTT's head."""
   return re.match(rf"{_HEAD}(?:[ \t\r\n]|$)", text) is not None
 
 
-def recognises_srt(text: str) -> bool:
+def recognizes_srt(text: str) -> bool:
   """Whether the first lines are a cue's number and times."""
   first = [line.strip() for line in lines(text.lstrip())[:2]]
   return len(first) == 2 and first[0].isdigit() and _CUE.fullmatch(first[1]) is not None
@@ -66,14 +66,14 @@ def render_srt(timeline: Timeline, metadata: Mapping[str, Any], name: str) -> st
 
 WEBVTT = Format(
   suffixes=(".vtt",),
-  recognises=recognises_webvtt,
+  recognizes=recognizes_webvtt,
   parse=parse,
   render=render_webvtt,
   decimals=3,
   lies_beside=False,
 )
 SRT = Format(
-  suffixes=(".srt",), recognises=recognises_srt, parse=parse, render=render_srt, decimals=3, lies_beside=False
+  suffixes=(".srt",), recognizes=recognizes_srt, parse=parse, render=render_srt, decimals=3, lies_beside=False
 )
 
 

@@ -82,7 +82,7 @@ _CLOCK = re.compile(r"([0-9]{2,}):([0-5][0-9]):([0-5][0-9](?:\.[0-9]+)?)")
 _LEADING = ("file", "scene_label")
 
 
-def recognises(text: str) -> bool:
+def recognizes(text: str) -> bool:
   """Whether the first line that is not blank has one of our headers, or a row of one of the layouts."""
   line = next((line for _, line in filled_lines(text)), "")
   delimiter = _delimiter(line)
@@ -132,13 +132,13 @@ def render_csv(timeline: Timeline, metadata: Mapping[str, Any], name: str) -> st
 
 TSV = Format(
   suffixes=(".tsv",),
-  recognises=lambda text: recognises(text) and _delimiter_of(text) == "\t",
+  recognizes=lambda text: recognizes(text) and _delimiter_of(text) == "\t",
   parse=parse,
   render=render_tsv,
 )
 CSV = Format(
   suffixes=(".csv",),
-  recognises=lambda text: recognises(text) and _delimiter_of(text) != "\t",
+  recognizes=lambda text: recognizes(text) and _delimiter_of(text) != "\t",
   parse=parse,
   render=render_csv,
 )

@@ -41,7 +41,7 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _FILE_TYPE = "ooTextFile"
 
 
-def recognises(text: str) -> bool:
+def recognizes(text: str) -> bool:
   """Whether the text begins as Praat's text files do."""
   return re.match(rf'\s*File type = "{_FILE_TYPE}"', text) is not None
 
@@ -98,7 +98,7 @@ def render(timeline: Timeline, metadata: Mapping[str, Any], name: str) -> str:
   return "\n".join(text) + "\n"
 
 
-FORMAT = Format(suffixes=(".textgrid",), recognises=recognises, parse=parse, render=render)
+FORMAT = Format(suffixes=(".textgrid",), recognizes=recognizes, parse=parse, render=render)
 
 
 @dataclasses.dataclass(frozen=True)

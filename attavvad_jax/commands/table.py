@@ -2,11 +2,11 @@
 
 from attavvad_jax.commands.base import Command
 from attavvad_jax.commands.verbs import (
+  audio_swap,
   configs,
   curves,
   demo,
   detect,
-  dub,
   evaluate,
   export,
   prepare,
@@ -31,7 +31,7 @@ COMMANDS: dict[str, Command] = {
     export.COMMAND,
     reproduce.COMMAND,
     demo.COMMAND,
-    dub.COMMAND,
+    audio_swap.COMMAND,
     *configs.COMMANDS,
   )
 }

@@ -4,7 +4,7 @@
       --validation-minutes=15 --test-minutes=30 --output=data --workers=2
   attavvad train --config=detector --config.data=data --workdir=runs/detector
 
-On labelled videos of one's own, from where they are (the label map and the clock stay as they are; without the last
+On labeled videos of one's own, from where they are (the label map and the clock stay as they are; without the last
 option, where there are labels of any voice):
 
   attavvad prepare --config=detector --input=my_videos --output=my_data
@@ -35,7 +35,7 @@ def get_config() -> ml_collections.ConfigDict:
   # Synthetic voices sound like none that are real: what is common to both is left where sound is tilted and masked.
   config.augmentation.update(
     gain_db=15.0,
-    dub_probability=0.5,
+    swap_audio_probability=0.5,
     tilt_db=24.0,
     mask_frames=4,
     mask_bands=12,

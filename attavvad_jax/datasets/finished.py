@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from attavvad_jax import __version__, pool
 from attavvad_jax.blocks import AUDIO, AUDIO_VISUAL, Block, DataSpec
-from attavvad_jax.datasets.records import features, serialise, to_records
+from attavvad_jax.datasets.records import features, serialize, to_records
 from attavvad_jax.files import replacing, write_text
 from attavvad_jax.notes import progress_bar
 from attavvad_jax.timeline import EVENTS, Clock, Timeline, overlap_s
@@ -195,7 +195,7 @@ def _write_records(path: Path, job: Job) -> Note:
     )
     try:
       for record in made:
-        data = serialise(record, fields)
+        data = serialize(record, fields)
         totals.update(blocks=1, bytes=len(data))
         yield data
     except (ValueError, OSError) as error:

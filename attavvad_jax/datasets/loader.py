@@ -10,11 +10,9 @@ from typing import Any
 import grain
 import numpy as np
 
-from attavvad_jax.blocks import DataSpec
+from attavvad_jax.blocks import DataSpec, HostBatch
 from attavvad_jax.datasets.records import DIGESTS, Digest, conditions, text, to_example, to_timeline
 from attavvad_jax.timeline import EVENTS, Timeline
-
-Batch = dict[str, np.ndarray]
 
 # As good as endless. In batches of one block, an endless data set of grain is longer than Python can count.
 _EPOCHS = 2**31
@@ -124,9 +122,9 @@ def training_batches(
   return iter(parts.to_iter_dataset(options))
 
 
-def batches_in_order(examples: Iterator[Batch] | Sequence[Batch], batch_size: int) -> Iterator[Batch]:
+def batches_in_order(examples: Iterator[HostBatch] | Sequence[HostBatch], batch_size: int) -> Iterator[HostBatch]:
   """Batches of a fixed size from examples in order; the last is padded with block_mask false, nothing is dropped."""
-  pending: list[Batch] = []
+  pending: list[HostBatch] = []
   for example in examples:
     pending.append(example)
     if len(pending) == batch_size:
@@ -137,7 +135,7 @@ def batches_in_order(examples: Iterator[Batch] | Sequence[Batch], batch_size: in
     yield _stack(pending + [padding] * (batch_size - len(pending)))
 
 
-def _stack(examples: Sequence[Batch]) -> Batch:
+def _stack(examples: Sequence[HostBatch]) -> HostBatch:
   return {key: np.stack([example[key] for example in examples]) for key in examples[0]}
 
 

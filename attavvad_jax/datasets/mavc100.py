@@ -1,4 +1,4 @@
-"""MAVC100: 200 clips of 30 s from 28 musical live recordings, labelled twice by the authors of the paper.
+"""MAVC100: 200 clips of 30 s from 28 musical live recordings, labeled twice by the authors of the paper.
 
 Neither the videos nor the labels come with this project: both are for research use, and each user places them in TFDS's
 manual_dir.

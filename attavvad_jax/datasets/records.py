@@ -90,7 +90,7 @@ def features(spec: DataSpec) -> Any:
   )
 
 
-def serialise(record: Mapping[str, Any], features: Any) -> bytes:
+def serialize(record: Mapping[str, Any], features: Any) -> bytes:
   """A record as the bytes that TFDS reads; the same record gives the same bytes."""
   from tensorflow_datasets.proto import tf_example_pb2
 
@@ -100,7 +100,7 @@ def serialise(record: Mapping[str, Any], features: Any) -> bytes:
 
 
 class Digest:
-  """The sha256 of records, in order, as `serialise` gives them: what a split of a data set is known by."""
+  """The sha256 of records, in order, as `serialize` gives them: what a split of a data set is known by."""
 
   def __init__(self):
     self._sha256 = hashlib.sha256()

@@ -8,7 +8,7 @@ from attavvad_jax.datasets.loader import PreparedData, batches_in_order
 from attavvad_jax.datasets.records import to_example
 from attavvad_jax.evaluation.metrics import Counter, Scores, count
 from attavvad_jax.evaluation.protocols import Protocol
-from attavvad_jax.predict import BlockScores, Predict, score_batches, take
+from attavvad_jax.predict import BlockScores, PredictBatch, score_batches, take
 from attavvad_jax.timeline import Smoothing, Timeline, scores_to_timeline
 
 # What is scored: the fused decision, and the audio branch alone beside it.
@@ -16,7 +16,7 @@ OUTPUTS = ("audio_visual", "audio")
 
 
 def score_recordings(
-  predict_batch: Predict, data: PreparedData, split: str, batch_size: int
+  predict_batch: PredictBatch, data: PreparedData, split: str, batch_size: int
 ) -> dict[str, tuple[Timeline, BlockScores]]:
   """The reference timeline and the block scores of every recording of a split."""
   source = data.source(split)

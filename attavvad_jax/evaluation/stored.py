@@ -18,7 +18,7 @@ from attavvad_jax.files import write_text
 FORMATS = ("json", "csv")
 _KIND, _SCHEMA_VERSION = "attavvad evaluation", 1
 _BASES = ("event_based", "segment_based")
-_FIGURES = ("error_rate", "precision", "recall", "f_score")
+_METRICS = ("error_rate", "precision", "recall", "f_score")
 
 
 def counts_to_json(scores: Scores) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def to_csv(evaluations: Sequence[Evaluation]) -> str:
 _COUNTS = tuple(field.name for field in dataclasses.fields(Counts))
 _COLUMNS = (
   *("checkpoint", "checkpoint_digest", "model", "step", "data", "data_digest", "split", "protocol", "recordings"),
-  *("duration_s", "output", "basis", "event", *_FIGURES, *_COUNTS),
+  *("duration_s", "output", "basis", "event", *_METRICS, *_COUNTS),
 )
 
 
@@ -131,7 +131,7 @@ def _rows(one: Evaluation) -> Iterable[dict[str, Any]]:
           **{key: value for key, value in subject.items() if key in _COLUMNS},
           **{"protocol": name, "recordings": scores.recordings, "duration_s": scores.duration_s},
           **{"output": output, "basis": basis, "event": label},
-          **_figures(counts),
+          **_metrics(counts),
           **dataclasses.asdict(counts),
         }
 
@@ -142,7 +142,7 @@ def _to_json(one: Evaluation) -> dict[str, Any]:
     tables = {basis: getattr(scores, basis) for basis in _BASES}
     outputs[output] = {
       **{
-        basis: {label: {**_figures(row), **dataclasses.asdict(row)} for label, row in table.items()}
+        basis: {label: {**_metrics(row), **dataclasses.asdict(row)} for label, row in table.items()}
         for basis, table in tables.items()
       },
       "recordings": {name: counts_to_json(own) for name, own in one.recordings[output].items()},
@@ -158,7 +158,7 @@ def _to_json(one: Evaluation) -> dict[str, Any]:
     },
     "support": {"recordings": first.recordings, "duration_s": first.duration_s},
     "best_reachable": [
-      {"protocol": best.protocol.event_name, **_figures(best.event_based["overall"])}
+      {"protocol": best.protocol.event_name, **_metrics(best.event_based["overall"])}
       for best in ([] if one.ceilings is None else [one.ceilings.open, one.ceilings.closed])
     ],
     "fields_of_counts": _COUNTS,
@@ -167,9 +167,9 @@ def _to_json(one: Evaluation) -> dict[str, Any]:
   }
 
 
-def _figures(counts: Counts) -> dict[str, float | None]:
+def _metrics(counts: Counts) -> dict[str, float | None]:
   """Ratios; None where there is nothing to count."""
-  values = {name: getattr(counts, name) for name in _FIGURES}
+  values = {name: getattr(counts, name) for name in _METRICS}
   return {name: None if math.isnan(value) else value for name, value in values.items()}
 
 

@@ -17,9 +17,9 @@ from attavvad_jax.evaluation.run import evaluate_checkpoint
 from attavvad_jax.files import write_text
 from attavvad_jax.inference.detector import Detection
 from attavvad_jax.inference.run import detect_file
-from attavvad_jax.media import read_pictures
+from attavvad_jax.media import read_frames
 from attavvad_jax.notes import note
-from attavvad_jax.reports.picture import write_picture
+from attavvad_jax.reports.figure import write_figure
 from attavvad_jax.simulation import write_folder
 from attavvad_jax.timeline import Clock
 from attavvad_jax.training.loop import train
@@ -98,9 +98,9 @@ def _draw(path: Path, item: Item, detection: Detection, annotated: Path, clock: 
   reference = read_annotation(item.labels, detection.report.duration_s)
   longest = sorted(detection.timeline, key=lambda event: -event.duration_s)[:5]
   times_s = sorted((event.onset_s + event.offset_s) / 2 for event in longest)
-  pictures = zip(times_s, read_pictures(annotated, times_s), strict=True)
+  pictures = zip(times_s, read_frames(annotated, times_s), strict=True)
   frames = [(time_s, picture.rgb) for time_s, picture in pictures if picture is not None]
-  write_picture(path, detection.timeline, reference=reference, scores=detection.decision, clock=clock, frames=frames)
+  write_figure(path, detection.timeline, reference=reference, scores=detection.decision, clock=clock, frames=frames)
 
 
 def _headline(text: str) -> None:

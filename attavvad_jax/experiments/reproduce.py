@@ -18,7 +18,7 @@ from attavvad_jax.experiments import results as results_lib
 from attavvad_jax.experiments.data import DataSource, find_data
 from attavvad_jax.experiments.results import Result
 from attavvad_jax.experiments.scores import SPLIT, RunScores, score_run
-from attavvad_jax.experiments.train import Run, train_runs
+from attavvad_jax.experiments.train import PlannedRun, train_runs
 from attavvad_jax.files import write_text
 from attavvad_jax.notes import note
 from attavvad_jax.reports import embeddings, page, saliency
@@ -87,7 +87,7 @@ def reproduce(
       checkpoint = None if experiment.starts_from is None else str(workdir(experiment.starts_from, seed))
       path = paths[experiment.is_source_task]
       own = plan.run_config(config, budget, experiment, seed=seed, data=path, checkpoint=checkpoint)
-      runs.append(Run(experiment, seed, own, workdir(experiment.name, seed)))
+      runs.append(PlannedRun(experiment, seed, own, workdir(experiment.name, seed)))
   with _compiling(quickly=budget.compiles_quickly):
     reasons = train_runs(runs, started_s)
     results = _score(runs, reasons, target, output / "scores")
@@ -119,7 +119,7 @@ def reproduce(
 
 @contextlib.contextmanager
 def _compiling(quickly: bool) -> Iterator[None]:
-  """Compiles what is compiled meanwhile without most optimisations, or as ever."""
+  """Compiles what is compiled meanwhile without most optimizations, or as ever."""
   before = jax.config.values["jax_disable_most_optimizations"]
   jax.config.update("jax_disable_most_optimizations", quickly or before)
   try:
@@ -128,7 +128,9 @@ def _compiling(quickly: bool) -> Iterator[None]:
     jax.config.update("jax_disable_most_optimizations", before)
 
 
-def _score(runs: Sequence[Run], reasons: Mapping[Path, str], data: PreparedData, folder: Path) -> dict[str, Result]:
+def _score(
+  runs: Sequence[PlannedRun], reasons: Mapping[Path, str], data: PreparedData, folder: Path
+) -> dict[str, Result]:
   """The scores of the runs that are whole, by experiment; a source task's are not asked for."""
   scores: dict[str, dict[int, RunScores]] = {}
   failures: dict[str, dict[int, str]] = {}
@@ -149,7 +151,9 @@ def _score(runs: Sequence[Run], reasons: Mapping[Path, str], data: PreparedData,
   return {name: Result(scores[name], failures[name]) for name in scores}
 
 
-def _figure_section(name: str, runs: Sequence[Run], results: Mapping[str, Result], data: PreparedData) -> page.Section:
+def _figure_section(
+  name: str, runs: Sequence[PlannedRun], results: Mapping[str, Result], data: PreparedData
+) -> page.Section:
   """A figure of the first run of its experiment that is whole."""
   title, experiment = plan.FIGURES[name].title, plan.FIGURES[name].experiment
   whole = [run for run in runs if run.experiment.name == experiment and run.seed in results[experiment].runs]
@@ -162,7 +166,7 @@ def _figure_section(name: str, runs: Sequence[Run], results: Mapping[str, Result
     return page.Section(title, [f"Not drawn: {error}."])
   image = io.BytesIO()
   figure.savefig(image, format="png")
-  picture = page.Picture(image.getvalue(), f"figure_{name}.png", f"{whole[0].title}, test split.")
+  picture = page.Figure(image.getvalue(), f"figure_{name}.png", f"{whole[0].title}, test split.")
   return page.Section(title, [found] if found else [], pictures=[picture])
 
 

@@ -17,7 +17,7 @@ from attavvad_jax.training.workdir import check_workdir, claim_workdir
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
+class PlannedRun:
   """One seed of an experiment: its config and its folder, which is a workdir of `training.loop.train`."""
 
   experiment: Experiment
@@ -30,7 +30,7 @@ class Run:
     return f"{self.experiment.title}, seed {self.seed}"
 
 
-def train_runs(runs: Sequence[Run], started_s: float) -> dict[Path, str]:
+def train_runs(runs: Sequence[PlannedRun], started_s: float) -> dict[Path, str]:
   """Trains each run to its end, one after another, and says which it is at.
 
   Args:
@@ -70,7 +70,7 @@ def train_runs(runs: Sequence[Run], started_s: float) -> dict[Path, str]:
   return reasons
 
 
-def _is_finished(run: Run) -> bool:
+def _is_finished(run: PlannedRun) -> bool:
   """Whether a run has all its steps, and started from its source as that is now, which may have been trained anew.
 
   Raises:

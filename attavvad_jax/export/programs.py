@@ -1,6 +1,6 @@
 """Programs that leave Python: a detector as StableHLO and as ONNX, from samples and pixels to probabilities.
 
-Front end, normalisation, network and parameters are inside. Each program is compared with the network, as it lies in
+Front end, normalization, network and parameters are inside. Each program is compared with the network, as it lies in
 the file, before it is given out. Axes: B blocks, S samples, M images, H, W height and width, E events.
 """
 
@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from attavvad_jax import __version__
-from attavvad_jax.blocks import Block, DataSpec
+from attavvad_jax.blocks import Block, DataSpec, HostBatch
 from attavvad_jax.export.to_onnx import to_onnx
 from attavvad_jax.features.front_end import network_inputs
 from attavvad_jax.files import new_folder, write_text
@@ -45,7 +45,6 @@ _BATCH_SIZES = (1, 4, _NUM_BLOCKS)
 _PRECISION = "highest"
 _LOADERS = Path(__file__).parent / "loaders"
 
-Batch = Mapping[str, np.ndarray]
 Scores = dict[str, np.ndarray]
 
 
@@ -149,7 +148,7 @@ def input_shapes(spec: DataSpec) -> dict[str, jax.ShapeDtypeStruct]:
 
 
 def to_stablehlo(program: Callable[[dict[str, jax.Array]], dict[str, jax.Array]], spec: DataSpec) -> bytes:
-  """The program as `jax.export` serialises it, for all of `PLATFORMS`."""
+  """The program as `jax.export` serializes it, for all of `PLATFORMS`."""
   from jax import export
 
   return bytes(export.export(jax.jit(program), platforms=PLATFORMS)(input_shapes(spec)).serialize())
@@ -162,7 +161,7 @@ def _calling_convention(path: Path) -> int:
   return export.deserialize(bytearray(path.read_bytes())).calling_convention_version
 
 
-def load(path: Path) -> Callable[[Batch], Scores]:
+def load(path: Path) -> Callable[[HostBatch], Scores]:
   """A program of a file, which ends in its format, as a function of a batch of 1 block or more.
 
   The function raises a ValueError for a batch of 0 blocks, and so do both where another jax wrote the program, as the
@@ -187,7 +186,7 @@ def load(path: Path) -> Callable[[Batch], Scores]:
     def run(batch: dict[str, np.ndarray]) -> Scores:
       return dict(zip(names, session.run(names, batch), strict=True))
 
-  def run_blocks(batch: Batch) -> Scores:
+  def run_blocks(batch: HostBatch) -> Scores:
     if not len(batch["waveform"]):
       raise ValueError(f"{path}: 0 blocks; a program takes 1 or more at once")
     return run(dict(batch))
@@ -212,7 +211,7 @@ def _versions_named(path: Path) -> Iterator[None]:
 
 
 def compare(
-  programs: Mapping[str, Callable[[Batch], Scores]], inputs: Mapping[str, Batch], expected: Mapping[str, Scores]
+  programs: Mapping[str, Callable[[HostBatch], Scores]], inputs: Mapping[str, HostBatch], expected: Mapping[str, Scores]
 ) -> list[Difference]:
   """How far programs are from what the network says of each input, at several batch sizes."""
   differences = []
@@ -265,11 +264,11 @@ def _stack(blocks: Iterable[Block]) -> dict[str, np.ndarray]:
   return {key: np.stack([getattr(block, key) for block in chosen]) for key in ("waveform", "images", "image_mask")}
 
 
-def _network(variables: Any, model: nn.Module, clock: Clock) -> Callable[[Batch], Scores]:
+def _network(variables: Any, model: nn.Module, clock: Clock) -> Callable[[HostBatch], Scores]:
   """What programs are compared with: `predict` as the detector has it."""
   compiled = jax.jit(functools.partial(predict, model=model, clock=clock))
 
-  def network(batch: Batch) -> Scores:
+  def network(batch: HostBatch) -> Scores:
     with jax.default_matmul_precision(_PRECISION):
       return jax.tree.map(np.asarray, _given(compiled(variables, batch)))
 
@@ -360,7 +359,7 @@ def _packages(formats: Iterable[str]) -> list[str]:
 
 
 def _parity(
-  differences: Sequence[Difference], inputs: Mapping[str, Batch], expected: Mapping[str, Scores]
+  differences: Sequence[Difference], inputs: Mapping[str, HostBatch], expected: Mapping[str, Scores]
 ) -> dict[str, Any]:
   """What was found; with how far the network's own probabilities range, beside which a difference counts."""
   device = jax.devices()[0]

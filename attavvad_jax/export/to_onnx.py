@@ -51,12 +51,12 @@ _ELEMENTWISE = {
 }
 # Functions within functions, whose body is taken as if it stood there. `pjit` is what older releases of jax call `jit`.
 _CALLS = ("jit", "pjit", "custom_jvp_call", "custom_vjp_call")
-# What matters to gradients and to rematerialisation only.
+# What matters to gradients and to rematerialization only.
 _IDENTITIES = ("copy", "name", "stop_gradient")
 
 
 def to_onnx(function: Callable[[dict[str, jax.Array]], dict[str, jax.Array]], inputs: Mapping[str, Any]) -> bytes:
-  """The function as a serialised ONNX model with the same names of inputs and outputs.
+  """The function as a serialized ONNX model with the same names of inputs and outputs.
 
   Args:
     function: pure; named arrays to named arrays. Its constants become the model's.

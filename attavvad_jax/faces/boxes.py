@@ -21,13 +21,13 @@ def iou(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def prominence(box: np.ndarray) -> float:
-  """Size of a face times its nearness to the centre of the picture."""
-  from_centre = math.hypot(box[0] + box[2] / 2 - 0.5, box[1] + box[3] / 2 - 0.5)
-  return math.sqrt(box[2] * box[3]) * math.exp(-((from_centre / 0.5) ** 2))
+  """Size of a face times its nearness to the center of the picture."""
+  from_center = math.hypot(box[0] + box[2] / 2 - 0.5, box[1] + box[3] / 2 - 0.5)
+  return math.sqrt(box[2] * box[3]) * math.exp(-((from_center / 0.5) ** 2))
 
 
 def jump(a: np.ndarray, b: np.ndarray) -> float:
-  """Distance of two boxes' centres in box sizes; infinite where the sizes do not fit one head."""
+  """Distance of two boxes' centers in box sizes; infinite where the sizes do not fit one head."""
   growth = math.sqrt(a[2] * a[3] / (b[2] * b[3]))
   if not 1 / _MAX_GROWTH <= growth <= _MAX_GROWTH:
     return math.inf

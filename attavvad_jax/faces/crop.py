@@ -15,14 +15,14 @@ _PLACES = {"face": (0.0, 0.0, 1.0, 1.0), "mouth": (0.2, 0.52, 0.6, 0.5)}
 _MESH_CROP = Crop(FACE_PX, FACE_PX, margin=0.25)
 
 
-def crop_face(grey: np.ndarray, box: np.ndarray, crop: Crop) -> np.ndarray:
-  """Cuts a face, or a part of it, out of a grey picture; or draws its lips (`lips.draw_lips`).
+def crop_face(gray: np.ndarray, box: np.ndarray, crop: Crop) -> np.ndarray:
+  """Cuts a face, or a part of it, out of a gray picture; or draws its lips (`lips.draw_lips`).
 
-  The box of the part grows by the margin on each side and then, about its centre, to the image's aspect ratio. What
+  The box of the part grows by the margin on each side and then, about its center, to the image's aspect ratio. What
   lies outside the picture repeats its edge.
 
   Args:
-    grey: uint8 [h,w].
+    gray: uint8 [h,w].
     box: of the face, [4]: x, y, width, height as fractions of the picture.
     crop: size, margin and part.
 
@@ -33,8 +33,8 @@ def crop_face(grey: np.ndarray, box: np.ndarray, crop: Crop) -> np.ndarray:
     MediaError: the lips are to be drawn and the model that finds them cannot be had.
   """
   if crop.part == "lips":
-    return draw_lips(face_mesh()(crop_face(grey, box, _MESH_CROP)), crop.height_px, crop.width_px, crop.margin)
-  height, width = grey.shape
+    return draw_lips(face_mesh()(crop_face(gray, box, _MESH_CROP)), crop.height_px, crop.width_px, crop.margin)
+  height, width = gray.shape
   part_x, part_y, part_width, part_height = _PLACES[crop.part]
   box = np.array([*(box[:2] + box[2:] * (part_x, part_y)), *(box[2:] * (part_width, part_height))])
   box_width, box_height = box[2] * width * (1 + 2 * crop.margin), box[3] * height * (1 + 2 * crop.margin)
@@ -42,11 +42,11 @@ def crop_face(grey: np.ndarray, box: np.ndarray, crop: Crop) -> np.ndarray:
   cut_height = max(box_height, box_width / aspect)
   rows = _span((box[1] + box[3] / 2) * height, cut_height)
   columns = _span((box[0] + box[2] / 2) * width, cut_height * aspect)
-  face = grey.take(rows, axis=0, mode="clip").take(columns, axis=1, mode="clip")
+  face = gray.take(rows, axis=0, mode="clip").take(columns, axis=1, mode="clip")
   return cv2.resize(face, (crop.width_px, crop.height_px), interpolation=cv2.INTER_AREA)
 
 
-def _span(centre: float, length: float) -> np.ndarray:
+def _span(center: float, length: float) -> np.ndarray:
   """Indices of the pixels of a span; at least one."""
   count = max(1, round(length))
-  return np.arange(count) + round(centre - count / 2)
+  return np.arange(count) + round(center - count / 2)

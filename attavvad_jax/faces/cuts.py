@@ -8,9 +8,9 @@ _CUT_CORRELATION = 0.5
 _THUMBNAIL = (32, 32)
 
 
-def make_thumbnail(grey: np.ndarray) -> np.ndarray:
+def make_thumbnail(gray: np.ndarray) -> np.ndarray:
   """A picture small enough to compare, uint8 [H,W] -> [h,w]. Every fourth pixel is enough for that."""
-  return cv2.resize(np.ascontiguousarray(grey[::4, ::4]), _THUMBNAIL, interpolation=cv2.INTER_AREA)
+  return cv2.resize(np.ascontiguousarray(gray[::4, ::4]), _THUMBNAIL, interpolation=cv2.INTER_AREA)
 
 
 def is_cut(before: np.ndarray, after: np.ndarray) -> bool:

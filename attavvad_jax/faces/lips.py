@@ -49,7 +49,7 @@ class FaceMesh:
     self._lock = threading.Lock()
 
   def __call__(self, face: np.ndarray) -> np.ndarray:
-    """Landmarks of a grey face image, uint8 [192,192]: x, y, depth in its pixels, float32 [P,3]."""
+    """Landmarks of a gray face image, uint8 [192,192]: x, y, depth in its pixels, float32 [P,3]."""
     blob = cv2.dnn.blobFromImage(cv2.merge([face] * 3), 1 / 255)
     with self._lock:
       self._net.setInput(blob)
@@ -63,7 +63,7 @@ def face_mesh() -> FaceMesh:
 
 
 def draw_lips(landmarks: np.ndarray, height_px: int, width_px: int, margin: float) -> np.ndarray:
-  """Draws the lips grey, and white what is between them, on black; as seen from the front, upright, of one size.
+  """Draws the lips gray, and white what is between them, on black; as seen from the front, upright, of one size.
 
   A white line runs around the drawing, so that it has black and white whatever the mouth does, and scaling an image by
   its extremes changes nothing.

@@ -12,7 +12,7 @@ import numpy as np
 from attavvad_jax.faces.cuts import is_cut, make_thumbnail
 from attavvad_jax.faces.detector import Detect
 from attavvad_jax.faces.tracks import SeenFace, Tracks
-from attavvad_jax.media.decode import Picture
+from attavvad_jax.media.decode import Frame
 
 # How far the choice of the performer looks ahead.
 LOOKAHEAD_S = 10.0
@@ -21,12 +21,12 @@ _MAX_UNDER_WAY = 4
 
 
 class TrackedImage(NamedTuple):
-  """One picture in grey, uint8 [H,W], or None where there is none; the performer's face box [4], or None.
+  """One picture in gray, uint8 [H,W], or None where there is none; the performer's face box [4], or None.
 
   All its faces, the performer's among them, where they were asked for.
   """
 
-  grey: np.ndarray | None
+  gray: np.ndarray | None
   box: np.ndarray | None
   faces: tuple[SeenFace, ...] = ()
 
@@ -36,13 +36,13 @@ class FaceTracker:
 
   Each `detect_every`-th picture, and the first after a cut, goes to the detector. Faces that stay near their place
   form a track; a track ends at a cut. A track's score is the sum over its sightings of size times nearness to the
-  centre, old sightings counting less. The performer of an image is the track with the highest score among those that
+  center, old sightings counting less. The performer of an image is the track with the highest score among those that
   span it, where sightings up to `lookahead_s` later count too: a face that is seen for a moment scores little, one
   that stays scores much from its first image on. The performer changes only when their track ends or another scores
   half as much again. Between two sightings at most a second apart the box is interpolated; elsewhere an image belongs
   to the nearest picture that was looked at in the same shot. If no face was there, the image has none.
 
-  What is held: the grey pictures of `lookahead_s`, and the tracks that reach into them. To be closed after use; then
+  What is held: the gray pictures of `lookahead_s`, and the tracks that reach into them. To be closed after use; then
   the detector is at rest.
 
   Args:
@@ -77,21 +77,21 @@ class FaceTracker:
     self._next_in = self._next_out = self._next_detection = 0
     self._previous: np.ndarray | None = None
 
-  def push(self, picture: Picture | None) -> list[TrackedImage]:
+  def push(self, picture: Frame | None) -> list[TrackedImage]:
     """Takes the next picture, or None where there is none, which ends a shot; gives the images that are ready."""
     index = self._next_in
     self._next_in += 1
-    grey = thumbnail = None
+    gray = thumbnail = None
     if picture is not None:
-      grey = picture.grey
-      thumbnail = make_thumbnail(grey)
+      gray = picture.gray
+      thumbnail = make_thumbnail(gray)
       cut = self._previous is None or is_cut(self._previous, thumbnail)
       if cut or index >= self._next_detection:
         self._under_way.append((index, self._worker.submit(self._detect, picture.rgb), cut))
         self._next_detection = index + self._detect_every
     self._take_faces(index - self._lag)
     self._previous = thumbnail
-    self._waiting.append(grey)
+    self._waiting.append(gray)
     return [self._next()] if len(self._waiting) > self._ahead else []
 
   def finish(self) -> list[TrackedImage]:
@@ -109,9 +109,9 @@ class FaceTracker:
       self._tracker.add(image, np.asarray(faces.result()), cut)
 
   def _next(self) -> TrackedImage:
-    grey, index = self._waiting.popleft(), self._next_out
+    gray, index = self._waiting.popleft(), self._next_out
     self._next_out += 1
-    if grey is None:
+    if gray is None:
       return TrackedImage(None, None)
     faces = self._tracker.faces(index) if self._all_faces else ()
-    return TrackedImage(grey, self._tracker.box(index), faces)
+    return TrackedImage(gray, self._tracker.box(index), faces)

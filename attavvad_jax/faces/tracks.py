@@ -73,13 +73,13 @@ class Track:
     return None
 
   def _smooth(self, k: int, max_gap: float) -> np.ndarray:
-    """Mean of a sighting, twice, and its neighbours in time: a box that trembles makes lips tremble."""
+    """Mean of a sighting, twice, and its neighbors in time: a box that trembles makes lips tremble."""
     if not 0 < k < len(self.indices) - 1:
       return self.boxes[k]
     if max(np.diff(self.indices[k - 1 : k + 2])) > max_gap:
       return self.boxes[k]
     before, box, after = self.boxes[k - 1 : k + 2]
-    # Of corners or of centre and size alike: the mean is linear.
+    # Of corners or of center and size alike: the mean is linear.
     return (before + 2 * box + after) / 4
 
   def forget_before(self, index: int) -> None:

@@ -34,7 +34,8 @@ from attavvad_jax.settings import Augmentation
 from attavvad_jax.shapes import Array, Bool, Float, Int, Key, Num, Number, Shaped
 from attavvad_jax.timeline import BACKGROUND, EVENTS, VOCAL_EVENTS, Clock
 
-Batch = dict[str, Array]
+# The fields of several blocks on the way into a compiled function, stacked along the first axis.
+Batch = Mapping[str, Array]
 
 # A background below this level is none: raised to a signal-to-noise ratio, it would be hiss.
 _AUDIBLE_DBFS = -50.0
@@ -42,8 +43,8 @@ _SILENCE, _OTHERS = EVENTS.index("silence"), EVENTS.index(BACKGROUND)
 _VOICES = np.array([EVENTS.index(event) for event in VOCAL_EVENTS])
 
 
-class Sounds(NamedTuple):
-  """The sounds of the whole batch, in order of their places in it, whichever device has them.
+class Waveforms(NamedTuple):
+  """The waveforms of the whole batch, in order of their places in it, whichever device has them.
 
   Attributes:
     waveforms: as recorded, of the type that the batch has them in, [W,S].
@@ -61,7 +62,7 @@ class Sounds(NamedTuple):
 
 def augment(
   keys: Key[Array, " B"],
-  batch: Mapping[str, Array | np.ndarray],
+  batch: Batch,
   clock: Clock,
   augmentation: Augmentation,
   places: Int[Array, " B"] | None = None,
@@ -77,25 +78,25 @@ def augment(
     augmentation: what is changed.
     places: of the blocks in the whole batch, no two the same but for padding, int32 [B]; None for 0, 1, 2 and so on.
     axis_name: the mapped axis of the devices that have the whole batch between them, None without one. Where voices or
-      background are mixed, each is sent the sounds of all.
+      background are mixed, each is sent the waveforms of all.
 
   Returns:
     The batch with images as `network_inputs` gives them, and its log_mel in the place of waveform.
   """
   a = augmentation
   mix_keys, gain_keys, drop_keys, flip_keys, shift_keys, mask_keys, *more = _split(keys, 11)
-  light_keys, turn_keys, erase_keys, tilt_keys, dub_keys = more
-  changed = {name: jnp.asarray(value) for name, value in batch.items()}
-  if a.dub_probability or a.mix_probability:
-    sounds = gather_sounds(changed, places, axis_name)
-    if a.dub_probability:
-      changed = dub(dub_keys, changed, a.dub_probability, sounds)
+  light_keys, turn_keys, erase_keys, tilt_keys, swap_keys = more
+  changed: Batch = {name: jnp.asarray(value) for name, value in batch.items()}
+  if a.swap_audio_probability or a.mix_probability:
+    waveforms = gather_waveforms(changed, places, axis_name)
+    if a.swap_audio_probability:
+      changed = swap_audio(swap_keys, changed, a.swap_audio_probability, waveforms)
     if a.mix_probability:
-      changed = mix_background(mix_keys, changed, a.mix_probability, a.mix_min_snr_db, a.mix_max_snr_db, sounds)
+      changed = mix_background(mix_keys, changed, a.mix_probability, a.mix_min_snr_db, a.mix_max_snr_db, waveforms)
   if a.gain_db:
     changed = change_gain(gain_keys, changed, a.gain_db)
-  if a.drop_images_probability or a.drop_sound_probability:
-    changed = drop_modality(drop_keys, changed, a.drop_images_probability, a.drop_sound_probability)
+  if a.drop_images_probability or a.drop_audio_probability:
+    changed = drop_modality(drop_keys, changed, a.drop_images_probability, a.drop_audio_probability)
   if a.flip_probability:
     changed = flip_images(flip_keys, changed, a.flip_probability)
   if a.shift_fraction:
@@ -116,7 +117,7 @@ def augment(
   return changed
 
 
-def gather_sounds(batch: Batch, places: Int[Array, " B"] | None = None, axis_name: str | None = None) -> Sounds:
+def gather_waveforms(batch: Batch, places: Int[Array, " B"] | None = None, axis_name: str | None = None) -> Waveforms:
   """What the blocks of all devices can give each other.
 
   Args:
@@ -135,10 +136,10 @@ def gather_sounds(batch: Batch, places: Int[Array, " B"] | None = None, axis_nam
     )
   order = jnp.argsort(offers_and_places[:, 1])
   offers, places = offers_and_places[order].T
-  return Sounds(waveforms[order], offers, places, own_places)
+  return Waveforms(waveforms[order], offers, places, own_places)
 
 
-def dub(keys: Key[Array, " B"], batch: Batch, probability: Number, sounds: Sounds | None = None) -> Batch:
+def swap_audio(keys: Key[Array, " B"], batch: Batch, probability: Number, waveforms: Waveforms | None = None) -> Batch:
   """Lays voices under faces that utter none, in the place of what was heard there.
 
   A voice is the sound of another block of the batch, in which somebody speaks or sings; each as often as the other,
@@ -148,15 +149,15 @@ def dub(keys: Key[Array, " B"], batch: Batch, probability: Number, sounds: Sound
     keys: of the draws, one for each block.
     batch: waveform, label, audio_label and block_mask are read.
     probability: that a block whose performer neither speaks nor sings gets a voice.
-    sounds: of the whole batch; None where `batch` is the whole.
+    waveforms: of the whole batch; None where `batch` is the whole.
 
   Returns:
     The batch; of blocks with another's voice, label is others and audio_label the voice's.
   """
   whether_keys, source_keys = _split(keys, 2)
   label, audio_label = batch["label"], batch["audio_label"]
-  sounds = gather_sounds(batch) if sounds is None else sounds
-  offered = sounds.offers == _VOICES[:, None]  # [voices,W]
+  waveforms = gather_waveforms(batch) if waveforms is None else waveforms
+  offered = waveforms.offers == _VOICES[:, None]  # [voices,W]
 
   def draw(key: Key[Array, ""]) -> Array:
     voice_key, block_key = jax.random.split(key)
@@ -164,12 +165,12 @@ def dub(keys: Key[Array, " B"], batch: Batch, probability: Number, sounds: Sound
 
   source = _draw(source_keys, draw)
   utters_nothing = batch["block_mask"] & ~jnp.isin(label, _VOICES)
-  dubbed = utters_nothing & offered.any() & (_uniform(whether_keys) < probability)
+  swapped = utters_nothing & offered.any() & (_uniform(whether_keys) < probability)
   return {
     **batch,
-    "waveform": jnp.where(dubbed[:, None], sounds.waveforms[source], batch["waveform"]),
-    "label": jnp.where(dubbed, _OTHERS, label),
-    "audio_label": jnp.where(dubbed, sounds.offers[source], audio_label),
+    "waveform": jnp.where(swapped[:, None], waveforms.waveforms[source], batch["waveform"]),
+    "label": jnp.where(swapped, _OTHERS, label),
+    "audio_label": jnp.where(swapped, waveforms.offers[source], audio_label),
   }
 
 
@@ -179,7 +180,7 @@ def mix_background(
   probability: Number,
   min_snr_db: Number,
   max_snr_db: Number,
-  sounds: Sounds | None = None,
+  waveforms: Waveforms | None = None,
 ) -> Batch:
   """Adds the sound of another block of the batch, drawn from those in which no voice but something is heard.
 
@@ -194,7 +195,7 @@ def mix_background(
     probability: that a block gets background.
     min_snr_db: least ratio of the block's level to the background's.
     max_snr_db: greatest.
-    sounds: of the whole batch; None where `batch` is the whole.
+    waveforms: of the whole batch; None where `batch` is the whole.
 
   Returns:
     The batch with waveform float32 in [-1, 1]; where background was added, silence in label and in audio_label has
@@ -203,13 +204,13 @@ def mix_background(
   whether_keys, source_keys, snr_keys = _split(keys, 3)
   sound, audio_label = _to_float(batch["waveform"]), batch["audio_label"]
 
-  sounds = gather_sounds(batch) if sounds is None else sounds
-  is_background = (sounds.offers >= 0) & ~jnp.isin(sounds.offers, _VOICES)
-  may_give = is_background & (sounds.places != sounds.own_places[:, None])  # [B,W]: to a block, from a block
+  waveforms = gather_waveforms(batch) if waveforms is None else waveforms
+  is_background = (waveforms.offers >= 0) & ~jnp.isin(waveforms.offers, _VOICES)
+  may_give = is_background & (waveforms.places != waveforms.own_places[:, None])  # [B,W]: to a block, from a block
   source = jax.vmap(_pick)(source_keys, may_give)
   mixed = batch["block_mask"] & may_give.any(axis=1) & (_uniform(whether_keys) < probability)
 
-  background = _to_float(sounds.waveforms[source])
+  background = _to_float(waveforms.waveforms[source])
   snr_db = _uniform(snr_keys, min_snr_db, max_snr_db)
   # Where nothing may be taken, the level of what was drawn may be 0.
   gain = _level(sound) / jnp.where(mixed, _level(background), 1.0) * 10 ** (-snr_db / 20)
@@ -234,7 +235,7 @@ def change_gain(keys: Key[Array, " B"], batch: Batch, gain_db: Number) -> Batch:
   return {**batch, "waveform": jnp.clip(sound * 10 ** (drawn_db[:, None] / 20), -1.0, 1.0)}
 
 
-def drop_modality(keys: Key[Array, " B"], batch: Batch, images_probability: Number, sound_probability: Number) -> Batch:
+def drop_modality(keys: Key[Array, " B"], batch: Batch, images_probability: Number, audio_probability: Number) -> Batch:
   """Takes from a block its images, or its sound, or neither.
 
   Returns:
@@ -243,13 +244,13 @@ def drop_modality(keys: Key[Array, " B"], batch: Batch, images_probability: Numb
   """
   # One draw for both, so that no block loses both.
   drawn = _uniform(keys)
-  no_images, no_sound = drawn < images_probability, drawn >= 1.0 - sound_probability
+  no_images, no_audio = drawn < images_probability, drawn >= 1.0 - audio_probability
   return {
     **batch,
     "image_mask": batch["image_mask"] & ~no_images[:, None],
-    "waveform": jnp.where(no_sound[:, None], jnp.zeros((), batch["waveform"].dtype), batch["waveform"]),
-    "label": jnp.where(no_sound, _SILENCE, batch["label"]),
-    "audio_label": jnp.where(no_sound, _SILENCE, batch["audio_label"]),
+    "waveform": jnp.where(no_audio[:, None], jnp.zeros((), batch["waveform"].dtype), batch["waveform"]),
+    "label": jnp.where(no_audio, _SILENCE, batch["label"]),
+    "audio_label": jnp.where(no_audio, _SILENCE, batch["audio_label"]),
   }
 
 
@@ -312,7 +313,7 @@ def turn_images(keys: Key[Array, " B"], batch: Batch, degrees: float, zoom_fract
 
 
 def erase_images(keys: Key[Array, " B"], batch: Batch, fraction: float) -> Batch:
-  """Puts an even grey in the place of a rectangle of each block's images (Random Erasing, Zhong et al., AAAI 2020).
+  """Puts an even gray in the place of a rectangle of each block's images (Random Erasing, Zhong et al., AAAI 2020).
 
   It hides what is there, and as images are scaled by their darkest and brightest pixels, it changes the contrast of all
   the rest, as a lamp or a dark coat beside a face does.
@@ -320,16 +321,16 @@ def erase_images(keys: Key[Array, " B"], batch: Batch, fraction: float) -> Batch
   Args:
     keys: of the draws, one for each block.
     batch: images uint8 are read.
-    fraction: of height and of width, that the rectangle has at most; its size, place and grey are drawn.
+    fraction: of height and of width, that the rectangle has at most; its size, place and gray are drawn.
   """
   images = batch["images"]
   height, width = images.shape[2:]
-  rows_keys, columns_keys, grey_keys = _split(keys, 3)
+  rows_keys, columns_keys, gray_keys = _split(keys, 3)
   rows = _run(rows_keys, height, round(fraction * height))
   columns = _run(columns_keys, width, round(fraction * width))
-  greys = _draw(grey_keys, lambda key: jax.random.randint(key, (), 0, 256)).astype(images.dtype)
+  grays = _draw(gray_keys, lambda key: jax.random.randint(key, (), 0, 256)).astype(images.dtype)
   erased = rows[:, None, :, None] & columns[:, None, None, :]
-  return {**batch, "images": jnp.where(erased, greys[:, None, None, None], images)}
+  return {**batch, "images": jnp.where(erased, grays[:, None, None, None], images)}
 
 
 def tilt_log_mel(keys: Key[Array, " B"], batch: Batch, tilt_db: Number) -> Batch:
@@ -379,7 +380,7 @@ def change_light(keys: Key[Array, " B"], batch: Batch, brightness_fraction: Numb
     keys: of the draws, one for each block.
     batch: images float32 [B,N,H,W] in [0, 1] and image_mask are read.
     brightness_fraction: most that is added or taken away.
-    contrast_fraction: most by which distances from the middle grey grow or shrink.
+    contrast_fraction: most by which distances from the middle gray grow or shrink.
 
   Returns:
     The batch; images in [0, 1], zeros where masked.

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import jax.numpy as jnp
 import numpy as np
 
-from attavvad_jax.features.images import normalise_images
+from attavvad_jax.features.images import normalize_images
 from attavvad_jax.features.log_mel import log_mel, scale_log_mel
 from attavvad_jax.shapes import Array, Bool, Float
 from attavvad_jax.timeline import Clock
@@ -14,7 +14,7 @@ from attavvad_jax.timeline import Clock
 def network_inputs(
   batch: Mapping[str, Array | np.ndarray], clock: Clock
 ) -> tuple[Float[Array, "*B T F"], Float[Array, "*B N H W"], Bool[Array, "*B N"]]:
-  """Log-mel and normalised images of a batch, on the device.
+  """Log-mel and normalized images of a batch, on the device.
 
   Args:
     batch: waveform int16 [B,S], images uint8 [B,N,H,W], image_mask bool [B,N]; other entries are left alone.
@@ -25,4 +25,4 @@ def network_inputs(
   """
   mask = jnp.asarray(batch["image_mask"])
   sound = scale_log_mel(log_mel(jnp.asarray(batch["waveform"]), clock))
-  return sound, normalise_images(jnp.asarray(batch["images"]), mask), mask
+  return sound, normalize_images(jnp.asarray(batch["images"]), mask), mask

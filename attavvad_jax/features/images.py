@@ -5,11 +5,11 @@ import jax.numpy as jnp
 from attavvad_jax.shapes import Array, Bool, Float, UInt8
 
 
-def normalise_images(images: UInt8[Array, "*B N H W"], mask: Bool[Array, "*B N"]) -> Float[Array, "*B N H W"]:
+def normalize_images(images: UInt8[Array, "*B N H W"], mask: Bool[Array, "*B N"]) -> Float[Array, "*B N H W"]:
   """Scales each image from its own minimum and maximum to [0, 1] (released parameters). Jittable.
 
   Args:
-    images: [B,N,H,W] uint8, grey; B may be no axis, or several.
+    images: [B,N,H,W] uint8, gray; B may be no axis, or several.
     mask: [B,N] bool, False where there is no image.
 
   Returns:

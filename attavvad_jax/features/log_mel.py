@@ -22,7 +22,7 @@ FLOOR_DB = -100.0
 _CHUNK_FRAMES = 1024
 # The predictor sums products within runs of so many samples; short ones make sums that fit a CPU's vectors.
 _RUN_SAMPLES = 32
-# Groups of neighbouring bands, each multiplied only with the FFT's bins that it covers. One product over all bins would
+# Groups of neighboring bands, each multiplied only with the FFT's bins that it covers. One product over all bins would
 # be 1.3 times slower altogether.
 _BAND_GROUPS = 2
 # White noise that the predictor reckons with, as a part of the frame's energy: 20 dB below it. With less, undoing the
@@ -38,7 +38,7 @@ def log_mel(waveform: Num[Array, "*lead S"], clock: Clock, num_bands: int = 64) 
     >>> log_mel(jnp.zeros((2, clock.block_samples)), clock).shape
     (2, 15, 64)
 
-  Frames of `clock.window_samples` under a periodic Hamming window, 50 % overlap, not centred; FFT of the next power
+  Frames of `clock.window_samples` under a periodic Hamming window, 50 % overlap, not centered; FFT of the next power
   of two; Slaney's mel filters; 10 log10 of the power, not below -100 dB, relative to 1 (Section 3.1).
 
   Args:
@@ -172,7 +172,7 @@ def _predictor(samples: Array, hop: int) -> tuple[Array, Array]:
   halves = samples[: num_halves * hop].reshape(num_halves, hop)
   runs = halves[:, : num_runs * _RUN_SAMPLES].reshape(num_halves, num_runs, _RUN_SAMPLES)
   products = (runs[..., lag:] * runs[..., : _RUN_SAMPLES - lag] for lag in range(3))
-  # First over the runs, then within as a product with ones: XLA's row sums are not vectorised on a CPU.
+  # First over the runs, then within as a product with ones: XLA's row sums are not vectorized on a CPU.
   r0, r1, r2 = (product.sum(axis=1) @ jnp.ones(product.shape[-1]) for product in products)
   r0, r1, r2 = (r[1:] + r[:-1] for r in (r0, r1, r2))
   # Relative to the energy, so that nothing underflows; digital silence is left alone.

@@ -40,7 +40,7 @@ def performer_rows(found: FaceScores, performer: Performer, clock: Clock) -> np.
   """The row of the performer in each block, nobody's where they are not seen. [B] int.
 
   Of the faces that are seen in a block, the performer is the one with the largest sum, over all its blocks, of what the
-  choice goes by: size, size times nearness to the centre, or the score of the mouth.
+  choice goes by: size, size times nearness to the center, or the score of the mouth.
 
   Raises:
     ValueError: no face is seen at the time that was given, or the network has no score of the mouth.

@@ -180,8 +180,8 @@ class Detector(TrainedModel):
     )
     rows: list[_Row] = []
     scores = self._score(self._batches((row for block in blocks for row in rows_of(block)), rows))
-    if not report.has_pictures:
-      report.warnings.append(others_meaning(has_pictures=False))
+    if not report.has_video:
+      report.warnings.append(others_meaning(has_video=False))
     blocks, faces, shots = (np.array([row[column] for row in rows]) for column in range(3))
     return FaceScores(blocks, faces, shots, np.stack([row.boxes for row in rows]), scores), report
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attavvad_jax.errors import one_line
 from attavvad_jax.filenames import (
-  SOUND_SUFFIXES,
+  AUDIO_SUFFIXES,
   VIDEO_SUFFIXES,
   files_in,
   has_media_name,
@@ -112,7 +112,7 @@ def _of_folder(folder: Path, notes: list[str]) -> Iterator[Job]:
   others = [path for path in files if not has_media_name(path) and not any(stem in named for stem in _stems(path))]
   skipped = tell_skipped(others, "neither videos nor sound") if others else ""
   if not media:
-    expected = f"expected files with {' '.join(sorted(VIDEO_SUFFIXES | SOUND_SUFFIXES))}"
+    expected = f"expected files with {' '.join(sorted(VIDEO_SUFFIXES | AUDIO_SUFFIXES))}"
     raise ValueError(f"{folder}: no videos in this folder; {expected}{skipped and f'; {skipped}'}")
   if skipped:
     notes.append(f"{folder}: {skipped}")

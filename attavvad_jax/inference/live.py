@@ -229,9 +229,7 @@ def stream(
     stop = stack.enter_context(_stopped_by_signals())
     connection = source.connect(clock.sample_rate_hz)
     streaming = stack.enter_context(
-      StreamingDetector(
-        detector, box=performer.box, has_pictures=connection.has_pictures, face_lookahead_s=face_lookahead_s
-      )
+      StreamingDetector(detector, box=performer.box, has_video=connection.has_video, face_lookahead_s=face_lookahead_s)
     )
     lines = stack.enter_context(_lines(output))
     session = Session(lines, sys.stderr if screen is None else screen, clock.block_s)

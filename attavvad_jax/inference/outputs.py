@@ -128,10 +128,10 @@ def document(video: Path, detection: "Detection", clock: Clock, origin: Mapping[
     "face": detection.face,
     **origin,
     "versions": versions(_PACKAGES),
-    "sound": _sound(detection.report),
-    "pictures": _pictures(detection.report),
+    "audio_input": _audio(detection.report),
+    "video_input": _video(detection.report),
     "warnings": detection.report.warnings,
-    "others": others_meaning(has_pictures=detection.report.has_pictures),
+    "others": others_meaning(has_video=detection.report.has_video),
     "labels": EVENTS,
     "block_rate_hz": clock.block_rate_hz,
     "image_offsets_s": _rounded(clock.image_times_s(0)),
@@ -146,28 +146,28 @@ def document(video: Path, detection: "Detection", clock: Clock, origin: Mapping[
   }
 
 
-def _sound(report: "Report") -> dict[str, Any] | None:
+def _audio(report: "Report") -> dict[str, Any] | None:
   """The sound track and the channels that were used, and what else there was."""
   media = report.media
-  if media is None or media.sound_track is None:
+  if media is None or media.audio_track is None:
     return None
   return {
-    "track": media.sound_track.number,
+    "track": media.audio_track.number,
     "channels": media.tracks.channels,
     "cancellations": [
       {"onset_s": _rounded(onset_s), "offset_s": _rounded(offset_s), "channel": channel}
       for onset_s, offset_s, channel in report.passages
     ],
-    "tracks": [track.to_dict() for track in media.sound_tracks],
+    "tracks": [track.to_dict() for track in media.audio_tracks],
   }
 
 
-def _pictures(report: "Report") -> dict[str, Any] | None:
+def _video(report: "Report") -> dict[str, Any] | None:
   """The pictures that were used, and what else there was."""
   media = report.media
-  if media is None or media.picture_track is None:
+  if media is None or media.video_track is None:
     return None
-  return {"track": media.picture_track.number, "tracks": [track.to_dict() for track in media.picture_tracks]}
+  return {"track": media.video_track.number, "tracks": [track.to_dict() for track in media.video_tracks]}
 
 
 def _rounded(values: Any) -> Any:

@@ -12,9 +12,9 @@ class Performer:
 
   | as text | the performer is |
   | --- | --- |
-  | `prominent` | the face that is large, near the centre and there for long, told while the recording is read |
+  | `prominent` | the face that is large, near the center and there for long, told while the recording is read |
   | `largest` | of those seen, the one that is the largest and longest there, wherever in the picture |
-  | `vocal` | of those seen, the one whose mouth the network takes to vocalise for the longest |
+  | `vocal` | of those seen, the one whose mouth the network takes to vocalize for the longest |
   | `at:12.5` | the most prominent face 12.5 seconds after the start; in other shots the most prominent one |
   | `box:0.4,0.2,0.1,0.2` | what is in this place (x, y, width, height), all the time; no face is looked for |
   """

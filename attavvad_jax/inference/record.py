@@ -22,7 +22,7 @@ _SCHEMA_VERSION = 1
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
+class FaceResult:
   """What was found of the performer, or of one of all faces.
 
   Attributes:
@@ -54,7 +54,7 @@ class Result:
   identity: Mapping[str, Any]
   video: Path
   content: Content
-  found: Sequence[Found]
+  found: Sequence[FaceResult]
   choices: Sequence[str]
   warnings: Sequence[str]
 
@@ -242,7 +242,7 @@ class Record:
     if values is None:
       return None
     found = [
-      Found(
+      FaceResult(
         Timeline((Event(*event) for event in one["events"]), one["duration_s"]),
         one["face"],
         one["pictures"],

@@ -18,7 +18,7 @@ from attavvad_jax.inference.detector import Detection, Detector
 from attavvad_jax.inference.inputs import Failure, Job, find_jobs
 from attavvad_jax.inference.outputs import DEFAULT, check_names, output_paths, write_outputs
 from attavvad_jax.inference.performer import Performer
-from attavvad_jax.inference.record import Found, Record, Result
+from attavvad_jax.inference.record import FaceResult, Record, Result
 from attavvad_jax.inference.summary import check_summary, write_summary
 from attavvad_jax.marks import Content
 from attavvad_jax.media import DEFAULT_TRACKS, MediaError, MediaInfo, Tracks, probe
@@ -232,7 +232,7 @@ class _Work:
     task, job, record = self._task, self._job, self._record
     with open_file(job.video) as file:
       info = probe(job.video, task.tracks, file)
-      if not info.has_pictures and "mp4" in task.to:
+      if not info.has_video and "mp4" in task.to:
         raise MediaError(f"{job.video}: no pictures in this file to draw on; leave mp4 out of the outputs")
       content = self._known or Content.of_open(file)
     if not overwrite:
@@ -255,11 +255,11 @@ class _Work:
     return _Outcome(result, detections, written, differences, removed)
 
 
-def _found(detection: Detection) -> Found:
+def _found(detection: Detection) -> FaceResult:
   report = detection.report
-  pictures = report.num_images - report.images_without_picture
+  pictures = report.num_images - report.images_without_frame
   seen = int(np.isfinite(detection.boxes[..., 0]).sum())
-  return Found(detection.timeline, detection.face, pictures, min(seen, pictures))
+  return FaceResult(detection.timeline, detection.face, pictures, min(seen, pictures))
 
 
 def _detect_alone(task: _Task, jobs: Sequence[Job], overwrite: bool) -> Iterator[tuple[str, Result | Failure]]:

@@ -17,7 +17,7 @@ import numpy as np
 from attavvad_jax.blocks import Block
 from attavvad_jax.faces import Detect, FaceDetector
 from attavvad_jax.inference.detector import Detector
-from attavvad_jax.media import TimedPicture
+from attavvad_jax.media import TimedFrame
 from attavvad_jax.predict import BlockScores, predict
 from attavvad_jax.recordings import BlockAssembler
 from attavvad_jax.timeline import EVENTS, Clock, Event, others_meaning
@@ -57,7 +57,7 @@ class Update:
 
 
 @struct.dataclass
-class Run:
+class LabelRun:
   """The settled blocks since the last event ended: their label (negative before the first), first block, and scores."""
 
   label: int = -1
@@ -71,7 +71,7 @@ class StreamState:
   """What is carried from block to block: a pytree, to be kept and put back as one likes."""
 
   smoothing: SmoothingState
-  run: Run
+  run: LabelRun
 
 
 class StreamingDetector:
@@ -89,7 +89,7 @@ class StreamingDetector:
   Args:
     detector: network, clock, crop and smoothing.
     box: the performer's face, where it is known.
-    has_pictures: whether any are to be expected; without, every image is masked.
+    has_video: whether any are to be expected; without, every image is masked.
     face_lookahead_s: how far the choice of the performer looks ahead. Every block waits for it.
     detect: finds the faces of a picture; a `FaceDetector` where None.
 
@@ -102,14 +102,14 @@ class StreamingDetector:
     detector: Detector,
     *,
     box: tuple[float, float, float, float] | None = None,
-    has_pictures: bool = True,
+    has_video: bool = True,
     face_lookahead_s: float = 0.0,
     detect: Detect | None = None,
   ):
     self._detector = detector
     self._clock = detector.spec.clock
     self._box = box
-    self._has_pictures = has_pictures
+    self._has_video = has_video
     self._face_lookahead_s = face_lookahead_s
     self._detect = detect
     self._step = jax.jit(functools.partial(step, model=detector.model, clock=self._clock))
@@ -129,7 +129,7 @@ class StreamingDetector:
 
   def __enter__(self) -> Self:
     with contextlib.ExitStack() as stack:
-      if self._detect is None and self._box is None and self._has_pictures:
+      if self._detect is None and self._box is None and self._has_video:
         self._detect = stack.enter_context(FaceDetector())
       stack.enter_context(self._recording)
       self._begin()
@@ -141,13 +141,13 @@ class StreamingDetector:
   def __exit__(self, *exception: object) -> None:
     self._open.close()
 
-  def push(self, samples: np.ndarray, frames: Iterable[TimedPicture] = ()) -> Update:
+  def push(self, samples: np.ndarray, frames: Iterable[TimedFrame] = ()) -> Update:
     """Takes what has come in since the last push, and gives what it makes known.
 
     Args:
       samples: the next samples, int16 [n], mono, at the clock's rate; none may be left out.
       frames: the next pictures with their times in seconds after the first sample, in ascending order
-        (`TimedPicture(time_s, Picture.from_rgb(rgb))`).
+        (`TimedFrame(time_s, Frame.from_rgb(rgb))`).
 
     Raises:
       ValueError: the samples are of another type.
@@ -157,7 +157,7 @@ class StreamingDetector:
       raise ValueError(f"samples are {samples.dtype} {list(samples.shape)}; expected int16 [n], mono")
     self._assembler.push_samples(samples)
     for frame in frames:
-      self._assembler.push_picture(frame)
+      self._assembler.push_frame(frame)
     return self._update(self._assembler.take())
 
   def finish(self) -> Update:
@@ -176,20 +176,20 @@ class StreamingDetector:
   def _begin(self) -> None:
     """Starts a recording."""
     self._recording.close()
-    self.state = StreamState(initial_state(self._detector.smoothing, self._clock), Run())
+    self.state = StreamState(initial_state(self._detector.smoothing, self._clock), LabelRun())
     self._assembler = self._recording.enter_context(
       BlockAssembler(
         self._clock,
         self._detector.spec.crop,
         self._detect,
         box=self._box,
-        has_pictures=self._has_pictures,
+        has_video=self._has_video,
         lookahead_s=self._face_lookahead_s,
         patience_s=PATIENCE_S,
       )
     )
-    if not self._has_pictures:
-      self._assembler.report.warnings.append(others_meaning(has_pictures=False))
+    if not self._has_video:
+      self._assembler.report.warnings.append(others_meaning(has_video=False))
 
   def _update(self, blocks: Iterable[Block]) -> Update:
     scored: list[ScoredBlock] = []
@@ -229,9 +229,9 @@ class StreamingDetector:
       return []
     ended = [_event(run, self._clock)] if run.blocks and label != run.label else []
     if ended or not run.blocks:
-      run = Run(label, run.first + run.blocks)
+      run = LabelRun(label, run.first + run.blocks)
     total_score = run.total_score + float(settled.scores[label])
-    self.state = dataclasses.replace(self.state, run=Run(run.label, run.first, run.blocks + 1, total_score))
+    self.state = dataclasses.replace(self.state, run=LabelRun(run.label, run.first, run.blocks + 1, total_score))
     return ended
 
 
@@ -262,6 +262,6 @@ def step(
   return smoothing, scores, settled
 
 
-def _event(run: Run, clock: Clock, end_s: float = float("inf")) -> Event:
+def _event(run: LabelRun, clock: Clock, end_s: float = float("inf")) -> Event:
   offset_s = min(clock.start_s(run.first + run.blocks), end_s)
   return Event(clock.start_s(run.first), offset_s, EVENTS[run.label], run.total_score / run.blocks)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from attavvad_jax.files import replacing
 from attavvad_jax.inference.inputs import Failure
-from attavvad_jax.inference.record import Found, Record, Result
+from attavvad_jax.inference.record import FaceResult, Record, Result
 from attavvad_jax.timeline import EVENTS
 
 COLUMNS = (
@@ -73,7 +73,7 @@ def _rows(video: str, outcome: Result | Failure) -> Iterator[Mapping[str, str | 
     yield {"video": video, "warnings": "; ".join(outcome.warnings), **_numbers(found)}
 
 
-def _numbers(found: Found) -> Mapping[str, str | int]:
+def _numbers(found: FaceResult) -> Mapping[str, str | int]:
   """What was found of one face; no share where there is nothing that it could be a share of."""
   timeline = found.timeline
   totals_s = {event: timeline.total_s(event) for event in EVENTS}

@@ -11,7 +11,7 @@ All are pure: they can be jitted and vmapped, and static and scheduled ones diff
 
 from attavvad_jax.loss_weights.adaptive import dynamic_average, grad_norm, uncertainty
 from attavvad_jax.loss_weights.base import Losses, LossWeights, Schedule, State, Weights
-from attavvad_jax.loss_weights.combinators import after, choose, clip, join, normalise, scale
+from attavvad_jax.loss_weights.combinators import after, choose, clip, join, normalize, scale
 from attavvad_jax.loss_weights.names import TABLE_1, from_name
 from attavvad_jax.loss_weights.schedules import constant, cosine, cyclic, exponential, linear, piecewise, warm_up
 from attavvad_jax.loss_weights.static import per_event, per_group, per_term
@@ -35,7 +35,7 @@ __all__ = [
   "grad_norm",
   "join",
   "linear",
-  "normalise",
+  "normalize",
   "per_event",
   "per_group",
   "per_term",

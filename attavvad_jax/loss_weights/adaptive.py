@@ -19,38 +19,38 @@ from attavvad_jax.losses import TERMS
 
 @struct.dataclass
 class UncertaintyState:
-  """s = log sigma^2 [K] and the state of its optimiser."""
+  """s = log sigma^2 [K] and the state of its optimizer."""
 
   log_variances: jax.Array
-  optimiser: optax.OptState
+  optimizer: optax.OptState
 
 
-def uncertainty(optimiser: optax.GradientTransformation | None = None) -> LossWeights:
+def uncertainty(optimizer: optax.GradientTransformation | None = None) -> LossWeights:
   """Homoscedastic uncertainty (Kendall et al. 2018): weights 1 / sigma^2, with sigma of each term learned.
 
-  Minimises the sum of loss / sigma^2 + log sigma, the authors' form for cross-entropies, over s = log sigma^2, as they
+  Minimizes the sum of loss / sigma^2 + log sigma, the authors' form for cross-entropies, over s = log sigma^2, as they
   advise: the weight is exp(-s), and the derivative by s is 1/2 - exp(-s) loss. Where it settles, the weight is
   1 / (2 loss). The log sigma, of which no parameter of the network has a gradient, are no part of the logged total.
 
   Args:
-    optimiser: of s; Adam with a rate of 1e-3 where None, as the network's is by default.
+    optimizer: of s; Adam with a rate of 1e-3 where None, as the network's is by default.
 
-  Differences: s has an optimiser of its own, where the authors learn it with the network's.
+  Differences: s has an optimizer of its own, where the authors learn it with the network's.
   """
-  optimiser = optax.adam(1e-3) if optimiser is None else optimiser
+  optimizer = optax.adam(1e-3) if optimizer is None else optimizer
 
   def init() -> UncertaintyState:
     log_variances = jnp.zeros(len(TERMS))
-    return UncertaintyState(log_variances, optimiser.init(log_variances))
+    return UncertaintyState(log_variances, optimizer.init(log_variances))
 
   def update(step: jax.Array, state: UncertaintyState, losses: Losses) -> tuple[Weights, UncertaintyState]:
     weights, means = jnp.exp(-state.log_variances), _vector(losses.means)
     counted = jnp.isfinite(means)
     gradients = jnp.where(counted, 0.5 - weights * jnp.where(counted, means, 0.0), 0.0)
-    changes, optimiser_state = optimiser.update(gradients, state.optimiser, state.log_variances)
-    # An optimiser with momentum would move a term also where it has no gradient.
+    changes, optimizer_state = optimizer.update(gradients, state.optimizer, state.log_variances)
+    # An optimizer with momentum would move a term also where it has no gradient.
     log_variances = state.log_variances + jnp.where(counted, changes, 0.0)
-    return _named(weights), UncertaintyState(log_variances, optimiser_state)
+    return _named(weights), UncertaintyState(log_variances, optimizer_state)
 
   return LossWeights(init, update)
 
@@ -101,14 +101,14 @@ def dynamic_average(steps_per_epoch: int = 200, temperature: float = 2.0) -> Los
 
 @struct.dataclass
 class GradNormState:
-  """The weights [K], each term's first loss [K] (NaN before it), and the state of the weights' optimiser."""
+  """The weights [K], each term's first loss [K] (NaN before it), and the state of the weights' optimizer."""
 
   weights: jax.Array
   first: jax.Array
-  optimiser: optax.OptState
+  optimizer: optax.OptState
 
 
-def grad_norm(alpha: float = 1.5, optimiser: optax.GradientTransformation | None = None) -> LossWeights:
+def grad_norm(alpha: float = 1.5, optimizer: optax.GradientTransformation | None = None) -> LossWeights:
   """GradNorm (Chen et al. 2018, Algorithm 1): gradients of like size, larger for what is behind in training.
 
   With G the norm of each weighted term's gradient by the shared parameters and r its loss over its first loss, divided
@@ -118,17 +118,17 @@ def grad_norm(alpha: float = 1.5, optimiser: optax.GradientTransformation | None
   The shared parameters are those of the layers called `embedding` of both branches (`training.step.train_step`).
 
   Args:
-    alpha: how strongly what is behind is favoured; 0 asks for equal norms.
-    optimiser: of the weights; Adam with a rate of 0.025 where None.
+    alpha: how strongly what is behind is favored; 0 asks for equal norms.
+    optimizer: of the weights; Adam with a rate of 0.025 where None.
 
   Differences: there are two layers before which terms part, one a branch, where the authors have one; their gradients
   count as one vector. Weights are kept at 0 or above.
   """
-  optimiser = optax.adam(0.025) if optimiser is None else optimiser
+  optimizer = optax.adam(0.025) if optimizer is None else optimizer
 
   def init() -> GradNormState:
     weights = jnp.ones(len(TERMS))
-    return GradNormState(weights, jnp.full(len(TERMS), jnp.nan, jnp.float32), optimiser.init(weights))
+    return GradNormState(weights, jnp.full(len(TERMS), jnp.nan, jnp.float32), optimizer.init(weights))
 
   def update(step: jax.Array, state: GradNormState, losses: Losses) -> tuple[Weights, GradNormState]:
     means, norms = _vector(losses.means), _vector(losses.gradient_norms or {})
@@ -142,11 +142,11 @@ def grad_norm(alpha: float = 1.5, optimiser: optax.GradientTransformation | None
     weighted = state.weights * jnp.where(counted, norms, 0.0)
     targets = mean(weighted) * (ratios / jnp.maximum(mean(ratios), _TINY)) ** alpha
     gradients = jnp.where(counted, jnp.sign(weighted - targets) * norms, 0.0)
-    changes, optimiser_state = optimiser.update(gradients, state.optimiser, state.weights)
+    changes, optimizer_state = optimizer.update(gradients, state.optimizer, state.weights)
     moved = jnp.maximum(state.weights + changes, 0.0)
     kept = jnp.where(counted, state.weights, 0.0).sum() / jnp.maximum(jnp.where(counted, moved, 0.0).sum(), _TINY)
     weights = jnp.where(counted, moved * kept, state.weights)
-    return _named(state.weights), GradNormState(weights, first, optimiser_state)
+    return _named(state.weights), GradNormState(weights, first, optimizer_state)
 
   return LossWeights(init, update, uses_gradient_norms=True)
 

@@ -74,18 +74,18 @@ def clip(function: LossWeights, low: float = 0.0, high: float = float("inf")) ->
   return _map(function, lambda step, weights: {name: jnp.clip(weight, low, high) for name, weight in weights.items()})
 
 
-def normalise(function: LossWeights, total: float = 9.0) -> LossWeights:
+def normalize(function: LossWeights, total: float = 9.0) -> LossWeights:
   """The nine weights times what makes them add up to `total`; nine zeros stay.
 
   The sum is over all nine, also of terms that a model lacks, so that a weight does not depend on the model.
   """
 
-  def normalised(step: jax.Array, weights: Weights) -> Weights:
+  def normalized(step: jax.Array, weights: Weights) -> Weights:
     given = sum(weights.values(), jnp.zeros(()))
     factor = total / jnp.where(given == 0, 1.0, given)
     return {name: weight * factor for name, weight in weights.items()}
 
-  return _map(function, normalised)
+  return _map(function, normalized)
 
 
 def _map(function: LossWeights, change: Callable[[jax.Array, Weights], Weights]) -> LossWeights:

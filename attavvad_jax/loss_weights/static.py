@@ -25,14 +25,14 @@ def per_group(audio: Value = 1.0, visual: Value = 1.0, audio_visual: Value = 1.0
 
 
 def per_event(
-  silence: Value = 1.0, speech: Value = 1.0, singing: Value = 1.0, others: Value = 1.0, vocalising: Value = 1.0
+  silence: Value = 1.0, speech: Value = 1.0, singing: Value = 1.0, others: Value = 1.0, vocalizing: Value = 1.0
 ) -> LossWeights:
   """One value, as in `per_group`, for each event, by sound and after fusion alike, and one for the visual term."""
   values = dict(zip(EVENTS, (silence, speech, singing, others), strict=True))
   parts: list[tuple[tuple[str, ...], Value]] = [
     ((f"audio_{event}", f"audio_visual_{event}"), value) for event, value in values.items()
   ]
-  return _parts([*parts, (VISUAL_TERMS, vocalising)])
+  return _parts([*parts, (VISUAL_TERMS, vocalizing)])
 
 
 def per_term(**values: Value) -> LossWeights:

@@ -1,13 +1,13 @@
 """Recordings as files: probing, decoding and encoding of audio and video."""
 
 from attavvad_jax.media.decode import (
+  Frame,
   MediaInfo,
-  Picture,
-  TimedPicture,
+  TimedFrame,
   probe,
-  read_pictures,
-  read_sound,
-  read_timed_pictures,
+  read_audio,
+  read_frames,
+  read_timed_frames,
   recorded_s,
 )
 from attavvad_jax.media.encode import VideoWriter
@@ -17,16 +17,16 @@ from attavvad_jax.moved import moved_name
 
 __all__ = [
   "DEFAULT_TRACKS",
+  "Frame",
   "MediaError",
   "MediaInfo",
-  "Picture",
-  "TimedPicture",
+  "TimedFrame",
   "Tracks",
   "VideoWriter",
   "probe",
-  "read_pictures",
-  "read_sound",
-  "read_timed_pictures",
+  "read_audio",
+  "read_frames",
+  "read_timed_frames",
   "recorded_s",
 ]
 

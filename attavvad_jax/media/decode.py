@@ -73,8 +73,8 @@ _OPTIONS = {"live_start_index": "0", "max_reload": "1", "protocol_whitelist": "f
 _MAX_READ_ERRORS = 100
 
 
-class StoredPicture(NamedTuple):
-  """Format of a picture as it is stored: not turned, with pixels of any shape; colours by FFmpeg's numbers."""
+class StoredFrame(NamedTuple):
+  """Format of a picture as it is stored: not turned, with pixels of any shape; colors by FFmpeg's numbers."""
 
   width_px: int
   height_px: int
@@ -91,9 +91,9 @@ class MediaInfo:
   Attributes:
     start: time stamp of time zero in seconds, subtracted from all others.
     duration_s: declared end of the sound, else of the file, after time zero; None where the file does not say.
-    sound_end: the same to the sample, in seconds, in files that say so (mp4 and its kin); else None.
-    pictures_end_s: declared end of the pictures after time zero; None where the file does not say.
-    is_of_sound: whether `duration_s` is declared of the sound, not of the file.
+    audio_end: the same to the sample, in seconds, in files that say so (mp4 and its kin); else None.
+    video_end_s: declared end of the pictures after time zero; None where the file does not say.
+    is_of_audio: whether `duration_s` is declared of the sound, not of the file.
     sample_rate_hz: of the sound as stored; None without sound.
     width_px: of the pictures as displayed, before `LONG_SIDE_PX`; None without pictures.
     height_px: likewise.
@@ -101,20 +101,20 @@ class MediaInfo:
     pixel_aspect: width of a stored pixel divided by its height.
     orientation: how the first picture is displayed.
     tracks: what was asked for, with the numbers of the tracks that are used.
-    sound_tracks: all that there are.
-    picture_tracks: likewise.
+    audio_tracks: all that there are.
+    video_tracks: likewise.
     rivals: the same of each of the pictures among which the file makes no choice; empty where there is a choice.
     container: FFmpeg's name of the format.
     stored: how all sound and pictures are stored, cover pictures included.
-    first_picture: format of the first picture; None without pictures.
+    first_frame: format of the first picture; None without pictures.
     order: how the packets of the tracks that are used follow each other; None before all of them have been read.
   """
 
   start: Fraction
   duration_s: float | None
-  sound_end: Fraction | None
-  pictures_end_s: float | None
-  is_of_sound: bool
+  audio_end: Fraction | None
+  video_end_s: float | None
+  is_of_audio: bool
   sample_rate_hz: int | None
   width_px: int | None
   height_px: int | None
@@ -122,50 +122,50 @@ class MediaInfo:
   pixel_aspect: Fraction
   orientation: Orientation = UPRIGHT
   tracks: Tracks = DEFAULT_TRACKS
-  sound_tracks: tuple[Track, ...] = ()
-  picture_tracks: tuple[Track, ...] = ()
+  audio_tracks: tuple[Track, ...] = ()
+  video_tracks: tuple[Track, ...] = ()
   rivals: tuple["MediaInfo", ...] = ()
   container: str = ""
   stored: tuple[Stored, ...] = ()
-  first_picture: StoredPicture | None = None
+  first_frame: StoredFrame | None = None
   order: PacketOrder | None = dataclasses.field(default=None, compare=False)
 
   @property
-  def has_sound(self) -> bool:
+  def has_audio(self) -> bool:
     return self.sample_rate_hz is not None
 
   @property
-  def has_pictures(self) -> bool:
+  def has_video(self) -> bool:
     return self.width_px is not None
 
   @property
-  def sound_track(self) -> Track | None:
+  def audio_track(self) -> Track | None:
     """The sound that is used."""
-    return self.sound_tracks[int(self.tracks.audio or 1) - 1] if self.has_sound else None
+    return self.audio_tracks[int(self.tracks.audio or 1) - 1] if self.has_audio else None
 
   @property
-  def picture_track(self) -> Track | None:
+  def video_track(self) -> Track | None:
     """The pictures that are used."""
-    return self.picture_tracks[(self.tracks.video or 1) - 1] if self.has_pictures else None
+    return self.video_tracks[(self.tracks.video or 1) - 1] if self.has_video else None
 
   def index(self, kind: Kind) -> int | None:
     """Of the stream that is used, among all of the file; None where there is none."""
-    track = self.sound_track if kind == "audio" else self.picture_track
+    track = self.audio_track if kind == "audio" else self.video_track
     return None if track is None else track.index
 
   def choices(self) -> list[str]:
     """A line for sound and pictures each, where the file has several: what is used, and what is not."""
     lines = (
-      describe_choice("audio", self.sound_track, self.sound_tracks),
-      describe_choice("video", self.picture_track, self.picture_tracks),
+      describe_choice("audio", self.audio_track, self.audio_tracks),
+      describe_choice("video", self.video_track, self.video_tracks),
     )
     return [line for line in lines if line is not None]
 
 
-class Picture:
+class Frame:
   """What is on screen at a moment: upright, with square pixels, the longer side at most `LONG_SIDE_PX`.
 
-  It is converted when a property is first asked for, as most pictures need no colour.
+  It is converted when a property is first asked for, as most pictures need no color.
   """
 
   def __init__(self, frame: av.VideoFrame, convert: "Converter"):
@@ -174,20 +174,20 @@ class Picture:
 
   @classmethod
   def from_rgb(cls, rgb: np.ndarray) -> Self:
-    """A picture in colour, uint8 [H,W,3], as it would have come from a file."""
+    """A picture in color, uint8 [H,W,3], as it would have come from a file."""
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
       raise ValueError(f"picture is {rgb.dtype} {rgb.shape}; expected uint8 [height, width, 3] in RGB")
     return cls(av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24"), Converter(Fraction(1)))
 
   @functools.cached_property
   def rgb(self) -> np.ndarray:
-    """The picture in colour, uint8 [H,W,3]."""
+    """The picture in color, uint8 [H,W,3]."""
     rgb = self._convert(self._frame, "rgb24").to_ndarray()
     return np.ascontiguousarray(self._convert.orientation(self._frame).upright(rgb))
 
   @functools.cached_property
-  def grey(self) -> np.ndarray:
-    """The picture's luma, uint8 [H,W]: the one way to grey, for training and detection alike."""
+  def gray(self) -> np.ndarray:
+    """The picture's luma, uint8 [H,W]: the one way to gray, for training and detection alike."""
     frame = self._convert(self._frame, "yuv420p")
     plane = frame.planes[0]
     luma = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width]
@@ -218,15 +218,15 @@ class Converter:
     return reformatter.reformat(frame, width=width, height=height, format=format)
 
 
-class TimedPicture(NamedTuple):
+class TimedFrame(NamedTuple):
   """A picture, when it comes on screen, and how long it stays there unless another comes (0 where nobody knows)."""
 
   time_s: float
-  picture: Picture
+  picture: Frame
   length_s: float = 0.0
 
 
-class Screen:
+class FrameSampler:
   """What is on screen at a time, told while pictures come in.
 
   A picture lasts until the next one, but no longer than `HOLD_S` beyond its own length; the first also stands in for
@@ -234,7 +234,7 @@ class Screen:
   """
 
   def __init__(self):
-    self._pictures: deque[TimedPicture] = deque()
+    self._video: deque[TimedFrame] = deque()
     self._spacings_s: deque[float] = deque(maxlen=_NUM_SPACINGS)
     self._ended = False
 
@@ -246,11 +246,11 @@ class Screen:
     """
     return statistics.median_low(self._spacings_s) if len(self._spacings_s) > 1 else None
 
-  def push(self, picture: TimedPicture) -> bool:
+  def push(self, picture: TimedFrame) -> bool:
     """Takes the next picture; false, and it is left out, where it is not later than the one before."""
-    if self._pictures and picture.time_s <= self._pictures[-1].time_s:
+    if self._video and picture.time_s <= self._video[-1].time_s:
       return False
-    self._pictures.append(picture)
+    self._video.append(picture)
     return True
 
   def end(self) -> None:
@@ -259,16 +259,16 @@ class Screen:
 
   def knows(self, time_s: float) -> bool:
     """Whether the answer for a time can no longer change."""
-    return self._ended or bool(self._pictures and self._pictures[-1].time_s > time_s + _DUE_S)
+    return self._ended or bool(self._video and self._video[-1].time_s > time_s + _DUE_S)
 
-  def at(self, time_s: float) -> Picture | None:
+  def at(self, time_s: float) -> Frame | None:
     """The picture at a time, as far as is known; None where there is none."""
-    while len(self._pictures) > 1 and self._pictures[1].time_s <= time_s + _DUE_S:
-      passed = self._pictures.popleft()
-      self._spacings_s.append(self._pictures[0].time_s - passed.time_s)
-    if not self._pictures:
+    while len(self._video) > 1 and self._video[1].time_s <= time_s + _DUE_S:
+      passed = self._video.popleft()
+      self._spacings_s.append(self._video[0].time_s - passed.time_s)
+    if not self._video:
       return None
-    start_s, picture, length_s = self._pictures[0]
+    start_s, picture, length_s = self._video[0]
     return picture if start_s - HOLD_S <= time_s < start_s + length_s + HOLD_S else None
 
 
@@ -356,27 +356,27 @@ class _Header:
   def info(self, tracks: Tracks, sound: _First | None, picture: _First | None) -> MediaInfo:
     """What is in the file, of which these are used; one of them at least."""
     start = min(frame_time(first.frame) for first in (sound, picture) if first is not None)
-    of_sound = None if sound is None else self._streams[sound.stream]
-    is_of_sound = of_sound is not None and of_sound.has_duration
-    declared = of_sound.end if of_sound is not None and is_of_sound else self._end
-    exact = is_of_sound and "mov" in self._format
-    of_pictures = None if picture is None else self._streams[picture.stream]
-    pictures_end = None if of_pictures is None else of_pictures.end
-    rate = None if of_pictures is None else of_pictures.rate
-    aspect = Fraction(1) if of_pictures is None else of_pictures.pixel_aspect
+    of_audio = None if sound is None else self._streams[sound.stream]
+    is_of_audio = of_audio is not None and of_audio.has_duration
+    declared = of_audio.end if of_audio is not None and is_of_audio else self._end
+    exact = is_of_audio and "mov" in self._format
+    of_video = None if picture is None else self._streams[picture.stream]
+    video_end = None if of_video is None else of_video.end
+    rate = None if of_video is None else of_video.rate
+    aspect = Fraction(1) if of_video is None else of_video.pixel_aspect
     width, height, turned, stored = None, None, UPRIGHT, None
     if picture is not None:
       frame = picture.frame
       turned = orientation(frame)
       width, height = _displayed_size(frame, aspect, turned)
-      colours = frame.colorspace, frame.color_primaries, frame.color_trc
-      stored = StoredPicture(frame.width, frame.height, frame.time_base, *colours)
+      colors = frame.colorspace, frame.color_primaries, frame.color_trc
+      stored = StoredFrame(frame.width, frame.height, frame.time_base, *colors)
     return MediaInfo(
       start=start,
       duration_s=None if declared is None else float(declared - start),
-      sound_end=declared - start if exact and declared is not None else None,
-      pictures_end_s=None if pictures_end is None else float(pictures_end - start),
-      is_of_sound=is_of_sound,
+      audio_end=declared - start if exact and declared is not None else None,
+      video_end_s=None if video_end is None else float(video_end - start),
+      is_of_audio=is_of_audio,
       sample_rate_hz=None if sound is None else sound.frame.sample_rate,
       width_px=width,
       height_px=height,
@@ -384,11 +384,11 @@ class _Header:
       pixel_aspect=aspect,
       orientation=turned,
       tracks=dataclasses.replace(tracks, audio=self._number("audio", sound), video=self._number("video", picture)),
-      sound_tracks=self._tracks["audio"],
-      picture_tracks=self._tracks["video"],
+      audio_tracks=self._tracks["audio"],
+      video_tracks=self._tracks["video"],
       container=self._format,
       stored=self._stored,
-      first_picture=stored,
+      first_frame=stored,
     )
 
   def _number(self, kind: Kind, first: _First | None) -> int | None:
@@ -428,7 +428,7 @@ def recorded_s(
       return info.duration_s
     streams = [container.streams[index] for index in map(info.index, KINDS) if index is not None]
     # The sound says how long a recording is, where there is any.
-    main = streams[0].type if not info.has_sound else "audio"
+    main = streams[0].type if not info.has_audio else "audio"
     end = max(
       (
         (packet.pts + (packet.duration or 0)) * packet.time_base
@@ -440,7 +440,7 @@ def recorded_s(
   return info.duration_s if end is None else float(end - info.start)
 
 
-def read_sound(
+def read_audio(
   path: str | os.PathLike[str],
   sample_rate_hz: int,
   *,
@@ -470,7 +470,7 @@ def read_sound(
     OSError, MediaError: as `probe`, and MediaError where there is no sound.
   """
   info = info or probe(path)
-  if not info.has_sound:
+  if not info.has_audio:
     raise MediaError(f"{path}: no sound in this file; expected a video with sound")
   warnings = [] if warnings is None else warnings
   leaps = Leaps(float(info.start), warnings)
@@ -478,17 +478,17 @@ def read_sound(
   return _to_the_end(samples, info, sample_rate_hz, warnings, leaps)
 
 
-def read_pictures(
+def read_frames(
   path: str | os.PathLike[str],
   times_s: Iterable[float],
   *,
   info: MediaInfo | None = None,
   warnings: list[str] | None = None,
-) -> Iterator[Picture | None]:
+) -> Iterator[Frame | None]:
   """The picture that is on screen at each time: of the last frame whose time stamp is not later.
 
   A frame stays until the next one comes, for at most `STILL_S`; it stands in for `HOLD_S` beyond that, and the first
-  for as long before it; elsewhere there is none (`Screen`).
+  for as long before it; elsewhere there is none (`FrameSampler`).
 
   Args:
     path: the file.
@@ -497,23 +497,23 @@ def read_pictures(
     warnings: gets one line for each thing that is damaged.
 
   Returns:
-    An iterator with one entry for each time: a `Picture`, or None. The same picture may come twice.
+    An iterator with one entry for each time: a `Frame`, or None. The same picture may come twice.
 
   Raises:
     OSError, MediaError: as `probe`.
   """
-  return _pictures(read_timed_pictures(path, info or probe(path), [] if warnings is None else warnings), times_s)
+  return _video(read_timed_frames(path, info or probe(path), [] if warnings is None else warnings), times_s)
 
 
-def read_timed_pictures(path: str | os.PathLike[str], info: MediaInfo, warnings: list[str]) -> Iterator[TimedPicture]:
-  """All pictures of a file with their times, in order; arguments as for `read_pictures`.
+def read_timed_frames(path: str | os.PathLike[str], info: MediaInfo, warnings: list[str]) -> Iterator[TimedFrame]:
+  """All pictures of a file with their times, in order; arguments as for `read_frames`.
 
   Each stays until the next comes (for `STILL_S`), and the last as long as those before it did: containers tell lengths
   of their own, or none.
   """
-  waiting: TimedPicture | None = None
+  waiting: TimedFrame | None = None
   lengths_s = deque([0.0], maxlen=2)
-  for picture in _timed_pictures(path, info, warnings):
+  for picture in _timed_frames(path, info, warnings):
     if waiting is not None:
       lengths_s.append(picture.time_s - waiting.time_s)
       yield waiting
@@ -522,16 +522,16 @@ def read_timed_pictures(path: str | os.PathLike[str], info: MediaInfo, warnings:
     yield waiting._replace(length_s=max(0.0, min(lengths_s)))
 
 
-def _timed_pictures(path: str | os.PathLike[str], info: MediaInfo, warnings: list[str]) -> Iterator[TimedPicture]:
+def _timed_frames(path: str | os.PathLike[str], info: MediaInfo, warnings: list[str]) -> Iterator[TimedFrame]:
   convert = Converter(info.pixel_aspect)
   index = info.index("video")
   for frame in () if index is None else _frames(path, index, info.start, warnings, beside=info.index("audio")):
-    yield timed_picture(frame, info.start, convert)
+    yield timed_frame(frame, info.start, convert)
 
 
-def timed_picture(frame: av.VideoFrame, start: Fraction, convert: "Converter") -> TimedPicture:
+def timed_frame(frame: av.VideoFrame, start: Fraction, convert: "Converter") -> TimedFrame:
   """A decoded frame, which others may follow, on the clock of its recording, whose time zero is `start`."""
-  return TimedPicture(float(frame_time(frame) - start), Picture(frame, convert), STILL_S)
+  return TimedFrame(float(frame_time(frame) - start), Frame(frame, convert), STILL_S)
 
 
 def open_file(path: str | os.PathLike[str]) -> io.BufferedReader:
@@ -765,7 +765,7 @@ def _samples(
   leaps: Leaps,
   order: PacketOrder | None,
 ) -> Iterator[np.ndarray]:
-  joiner = SoundJoiner(rate_hz, info.start, warnings, info.tracks.channels, passages)
+  joiner = AudioJoiner(rate_hz, info.start, warnings, info.tracks.channels, passages)
   index = info.index("audio")
   assert index is not None
   for frame in _frames(path, index, info.start, warnings, info.index("video"), leaps.tell, order):
@@ -775,7 +775,7 @@ def _samples(
   warnings += filter(None, [describe(passages or [])])
 
 
-class SoundJoiner:
+class AudioJoiner:
   """Decoded frames to resampled sound from time zero on, as they come in.
 
   Runs without a gap go through one resampler each, which adds no delay; gaps are filled with silence.
@@ -897,7 +897,7 @@ def _to_the_end(
   Much more than a packet beyond the declared end means that the declaration is wrong; then everything is kept. So it is
   where there are several parts, as nothing declares the length of all.
   """
-  limit = None if info.sound_end is None else round(info.sound_end * rate_hz)
+  limit = None if info.audio_end is None else round(info.audio_end * rate_hz)
   position = 0
   held: list[np.ndarray] = []
   for piece in pieces:
@@ -915,18 +915,18 @@ def _to_the_end(
   end_s = position / rate_hz
   if leaps.count:
     return
-  declared_s, pictures_s = info.duration_s or 0.0, info.pictures_end_s or 0.0
-  if pictures_s - end_s > _LASTING_S and not (info.is_of_sound and declared_s - end_s > _NOTABLE_S):
+  declared_s, video_s = info.duration_s or 0.0, info.video_end_s or 0.0
+  if video_s - end_s > _LASTING_S and not (info.is_of_audio and declared_s - end_s > _NOTABLE_S):
     warnings.append(
-      f"sound ends at {end_s:.2f} s, pictures at {pictures_s:.2f} s: the timeline ends with the sound, and says "
+      f"sound ends at {end_s:.2f} s, pictures at {video_s:.2f} s: the timeline ends with the sound, and says "
       "nothing of what is seen after it"
     )
   elif declared_s - end_s > _NOTABLE_S:
     warnings.append(f"sound ends at {end_s:.2f} s, {declared_s:.2f} s were declared: damaged end, or no sound there")
 
 
-def _pictures(pictures: Iterator[TimedPicture], times_s: Iterable[float]) -> Iterator[Picture | None]:
-  screen = Screen()
+def _video(pictures: Iterator[TimedFrame], times_s: Iterable[float]) -> Iterator[Frame | None]:
+  screen = FrameSampler()
   for time_s in times_s:
     while not screen.knows(time_s):
       picture = next(pictures, None)

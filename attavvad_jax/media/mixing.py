@@ -49,7 +49,7 @@ _MAX_TOLD = 3
 _WEIGHTS = {"FL": 0.5, "FR": 0.5, "DL": 0.5, "DR": 0.5, "WL": 0.5, "WR": 0.5, "FLC": 0.5, "FRC": 0.5, "BC": 0.5}
 _WEIGHTS |= {"FC": math.sqrt(0.5), "LFE": 0.0, "LFE2": 0.0}
 _SURROUND = math.sqrt(0.125)
-_NAMES = {"FL": "left", "FR": "right", "FC": "centre"}
+_NAMES = {"FL": "left", "FR": "right", "FC": "center"}
 # FFmpeg's sample formats: what full scale is, and what stands for silence.
 _SCALES = {"u8": (128.0, 128.0), "s16": (2.0**15, 0.0), "s32": (2.0**31, 0.0), "flt": (1.0, 0.0), "dbl": (1.0, 0.0)}
 

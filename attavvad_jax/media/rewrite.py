@@ -28,7 +28,7 @@ def rewrite(
   """Writes the pictures, upright and in H.264, and the sound of a recording: of its tracks those that are used.
 
   The pictures keep their time stamps, less that of time zero and with parts in a row as they are read, their shape and
-  their colours. Packets are copied where they may be: in order, each with its time, and without a jump to another part
+  their colors. Packets are copied where they may be: in order, each with its time, and without a jump to another part
   of the recording among them. Memory is flat in the length. Where somebody
   watches, a bar shows how far it is.
 
@@ -50,7 +50,7 @@ def rewrite(
   )
   order = info.order or read_order(source, info)
   with bar, av.open(f"file:{source}") as reader, av.open(str(target), "w", format="mp4") as writer:
-    encoders: dict[Any, _PictureEncoder | _Copier | _SoundEncoder] = {}
+    encoders: dict[Any, _VideoEncoder | _Copier | _AudioEncoder] = {}
     if (index := info.index("video")) is not None:
       video: Any = reader.streams[index]
       video.codec_context.thread_type = "AUTO"
@@ -58,11 +58,11 @@ def rewrite(
       if is_kept and video.codec_context.name in kept and order.may_be_copied(index):
         encoders[video] = _Copier(writer, video, info.start)
       else:
-        encoders[video] = _PictureEncoder(writer, video, info, draw, bar)
+        encoders[video] = _VideoEncoder(writer, video, info, draw, bar)
     if (index := info.index("audio")) is not None:
       audio: Any = reader.streams[index]
       is_kept = audio.codec_context.name in kept and order.may_be_copied(index)
-      encoders[audio] = (_Copier if is_kept else _SoundEncoder)(writer, audio, info.start)
+      encoders[audio] = (_Copier if is_kept else _AudioEncoder)(writer, audio, info.start)
     for packet in read_packets(reader, list(encoders)):
       # Damaged packets are passed over, as by players.
       with contextlib.suppress(av.error.InvalidDataError):
@@ -71,7 +71,7 @@ def rewrite(
       encoder.finish()
 
 
-class _PictureEncoder:
+class _VideoEncoder:
   """Decodes the packets of the pictures, draws, and encodes them at their own times."""
 
   def __init__(self, writer: Any, source: Any, info: MediaInfo, draw: Draw | None, bar: Any):
@@ -108,8 +108,8 @@ class _PictureEncoder:
     return _even(rgb) if self._draw is None else self._draw(_even(rgb), time_s)
 
   def _add_stream(self, source: Any, info: MediaInfo) -> Any:
-    """An H.264 stream for what is drawn onto pictures like the first, in its colours."""
-    first = info.first_picture
+    """An H.264 stream for what is drawn onto pictures like the first, in its colors."""
+    first = info.first_frame
     assert first is not None
     blank = np.zeros((first.height_px, first.width_px, 3), np.uint8)
     height, width, _ = self._drawn(info.orientation.upright(blank), 0.0).shape
@@ -144,7 +144,7 @@ class _Copier:
     pass
 
 
-class _SoundEncoder:
+class _AudioEncoder:
   """Encodes as AAC what mp4 does not hold: at the frames' own times, with silence between what does not follow."""
 
   def __init__(self, writer: Any, source: Any, start: Fraction):

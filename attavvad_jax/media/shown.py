@@ -22,15 +22,15 @@ _MAX_FAULTS = 0.1
 
 def decoder(stream: Any) -> Callable[[Any], list[Any]]:
   """What decodes the packets of a stream of sound or pictures, of which nothing has been decoded yet."""
-  return PictureDecoder(stream).decode if stream.type == "video" else _decode_sound
+  return FrameDecoder(stream).decode if stream.type == "video" else _decode_audio
 
 
-def _decode_sound(packet: Any) -> list[Any]:
+def _decode_audio(packet: Any) -> list[Any]:
   # To a decoder, a packet without content is the end.
   return [] if not packet.size and packet.dts is not None else packet.decode()
 
 
-class PictureDecoder:
+class FrameDecoder:
   """Decodes the packets of a stream of pictures; each frame's `pts` then says when it is shown.
 
   Frames come in the order in which they are shown. Their time stamps are believed as FFmpeg's best-effort time

@@ -39,7 +39,7 @@ class AudioOnly(nn.Module):
 
 
 class VisualOnly(nn.Module):
-  """The visual branch by itself (Table 3, "visual"): each event is told from the vocalisation vector K alone.
+  """The visual branch by itself (Table 3, "visual"): each event is told from the vocalization vector K alone.
 
   Call and branch as `AttAvvad`'s; the sound is not heard. The events stand where ATT-AVVAD has those after fusion
   (`audio_visual_logits`), made by the same layers with K in the place of the fused vectors. Where a block has no image,

@@ -78,7 +78,7 @@ class AudioBranch(nn.Module):
 
 
 class VisualBranch(nn.Module):
-  """Images to the vocalisation vector and its logit (Section 2.2). [B,N,H,W], [B,N] -> [B,D], [B].
+  """Images to the vocalization vector and its logit (Section 2.2). [B,N,H,W], [B,N] -> [B,D], [B].
 
   The images are the channels of the first convolution. A masked image is zeros whatever it holds; a block without any
   image has the vector 0, and no part in the batch statistics. One with some of its images has: it is what the branch
@@ -90,13 +90,13 @@ class VisualBranch(nn.Module):
   Differences: the paper does not say what happens where no face is found. It has no motion.
 
   Attributes:
-    embedding_dim: D of the vocalisation vector.
+    embedding_dim: D of the vocalization vector.
     filters: of every convolution.
     motion: whether the branch is given differences of images beside them.
     kernel_sizes: height x width, of the gated convolutions.
     strided_kernel_sizes: of the convolutions that follow them.
     strides: of the same.
-    dropout_rate: before the fully connected layer that makes the vocalisation vector.
+    dropout_rate: before the fully connected layer that makes the vocalization vector.
     axis_name: mapped axis for global batch statistics; see `NormActivation`.
     dtype: of the computation, float32 or bfloat16. Parameters, statistics and logit are float32.
   """

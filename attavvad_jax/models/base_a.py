@@ -38,7 +38,7 @@ class BaseA(nn.Module):
     embedding_dim: D of the fully connected layer.
     filters: of every convolution.
     kernel_sizes: time x frequency, of L1 to L3; parameters below "block_0" to "block_2".
-    pool_bands: neighbouring bands of which the largest value is kept, after each convolution; time is kept whole.
+    pool_bands: neighboring bands of which the largest value is kept, after each convolution; time is kept whole.
     gru_units: U of the GRU in either direction.
     dropout_rate: before the fully connected layer.
     axis_name: mapped axis for global batch statistics; see `NormActivation`.
@@ -90,7 +90,7 @@ class BaseA(nn.Module):
 
 
 class ConvBlock(nn.Module):
-  """Convolution, normalisation, ReLU, the largest of neighbouring bands. [B,T,F,C] -> [B,T,ceil(F/bands),O]."""
+  """Convolution, normalization, ReLU, the largest of neighboring bands. [B,T,F,C] -> [B,T,ceil(F/bands),O]."""
 
   filters: int
   kernel_size: tuple[int, int]

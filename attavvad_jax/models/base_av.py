@@ -80,7 +80,7 @@ class BaseAV(nn.Module):
     return Outputs(audio_visual_logits=softmax_log_odds(logits))
 
   def _features(self, x: Float[Array, "B ... _"], name: str, train: bool, counted: Counted) -> Float[Array, "B ... D"]:
-    """Fully connected, batch normalisation, ReLU. [B,...,I] -> [B,...,D]."""
+    """Fully connected, batch normalization, ReLU. [B,...,I] -> [B,...,D]."""
     x = nn.Dense(self.embedding_dim, dtype=self.dtype, kernel_init=KERNEL_INIT, name=name)(x)
     norm = NormActivation(nn.relu, 1, self.axis_name, self.dtype, name=f"{name}_norm")
     return norm(x, train=train, counted=counted)

@@ -1,4 +1,4 @@
-"""Ways to bring the events' vectors of the audio branch and the vocalisation vector together, by name.
+"""Ways to bring the events' vectors of the audio branch and the vocalization vector together, by name.
 
 Each gives, for every event, the vector that a head decides from. Where a block has no image, nothing of the visual
 branch reaches the result.
@@ -58,14 +58,14 @@ def by_concatenation(events: Float[Array, "B E D"], visual: Float[Array, "B D"],
 
 
 def by_rule(events: Float[Array, "B E D"], visual: Float[Array, "B D"], seen: Bool[Array, " B"]) -> Fused:
-  """The performer's events as far as the images say that the performer vocalises; what is held back is Others.
+  """The performer's events as far as the images say that the performer vocalizes; what is held back is Others.
 
   The rule of Hou et al., "Rule-embedded network for audio-visual voice activity detection in live musical video
   streams", ICASSP 2021: a mask from the images multiplies the vectors of speech and singing element by element; what it
   takes from them is heard, but is not the performer's. Silence and Others are what they are whoever is seen. Where
   there is no image, the mask lets everything pass.
 
-  Differences: there, a second visual output of its own says that the performer does not vocalise; here that is 1 - K.
+  Differences: there, a second visual output of its own says that the performer does not vocalize; here that is 1 - K.
   There, the products that make up an event are concatenated; here they are added, so that every event's head is as wide
   as with attention. Its heads have 256 units.
   """

@@ -22,7 +22,7 @@ Activation = Callable[[Array], Array]
 # Bool [B], which blocks have a part in the batch statistics, or [B,N], which of their images; None for all.
 Counted = Bool[Array, "B *N"] | None
 
-# What rematerialisation keeps, by name: what leaves a block of convolutions, which is small beside what is within it;
+# What rematerialization keeps, by name: what leaves a block of convolutions, which is small beside what is within it;
 # and batch statistics, so that no device asks the others for them twice.
 BLOCK_OUTPUT, STATISTICS = "block_output", "statistics"
 # Gives a value such a name. (jax does not annotate its types.)
@@ -71,9 +71,9 @@ def differences(images: Float[Array, "B N H W"], image_mask: Bool[Array, "B N"])
 
 
 class NormActivation(nn.Module):
-  """Batch normalisation over the leading axes, then an activation. [B, ..., C] -> [B, ..., C'].
+  """Batch normalization over the leading axes, then an activation. [B, ..., C] -> [B, ..., C'].
 
-  Only the input is kept for the backward pass, and the normalised values are computed again: at the first visual layer
+  Only the input is kept for the backward pass, and the normalized values are computed again: at the first visual layer
   that is 2 times as fast and saves most of the memory. Sums over a batch, here and in the gradients, are `_sum`.
 
   In training, statistics are those of the blocks that are `counted`. Where none is, those of the batches before stand
@@ -83,10 +83,10 @@ class NormActivation(nn.Module):
   and 1e-5.
 
   Attributes:
-    activation: what follows the normalisation, e.g. `nn.glu` or `nn.relu`.
+    activation: what follows the normalization, e.g. `nn.glu` or `nn.relu`.
     feature_axes: number of last axes that have statistics of their own: 1 for [..., C], 2 for [..., E, C].
     axis_name: name of a mapped axis (shard_map, pmap) over which batch statistics are taken, None without one.
-    dtype: of the result; statistics and normalisation are float32.
+    dtype: of the result; statistics and normalization are float32.
   """
 
   activation: Activation
@@ -102,7 +102,7 @@ class NormActivation(nn.Module):
     running_mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
     running_var = self.variable("batch_stats", "var", jnp.ones, shape)
     if not train:
-      return _normalise(x, running_mean.value, running_var.value, scale, bias, self.activation, self.dtype)
+      return _normalize(x, running_mean.value, running_var.value, scale, bias, self.activation, self.dtype)
 
     mean, var, count = _batch_statistics(x, self.feature_axes, self.axis_name, counted)
     if counted is not None:
@@ -112,8 +112,8 @@ class NormActivation(nn.Module):
       for running, found in ((running_mean, mean), (running_var, var)):
         updated = BATCH_NORM_MOMENTUM * running.value + (1 - BATCH_NORM_MOMENTUM) * found
         running.value = updated if counted is None else jnp.where(count > 0, updated, running.value)
-    normalise = jax.checkpoint(_normalise, static_argnums=(5, 6))
-    result: Array = normalise(x, mean, var, scale, bias, self.activation, self.dtype)
+    normalize = jax.checkpoint(_normalize, static_argnums=(5, 6))
+    result: Array = normalize(x, mean, var, scale, bias, self.activation, self.dtype)
     return result
 
 
@@ -147,7 +147,7 @@ def _batch_statistics(
   return mean, (parts * (variances + (means - mean) ** 2)).sum(axis=0), total
 
 
-def _normalise(
+def _normalize(
   x: Array,
   mean: Array,
   var: Array,
@@ -157,14 +157,14 @@ def _normalise(
   dtype: Dtype,
 ) -> Array:
   factor = scale * lax.rsqrt(var + BATCH_NORM_EPSILON)
-  centred = x - _spread(mean, x.shape)
-  return activation(centred * _spread(factor, x.shape) + _spread(bias, x.shape)).astype(dtype)
+  centered = x - _spread(mean, x.shape)
+  return activation(centered * _spread(factor, x.shape) + _spread(bias, x.shape)).astype(dtype)
 
 
 def _sum(x: Array, feature_axes: int) -> Array:
   """Sum over all but the last axes, float32. [B, ..., C] -> [C].
 
-  Over the blocks first, which XLA vectorises on a CPU, and over the rest as a product with ones: 5 to 15 times as fast
+  Over the blocks first, which XLA vectorizes on a CPU, and over the rest as a product with ones: 5 to 15 times as fast
   as one sum over both, which it does not. (Sums of sums it would make one again.)
   """
   rows = x.astype(jnp.float32).sum(axis=0).reshape(-1, *x.shape[x.ndim - feature_axes :])

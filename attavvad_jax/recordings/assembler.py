@@ -13,13 +13,13 @@ import numpy as np
 
 from attavvad_jax.blocks import Block, Crop, FaceImages, ImagesBefore
 from attavvad_jax.faces import LOOKAHEAD_S, Detect, FaceTracker, TrackedImage, crop_face
-from attavvad_jax.media.decode import Picture, Screen, TimedPicture
+from attavvad_jax.media.decode import Frame, FrameSampler, TimedFrame
 from attavvad_jax.recordings.boxes import Box, check_box
-from attavvad_jax.recordings.report import Report, summarise
+from attavvad_jax.recordings.report import Report, summarize
 from attavvad_jax.timeline import Clock
 
 # With fewer pictures a second than this, lips cannot be followed: a mouth that speaks looks like one that does not.
-MIN_PICTURES_PER_SECOND = 4.5
+MIN_FRAMES_PER_SECOND = 4.5
 
 
 class BlockAssembler:
@@ -34,7 +34,7 @@ class BlockAssembler:
     crop: size of the face images.
     detect: finds the faces of a picture; not needed with a box or without pictures.
     box: the performer's face, if it is known.
-    has_pictures: whether any are to be expected.
+    has_video: whether any are to be expected.
     lookahead_s: how far the choice of the performer looks ahead.
     patience_s: how much longer sound may be than pictures, and pictures than sound, before the shorter of them is taken
       for missing: an image is then what was last on screen, and sound is silence. What comes in too late for its place
@@ -53,7 +53,7 @@ class BlockAssembler:
     detect: Detect | None,
     *,
     box: Box | None = None,
-    has_pictures: bool = True,
+    has_video: bool = True,
     lookahead_s: float = LOOKAHEAD_S,
     patience_s: float = math.inf,
     report: Report | None = None,
@@ -62,26 +62,26 @@ class BlockAssembler:
     check_box(box)
     self.report = Report() if report is None else report
     self._clock, self._crop, self._patience_s = clock, crop, patience_s
-    self._has_pictures = has_pictures
+    self._has_video = has_video
     self._follower: FaceTracker | _FixedBox
-    if box is not None or not has_pictures:
+    if box is not None or not has_video:
       self._follower = _FixedBox(box)
     else:
       assert detect is not None
       self._follower = FaceTracker(
         detect, clock.block_rate_hz * clock.images_per_block, clock.images_per_block, lookahead_s, all_faces
       )
-    self._sound = _Sound(clock)
-    self._screen = Screen()
+    self._audio = _Waveforms(clock)
+    self._sampler = FrameSampler()
     self._waveforms: deque[np.ndarray] = deque()
     self._images: deque[TrackedImage] = deque()
     self._seldom: deque[bool] = deque()  # whether lips could not be followed, of each image that is on its way
     self._images_before = ImagesBefore(clock)
     self._next_image = 0  # number of the next image to be taken from the screen
     self._next_block = 0
-    self._late_pictures = self._late_sound = False
-    if not has_pictures:
-      self._screen.end()
+    self._late_frames = self._late_audio = False
+    if not has_video:
+      self._sampler.end()
       self.report.warnings.append("no pictures: every image is masked")
 
   def __enter__(self) -> Self:
@@ -92,77 +92,77 @@ class BlockAssembler:
       self._follower.close()
 
   @property
-  def sound_s(self) -> float:
+  def audio_s(self) -> float:
     """Seconds of sound that are in, silence that stands in for missing sound included."""
-    return self._sound.length / self._clock.sample_rate_hz
+    return self._audio.length / self._clock.sample_rate_hz
 
   def push_samples(self, samples: np.ndarray) -> None:
     """Takes the next samples, int16 [n]."""
-    late = self._sound.length - self._sound.received
-    if self._late_sound and len(samples) > late:
-      self._late_sound = False
-      self.report.warnings.append(f"sound again from {self.sound_s:.2f} s")
-    self._waveforms += self._sound.push(samples)
+    late = self._audio.length - self._audio.received
+    if self._late_audio and len(samples) > late:
+      self._late_audio = False
+      self.report.warnings.append(f"sound again from {self.audio_s:.2f} s")
+    self._waveforms += self._audio.push(samples)
 
-  def push_picture(self, picture: TimedPicture) -> None:
+  def push_frame(self, picture: TimedFrame) -> None:
     """Takes the next picture; one that is not later than the one before is left out."""
-    if not self._screen.push(picture):
-      self.report.pictures_left_out += 1
-    missing_s = picture.time_s - self._patience_s - self.sound_s
+    if not self._sampler.push(picture):
+      self.report.frames_left_out += 1
+    missing_s = picture.time_s - self._patience_s - self.audio_s
     if missing_s > 0:
-      if not self._late_sound:
-        self._late_sound = True
-        self.report.warnings.append(f"no sound from {self.sound_s:.2f} s: taken as silence until it comes")
-      self._waveforms += self._sound.fill(round(missing_s * self._clock.sample_rate_hz))
+      if not self._late_audio:
+        self._late_audio = True
+        self.report.warnings.append(f"no sound from {self.audio_s:.2f} s: taken as silence until it comes")
+      self._waveforms += self._audio.fill(round(missing_s * self._clock.sample_rate_hz))
 
-  def end_pictures(self) -> None:
+  def end_video(self) -> None:
     """Says that no more pictures come."""
-    self._screen.end()
+    self._sampler.end()
 
-  def waits_for_picture(self) -> bool:
+  def waits_for_frame(self) -> bool:
     """Whether a picture is the next that a block, whose sound has begun, needs."""
-    return self._image_is_due() and not self._screen.knows(self._image_s())
+    return self._image_is_due() and not self._sampler.knows(self._image_s())
 
   def take(self) -> list[Block]:
     """The blocks that have become ready."""
     while self._image_is_due():
       time_s = self._image_s()
-      late = not self._screen.knows(time_s)
-      if late and self.sound_s <= time_s + self._patience_s:
+      late = not self._sampler.knows(time_s)
+      if late and self.audio_s <= time_s + self._patience_s:
         break
-      if late != self._late_pictures:
-        self._late_pictures = late
+      if late != self._late_frames:
+        self._late_frames = late
         what = f"no picture from {time_s:.2f} s" if late else f"pictures again from {time_s:.2f} s"
         self.report.warnings.append(what)
-      self._show(self._screen.at(time_s))
+      self._show(self._sampler.at(time_s))
     return self._ready()
 
   def finish(self) -> list[Block]:
     """The rest of the blocks; sound and pictures are at their end."""
-    self._screen.end()
-    self._waveforms += self._sound.finish()
+    self._sampler.end()
+    self._waveforms += self._audio.finish()
     while self._image_is_due():
-      self._show(self._screen.at(self._image_s()))
+      self._show(self._sampler.at(self._image_s()))
     self._images += self._follower.finish()
     blocks = self._ready()
-    self.report.duration_s = self.sound_s
+    self.report.duration_s = self.audio_s
     self.report.num_blocks = self._next_block
-    summarise(self.report, self._has_pictures)
+    summarize(self.report, self._has_video)
     return blocks
 
   def _image_is_due(self) -> bool:
     """Whether the sound has reached the block of the next image."""
-    return self._next_image // self._clock.images_per_block < self._clock.num_blocks(self.sound_s)
+    return self._next_image // self._clock.images_per_block < self._clock.num_blocks(self.audio_s)
 
   def _image_s(self) -> float:
     block, image = divmod(self._next_image, self._clock.images_per_block)
     return float(self._clock.image_times_s(block)[image])
 
-  def _show(self, picture: Picture | None) -> None:
+  def _show(self, picture: Frame | None) -> None:
     self._images += self._follower.push(picture)
     self._next_image += 1
-    spacing_s = self._screen.spacing_s or 0.0
-    seldom = picture is not None and spacing_s * MIN_PICTURES_PER_SECOND > 1
+    spacing_s = self._sampler.spacing_s or 0.0
+    seldom = picture is not None and spacing_s * MIN_FRAMES_PER_SECOND > 1
     if seldom:
       self.report.slowest_rate = min(self.report.slowest_rate, 1 / spacing_s)
     self._seldom.append(seldom)
@@ -180,7 +180,7 @@ class BlockAssembler:
     return blocks
 
 
-class _Sound:
+class _Waveforms:
   """Cuts sound into blocks' waveforms, int16 [S] each, while it comes in."""
 
   def __init__(self, clock: Clock):
@@ -227,8 +227,8 @@ class _FixedBox:
   def __init__(self, box: Box | None):
     self._box = None if box is None else np.asarray(box, np.float64)
 
-  def push(self, picture: Picture | None) -> list[TrackedImage]:
-    return [TrackedImage(None, None) if picture is None else TrackedImage(picture.grey, self._box)]
+  def push(self, picture: Frame | None) -> list[TrackedImage]:
+    return [TrackedImage(None, None) if picture is None else TrackedImage(picture.gray, self._box)]
 
   def finish(self) -> list[TrackedImage]:
     return []
@@ -237,8 +237,8 @@ class _FixedBox:
 def _block(index: int, waveform: np.ndarray, group: list[TrackedImage], crop: Crop, report: Report) -> Block:
   for image in group:
     report.num_images += 1
-    report.images_without_picture += image.grey is None
-    report.images_without_face += image.grey is not None and image.box is None
+    report.images_without_frame += image.gray is None
+    report.images_without_face += image.gray is not None and image.box is None
   performer = _cut_out(group, [image.box for image in group], crop)
   shots = {face.number: face.shot for image in group for face in image.faces}
   faces = []
@@ -268,6 +268,6 @@ def _cut_out(
   images = np.zeros((len(group), crop.height_px, crop.width_px), np.uint8)
   boxes = np.full((len(group), 4), np.nan, np.float32)
   for n, (image, box) in enumerate(zip(group, face, strict=True)):
-    if image.grey is not None and box is not None:
-      images[n], boxes[n] = crop_face(image.grey, box, crop), box
+    if image.gray is not None and box is not None:
+      images[n], boxes[n] = crop_face(image.gray, box, crop), box
   return images, ~np.isnan(boxes[:, 0]), boxes

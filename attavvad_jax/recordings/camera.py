@@ -4,7 +4,7 @@ import contextlib
 import os
 
 from attavvad_jax.faces import Detect, FaceDetector
-from attavvad_jax.media.decode import MediaInfo, probe, read_pictures
+from attavvad_jax.media.decode import MediaInfo, probe, read_frames
 from attavvad_jax.media.tracks import DEFAULT_TRACKS, Tracks
 
 # A face is looked for in a picture of each of the first so many seconds.
@@ -41,5 +41,5 @@ def choose_camera(path: str | os.PathLike[str], info: MediaInfo, find_faces: Det
 
 
 def _seconds_with_face(path: str | os.PathLike[str], info: MediaInfo, find_faces: Detect) -> int:
-  pictures = read_pictures(path, range(_SECONDS), info=info)
+  pictures = read_frames(path, range(_SECONDS), info=info)
   return sum(picture is not None and len(find_faces(picture.rgb)) > 0 for picture in pictures)

@@ -7,7 +7,7 @@ import os
 
 from attavvad_jax.blocks import Block, Crop
 from attavvad_jax.faces import LOOKAHEAD_S, Detect, FaceDetector
-from attavvad_jax.media import DEFAULT_TRACKS, MediaError, MediaInfo, Tracks, probe, read_sound, read_timed_pictures
+from attavvad_jax.media import DEFAULT_TRACKS, MediaError, MediaInfo, Tracks, probe, read_audio, read_timed_frames
 from attavvad_jax.media.order import PacketOrder
 from attavvad_jax.recordings.assembler import BlockAssembler
 from attavvad_jax.recordings.boxes import Box, check_box
@@ -58,7 +58,7 @@ def read_blocks(
   check_box(box)
   report = Report() if report is None else report
   info = info or probe(path, tracks)
-  if not info.has_sound:
+  if not info.has_audio:
     raise MediaError(f"{path}: no sound in this file; expected a video with sound")
   return _blocks(path, info, clock, crop, box, report, detect, lookahead_s, all_faces)
 
@@ -75,7 +75,7 @@ def _blocks(
   all_faces: bool,
 ) -> Iterator[Block]:
   with contextlib.ExitStack() as stack:
-    if detect is None and box is None and info.has_pictures:
+    if detect is None and box is None and info.has_video:
       detect = stack.enter_context(FaceDetector())
     if detect is not None and box is None:
       info = choose_camera(path, info, detect)
@@ -87,25 +87,25 @@ def _blocks(
         crop,
         detect,
         box=box,
-        has_pictures=info.has_pictures,
+        has_video=info.has_video,
         lookahead_s=lookahead_s,
         report=report,
         all_faces=all_faces,
       )
     )
-    pictures = read_timed_pictures(path, info, report.warnings)
+    pictures = read_timed_frames(path, info, report.warnings)
     order = PacketOrder()
-    sound = read_sound(
+    sound = read_audio(
       path, clock.sample_rate_hz, info=info, warnings=report.warnings, passages=report.passages, order=order
     )
     for samples in sound:
       assembler.push_samples(samples)
-      while assembler.waits_for_picture():
+      while assembler.waits_for_frame():
         picture = next(pictures, None)
         if picture is None:
-          assembler.end_pictures()
+          assembler.end_video()
         else:
-          assembler.push_picture(picture)
+          assembler.push_frame(picture)
         yield from assembler.take()
       yield from assembler.take()
     report.media = dataclasses.replace(info, order=order)

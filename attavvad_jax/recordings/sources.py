@@ -21,13 +21,13 @@ import av
 import numpy as np
 
 from attavvad_jax.media.decode import (
+  AudioJoiner,
   Converter,
-  SoundJoiner,
-  TimedPicture,
+  TimedFrame,
   frame_time,
-  read_sound,
-  read_timed_pictures,
-  timed_picture,
+  read_audio,
+  read_timed_frames,
+  timed_frame,
 )
 from attavvad_jax.media.errors import MediaError
 from attavvad_jax.media.parts import Leaps, in_order, in_parts
@@ -62,7 +62,7 @@ class Arrival(NamedTuple):
   """
 
   samples: np.ndarray | None
-  picture: TimedPicture | None
+  picture: TimedFrame | None
   end_s: float
   at_s: float
 
@@ -108,14 +108,14 @@ class Source:
     if self.is_file:
       info = with_camera(self.name, self.tracks)
       warnings += info.choices()
-      if not info.has_sound:
+      if not info.has_audio:
         raise MediaError(f"{self.name}: no sound in this file; expected a video with sound")
       paced = _paced(
-        read_sound(self.name, sample_rate_hz, info=info, warnings=warnings),
-        read_timed_pictures(self.name, info, warnings),
+        read_audio(self.name, sample_rate_hz, info=info, warnings=warnings),
+        read_timed_frames(self.name, info, warnings),
         sample_rate_hz,
       )
-      return Connection([paced], info.has_pictures, ends=True, warnings=warnings)
+      return Connection([paced], info.has_video, ends=True, warnings=warnings)
     with contextlib.ExitStack() as stack:
       names = [name for name in (self.name, self.microphone) if name is not None]
       containers = [stack.enter_context(_open(name)) for name in names]
@@ -145,7 +145,7 @@ class Connection:
   """A source that is being read; use it in a `with` statement.
 
   Attributes:
-    has_pictures: whether any are to be expected.
+    has_video: whether any are to be expected.
     ends: whether its end is the end of the recording; else it means that the connection was lost. Of a live playlist,
       only its end tells.
     warnings: what the readers found amiss; to be taken out by who reads them.
@@ -154,14 +154,14 @@ class Connection:
   def __init__(
     self,
     arrivals: list[Iterator[Arrival]],
-    has_pictures: bool,
+    has_video: bool,
     *,
     ends: bool,
     warnings: list[str],
     close: Callable[[], None] = lambda: None,
     has_ended: Callable[[], bool] = lambda: False,
   ):
-    self.has_pictures = has_pictures
+    self.has_video = has_video
     self.ends = ends
     self.warnings = warnings
     self._close, self._has_ended = close, has_ended
@@ -228,7 +228,7 @@ def _device(name: str) -> str | None:
   return prefix if colon and rest and not rest.startswith("//") and prefix in DEVICES else None
 
 
-def _paced(sound: Iterator[np.ndarray], pictures: Iterator[TimedPicture], rate_hz: int) -> Iterator[Arrival]:
+def _paced(sound: Iterator[np.ndarray], pictures: Iterator[TimedFrame], rate_hz: int) -> Iterator[Arrival]:
   """A file as if it came from a camera: a picture comes at its time, samples when the last of them has been heard."""
 
   def heard() -> Iterator[Arrival]:
@@ -363,7 +363,7 @@ def _arrivals(given: _Input, rate_hz: int, zero: _Zero | None, warnings: list[st
   first, start = _start(frames, set(given.streams))
   if zero is not None and first:
     start -= Fraction(zero.after(first[0][2] - _length_s(first[0][1]))).limit_denominator(10**6)
-  joiner, leaps = SoundJoiner(rate_hz, start, warnings, given.channels), Leaps(float(start), warnings)
+  joiner, leaps = AudioJoiner(rate_hz, start, warnings, given.channels), Leaps(float(start), warnings)
   converter: Converter | None = None
   heard = 0
   for kind, frame, at_s in itertools.chain(first, frames):
@@ -378,7 +378,7 @@ def _arrivals(given: _Input, rate_hz: int, zero: _Zero | None, warnings: list[st
     else:
       if converter is None:
         converter = Converter(Fraction(given.streams["video"].sample_aspect_ratio or 1))
-      picture = timed_picture(frame, start, converter)
+      picture = timed_frame(frame, start, converter)
       yield Arrival(None, picture, picture.time_s, at_s)
   for samples in joiner.finish():
     heard += len(samples)

@@ -14,7 +14,7 @@ from attavvad_jax.files import replacing
 from attavvad_jax.loss_weights import Losses, LossWeights
 from attavvad_jax.losses import AUDIO_TERMS, AUDIO_VISUAL_TERMS, TERMS, VISUAL_TERMS
 from attavvad_jax.timeline import EVENTS
-from attavvad_jax.timeline.palette import hex_colour
+from attavvad_jax.timeline.palette import hex_color
 
 if TYPE_CHECKING:
   from matplotlib.figure import Figure
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 LOG = "log.jsonl"
 _SIZE_IN = (10.0, 3.0)
 _DPI = 150
-_VISUAL_COLOUR = "#404040"
+_VISUAL_COLOR = "#404040"
 _GROUPS = {"audio": AUDIO_TERMS, "visual": VISUAL_TERMS, "audio-visual": AUDIO_VISUAL_TERMS}
 _RUNS_SIZE_IN = (11.0, 8.0)
-# Runs are told apart by colour, and by style from the eleventh on.
+# Runs are told apart by color, and by style from the eleventh on.
 _STYLES = ("-", "--", ":", "-.")
 
 # Steps [S], and the weight of each term at them, [S].
@@ -38,7 +38,7 @@ def plot_weights(
   num_steps: int | None = None,
   path: str | os.PathLike[str] | None = None,
 ) -> "Figure":
-  """Draws the weights of the nine terms, one panel for each group; the colours are the events'.
+  """Draws the weights of the nine terms, one panel for each group; the colors are the events'.
 
   Args:
     source: a weight function, drawn as it is without losses (an adaptive one stays where it starts: draw its log), or
@@ -69,8 +69,8 @@ def plot_weights(
     for i, name in enumerate(names):
       # Ever thinner, so that curves on top of one another all show.
       width = 1.6 * (len(names) - i)
-      colour = _VISUAL_COLOUR if names is VISUAL_TERMS else hex_colour(EVENTS[i])
-      axis.plot(steps, weights[name], color=colour, linewidth=width, solid_capstyle="butt")
+      color = _VISUAL_COLOR if names is VISUAL_TERMS else hex_color(EVENTS[i])
+      axis.plot(steps, weights[name], color=color, linewidth=width, solid_capstyle="butt")
     axis.set_title(title)
     axis.set_xlabel("step")
     axis.spines[["top", "right"]].set_visible(False)
@@ -123,7 +123,8 @@ def read_log(workdir: str | os.PathLike[str]) -> list[dict[str, Any]]:
   lines = []
   for text in path.read_text(encoding="utf-8").splitlines():
     try:
-      lines.append(json.loads(text))
+      # Logs of version 0.1 spell the term in the British way.
+      lines.append(json.loads(text.replace("visual_vocalising", "visual_vocalizing")))
     except json.JSONDecodeError:
       continue
   return lines
@@ -223,6 +224,6 @@ def _mean(line: dict[str, Any], names: Sequence[str]) -> float:
 def _draw_legend(figure: "Figure") -> None:
   from matplotlib.lines import Line2D
 
-  colours = {**{label: hex_colour(label) for label in EVENTS}, "vocalising": _VISUAL_COLOUR}
-  handles = [Line2D([], [], color=colour, linewidth=4, label=label) for label, colour in colours.items()]
+  colors = {**{label: hex_color(label) for label in EVENTS}, "vocalizing": _VISUAL_COLOR}
+  handles = [Line2D([], [], color=color, linewidth=4, label=label) for label, color in colors.items()]
   figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)

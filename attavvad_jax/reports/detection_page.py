@@ -20,7 +20,7 @@ from attavvad_jax import __version__
 from attavvad_jax.files import replacing
 from attavvad_jax.reports.render import render_parts
 from attavvad_jax.timeline import EVENTS, Clock, Event, Timeline
-from attavvad_jax.timeline.palette import EVENT_COLOURS, EVENT_INKS, hex_colour
+from attavvad_jax.timeline.palette import EVENT_COLORS, EVENT_INKS, hex_color
 
 if TYPE_CHECKING:
   from attavvad_jax.inference.detector import Detection
@@ -38,7 +38,7 @@ _PLAYED = {
   "flac": ("audio/flac", {"flac"}),
 }
 _PLAYED_PIXELS = {"yuv420p", "yuvj420p"}
-_COPIED_SOUND = {"aac", "mp3", "mp3float"}
+_COPIED_AUDIO = {"aac", "mp3", "mp3float"}
 # What stamps start from by rounding, or by the delay of a sound's encoder, is less than a picture.
 _SAME_CLOCK_S = 0.03
 # Divisible by three, so that a part of base64 ends where its bytes end.
@@ -98,7 +98,7 @@ def write_detection_page(
       warnings=list(dict.fromkeys(warning for detection in detections for warning in detection.report.warnings)),
       clock=clock,
       events=EVENTS,
-      colours=[(label, hex_colour(label, EVENT_INKS), hex_colour(label, EVENT_COLOURS)) for label in EVENTS],
+      colors=[(label, hex_color(label, EVENT_INKS), hex_color(label, EVENT_COLORS)) for label in EVENTS],
       data=_data(detections, clock) | {"start_s": float(info.start) if is_linked else 0.0},
     )
     with replacing(path) as part, part.open("w", encoding="utf-8", newline="\n") as file:
@@ -165,14 +165,14 @@ def _playable(video: Path, info: "MediaInfo") -> Iterator[tuple[Path, str]]:
     return
   with tempfile.TemporaryDirectory() as folder:
     copy = Path(folder) / "copy.mp4"
-    rewrite(video, copy, info, _COPIED_SOUND if media_type is None else _COPIED_SOUND | {"h264"})
+    rewrite(video, copy, info, _COPIED_AUDIO if media_type is None else _COPIED_AUDIO | {"h264"})
     yield copy, "video/mp4"
 
 
 def _media_type(info: "MediaInfo") -> str | None:
   """The media type of a file that browsers play; None for others, and where they would choose among tracks."""
   media_type, codecs = _PLAYED.get(info.container, (None, set()))
-  is_unambiguous = len(info.picture_tracks) < 2 and len(info.sound_tracks) < 2
+  is_unambiguous = len(info.video_tracks) < 2 and len(info.audio_tracks) < 2
   plays = all(
     stream.codec in codecs and (stream.kind == "audio" or stream.pixels in _PLAYED_PIXELS) for stream in info.stored
   )

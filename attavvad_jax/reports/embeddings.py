@@ -1,6 +1,6 @@
 """Where blocks lie in the space of the core vectors: Figures 3 and 4 of the paper, each with numbers beside it.
 
-t-SNE (van der Maaten and Hinton 2008) draws neighbours near each other; its axes have no unit, and how far apart two
+t-SNE (van der Maaten and Hinton 2008) draws neighbors near each other; its axes have no unit, and how far apart two
 groups stand in it says little. The numbers are therefore taken in the network's own space, by Euclidean distance.
 
 Axes: B blocks, E events, D embedding.
@@ -16,7 +16,7 @@ import numpy as np
 
 from attavvad_jax.reports.samples import draw_blocks
 from attavvad_jax.timeline import EVENTS, VOCAL_EVENTS
-from attavvad_jax.timeline.palette import hex_colour
+from attavvad_jax.timeline.palette import hex_color
 
 _DPI = 150
 _PERPLEXITY = 30.0
@@ -54,15 +54,15 @@ class Alignment:
   """On which side of the acoustic vectors the visual ones lie.
 
   Attributes:
-    vocalising: of the blocks in which the performer speaks or sings, the share whose visual vector has an acoustic
+    vocalizing: of the blocks in which the performer speaks or sings, the share whose visual vector has an acoustic
       vector of speech or singing for its nearest; NaN where there is no such block.
-    not_vocalising: the same share of the other blocks.
+    not_vocalizing: the same share of the other blocks.
     blocks: how many there were of each event.
     blocks_asked: how many of each event were asked for.
   """
 
-  vocalising: float
-  not_vocalising: float
+  vocalizing: float
+  not_vocalizing: float
   blocks: Mapping[str, int]
   blocks_asked: int
 
@@ -70,7 +70,7 @@ class Alignment:
     """A line under the figure."""
     return (
       "Visual vectors whose nearest acoustic vector, in the original space, is of speech or singing: "
-      f"{self.vocalising:.0%} where the performer vocalises, {self.not_vocalising:.0%} elsewhere. "
+      f"{self.vocalizing:.0%} where the performer vocalizes, {self.not_vocalizing:.0%} elsewhere. "
       + _describe(self.blocks, self.blocks_asked)
     )
 
@@ -86,7 +86,7 @@ def figure_3(
 ) -> tuple[Any, Separation]:
   """The four core vectors before and after fusion, by t-SNE (Figure 3).
 
-  A point is a block: its four vectors side by side, [E x D], coloured by the performer's true event.
+  A point is a block: its four vectors side by side, [E x D], colored by the performer's true event.
 
   Differences: the paper draws blocks of one test sample, and single vectors; which of a block's four it does not say.
   The vector of its true event would be a choice by the label: each event's vector comes out of layers of its own, and
@@ -132,8 +132,8 @@ def figure_4(
 ) -> tuple[Any, Alignment]:
   """Acoustic core vectors and visual vectors in the space that they share, by t-SNE (Figure 4).
 
-  Two points a block, each [D]: the audio branch's vector of its true event in the event's colour, and the visual vector
-  in black, filled where the performer vocalises.
+  Two points a block, each [D]: the audio branch's vector of its true event in the event's color, and the visual vector
+  in black, filled where the performer vocalizes.
 
   Differences: the paper draws blocks of one test sample and does not say which of their vectors. Its black points are
   the visual vector of "the vocalizing"; here the other blocks' are drawn beside them, for to lie on the side of the
@@ -147,21 +147,21 @@ def figure_4(
   labels = np.array([EVENTS[block["label"]] for block in blocks])
   acoustic = np.asarray(outputs.audio_embeddings)[np.arange(len(blocks)), [EVENTS.index(label) for label in labels]]
   visual = np.asarray(outputs.visual_embedding)
-  vocalising, not_vocalising = sides(acoustic, visual, labels)
-  alignment = Alignment(vocalising, not_vocalising, _count(labels), blocks_per_event)
+  vocalizing, not_vocalizing = sides(acoustic, visual, labels)
+  alignment = Alignment(vocalizing, not_vocalizing, _count(labels), blocks_per_event)
 
   points = _tsne(np.concatenate([acoustic, visual]))
   figure = _figure(7.0, 5.6)
   axis = figure.subplots()
   _scatter_events(axis, points[: len(blocks)], labels)
   vocal = np.isin(labels, VOCAL_EVENTS)
-  for chosen, face, name in ((vocal, "black", "visual, vocalising"), (~vocal, "none", "visual, not vocalising")):
+  for chosen, face, name in ((vocal, "black", "visual, vocalizing"), (~vocal, "none", "visual, not vocalizing")):
     x, y = points[len(blocks) :][chosen].T
     axis.scatter(
       x, y, s=16, marker="o", facecolor=face, edgecolor="black", linewidth=0.8, label=f"{name} ({chosen.sum()})"
     )
   axis.set_title(
-    f"visual vectors nearest to a voice: {vocalising:.0%} where vocalising, {not_vocalising:.0%} elsewhere",
+    f"visual vectors nearest to a voice: {vocalizing:.0%} where vocalizing, {not_vocalizing:.0%} elsewhere",
     fontsize="medium",
   )
   _finish(figure, f"Acoustic and visual vectors by t-SNE, {network.name}, {split} split")
@@ -169,7 +169,7 @@ def figure_4(
 
 
 def silhouette(vectors: np.ndarray, labels: np.ndarray) -> float:
-  """Mean silhouette of labelled points, by Euclidean distance. vectors [B,D], labels [B].
+  """Mean silhouette of labeled points, by Euclidean distance. vectors [B,D], labels [B].
 
   Raises:
     ValueError: fewer than two labels, or none with two points.
@@ -188,17 +188,17 @@ def sides(acoustic: np.ndarray, visual: np.ndarray, labels: np.ndarray) -> tuple
   distances = np.linalg.norm(visual[:, None] - acoustic[None], axis=-1)
   vocal = np.isin(labels, VOCAL_EVENTS)
   near_voice = vocal[distances.argmin(axis=1)]
-  vocalising, not_vocalising = (
+  vocalizing, not_vocalizing = (
     float(near_voice[some].mean()) if some.any() else float("nan") for some in (vocal, ~vocal)
   )
-  return vocalising, not_vocalising
+  return vocalizing, not_vocalizing
 
 
 def _tsne(vectors: np.ndarray) -> np.ndarray:
   """[B,D] -> [B,2]; the same vectors give the same picture."""
   from sklearn.manifold import TSNE
 
-  # The perplexity is a number of neighbours: few points have fewer.
+  # The perplexity is a number of neighbors: few points have fewer.
   perplexity = min(_PERPLEXITY, (len(vectors) - 1) / 3)
   return TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(vectors)
 
@@ -222,7 +222,7 @@ def _scatter_events(axis: Any, points: np.ndarray, labels: np.ndarray) -> None:
       y,
       s=22,
       marker=_MARKERS[event],
-      color=hex_colour(event),
+      color=hex_color(event),
       edgecolor="0.25",
       linewidth=0.4,
       label=f"{event} ({len(x)})",

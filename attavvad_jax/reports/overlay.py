@@ -13,7 +13,7 @@ import numpy as np
 
 from attavvad_jax.files import replacing
 from attavvad_jax.timeline import BACKGROUND, EVENTS, Clock, Timeline
-from attavvad_jax.timeline.palette import EVENT_COLOURS
+from attavvad_jax.timeline.palette import EVENT_COLORS
 
 if TYPE_CHECKING:
   from attavvad_jax.media import MediaInfo, Tracks
@@ -27,7 +27,7 @@ _LEGEND_PX = 176
 # The curves show this much before and after the picture's moment, which stands in the middle.
 _REACH_S = 5.0
 _WHITE = (255, 255, 255)
-_GREY = (90, 98, 106)
+_GRAY = (90, 98, 106)
 _GROUND = (20, 23, 26)
 # Fractional bits of the coordinates of curves: they slide by less than a pixel from picture to picture.
 _SHIFT = 4
@@ -47,7 +47,7 @@ def write_annotated_video(
 
   The curves slide through a band that is added below the picture, so that they hide nothing of it: what has been to the
   left of the middle, what will be to the right. The pictures keep their time stamps (less the time stamp of time zero)
-  and their colours, and are written upright in H.264; the sound is copied packet by packet where mp4 holds its codec,
+  and their colors, and are written upright in H.264; the sound is copied packet by packet where mp4 holds its codec,
   else it becomes AAC. Unmarked time shows others; no state is shown after the timeline's end. Memory does not grow with
   the length. A file that is already there is replaced once the new one is whole.
 
@@ -77,7 +77,7 @@ def write_annotated_video(
   if boxes is not None and (boxes.ndim != 3 or boxes.shape[1:] != (clock.images_per_block, 4)):
     raise ValueError(f"boxes have shape {boxes.shape}; expected [blocks, {clock.images_per_block}, 4]")
   info = info or probe(source, tracks or DEFAULT_TRACKS)
-  if not info.has_pictures:
+  if not info.has_video:
     raise MediaError(f"{source}: no pictures in this file; expected a video to draw on")
   if target.exists() and target.samefile(source):
     raise ValueError(f"{target} is the video itself; name another file to write")
@@ -106,7 +106,7 @@ class _Painter:
       if self._boxes is not None and block < len(self._boxes):
         images = self._clock.images_per_block
         image = min(max(int((time_s - self._clock.start_s(block)) / self._clock.block_s * images), 0), images - 1)
-        _draw_box(rgb, self._boxes[block, image], EVENT_COLOURS[state])
+        _draw_box(rgb, self._boxes[block, image], EVENT_COLORS[state])
       _draw_state(rgb, state, unit)
     if self._scores is None:
       return rgb
@@ -127,15 +127,15 @@ def _states(timeline: Timeline) -> tuple[list[float], list[str | None]]:
 
 
 def _draw_state(rgb: np.ndarray, state: str, unit: float) -> None:
-  """The state in its colour on a darkened corner. In place."""
+  """The state in its color on a darkened corner. In place."""
   import cv2
 
   corner = rgb[: round(56 * unit), : round(190 * unit)]
   corner[:] = corner // 4
-  corner[:, : max(1, round(6 * unit))] = EVENT_COLOURS[state]
+  corner[:, : max(1, round(6 * unit))] = EVENT_COLORS[state]
   place = round(20 * unit), round(38 * unit)
   thick = max(1, round(2.5 * unit))
-  cv2.putText(rgb, state, place, cv2.FONT_HERSHEY_SIMPLEX, 1.1 * unit, EVENT_COLOURS[state], thick, cv2.LINE_AA)
+  cv2.putText(rgb, state, place, cv2.FONT_HERSHEY_SIMPLEX, 1.1 * unit, EVENT_COLORS[state], thick, cv2.LINE_AA)
 
 
 def _draw_curves(band: np.ndarray, scores: np.ndarray, clock: Clock, time_s: float, unit: float) -> None:
@@ -148,7 +148,7 @@ def _draw_curves(band: np.ndarray, scores: np.ndarray, clock: Clock, time_s: flo
   middle = (right - left) / 2
   for level in (0.0, 0.5, 1.0):
     y = round(bottom + (top - bottom) * level)
-    cv2.line(plot, (0, y), (right - left, y), _GREY, 1)
+    cv2.line(plot, (0, y), (right - left, y), _GRAY, 1)
 
   first = clock.block_at(time_s - _REACH_S)
   stop = min(clock.block_at(time_s + _REACH_S) + 1, len(scores))
@@ -158,21 +158,21 @@ def _draw_curves(band: np.ndarray, scores: np.ndarray, clock: Clock, time_s: flo
   for label, column in zip(EVENTS, scores[first:stop].T, strict=True):
     points = np.stack([x, bottom + (top - bottom) * np.repeat(column, 2)], axis=-1)
     fixed = np.round(points * 2**_SHIFT).astype(np.int32)
-    cv2.polylines(plot, [fixed], False, EVENT_COLOURS[label], max(1, round(2 * unit)), cv2.LINE_AA, _SHIFT)
+    cv2.polylines(plot, [fixed], False, EVENT_COLORS[label], max(1, round(2 * unit)), cv2.LINE_AA, _SHIFT)
   future = plot[:, math.ceil(middle) :]
   future[:] = future // 2 + np.array(_GROUND, np.uint8) // 2
   cv2.line(plot, (round(middle), 0), (round(middle), band.shape[0]), _WHITE, max(1, round(unit)))
 
 
 def _draw_legend(band: np.ndarray, scores: np.ndarray | None, unit: float) -> None:
-  """Each event in its colour with its score at the moment. In place."""
+  """Each event in its color with its score at the moment. In place."""
   import cv2
 
   font, thin = cv2.FONT_HERSHEY_SIMPLEX, max(1, round(unit))
   for i, label in enumerate(EVENTS):
     baseline = round((32 + 27 * i) * unit)
     cv2.rectangle(
-      band, (round(12 * unit), baseline - round(12 * unit)), (round(22 * unit), baseline), EVENT_COLOURS[label], -1
+      band, (round(12 * unit), baseline - round(12 * unit)), (round(22 * unit), baseline), EVENT_COLORS[label], -1
     )
     cv2.putText(band, label, (round(32 * unit), baseline), font, 0.55 * unit, _WHITE, thin, cv2.LINE_AA)
     if scores is not None:
@@ -180,7 +180,7 @@ def _draw_legend(band: np.ndarray, scores: np.ndarray | None, unit: float) -> No
       cv2.putText(band, text, (round(116 * unit), baseline), font, 0.55 * unit, _WHITE, thin, cv2.LINE_AA)
 
 
-def _draw_box(rgb: np.ndarray, box: np.ndarray, colour: tuple[int, int, int]) -> None:
+def _draw_box(rgb: np.ndarray, box: np.ndarray, color: tuple[int, int, int]) -> None:
   """A rectangle round the face; nothing where it is NaN. In place."""
   import cv2
 
@@ -189,4 +189,4 @@ def _draw_box(rgb: np.ndarray, box: np.ndarray, colour: tuple[int, int, int]) ->
   height, width = rgb.shape[:2]
   x, y, w, h = (float(value) for value in box)
   corners = (round(x * width), round(y * height)), (round((x + w) * width), round((y + h) * height))
-  cv2.rectangle(rgb, *corners, colour, max(1, round(2 * height / _DESIGN_HEIGHT_PX)))
+  cv2.rectangle(rgb, *corners, color, max(1, round(2 * height / _DESIGN_HEIGHT_PX)))

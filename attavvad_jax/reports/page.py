@@ -52,7 +52,7 @@ class Table:
 
 
 @dataclasses.dataclass(frozen=True)
-class Picture:
+class Figure:
   """A PNG file, its name, and what it shows in words."""
 
   png: bytes
@@ -71,7 +71,7 @@ class Section:
   title: str
   findings: Sequence[str] = ()
   tables: Sequence[Table] = ()
-  pictures: Sequence[Picture] = ()
+  pictures: Sequence[Figure] = ()
 
 
 @dataclasses.dataclass(frozen=True)

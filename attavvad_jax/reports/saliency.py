@@ -27,12 +27,12 @@ _DPI = 150
 _WIDTH_IN = 10.0
 # Standard deviation of the blur of integrated gradients in the figure, as a part of the image's width.
 _BLUR = 0.02
-# Red, green, blue in 0 to 1: told apart with every kind of colour blindness.
+# Red, green, blue in 0 to 1: told apart with every kind of color blindness.
 _FOR, _AGAINST = (1.0, 0.5, 0.0), (0.4, 0.2, 0.8)
 
 
 def figure(checkpoint: str | Path, data: str | Path, split: str = "test", blocks: int = 8, seed: int = 0) -> Any:
-  """Faces with both maps over them, the first half of blocks in which the performer vocalises, the rest of others.
+  """Faces with both maps over them, the first half of blocks in which the performer vocalizes, the rest of others.
 
   Of each block the middle one of its images, with its true event and the logit that the maps explain. Grad-CAM is of
   the last layer of `feature_maps`; integrated gradients are blurred. Each map has one scale for all faces.
@@ -69,8 +69,8 @@ def figure(checkpoint: str | Path, data: str | Path, split: str = "test", blocks
   return _draw(f"{network.name}, {split} split", titles, faces, cams, gradients, note)
 
 
-def vocalising_logit(outputs: Outputs) -> jax.Array:
-  """What the maps explain, [B]: the visual branch's logit that the performer vocalises.
+def vocalizing_logit(outputs: Outputs) -> jax.Array:
+  """What the maps explain, [B]: the visual branch's logit that the performer vocalizes.
 
   Of a model without that output, the soft maximum (log-sum-exp) of the decision's logits of speech and singing.
   """
@@ -110,7 +110,7 @@ def feature_maps(model: nn.Module, inputs: Inputs) -> dict[str, tuple[int, ...]]
 
 
 def grad_cam(model: nn.Module, variables: Any, inputs: Inputs, layer: str) -> jax.Array:
-  """Gradient-weighted class activation maps (Selvaraju et al., ICCV 2017) of `vocalising_logit`. Pure; [B,N,H,W], >= 0.
+  """Gradient-weighted class activation maps (Selvaraju et al., ICCV 2017) of `vocalizing_logit`. Pure; [B,N,H,W], >= 0.
 
   Each channel of the layer's result is weighted by the mean over h, w of the logit's gradient with regard to it; the
   weighted sum's positive part is scaled up bilinearly. Images that enter as channels share one map; masked ones have 0.
@@ -144,7 +144,7 @@ def grad_cam(model: nn.Module, variables: Any, inputs: Inputs, layer: str) -> ja
     with nn.intercept_methods(add_shift):
       outputs = model.apply(variables, *inputs, train=False)
     assert isinstance(outputs, Outputs)
-    return vocalising_logit(outputs).sum(), kept[0]
+    return vocalizing_logit(outputs).sum(), kept[0]
 
   _, images, mask = inputs
   gradient, maps = jax.grad(logit, has_aux=True)(jnp.zeros(shapes[layer]))
@@ -176,13 +176,13 @@ def integrated_gradients(logit: Callable[[jax.Array], jax.Array], images: jax.Ar
 
 
 def explain(model: nn.Module, layer: str, variables: Any, inputs: Inputs) -> tuple[jax.Array, jax.Array, jax.Array]:
-  """`vocalising_logit` [B], its Grad-CAM at a layer, and its integrated gradients, both [B,N,H,W]. Pure."""
+  """`vocalizing_logit` [B], its Grad-CAM at a layer, and its integrated gradients, both [B,N,H,W]. Pure."""
   log_mel, images, mask = inputs
 
   def logit(images: jax.Array) -> jax.Array:
     outputs = model.apply(variables, log_mel, images, mask, train=False)
     assert isinstance(outputs, Outputs)
-    return vocalising_logit(outputs)
+    return vocalizing_logit(outputs)
 
   return logit(images), grad_cam(model, variables, inputs, layer), integrated_gradients(logit, images)
 
@@ -198,7 +198,7 @@ def _draw(name: str, titles: list[str], faces: np.ndarray, cams: np.ndarray, gra
   # Without pyplot: no windows, and nothing is left behind in the process.
   from matplotlib.figure import Figure
 
-  # Neighbouring pixels are for and against in turn; what they come to together is what an eye can follow.
+  # Neighboring pixels are for and against in turn; what they come to together is what an eye can follow.
   gradients = np.stack([cv2.GaussianBlur(gradient, (0, 0), _BLUR * gradient.shape[1]) for gradient in gradients])
   side_in = _WIDTH_IN / (len(faces) + 0.5)
   height_in = 3 * side_in * faces.shape[1] / faces.shape[2] + 1.1
@@ -215,7 +215,7 @@ def _draw(name: str, titles: list[str], faces: np.ndarray, cams: np.ndarray, gra
     column[0].set_title(title, fontsize="small")
     # As opaque as it is strong, so that the rest of the face is seen.
     column[1].imshow(cam, cmap="plasma", vmin=0, vmax=strongest, alpha=0.8 * cam / strongest)
-    column[2].imshow(_signed_colours(gradient / limit), interpolation="nearest")
+    column[2].imshow(_signed_colors(gradient / limit), interpolation="nearest")
   for axis, row in zip(axes[:, 0], ("face", "Grad-CAM", "integrated\ngradients"), strict=True):
     axis.set_ylabel(row, fontsize="small")
   figure.suptitle(f"What in a face speaks for a voice: {name}", fontsize="medium")
@@ -223,7 +223,7 @@ def _draw(name: str, titles: list[str], faces: np.ndarray, cams: np.ndarray, gra
   return figure
 
 
-def _signed_colours(values: np.ndarray) -> np.ndarray:
+def _signed_colors(values: np.ndarray) -> np.ndarray:
   """Orange above 0, purple below, the more opaque the farther from it, up to 1. [H,W] -> RGBA [H,W,4]."""
-  colours = np.where(values[..., None] > 0, _FOR, _AGAINST)
-  return np.concatenate([colours, 0.9 * np.minimum(np.abs(values), 1.0)[..., None]], axis=-1)
+  colors = np.where(values[..., None] > 0, _FOR, _AGAINST)
+  return np.concatenate([colors, 0.9 * np.minimum(np.abs(values), 1.0)[..., None]], axis=-1)

@@ -9,7 +9,8 @@ from flax import linen as nn
 import jax
 import numpy as np
 
-from attavvad_jax.datasets.loader import Batch, PreparedData, batches_in_order
+from attavvad_jax.blocks import HostBatch
+from attavvad_jax.datasets.loader import PreparedData, batches_in_order
 from attavvad_jax.datasets.records import to_example
 from attavvad_jax.features.front_end import network_inputs
 from attavvad_jax.models import Outputs
@@ -34,7 +35,7 @@ class Network:
   variables: Any
   clock: Clock
 
-  def outputs(self, blocks: Sequence[Batch]) -> Outputs:
+  def outputs(self, blocks: Sequence[HostBatch]) -> Outputs:
     """All that the network says of some blocks, as numpy."""
 
     @jax.jit
@@ -50,7 +51,7 @@ class Network:
 
 def draw_blocks(
   checkpoint: str | Path, data: str | Path, split: str, groups: Sequence[Sequence[str]], per_group: int, seed: int
-) -> tuple[Network, list[Batch]]:
+) -> tuple[Network, list[HostBatch]]:
   """The network of a checkpoint and blocks of a split, as many of each group of events, drawn by the seed.
 
   Args:
@@ -80,7 +81,7 @@ def draw_blocks(
   ]
   if not positions:
     raise ValueError(f"{prepared.path}: no block of split {split!r} shows a face; choose another split or data set")
-  blocks = [to_example(source[position], prepared.spec) for position in positions]
+  blocks: list[HostBatch] = [to_example(source[position], prepared.spec) for position in positions]
 
   fields = detector.meta["config"]["model"]
   name = f"{fields['name']} with {fields['fusion']}" if fields.get("fusion") else fields["name"]

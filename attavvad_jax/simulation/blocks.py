@@ -67,8 +67,8 @@ def _blocks(scene: Scene, clock: Clock, crop: Crop, width_px: int, height_px: in
     for n in np.flatnonzero(mask):
       frame = render(scene.face, scene.camera, states[span][n], width_px, height_px)
       # The luma that a video has, of limited range, to within one level of what FFmpeg's scaler makes of it.
-      grey = cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420)[:height_px]
-      images[n] = crop_face(grey, boxes[span][n], crop)
+      gray = cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420)[:height_px]
+      images[n] = crop_face(gray, boxes[span][n], crop)
     start = clock.start_sample(index)
     samples = waveform[start : start + clock.block_samples].copy()
     yield before.put(Block(index, samples, images, mask, boxes[span].astype(np.float32)))

@@ -18,7 +18,7 @@ class Difficulty:
   """One preset. Chances and shares are 0..1; what is "given" is meant among such events only.
 
   Attributes:
-    off_camera: share of the stretches labelled others in which somebody off camera speaks or sings.
+    off_camera: share of the stretches labeled others in which somebody off camera speaks or sings.
     stretch_s: how long one sound off camera lasts before another takes its place; the median.
     answers: share of the voices off camera that do what the performer does just before or after.
     playback: share of them in which a recorded voice comes from the loudspeakers.
@@ -80,7 +80,7 @@ class Difficulty:
 
 
 _CLEAN = Difficulty(
-  # The share of MAVC100: 232 s of the 1,318 s labelled others hold somebody's singing.
+  # The share of MAVC100: 232 s of the 1,318 s labeled others hold somebody's singing.
   off_camera=0.18,
   stretch_s=6.0,
   answers=0.5,

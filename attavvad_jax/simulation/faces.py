@@ -3,7 +3,7 @@
 `portraits` paints a head once. Per frame only mouth and eyes are drawn on it, the head is turned (a cylinder for yaw
 and pitch, an affine map for roll and place) and laid over a fixed backdrop, and what hides it over that.
 
-Axes: H, W pixels of the frame; h, w pixels of the head's canvas. Colours are RGB.
+Axes: H, W pixels of the frame; h, w pixels of the head's canvas. Colors are RGB.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ from attavvad_jax.simulation.portraits import (
   paint_occluder,
 )
 
-Colour = Sequence[float]
+Color = Sequence[float]
 OCCLUSIONS = ("microphone", "stand", "hand")
 _NOISE_SHIFTS = 32  # places, down and across, that the sensor's noise is taken from
 _NECK = 0.06  # head heights that the head moves over a body at rest
@@ -118,8 +118,8 @@ def face_box(
   """
   head = camera.head_height * height_px
   openness = min(max(state.openness, 0.0), 1.0)
-  x = camera.centre_x * width_px + (state.shift_x + 0.0067 * state.yaw_deg + 0.0078 * state.roll_deg) * head
-  y = camera.centre_y * height_px + (state.shift_y + 0.130 + 0.0113 * state.pitch_deg + 0.020 * openness) * head
+  x = camera.center_x * width_px + (state.shift_x + 0.0067 * state.yaw_deg + 0.0078 * state.roll_deg) * head
+  y = camera.center_y * height_px + (state.shift_y + 0.130 + 0.0113 * state.pitch_deg + 0.020 * openness) * head
   side = (0.723 - 0.0032 * state.pitch_deg + 0.050 * openness) * head
   return x - side / 2, y - side / 2, side, side
 
@@ -160,15 +160,15 @@ class _Painter:
       grain = cv2.GaussianBlur(rng.normal(0, 1, shape).astype(np.float32), (0, 0), 0.6)
       self.noise = cv2.merge([np.round(grain * (camera.noise / grain.std())).astype(np.int16)] * 3)
 
-  def _expose(self, colour: np.ndarray) -> np.ndarray:
-    """What the camera makes of an evenly exposed colour. [...,3] -> [...,3] in 0..255."""
-    return np.clip(128 * (np.maximum(colour * self.gain, 0) / 128) ** self.camera.contrast, 0, 255)
+  def _expose(self, color: np.ndarray) -> np.ndarray:
+    """What the camera makes of an evenly exposed color. [...,3] -> [...,3] in 0..255."""
+    return np.clip(128 * (np.maximum(color * self.gain, 0) / 128) ** self.camera.contrast, 0, 255)
 
   def _expose_layer(self, layer: np.ndarray) -> np.ndarray:
-    """The same for a layer: colour times coverage, then coverage. float32 [h,w,4] -> uint8 [h,w,4]."""
+    """The same for a layer: color times coverage, then coverage. float32 [h,w,4] -> uint8 [h,w,4]."""
     cover = layer[..., 3:]
-    colour = self._expose(layer[..., :3] / np.maximum(cover, 1e-6))
-    return (np.dstack([colour, np.full_like(cover, 255)]) * cover).astype(np.uint8)
+    color = self._expose(layer[..., :3] / np.maximum(cover, 1e-6))
+    return (np.dstack([color, np.full_like(cover, 255)]) * cover).astype(np.uint8)
 
   def paint(self, state: FaceState) -> np.ndarray:
     canvas = self.canvas.copy()
@@ -193,7 +193,7 @@ class _Painter:
     # The head tilts about the neck.
     neck = np.array([0.0, 0.9 * self.half])
     linear = _rotation(state.roll_deg)
-    offset = self._centre(state) + neck - linear @ (np.array(self.origin) + neck)
+    offset = self._center(state) + neck - linear @ (np.array(self.origin) + neck)
     # The neck bends a little before the body follows.
     follow = [np.sign(shift) * max(0.0, abs(shift) - _NECK) for shift in (state.shift_x, state.shift_y)]
     frame = self._with_body(*follow) if any(follow) else self.still.copy()
@@ -204,7 +204,7 @@ class _Painter:
   def _with_body(self, shift_x: float, shift_y: float) -> np.ndarray:
     """Backdrop and body, the body shifted by head heights. -> [H,W,3]."""
     frame = self.backdrop.copy()
-    x, y = self._centre(FaceState(shift_x=shift_x, shift_y=shift_y))
+    x, y = self._center(FaceState(shift_x=shift_x, shift_y=shift_y))
     _lay(frame, self.body, np.array([[1, 0, x - self.body.shape[1] / 2], [0, 1, y + BODY_TOP * self.half]]), None)
     return frame
 
@@ -216,15 +216,15 @@ class _Painter:
     sprite = self.occluders[occlusion.kind]
     still = occlusion.kind == "stand"
     place = np.array([occlusion.x * self.half_w, occlusion.y * self.half])
-    centre = self._centre(FaceState() if still else state)
+    center = self._center(FaceState() if still else state)
     linear = occlusion.size * _rotation(-occlusion.angle_deg)
     middle = np.array([sprite.shape[1] / 2, sprite.shape[1] / 2])
-    _lay(frame, sprite, np.column_stack([linear, centre + place - linear @ middle]), None)
+    _lay(frame, sprite, np.column_stack([linear, center + place - linear @ middle]), None)
 
-  def _centre(self, state: FaceState) -> np.ndarray:
+  def _center(self, state: FaceState) -> np.ndarray:
     """The middle of the head in pixels of the frame."""
-    x = self.camera.centre_x * self.size[0] + state.shift_x * 2 * self.half
-    y = self.camera.centre_y * self.size[1] + state.shift_y * 2 * self.half
+    x = self.camera.center_x * self.size[0] + state.shift_x * 2 * self.half
+    y = self.camera.center_y * self.size[1] + state.shift_y * 2 * self.half
     return np.array([x, y])
 
   def _turn(self, canvas: np.ndarray, state: FaceState) -> np.ndarray:
@@ -359,10 +359,10 @@ class _Painter:
       line = 0.5 + 0.012 * self.half
       _blend(part, band(corner - line * soft, corner + gap + line * soft), self._lit(lips * 0.36), 0.85)
 
-  def _lit(self, colour: Colour | np.ndarray) -> tuple[float, ...]:
-    # As `_expose`, but quicker for one colour.
+  def _lit(self, color: Color | np.ndarray) -> tuple[float, ...]:
+    # As `_expose`, but quicker for one color.
     contrast = self.camera.contrast
-    return tuple(min(128 * (c * g / 128) ** contrast, 255.0) for c, g in zip(colour, self.gain.tolist(), strict=True))
+    return tuple(min(128 * (c * g / 128) ** contrast, 255.0) for c, g in zip(color, self.gain.tolist(), strict=True))
 
 
 def _cylinder(x: np.ndarray, radius: float, angle_deg: float) -> np.ndarray:
@@ -427,17 +427,17 @@ def _mix(under: np.ndarray, over: np.ndarray, mask: np.ndarray) -> None:
   under[:] = under + (over.astype(np.float32) - under) * alpha + 0.5
 
 
-def _blend(image: np.ndarray, polygon: np.ndarray, colour: Colour, opacity: float) -> None:
-  """Paints a polygon in one colour, in place."""
+def _blend(image: np.ndarray, polygon: np.ndarray, color: Color, opacity: float) -> None:
+  """Paints a polygon in one color, in place."""
   alpha = _mask(image.shape[:2], polygon).astype(np.float32)[..., None] * (opacity / 255)
-  image[:] = image + (np.asarray(colour, np.float32) - image) * alpha + 0.5
+  image[:] = image + (np.asarray(color, np.float32) - image) * alpha + 0.5
 
 
-def _disc(image: np.ndarray, x: float, y: float, radius: float, colour: Colour) -> None:
-  _ellipse(image, x, y, radius, radius, colour)
+def _disc(image: np.ndarray, x: float, y: float, radius: float, color: Color) -> None:
+  _ellipse(image, x, y, radius, radius, color)
 
 
-def _ellipse(image: np.ndarray, x: float, y: float, rx: float, ry: float, colour: Colour) -> None:
+def _ellipse(image: np.ndarray, x: float, y: float, rx: float, ry: float, color: Color) -> None:
   scale = 1 << _SHIFT
-  centre = (round(x * scale), round(y * scale))
-  cv2.ellipse(image, centre, (round(rx * scale), round(ry * scale)), 0, 0, 360, colour, -1, cv2.LINE_AA, _SHIFT)
+  center = (round(x * scale), round(y * scale))
+  cv2.ellipse(image, center, (round(rx * scale), round(ry * scale)), 0, 0, 360, color, -1, cv2.LINE_AA, _SHIFT)

@@ -156,14 +156,14 @@ def play(song: Song, duration_s: float, rng: np.random.Generator) -> np.ndarray:
 
 
 def melody(
-  song: Song, start_s: float, duration_s: float, centre_midi: int, rng: np.random.Generator
+  song: Song, start_s: float, duration_s: float, center_midi: int, rng: np.random.Generator
 ) -> tuple[Note, ...]:
   """A tune from the song's motif, on its scale and beat, that starts `start_s` into it. Times count from its start.
 
   The first note lasts to the next beat, so that the tune falls in with the backing. One note in five departs from the
   motif, so that no two lines are the same.
   """
-  degrees = _singable(song, centre_midi)
+  degrees = _singable(song, center_midi)
   index = len(degrees) // 2 + int(rng.integers(-1, 2))
   at = int(rng.integers(len(song.motif)))
   notes = []
@@ -186,20 +186,20 @@ def melody(
   return tuple(notes)
 
 
-def second_voice(song: Song, tune: tuple[Note, ...], centre_midi: int) -> tuple[Note, ...]:
+def second_voice(song: Song, tune: tuple[Note, ...], center_midi: int) -> tuple[Note, ...]:
   """A tune's notes two steps of the scale lower or higher, in another voice's range."""
   degrees = {song.midi(degree): degree for degree in range(-28, 36)}
   notes = []
   for note in tune:
-    midi = song.midi(degrees[note.midi] + (2 if centre_midi >= note.midi else -2))
-    midi += 12 * round((centre_midi - midi) / 12)
+    midi = song.midi(degrees[note.midi] + (2 if center_midi >= note.midi else -2))
+    midi += 12 * round((center_midi - midi) / 12)
     notes.append(dataclasses.replace(note, midi=midi))
   return tuple(notes)
 
 
-def _singable(song: Song, centre_midi: int) -> list[int]:
+def _singable(song: Song, center_midi: int) -> list[int]:
   """Scale degrees within a voice's comfortable octave."""
-  return [degree for degree in range(-28, 36) if centre_midi - 5 <= song.midi(degree) <= centre_midi + 7]
+  return [degree for degree in range(-28, 36) if center_midi - 5 <= song.midi(degree) <= center_midi + 7]
 
 
 def _times(duration_s: float) -> np.ndarray:

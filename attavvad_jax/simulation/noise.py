@@ -1,4 +1,4 @@
-"""Sounds of the place: room tone, a crowd that murmurs, claps and cheers, clicks, reverberation, loudspeakers."""
+"""Waveforms of the place: room tone, a crowd that murmurs, claps and cheers, clicks, reverberation, loudspeakers."""
 
 from collections.abc import Callable
 import dataclasses
@@ -48,7 +48,7 @@ def reverberate(wave: np.ndarray, room: Room, rng: np.random.Generator) -> np.nd
 
 def room_tone(room: Room, count: int, rng: np.random.Generator) -> np.ndarray:
   """What is heard when nothing is: pink noise and hum. -> float32 [n]."""
-  wave = _coloured(count, rng, lambda hz: 1 / np.sqrt(np.maximum(hz, 40.0)))
+  wave = _colored(count, rng, lambda hz: 1 / np.sqrt(np.maximum(hz, 40.0)))
   if room.hum_hz:
     t = np.arange(count) / SAMPLE_RATE_HZ
     wave = wave + sum(0.5 / h * np.sin(2 * np.pi * h * room.hum_hz * t + h) for h in (1, 2, 3))
@@ -57,7 +57,7 @@ def room_tone(room: Room, count: int, rng: np.random.Generator) -> np.ndarray:
 
 def crowd(count: int, rng: np.random.Generator) -> np.ndarray:
   """Many people at once: noise with the spectrum of speech that swells slowly. -> float32 [n], RMS 0.1."""
-  wave = _coloured(count, rng, lambda hz: np.exp(-(np.log2(np.maximum(hz, 30.0) / 500) ** 2) / 2.5))
+  wave = _colored(count, rng, lambda hz: np.exp(-(np.log2(np.maximum(hz, 30.0) / 500) ** 2) / 2.5))
   return _level(wave * _swell(count, 4.0, rng))
 
 
@@ -108,7 +108,7 @@ def loudspeaker(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
   return reverberate(_level(bent), Room(rng.uniform(0.2, 0.5), rng.uniform(0.3, 0.7), -90.0, 0.0), rng)
 
 
-def _coloured(count: int, rng: np.random.Generator, magnitude: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def _colored(count: int, rng: np.random.Generator, magnitude: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
   size = fft.next_fast_len(count, real=True)
   spectrum = fft.rfft(rng.standard_normal(size))
   return fft.irfft(spectrum * magnitude(fft.rfftfreq(size, 1 / SAMPLE_RATE_HZ)), size)[:count]

@@ -5,7 +5,7 @@ glasses are painted on it. This is done once per face, at twice the resolution; 
 
 Head coordinates are (u, v): u = ±1 at the widest part of the face, v = -1 at the crown and +1 at the chin.
 
-Axes: H, W pixels of the frame; h, w pixels of the head's canvas. Colours are RGB.
+Axes: H, W pixels of the frame; h, w pixels of the head's canvas. Colors are RGB.
 """
 
 import dataclasses
@@ -39,9 +39,9 @@ _SUPERSAMPLE = 2
 
 @dataclasses.dataclass(frozen=True)
 class Face:
-  """What makes one person look like themselves. Colours are RGB 0..255; shape factors are around 1.
+  """What makes one person look like themselves. Colors are RGB 0..255; shape factors are around 1.
 
-  `age` is 0 for smooth skin to 1 for lines and grey hair.
+  `age` is 0 for smooth skin to 1 for lines and gray hair.
   """
 
   skin: tuple[int, int, int]
@@ -74,8 +74,8 @@ class Face:
     low, mix = int(tone), tone - int(tone)
     skin = (1 - mix) * np.array(SKINS[low]) + mix * np.array(SKINS[min(low + 1, len(SKINS) - 1)])
     age = rng.uniform(0, 1)
-    grey = max(0.0, 2 * age - 1.1) * rng.uniform(0.3, 1.0)
-    hair = (1 - grey) * np.array(HAIRS[rng.integers(len(HAIRS))]) + grey * np.array(HAIRS[-1])
+    gray = max(0.0, 2 * age - 1.1) * rng.uniform(0.3, 1.0)
+    hair = (1 - gray) * np.array(HAIRS[rng.integers(len(HAIRS))]) + gray * np.array(HAIRS[-1])
     lips = skin * (0.80, 0.56, 0.56) + rng.uniform(-14, 14, 3) * (1.0, 0.7, 0.7)
     return cls(
       skin=_rgb(skin + rng.uniform(-6, 6, 3)),
@@ -105,9 +105,9 @@ class Face:
   @property
   def identity(self) -> tuple:
     """The face in coarse steps: two faces that look alike have the same."""
-    colours = (c // 48 for colour in (self.skin, self.hair) for c in colour)
+    colors = (c // 48 for color in (self.skin, self.hair) for c in color)
     shape = (self.aspect / 0.03, self.jaw / 0.06, self.eye_size / 0.08, self.nose_width / 0.12, self.age / 0.34)
-    return (self.hair_style, self.beard, self.glasses, self.headwear, *colours, *(int(value) for value in shape))
+    return (self.hair_style, self.beard, self.glasses, self.headwear, *colors, *(int(value) for value in shape))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,20 +116,20 @@ class Camera:
 
   Attributes:
     head_height: crown to chin over the frame's height.
-    centre_x: the head's place over the frame's width.
-    centre_y: the same over its height.
+    center_x: the head's place over the frame's width.
+    center_y: the same over its height.
     light: direction of the light, -1 from the left to 1 from the right.
     brightness: exposure, around 1.
     contrast: around 1; more makes lights glare and shadows black.
-    tint: colour cast of the light, RGB factors around 1.
+    tint: color cast of the light, RGB factors around 1.
     noise: deviation of the sensor's noise, in levels of 255.
     backdrop: one of `BACKDROPS`.
     backdrop_seed: what it looks like.
   """
 
   head_height: float
-  centre_x: float
-  centre_y: float
+  center_x: float
+  center_y: float
   light: float
   brightness: float
   contrast: float
@@ -142,16 +142,16 @@ class Camera:
   def draw(cls, rng: np.random.Generator, bad_light: float = 0.0) -> "Camera":
     """A random framing between a close-up and the upper body; `bad_light` is 0 for good light to 1 for the worst.
 
-    Bad light is dark or glaring, coloured, and grainy, each to a random degree.
+    Bad light is dark or glaring, colored, and grainy, each to a random degree.
     """
-    dark, hard, coloured, grain = (bad_light * rng.uniform(0, 1, 4)).tolist()
+    dark, hard, colored, grain = (bad_light * rng.uniform(0, 1, 4)).tolist()
     warmth, hue = rng.uniform(-0.06, 0.08), rng.uniform(0, 2 * np.pi)
-    colour = 1 + 0.45 * coloured * np.cos(hue + np.array([0.0, 2.1, 4.2]))
-    red, green, blue = (colour * (1 + warmth, 1.0, 1 - warmth)).tolist()
+    color = 1 + 0.45 * colored * np.cos(hue + np.array([0.0, 2.1, 4.2]))
+    red, green, blue = (color * (1 + warmth, 1.0, 1 - warmth)).tolist()
     return cls(
       head_height=rng.uniform(0.34, 0.68),
-      centre_x=rng.uniform(0.30, 0.70),
-      centre_y=rng.uniform(0.42, 0.54),
+      center_x=rng.uniform(0.30, 0.70),
+      center_y=rng.uniform(0.42, 0.54),
       light=rng.uniform(-0.8, 0.8) * (1 + 0.5 * hard),
       brightness=rng.uniform(0.85, 1.12) * (1 - 0.55 * dark) * (1 + 0.25 * hard),
       contrast=1 + 0.6 * hard,
@@ -173,7 +173,7 @@ def canvas_shape(half: float, half_w: float) -> tuple[int, int]:
 
 
 def paint_head(face: Face, light: float, half: float, half_w: float) -> np.ndarray:
-  """The head without eyeballs and mouth, evenly exposed. -> float32 [h,w,4], colour times coverage, then coverage."""
+  """The head without eyeballs and mouth, evenly exposed. -> float32 [h,w,4], color times coverage, then coverage."""
   height, width = canvas_shape(half, half_w)
   ss = _SUPERSAMPLE
   v = ((np.arange(height * ss) + 0.5) / (ss * half) + CANVAS_TOP)[:, None].astype(np.float32)
@@ -188,8 +188,8 @@ def paint_head(face: Face, light: float, half: float, half_w: float) -> np.ndarr
   image = np.zeros((height * ss, width * ss, 3), np.float32)
   cover = np.zeros((height * ss, width * ss), np.float32)
 
-  def lay(colour: np.ndarray, alpha: np.ndarray) -> None:
-    image[:] = image + (colour - image) * alpha[..., None]
+  def lay(color: np.ndarray, alpha: np.ndarray) -> None:
+    image[:] = image + (color - image) * alpha[..., None]
     cover[:] = cover + (1 - cover) * alpha
 
   hair_tone = hair * (0.75 + 0.5 * strands[..., None]) * (1 + 0.25 * light * u)[..., None]
@@ -253,8 +253,8 @@ def paint_head(face: Face, light: float, half: float, half_w: float) -> np.ndarr
       lay(
         np.array((214, 178, 96), np.float32), _inside(np.hypot((u - side * 1.04) / 0.035, (v - 0.42) / 0.032) - 1, 0.4)
       )
-  for colour, alpha in _headwear(face, u, v, strands, light):
-    lay(colour, alpha)
+  for color, alpha in _headwear(face, u, v, strands, light):
+    lay(color, alpha)
 
   stacked = np.dstack([np.clip(image, 0, 255) * cover[..., None], cover])
   return cv2.resize(stacked, (width, height), interpolation=cv2.INTER_AREA)
@@ -291,7 +291,7 @@ def paint_occluder(kind: str, half: float, skin: np.ndarray, seed: int) -> np.nd
     seed: what the microphone looks like.
 
   Returns:
-    float32 [h,w,4], colour times coverage, then coverage.
+    float32 [h,w,4], color times coverage, then coverage.
   """
   rng = np.random.default_rng([seed, 2])
   reach = 0.62
@@ -304,17 +304,17 @@ def paint_occluder(kind: str, half: float, skin: np.ndarray, seed: int) -> np.nd
   image, cover = np.zeros((*shape, 3), np.float32), np.zeros(shape, np.float32)
   skin = np.asarray(skin, np.float32)
 
-  def lay(colour: np.ndarray, shade: np.ndarray, alpha: np.ndarray) -> None:
+  def lay(color: np.ndarray, shade: np.ndarray, alpha: np.ndarray) -> None:
     alpha = np.broadcast_to(alpha, shape)
-    image[:] += (colour * np.broadcast_to(shade, shape)[..., None] - image) * alpha[..., None]
+    image[:] += (color * np.broadcast_to(shade, shape)[..., None] - image) * alpha[..., None]
     cover[:] += (1 - cover) * alpha
 
-  def rod(x0: float, y0: float, x1: float, y1: float, radius: float, colour: np.ndarray, waist: float = 0.0) -> None:
+  def rod(x0: float, y0: float, x1: float, y1: float, radius: float, color: np.ndarray, waist: float = 0.0) -> None:
     """A lit rod with round ends."""
     dx, dy = x1 - x0, y1 - y0
     along = np.clip(((x - x0) * dx + (y - y0) * dy) / (dx * dx + dy * dy), 0, 1)
     away = np.hypot(x - x0 - along * dx, y - y0 - along * dy) / (radius * (1 - waist * along))
-    lay(colour, 1.08 - 0.50 * np.clip(away, 0, 1) ** 3, _inside((away - 1) * radius, edge))
+    lay(color, 1.08 - 0.50 * np.clip(away, 0, 1) ** 3, _inside((away - 1) * radius, edge))
 
   def fist(top: float) -> None:
     """Fingers around a handle."""
@@ -348,7 +348,7 @@ def paint_occluder(kind: str, half: float, skin: np.ndarray, seed: int) -> np.nd
 
 
 def paint_body(face: Face, light: float, half: float, half_w: float) -> np.ndarray:
-  """Neck and shoulders, evenly exposed. -> float32 [h,w,4], colour times coverage, then coverage.
+  """Neck and shoulders, evenly exposed. -> float32 [h,w,4], color times coverage, then coverage.
 
   Its middle column is the head's, its first row lies at v = `BODY_TOP`.
   """
@@ -386,15 +386,15 @@ def paint_backdrop(camera: Camera, width_px: int, height_px: int) -> np.ndarray:
   # Walls are duller than the lights of a stage.
   top, bottom = rng.uniform(15, 200, (2, 3)) * rng.uniform(0.5, 1.0)
   dull = rng.uniform(0.0, 0.9)
-  top, bottom = ((1 - dull) * colour + dull * colour.mean() for colour in (top, bottom))
+  top, bottom = ((1 - dull) * color + dull * color.mean() for color in (top, bottom))
   image = (top + (bottom - top) * y[..., None]).astype(np.float32)
 
-  def box(x0: float, y0: float, x1: float, y1: float, colour: np.ndarray, opacity: float = 1.0) -> None:
+  def box(x0: float, y0: float, x1: float, y1: float, color: np.ndarray, opacity: float = 1.0) -> None:
     rows, columns = (
       slice(max(0, round(a * size)), max(0, round(b * size)))
       for a, b, size in ((y0, y1, height_px), (x0, x1, width_px))
     )
-    image[rows, columns] += (np.asarray(colour, np.float32) - image[rows, columns]) * opacity
+    image[rows, columns] += (np.asarray(color, np.float32) - image[rows, columns]) * opacity
 
   def paint() -> np.ndarray:
     return rng.uniform(20, 220, 3).astype(np.float32)
@@ -583,11 +583,11 @@ def _lines(face: Face, u: np.ndarray, v: np.ndarray) -> np.ndarray:
 def _headwear(
   face: Face, u: np.ndarray, v: np.ndarray, strands: np.ndarray, light: float
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-  """Colour and coverage of what is worn on the head, from the back to the front. -> [h,w,3], [h,w] each."""
+  """Color and coverage of what is worn on the head, from the back to the front. -> [h,w,3], [h,w] each."""
   if face.headwear == "none":
     return []
   rng = np.random.default_rng([face.texture_seed, 1])
-  colour = rng.uniform(15, 200, 3).astype(np.float32)
+  color = rng.uniform(15, 200, 3).astype(np.float32)
   # A round thing lit from one side, darker to its rim.
   round_ = np.clip(0.9 + 0.35 * light * u - 0.30 * u**2 - 0.12 * v, 0.2, 1.4)
   dome = np.hypot(u / 1.10, (v + 0.30) / 0.90) - 1
@@ -597,17 +597,17 @@ def _headwear(
     cups = [_inside(np.hypot((u - side * 1.10) / 0.17, (v - 0.12) / 0.27) - 1, 0.10) for side in (-1, 1)]
     cover = np.maximum(band, np.maximum(*cups))
     shine = 0.6 + 0.8 * _spot(np.abs(u), v, 1.16, 0.02, 0.05, 0.12)
-    return [(colour * 0.6 * (round_ * 0.4 + shine)[..., None], cover)]
+    return [(color * 0.6 * (round_ * 0.4 + shine)[..., None], cover)]
   if face.headwear == "beanie":
     ribs = 1 + 0.12 * np.sin(60 * u * np.ones_like(v))
     body = _inside(dome, 0.04) * _inside(v + 0.42 - 0.10 * u**2, 0.04)
     cuff = _inside(np.abs(v + 0.50 - 0.10 * u**2) - 0.12, 0.03) * _inside(np.abs(u) - 1.08, 0.03)
     knit = (0.85 + 0.3 * strands) * round_
-    return [(colour * knit[..., None], body), (colour * 1.12 * (knit * ribs)[..., None], cuff)]
+    return [(color * knit[..., None], body), (color * 1.12 * (knit * ribs)[..., None], cuff)]
   body = _inside(dome, 0.04) * _inside(v + 0.46, 0.04)
   brim = _inside(np.hypot(u / 0.98, (v + 0.44) / 0.13) - 1, 0.10)
   seams = 1 - 0.25 * np.exp(-(((np.abs(u) - 0.30 * (v + 1.3)) / 0.015) ** 2))
-  return [(colour * (round_ * seams)[..., None], body), (colour * 0.6 * (round_ - 0.8 * (v + 0.40))[..., None], brim)]
+  return [(color * (round_ * seams)[..., None], body), (color * 0.6 * (round_ - 0.8 * (v + 0.40))[..., None], brim)]
 
 
 def _strands(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
@@ -627,6 +627,6 @@ def _stretch(noise: np.ndarray) -> np.ndarray:
   return np.clip(0.5 + (noise - noise.mean()) / (4 * noise.std() + 1e-6), 0, 1)
 
 
-def _rgb(colour: np.ndarray) -> tuple[int, int, int]:
-  r, g, b = np.clip(np.round(colour), 0, 255).astype(int).tolist()
+def _rgb(color: np.ndarray) -> tuple[int, int, int]:
+  r, g, b = np.clip(np.round(color), 0, 255).astype(int).tolist()
   return r, g, b

@@ -34,7 +34,7 @@ from attavvad_jax.timeline import VOCAL_EVENTS, Event, Timeline
 IDLE_MOUTHS = ("chewing", "yawning", "smiling", "mouthing", "grimacing")
 NOISES = {"crowd": noise.crowd, "applause": noise.applause, "cheers": noise.cheers, "clicks": noise.clicks}
 # Voices off camera are the performers of the scenes just before and after.
-_NEIGHBOURS = 6
+_NEIGHBORS = 6
 _NO_BACKING_DB = -40.0  # stands for no backing at all where levels are averaged
 _UNCODED_KBPS = 16 * SAMPLE_RATE_HZ / 1000
 _BLINK_S = 0.2
@@ -47,7 +47,7 @@ class Part:
   """One stretch of the performer's timeline, what is heard in it and what the mouth does.
 
   Attributes:
-    event: its time and the performer's label; an event labelled others may hold several stretches.
+    event: its time and the performer's label; an event labeled others may hold several stretches.
     source: where the voice comes from: performer, off camera, playback, or none.
     voice: who is heard, None for nobody.
     act: speech or singing, None without a voice.
@@ -239,8 +239,8 @@ def draw_scene(seed: int, index: int, split: str = "train", duration_s: float = 
   level = difficulty.preset(preset)
   rng = np.random.default_rng([seed, SPLITS.index(split), index])
   performer = person(split, seed, index)
-  first = max(0, index - _NEIGHBOURS)
-  near = [number for number in range(first, first + 2 * _NEIGHBOURS + 1) if (number - index) % PEOPLE[split]]
+  first = max(0, index - _NEIGHBORS)
+  near = [number for number in range(first, first + 2 * _NEIGHBORS + 1) if (number - index) % PEOPLE[split]]
   company = [person(split, seed, number) for number in near]
   guest = company[int(rng.integers(len(company)))] if rng.uniform() < level.guest else None
   bad_light = rng.uniform(*level.bad_light)
@@ -296,7 +296,7 @@ def sound(scene: Scene) -> Sound:
     span = slice(round(part.event.onset_s * SAMPLE_RATE_HZ), round(part.event.offset_s * SAMPLE_RATE_HZ))
     count = len(song[span])
     rng_part = np.random.default_rng(part.seed)
-    tune = music.melody(scene.song, part.event.onset_s, count / SAMPLE_RATE_HZ, _centre(part, scene), rng_part)
+    tune = music.melody(scene.song, part.event.onset_s, count / SAMPLE_RATE_HZ, _center(part, scene), rng_part)
     utterance = None
     if part.voice is not None:
       utterance = _perform(part, part.voice, tune, count / SAMPLE_RATE_HZ, rng_part)
@@ -459,7 +459,7 @@ def _draw_episodes(duration_s: float, level: Difficulty, rng: np.random.Generato
 
 
 def _draw_stretches(events: Sequence[Event], level: Difficulty, rng: np.random.Generator) -> list[Event]:
-  """The events, those labelled others cut where one sound off camera gives way to the next."""
+  """The events, those labeled others cut where one sound off camera gives way to the next."""
   stretches = []
   for event in events:
     onset_s = event.onset_s
@@ -475,7 +475,7 @@ def _draw_stretches(events: Sequence[Event], level: Difficulty, rng: np.random.G
 
 
 def _joined(events: Sequence[Event], duration_s: float) -> Timeline:
-  """A timeline in which neighbours with one label are one event."""
+  """A timeline in which neighbors with one label are one event."""
   joined: list[Event] = []
   for event in events:
     if joined and joined[-1].label == event.label:
@@ -568,7 +568,7 @@ def _draw_idle(level: Difficulty, rng: np.random.Generator) -> str:
   return str(rng.choice(IDLE_MOUTHS, p=level.idle_mouths))
 
 
-def _centre(part: Part, scene: Scene) -> int:
+def _center(part: Part, scene: Scene) -> int:
   return voices.comfortable_midi((part.voice or scene.performer).voice)
 
 

@@ -57,7 +57,7 @@ def draw_events(duration_s: float, rng: np.random.Generator) -> tuple[Event, ...
       labels.append(shown)
     label = str(rng.choice(list(NEXT[label]), p=list(NEXT[label].values())))
     start_s = end_s
-  # What is left too short at the ends of the clip goes to its neighbour.
+  # What is left too short at the ends of the clip goes to its neighbor.
   if len(edges) > 1 and edges[1] < MIN_DURATION_S:
     edges, labels = [0.0, *edges[2:]], labels[1:]
   if len(edges) > 1 and duration_s - edges[-1] < MIN_DURATION_S:

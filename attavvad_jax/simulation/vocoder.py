@@ -49,7 +49,7 @@ class Frames:
     return Frames(envelope + (octaves * tilt_db_per_octave * np.log(10) / 20).astype(np.float32), self.voicing)
 
 
-def analyse(wave: np.ndarray, f0_hz: float) -> Frames:
+def analyze(wave: np.ndarray, f0_hz: float) -> Frames:
   """Envelope and voicing of speech whose pitch is `f0_hz` throughout. float [n] -> Frames, T = n / 80."""
   period = round(SAMPLE_RATE_HZ / f0_hz)
   length = min(3 * period, _FFT)
@@ -71,7 +71,7 @@ def analyse(wave: np.ndarray, f0_hz: float) -> Frames:
   return Frames(0.5 * np.log(smooth + 1e-9).astype(np.float32), voicing.astype(np.float32))
 
 
-def synthesise(frames: Frames, f0_hz: np.ndarray, breathiness: float, rng: np.random.Generator) -> np.ndarray:
+def synthesize(frames: Frames, f0_hz: np.ndarray, breathiness: float, rng: np.random.Generator) -> np.ndarray:
   """Sound of the frames at a pitch given for each. f0_hz [T] -> float32 [80 T].
 
   Args:

@@ -1,6 +1,6 @@
 """People's voices: speech and singing of one person from one vocal tract, each with the mouth that goes with it.
 
-Both start from the same monotone pseudo-words of the synthesiser. Speech gets an intonation; singing gets a melody,
+Both start from the same monotone pseudo-words of the synthesizer. Speech gets an intonation; singing gets a melody,
 and its vowels are held for as long as the notes last. Formants, tilt and breath belong to the person, so timbre tells
 who it is but neither what they do nor whether the camera shows them.
 
@@ -14,7 +14,7 @@ import dataclasses
 
 import numpy as np
 
-from attavvad_jax.simulation import synthesiser, vocoder
+from attavvad_jax.simulation import synthesizer, vocoder
 from attavvad_jax.simulation.vocoder import FRAME_RATE_HZ, HOP, SAMPLE_RATE_HZ
 
 SEXES = ("female", "male")
@@ -31,10 +31,10 @@ class Voice:
   Attributes:
     sex: female or male.
     f0_hz: pitch of speech.
-    formant_scale: formants over the synthesiser's, above 1 for a shorter vocal tract.
+    formant_scale: formants over the synthesizer's, above 1 for a shorter vocal tract.
     words_per_minute: rate of speech.
     breathiness: noise in voiced sound, 0..1.
-    tilt_db_per_octave: colour, negative for dark.
+    tilt_db_per_octave: color, negative for dark.
     liveliness: intonation of speech in semitones.
     vibrato_hz: rate of vibrato.
     vibrato_semitones: its depth.
@@ -66,15 +66,15 @@ class Voice:
       liveliness=rng.uniform(1.5, 4.0),
       vibrato_hz=rng.uniform(4.8, 6.4),
       vibrato_semitones=rng.uniform(0.2, 0.8),
-      language=str(rng.choice(synthesiser.LANGUAGES)),
+      language=str(rng.choice(synthesizer.LANGUAGES)),
     )
 
   @property
   def identity(self) -> tuple:
     """The voice in coarse steps: two voices that sound alike have the same."""
     semitones, size = 12 * np.log2(self.f0_hz / 100), self.formant_scale / 0.03
-    colour = (self.tilt_db_per_octave / 1.5, self.breathiness / 0.12, self.words_per_minute / 25)
-    return (self.language, self.sex, *(int(np.floor(value)) for value in (semitones, size, *colour)))
+    color = (self.tilt_db_per_octave / 1.5, self.breathiness / 0.12, self.words_per_minute / 25)
+    return (self.language, self.sex, *(int(np.floor(value)) for value in (semitones, size, *color)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,8 +136,8 @@ def comfortable_midi(voice: Voice) -> int:
 def _words(voice: Voice, count: int, rng: np.random.Generator) -> tuple[vocoder.Frames, np.ndarray, np.ndarray]:
   """So many monotone words of two to four syllables, without pauses, in the person's timbre; and the mouth [T], [T]."""
   text = " ".join(_word(rng) for _ in range(count))
-  wave = synthesiser.synthesise(text, voice.language, voice.words_per_minute)
-  frames = vocoder.analyse(wave, synthesiser.MONOTONE_HZ)
+  wave = synthesizer.synthesize(text, voice.language, voice.words_per_minute)
+  frames = vocoder.analyze(wave, synthesizer.MONOTONE_HZ)
   level = _band_db(frames.log_envelope, 100, 7000)
   loud = np.flatnonzero(level > np.percentile(level, 95) - 35)
   # Stops stay, pauses go: of each gap only the first 60 ms are kept.
@@ -275,7 +275,7 @@ def _voiced(
   rng: np.random.Generator,
 ) -> Utterance:
   """Sound of the frames, cut to the duration, faded at both ends and brought to one level."""
-  wave = vocoder.synthesise(frames, f0_hz, voice.breathiness, rng)[: round(duration_s * SAMPLE_RATE_HZ)]
+  wave = vocoder.synthesize(frames, f0_hz, voice.breathiness, rng)[: round(duration_s * SAMPLE_RATE_HZ)]
   fade = min(len(wave) // 4, SAMPLE_RATE_HZ // 50)
   ramp = np.linspace(0, 1, fade, dtype=np.float32)
   wave[:fade] *= ramp

@@ -17,7 +17,7 @@ from attavvad_jax.notes import progress_bar
 from attavvad_jax.simulation import difficulty
 from attavvad_jax.simulation.cast import SPLITS
 from attavvad_jax.simulation.scenes import draw_scene, render_audio, render_frame
-from attavvad_jax.simulation.synthesiser import check_installed
+from attavvad_jax.simulation.synthesizer import check_installed
 from attavvad_jax.simulation.vocoder import SAMPLE_RATE_HZ
 from attavvad_jax.timeline import Timeline
 
@@ -98,7 +98,7 @@ def write_folder(
     the manifest: header video, labels, recording, split, audio_labels, conditions; paths relative to the folder.
 
   Raises:
-    ValueError: an argument is out of range, the folder holds another simulation, or the synthesiser is missing.
+    ValueError: an argument is out of range, the folder holds another simulation, or the synthesizer is missing.
     OSError: the folder cannot be written to.
   """
   folder = Path(folder)

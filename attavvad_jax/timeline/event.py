@@ -10,9 +10,9 @@ VOCAL_EVENTS = ("speech", "singing")
 BACKGROUND = "others"
 
 
-def others_meaning(*, has_pictures: bool) -> str:
+def others_meaning(*, has_video: bool) -> str:
   """What `others` says of a recording, in words."""
-  if has_pictures:
+  if has_video:
     return "others: what is heard does not come from the performer on camera"
   return (
     "others, as there are no pictures: what is heard is neither speech, singing nor silence, such as music and noise; "

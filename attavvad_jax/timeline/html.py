@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from attavvad_jax.timeline.event import EVENTS, Event
-from attavvad_jax.timeline.palette import hex_colour
+from attavvad_jax.timeline.palette import hex_color
 from attavvad_jax.timeline.text import format_time
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def _lane(timeline: "Timeline", label: str) -> str:
   )
   return (
     f'<tr><td style="width:1%;padding:1px 8px">{label}</td><td style="padding:1px">'
-    f'<svg viewBox="0 0 1 1" preserveAspectRatio="none" fill="{hex_colour(label)}" role="img" '
+    f'<svg viewBox="0 0 1 1" preserveAspectRatio="none" fill="{hex_color(label)}" role="img" '
     f'style="display:block;width:100%;height:{_LANE_PX}px;background:#8883">{bars}</svg></td></tr>'
   )
 

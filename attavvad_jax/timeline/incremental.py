@@ -2,7 +2,7 @@
 
 The offline rule gives the shortest runs away first. Runs only grow by it, so it is the same as one pass over the labels
 for each length below the minimum, from left to right: pass k settles the runs of k blocks. Such a pass needs to see
-whether a run ends after k blocks and, to compare its neighbours, at most as many blocks of the next run as the minimum
+whether a run ends after k blocks and, to compare its neighbors, at most as many blocks of the next run as the minimum
 has. So every pass is a step with a fixed delay, and the passes follow each other. Axes: E events, W blocks of the mean,
 L blocks of look-ahead.
 """
@@ -130,7 +130,7 @@ def _delays(smoothing: Smoothing, clock: Clock) -> list[int]:
 
 
 def _pass(before: Pass, label: jax.Array, short: int, min_blocks: int) -> tuple[Pass, jax.Array]:
-  """Takes a label and gives the oldest that waits, of which runs of `short` blocks have been given to a neighbour."""
+  """Takes a label and gives the oldest that waits, of which runs of `short` blocks have been given to a neighbor."""
   waiting = _shift(before.waiting, label)
   label = waiting[0]
   run = _run_length(waiting, label)

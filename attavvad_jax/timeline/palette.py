@@ -1,17 +1,17 @@
-"""One colour for each event, the same in videos, pictures and pages."""
+"""One color for each event, the same in videos, pictures and pages."""
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 
-# Red, green, blue; told apart with every kind of colour blindness. In videos and on dark paper: three of Okabe and
-# Ito's colours and a light grey.
-EVENT_COLOURS: dict[str, Colour] = {
+# Red, green, blue; told apart with every kind of color blindness. In videos and on dark paper: three of Okabe and
+# Ito's colors and a light gray.
+EVENT_COLORS: dict[str, Color] = {
   "silence": (210, 210, 210),
   "speech": (86, 180, 233),
   "singing": (230, 159, 0),
   "others": (204, 121, 167),
 }
 # The same hues for thin lines on white paper, where the ones above are too pale.
-EVENT_INKS: dict[str, Colour] = {
+EVENT_INKS: dict[str, Color] = {
   "silence": (136, 140, 146),
   "speech": (0, 92, 175),
   "singing": (196, 115, 0),
@@ -19,6 +19,6 @@ EVENT_INKS: dict[str, Colour] = {
 }
 
 
-def hex_colour(label: str, colours: dict[str, Colour] = EVENT_COLOURS) -> str:
-  """An event's colour as matplotlib and HTML take it: #rrggbb."""
-  return "#{:02x}{:02x}{:02x}".format(*colours[label])
+def hex_color(label: str, colors: dict[str, Color] = EVENT_COLORS) -> str:
+  """An event's color as matplotlib and HTML take it: #rrggbb."""
+  return "#{:02x}{:02x}{:02x}".format(*colors[label])

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from attavvad_jax.timeline.event import EVENTS
-from attavvad_jax.timeline.palette import hex_colour
+from attavvad_jax.timeline.palette import hex_color
 from attavvad_jax.timeline.text import format_time
 
 if TYPE_CHECKING:
@@ -64,15 +64,15 @@ def draw_lanes(axis: Any, lanes: "Sequence[tuple[str, Timeline]]") -> None:
   for i, (_, timeline) in enumerate(lanes):
     for label in EVENTS:
       spans = [(event.onset_s, event.duration_s) for event in timeline if event.label == label]
-      axis.broken_barh(spans, (i - 0.4, 0.8), facecolor=hex_colour(label))
+      axis.broken_barh(spans, (i - 0.4, 0.8), facecolor=hex_color(label))
   axis.set_yticks(range(len(lanes)), [name for name, _ in lanes])
   axis.set_ylim(len(lanes) - 0.5, -0.5)
   axis.tick_params(left=False)
 
 
 def draw_legend(chart: Any) -> None:
-  """The events' colours under a matplotlib figure."""
+  """The events' colors under a matplotlib figure."""
   from matplotlib.patches import Patch
 
-  handles = [Patch(color=hex_colour(label), label=label) for label in EVENTS]
+  handles = [Patch(color=hex_color(label), label=label) for label in EVENTS]
   chart.legend(handles=handles, loc="outside lower center", ncols=len(EVENTS), frameon=False)

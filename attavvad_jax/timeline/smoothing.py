@@ -21,8 +21,8 @@ class Smoothing:
   """How scores become a timeline.
 
   Attributes:
-    mean_blocks: width of the centred moving average over block scores, odd; 1 leaves them alone.
-    min_duration_s: a run shorter than this is given to the longer of its neighbours. Those that last this long count
+    mean_blocks: width of the centered moving average over block scores, odd; 1 leaves them alone.
+    min_duration_s: a run shorter than this is given to the longer of its neighbors. Those that last this long count
       as equally long, and of such the earlier is chosen: what is heard much later changes nothing, which streams need.
     function: package.module:Name of a function that gives the labels in place of both: of scores [B,E] and the clock,
       indices into `EVENTS`, int [B]. It sees a whole recording, so streams refuse it.
@@ -95,7 +95,7 @@ def _labels_by(function: str, scores: np.ndarray, clock: Clock) -> np.ndarray:
 
 
 def _moving_average(scores: np.ndarray, width: int) -> np.ndarray:
-  """Centred mean over `width` blocks; at both ends over the blocks that exist. [B,E] -> [B,E]."""
+  """Centered mean over `width` blocks; at both ends over the blocks that exist. [B,E] -> [B,E]."""
   if len(scores) == 0:
     return scores
   # Not by a running sum: its rounding would depend on all that came before, and break ties by it.
@@ -107,7 +107,7 @@ def _moving_average(scores: np.ndarray, width: int) -> np.ndarray:
 
 
 def _absorb_short_runs(labels: np.ndarray, min_blocks: int) -> np.ndarray:
-  """Gives each run shorter than `min_blocks` to a neighbour, as `Smoothing` says, the shortest first. [B] -> [B]."""
+  """Gives each run shorter than `min_blocks` to a neighbor, as `Smoothing` says, the shortest first. [B] -> [B]."""
   spans = runs(labels)
   values = np.array([labels[first] for first, _ in spans], labels.dtype)
   lengths = np.array([last - first for first, last in spans], int)
@@ -115,8 +115,8 @@ def _absorb_short_runs(labels: np.ndarray, min_blocks: int) -> np.ndarray:
     short = int(np.argmin(lengths))
     if lengths[short] >= min_blocks:
       break
-    neighbours = [i for i in (short - 1, short + 1) if 0 <= i < len(lengths)]
-    values[short] = values[max(neighbours, key=lambda i: min(lengths[i], min_blocks))]
+    neighbors = [i for i in (short - 1, short + 1) if 0 <= i < len(lengths)]
+    values[short] = values[max(neighbors, key=lambda i: min(lengths[i], min_blocks))]
     # Runs that have become equal are one.
     starts = np.flatnonzero(np.diff(values, prepend=-1))
     values, lengths = values[starts], np.add.reduceat(lengths, starts)

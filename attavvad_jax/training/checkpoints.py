@@ -1,4 +1,4 @@
-"""Checkpoints that are enough: parameters, statistics, optimiser, loss weights, data position, config, clock, labels.
+"""Checkpoints that are enough: parameters, statistics, optimizer, loss weights, data position, config, clock, labels.
 
 A run keeps two: `last`, to go on from, and `best` on validation, to use. Orbax writes each aside and renames it, so
 that one killed in mid-save leaves the one before it intact.
@@ -15,15 +15,18 @@ from typing import Any
 
 import grain
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 
-from attavvad_jax.checkpoints import check_fit, read_meta
+from attavvad_jax.checkpoints import check_fit, leaf_name, read_meta, restore_item
 from attavvad_jax.training.step import TrainState
 
 KINDS = ("last", "best")
 
 # A checkpoint takes that many times its arrays (compression gains little), and so much besides.
 _ROOM_FACTOR, _ROOM_BYTES = 1.1, 300_000
+# Version 0.1 spelled the item, and fields within it, in the British way.
+_OLD_ITEM = "optimiser"
 
 
 def has_last(workdir: str | Path) -> bool:
@@ -85,7 +88,7 @@ class Checkpoints:
       return  # of a run that was killed after its `best` and before the `last` that follows
     items = ocp.args.Composite(
       variables=ocp.args.StandardSave(state.variables),
-      optimiser=ocp.args.StandardSave(_rest(state)),
+      optimizer=ocp.args.StandardSave(_rest(state)),
       # How many batches there were: the same in every process, whose number may change.
       data=ocp.args.JsonSave(iterator.get_state()),
       meta=ocp.args.JsonSave(dict(meta)),
@@ -112,25 +115,24 @@ class Checkpoints:
     folder = manager.directory / str(step)
     abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, state)
     check_fit(folder, abstract.variables)
-    items = ocp.args.Composite(
-      variables=ocp.args.StandardRestore(abstract.variables),
-      optimiser=ocp.args.StandardRestore(_rest(abstract)),
-      data=ocp.args.JsonRestore(),
-    )
+    items = {"variables": ocp.args.StandardRestore(abstract.variables), "data": ocp.args.JsonRestore()}
+    if not (is_old := (folder / _OLD_ITEM).exists()):
+      items["optimizer"] = ocp.args.StandardRestore(_rest(abstract))
     try:
-      restored = manager.restore(step, args=items)
+      restored = manager.restore(step, args=ocp.args.Composite(**items))
+      rest = _restore_old(folder, _rest(abstract)) if is_old else restored.optimizer
     except ValueError as error:
       raise ValueError(
-        f"{folder}: optimiser or loss weights remember other things than these ({str(error).splitlines()[0]}); restore "
+        f"{folder}: optimizer or loss weights remember other things than these ({str(error).splitlines()[0]}); restore "
         "what config.loss_weights names to what it was, or use another --workdir"
       ) from error
     iterator.set_state(restored.data)
     return TrainState(
-      restored.optimiser["step"],
+      rest["step"],
       restored.variables["params"],
       restored.variables["batch_stats"],
-      restored.optimiser["optimiser"],
-      restored.optimiser["loss_weights"],
+      rest["optimizer"],
+      rest["loss_weights"],
     )
 
   def close(self) -> None:
@@ -161,4 +163,23 @@ def _silent_threads() -> Iterator[None]:
 
 def _rest(state: TrainState) -> dict[str, Any]:
   """What a run needs to go on beside the variables and the position in the data."""
-  return {"step": state.step, "optimiser": state.optimiser, "loss_weights": state.loss_weights}
+  return {"step": state.step, "optimizer": state.optimizer, "loss_weights": state.loss_weights}
+
+
+def _restore_old(folder: Path, abstract: dict[str, Any]) -> dict[str, Any]:
+  """`_rest` of a checkpoint of version 0.1.
+
+  Raises:
+    ValueError: the checkpoint lacks a leaf of `abstract`, or has it in another shape.
+  """
+  leaves = jax.tree_util.tree_flatten_with_path(restore_item(folder, _OLD_ITEM))[0]
+  stored = {leaf_name(path).replace(_OLD_ITEM, "optimizer"): leaf for path, leaf in leaves}
+
+  def place(path: tuple[Any, ...], leaf: jax.ShapeDtypeStruct) -> jax.Array:
+    name = leaf_name(path)
+    if name not in stored or stored[name].shape != leaf.shape:
+      raise ValueError(f"{name} is missing or has another shape")
+    return jax.device_put(np.asarray(stored[name]), leaf.sharding)
+
+  restored: dict[str, Any] = jax.tree_util.tree_map_with_path(place, abstract)
+  return restored

@@ -18,14 +18,15 @@ from jax import lax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 import numpy as np
 
+from attavvad_jax.blocks import HostBatch
+
 # The mapped axis.
 AXIS = "devices"
 
 MESH, PMAP = "mesh", "pmap"
 
-HostBatch = Mapping[str, np.ndarray]
 Step = Callable[[Any, Mapping[str, jax.Array], jax.Array], Any]
-Predict = Callable[[Any, Mapping[str, jax.Array]], Any]
+Forward = Callable[[Any, Mapping[str, jax.Array]], Any]
 
 
 class Placement(Protocol):
@@ -49,7 +50,7 @@ class Placement(Protocol):
     """`step(state, batch, seed)` compiled: of a state that is used up, a batch as `put` gives it, and a number."""
     ...
 
-  def map_predict(self, predict: Predict) -> Callable[..., Any]:
+  def map_predict(self, predict: Forward) -> Callable[..., Any]:
     """`predict(variables, batch)` compiled; every process gets what comes of all blocks, in order."""
     ...
 
@@ -71,7 +72,7 @@ class Mesh:
   def map_step(self, step: Step) -> Callable[..., Any]:
     return jax.jit(self._map(step, 2), donate_argnums=0)
 
-  def map_predict(self, predict: Predict) -> Callable[..., Any]:
+  def map_predict(self, predict: Forward) -> Callable[..., Any]:
     return jax.jit(self._map(_gathered(predict), 1))
 
   def _map(self, function: Callable[..., Any], num_others: int) -> Callable[..., Any]:
@@ -99,7 +100,7 @@ class Pmap:
   def map_step(self, step: Step) -> Callable[..., Any]:
     return jax.pmap(step, AXIS, in_axes=(None, 0, None), out_axes=None, donate_argnums=0)
 
-  def map_predict(self, predict: Predict) -> Callable[..., Any]:
+  def map_predict(self, predict: Forward) -> Callable[..., Any]:
     return jax.pmap(_gathered(predict), AXIS, in_axes=(None, 0), out_axes=None)
 
 
@@ -152,7 +153,7 @@ def part_of_process(batch: HostBatch) -> dict[str, np.ndarray]:
   return {name: value[start : start + size] for name, value in batch.items()}
 
 
-def _gathered(predict: Predict) -> Predict:
+def _gathered(predict: Forward) -> Forward:
   def predict_all(variables: Any, batch: Mapping[str, jax.Array]) -> Any:
     return jax.tree.map(lambda x: lax.all_gather(x, AXIS, tiled=True), predict(variables, batch))
 

@@ -91,7 +91,7 @@ class Run:
     Args:
       state: of the step that was made last.
       batches: where the data are.
-      validation: figures of `validation_figures`; empty where nothing was validated.
+      validation: figures of `validation_metrics`; empty where nothing was validated.
     """
     if validation:
       self._write(self.step, "validation", validation)

@@ -14,8 +14,9 @@ import optax
 
 from attavvad_jax import checkpoints as checkpoints_lib
 from attavvad_jax import config as config_lib
-from attavvad_jax.blocks import AUDIO
+from attavvad_jax.blocks import AUDIO, HostBatch
 from attavvad_jax.datasets.loader import PreparedData, training_batches
+from attavvad_jax.features.augmentation import Batch
 from attavvad_jax.loss_weights import LossWeights
 from attavvad_jax.models import field_names, with_fields
 from attavvad_jax.predict import BlockScores, predict
@@ -23,14 +24,13 @@ from attavvad_jax.settings import Augmentation, Transfer
 from attavvad_jax.training.optimizer import optimizer
 from attavvad_jax.training.placement import (
   AXIS,
-  HostBatch,
   Placement,
   filled_size,
   padded,
   part_of_process,
   shared_out,
 )
-from attavvad_jax.training.step import Batch, StepLog, TrainState, create_state, train_step
+from attavvad_jax.training.step import StepLog, TrainState, create_state, train_step
 from attavvad_jax.training.transfer import describe, freeze, frozen_parameters, load_matching
 
 
@@ -43,7 +43,7 @@ class Setup:
     data: the prepared data set.
     model: the network.
     transfer: what it starts from.
-    optimiser: of its parameters.
+    optimizer: of its parameters.
     loss_weights: the function that gives the nine weights.
     augmentation: what is changed in the batches.
     audio_label: the entry of a batch that the audio branch learns.
@@ -55,7 +55,7 @@ class Setup:
   data: PreparedData
   model: nn.Module
   transfer: Transfer
-  optimiser: optax.GradientTransformation
+  optimizer: optax.GradientTransformation
   loss_weights: LossWeights
   augmentation: Augmentation
   audio_label: str
@@ -82,9 +82,9 @@ class Setup:
     shard = (jax.process_index(), jax.process_count())
     return training_batches(self.data, "train", self.config["batch_size"], self.config["seed"], shard=shard)
 
-  def create_state(self, batch: Batch) -> TrainState:
+  def create_state(self, batch: Batch | HostBatch) -> TrainState:
     """A fresh state for batches shaped like `batch`."""
-    return create_state(self.model, self.optimiser, self.loss_weights, batch, self.data.spec.clock, self.config["seed"])
+    return create_state(self.model, self.optimizer, self.loss_weights, batch, self.data.spec.clock, self.config["seed"])
 
   def load_transfer(self, state: TrainState) -> tuple[TrainState, str]:
     """A fresh state with what fits of `config.transfer.checkpoint`, and what that was, to be read; "" where none is."""
@@ -97,7 +97,7 @@ class Setup:
     """`train_step` of this setup, but for the `changes`: pure, to be jitted by the caller."""
     options: dict[str, Any] = dict(
       model=self.model,
-      optimiser=self.optimiser,
+      optimizer=self.optimizer,
       loss_weights=self.loss_weights,
       clock=self.data.spec.clock,
       seed=self.config["seed"],
@@ -162,7 +162,7 @@ def set_up(config: Mapping[str, Any]) -> Setup:
     data=data,
     model=config_lib.model(config),
     transfer=transfer,
-    optimiser=freeze(optimizer(config, num_blocks), transfer.freeze),
+    optimizer=freeze(optimizer(config, num_blocks), transfer.freeze),
     loss_weights=config_lib.loss_weights(config),
     augmentation=config_lib.augmentation(config),
     audio_label=_audio_label(data, config),

@@ -1,13 +1,13 @@
 """The training state and the pure step that advances it. Compilation and placement happen outside.
 
 A step that is mapped over devices has a part of the batch on each, and all have the same state before and after it:
-batch statistics, losses and gradients are of the whole batch. Between devices there go, for each normalisation, one
+batch statistics, losses and gradients are of the whole batch. Between devices there go, for each normalization, one
 array of statistics forward and one of their gradients backward; the losses, as one array; and the gradients, as one.
 
 Axes: B blocks, of the device; M parts that a batch is taken in.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 import functools
 from typing import Any
 
@@ -17,11 +17,11 @@ import jax
 from jax import lax
 from jax.flatten_util import ravel_pytree
 import jax.numpy as jnp
-import numpy as np
 import optax
 
+from attavvad_jax.blocks import HostBatch
 from attavvad_jax.checkpoints import leaf_name
-from attavvad_jax.features.augmentation import augment
+from attavvad_jax.features.augmentation import Batch, augment
 from attavvad_jax.features.front_end import network_inputs
 from attavvad_jax.loss_weights import Losses, LossWeights, State, Weights
 from attavvad_jax.losses import Terms, binary_cross_entropies, mean_terms, total_loss
@@ -29,7 +29,6 @@ from attavvad_jax.models.layers import BLOCK_OUTPUT, STATISTICS, Rows, block_key
 from attavvad_jax.settings import Augmentation
 from attavvad_jax.timeline import Clock
 
-Batch = Mapping[str, jax.Array | np.ndarray]
 # A batch that went through augmentation and front end.
 Inputs = dict[str, jax.Array]
 
@@ -47,14 +46,14 @@ class TrainState:
     step: finished steps, int32 [].
     params: of the network.
     batch_stats: of the network.
-    optimiser: state of the optimiser.
+    optimizer: state of the optimizer.
     loss_weights: state of the weight function.
   """
 
   step: jax.Array
   params: Any
   batch_stats: Any
-  optimiser: optax.OptState
+  optimizer: optax.OptState
   loss_weights: State
 
   @property
@@ -79,9 +78,9 @@ class StepLog:
 
 def create_state(
   model: nn.Module,
-  optimiser: optax.GradientTransformation,
+  optimizer: optax.GradientTransformation,
   loss_weights: LossWeights,
-  batch: Batch,
+  batch: Batch | HostBatch,
   clock: Clock,
   seed: int,
 ) -> TrainState:
@@ -91,17 +90,17 @@ def create_state(
     ValueError: the weight function uses gradient norms and the model has no layer called `embedding`.
   """
   shapes = jax.eval_shape(functools.partial(network_inputs, clock=clock), batch)
-  # Draws the parameters without running the network, as one program: run once, so compiled without optimisation.
+  # Draws the parameters without running the network, as one program: run once, so compiled without optimization.
   options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
-  initialise = jax.jit(lambda key: model.lazy_init(key, *shapes, train=False), compiler_options=options)
-  variables = initialise(jax.random.key(seed))
+  initialize = jax.jit(lambda key: model.lazy_init(key, *shapes, train=False), compiler_options=options)
+  variables = initialize(jax.random.key(seed))
   params, batch_stats = variables["params"], variables.get("batch_stats", {})
   if loss_weights.uses_gradient_norms and not _shared(params):
     raise ValueError(
       f"config.loss_weights compares gradients by layers called {_SHARED_LAYER!r}, and the model has none; use other "
       "weights"
     )
-  return TrainState(jnp.zeros((), jnp.int32), params, batch_stats, optimiser.init(params), loss_weights.init())
+  return TrainState(jnp.zeros((), jnp.int32), params, batch_stats, optimizer.init(params), loss_weights.init())
 
 
 def train_step(
@@ -109,7 +108,7 @@ def train_step(
   batch: Batch,
   *,
   model: nn.Module,
-  optimiser: optax.GradientTransformation,
+  optimizer: optax.GradientTransformation,
   loss_weights: LossWeights,
   clock: Clock,
   seed: int | jax.Array,
@@ -127,7 +126,7 @@ def train_step(
     batch: as `datasets.loader.training_batches` gives it, [B, ...]; and of several devices' batches place int32 [B], of
       each block in the whole batch (`placement.shared_out`). Without it blocks stand in order of the devices.
     model: a network of the registry, whose `axis_name` is this one's.
-    optimiser: an optax transformation.
+    optimizer: an optax transformation.
     loss_weights: the nine weights. Functions that use gradient norms are given those of each term by the parameters of
       the layers called `embedding` of both branches, at the price of a backward pass through what lies after them.
     clock: the clock of the blocks.
@@ -192,12 +191,12 @@ def train_step(
   # The whole batch's sums grow by what a device's do, so that their gradient is pulled back on each.
   (gradients,) = pull_back(terms_gradient)
   gradients = _sum_over(gradients, axis_name)
-  changes, optimiser_state = optimiser.update(gradients, state.optimiser, state.params)
+  changes, optimizer_state = optimizer.update(gradients, state.optimizer, state.params)
   new_state = TrainState(
     state.step + 1,
     optax.apply_updates(state.params, changes),
     batch_stats,
-    optimiser_state,
+    optimizer_state,
     weights_state,
   )
   return new_state, StepLog(terms, weights, total)

@@ -6,7 +6,7 @@ that there are, and have nothing to tell each other.
 
 Differences: a batched program adds numbers up in another order than one of a single member, so that the last digits
 part. Training widens this where a ReLU's input is nearly 0, and where Adam makes whole steps of a gradient that is
-nothing but rounding (of biases that a normalisation takes away again), as between two kinds of machines. All members
+nothing but rounding (of biases that a normalization takes away again), as between two kinds of machines. All members
 pay for the gradient norms that one setting asks for.
 
 Speed: members together fill a device that one alone leaves idle. Two CPU cores are not idle: there 3 members of the
@@ -37,20 +37,22 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec, SingleDeviceSha
 import numpy as np
 from tqdm import tqdm
 
+from attavvad_jax.blocks import HostBatch
 from attavvad_jax.checkpoints import find_checkpoint, read_meta
 from attavvad_jax.evaluation.split import score_recordings
+from attavvad_jax.features.augmentation import Batch
 from attavvad_jax.files import write_text
 from attavvad_jax.loss_weights import LossWeights, choose, from_name
 from attavvad_jax.notes import progress_bar
 from attavvad_jax.predict import BlockScores
 from attavvad_jax.training.checkpoints import Checkpoints, has_last
 from attavvad_jax.training.logs import Interval
-from attavvad_jax.training.placement import HostBatch, Mesh
+from attavvad_jax.training.placement import Mesh
 from attavvad_jax.training.processes import holding, stop_requests
 from attavvad_jax.training.run import Diverged, Run
 from attavvad_jax.training.setup import Setup, set_up
-from attavvad_jax.training.step import Batch, TrainState
-from attavvad_jax.training.validation import validation_figures
+from attavvad_jax.training.step import TrainState
+from attavvad_jax.training.validation import validation_metrics
 from attavvad_jax.training.workdir import check_workdir, claim_workdir
 
 _LARGEST_SEED = 2**32 - 1
@@ -434,7 +436,7 @@ def _checkpoint(
   for i, (run, state) in enumerate(zip(runs, program.states(), strict=True)):
     if run in active:
       scored = {name: (reference, _of_member(scores, i)) for name, (reference, scores) in recordings.items()}
-      validation = validation_figures(scored, setup.data, setup.config) if scored else {}
+      validation = validation_metrics(scored, setup.data, setup.config) if scored else {}
       run.save(state, iterators[run.member.seed], validation)
 
 

@@ -40,7 +40,7 @@ class Transfer:
 def load_matching(state: TrainState, checkpoint: str | Path) -> tuple[TrainState, Transfer]:
   """Puts a checkpoint's parameters and batch statistics in the place of those of the same name and shape.
 
-  Step and optimiser are the state's own: the new run counts and adapts from its start.
+  Step and optimizer are the state's own: the new run counts and adapts from its start.
 
   Args:
     state: as `create_state` gives it.
@@ -77,28 +77,28 @@ def load_matching(state: TrainState, checkpoint: str | Path) -> tuple[TrainState
   return dataclasses.replace(state, params=variables["params"], batch_stats=variables["batch_stats"]), transfer
 
 
-def freeze(optimiser: optax.GradientTransformation, prefixes: Sequence[str]) -> optax.GradientTransformation:
-  """An optimiser that leaves alone the parameters below some paths, and keeps no state for them.
+def freeze(optimizer: optax.GradientTransformation, prefixes: Sequence[str]) -> optax.GradientTransformation:
+  """An optimizer that leaves alone the parameters below some paths, and keeps no state for them.
 
-  Batch statistics have no gradient and are no business of an optimiser: those below a frozen path go on following the
+  Batch statistics have no gradient and are no business of an optimizer: those below a frozen path go on following the
   data that are trained on.
 
   Args:
-    optimiser: what changes the other parameters.
-    prefixes: paths of parameters or of modules, such as "audio/block_0"; none leaves the optimiser as it is.
+    optimizer: what changes the other parameters.
+    prefixes: paths of parameters or of modules, such as "audio/block_0"; none leaves the optimizer as it is.
 
   Returns:
-    The optimiser. Its `init` raises a ValueError that names what there is where a prefix matches nothing, and where
+    The optimizer. Its `init` raises a ValueError that names what there is where a prefix matches nothing, and where
     nothing is left to train.
   """
   if not prefixes:
-    return optimiser
+    return optimizer
 
   def labels(params: Any) -> Any:
     frozen = frozen_parameters(params, prefixes)
     return jax.tree_util.tree_map_with_path(lambda key, _: "frozen" if leaf_name(key) in frozen else "trained", params)
 
-  return optax.partition({"trained": optimiser, "frozen": optax.set_to_zero()}, labels)
+  return optax.partition({"trained": optimizer, "frozen": optax.set_to_zero()}, labels)
 
 
 def frozen_parameters(params: Any, prefixes: Iterable[str]) -> Shapes:

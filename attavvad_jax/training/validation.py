@@ -7,19 +7,19 @@ from attavvad_jax import config as config_lib
 from attavvad_jax.datasets.loader import PreparedData
 from attavvad_jax.evaluation.protocols import CLOSED
 from attavvad_jax.evaluation.split import OUTPUTS, evaluate_outputs, score_recordings
-from attavvad_jax.predict import BlockScores, Predict
+from attavvad_jax.predict import BlockScores, PredictBatch
 from attavvad_jax.timeline import Timeline
 
 
-def validate(predict_batch: Predict, data: PreparedData, config: Mapping[str, Any]) -> dict[str, float]:
+def validate(predict_batch: PredictBatch, data: PreparedData, config: Mapping[str, Any]) -> dict[str, float]:
   """Event-based figures of the outputs on the validation split; empty if the data set has none."""
   if "validation" not in data.splits:
     return {}
   recordings = score_recordings(predict_batch, data, "validation", config["batch_size"])
-  return validation_figures(recordings, data, config)
+  return validation_metrics(recordings, data, config)
 
 
-def validation_figures(
+def validation_metrics(
   recordings: Mapping[str, tuple[Timeline, BlockScores]], data: PreparedData, config: Mapping[str, Any]
 ) -> dict[str, float]:
   """Event-based figures of the outputs on recordings that were scored; `f`, of the main one, tells what is best."""

@@ -61,20 +61,20 @@ def as_short(textgrid):
 def as_tools_json(format, timeline):
   """One value a line, as tools write JSON with an indent."""
   segments = [{"start": event.onset_s, "end": event.offset_s} for event in timeline]
-  labelled = list(zip(segments, [event.label for event in timeline], strict=True))
+  labeled = list(zip(segments, [event.label for event in timeline], strict=True))
   if format == "jams":
     data = [
       {"time": s["start"], "duration": round(s["end"] - s["start"], 6), "value": label, "confidence": None}
-      for s, label in labelled
+      for s, label in labeled
     ]
     value = {"annotations": [{"namespace": "segment_open", "data": data}], "file_metadata": {"duration": 30.0}}
   elif format == "pyannote":
     value = {
       "pyannote": "Annotation",
-      "content": [{"segment": s, "track": "A", "label": label} for s, label in labelled],
+      "content": [{"segment": s, "track": "A", "label": label} for s, label in labeled],
     }
   elif format == "diarization":
-    value = {"diarization": [{**s, "speaker": label} for s, label in labelled]}
+    value = {"diarization": [{**s, "speaker": label} for s, label in labeled]}
   elif format == "silero":
     value = segments
   elif format == "fireredvad":
@@ -83,7 +83,7 @@ def as_tools_json(format, timeline):
   elif format == "whisper":
     value = {"segments": [{"id": i, **s, "text": " la"} for i, s in enumerate(segments)], "language": "en"}
   else:
-    result = [{"value": {**s, "labels": [label]}} for s, label in labelled]
+    result = [{"value": {**s, "labels": [label]}} for s, label in labeled]
     value = [{"annotations": [{"result": result}]}]
   return json.dumps(value, indent=1).encode() + b"\n"
 

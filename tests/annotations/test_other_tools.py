@@ -196,7 +196,7 @@ def test_a_file_has_one_format_only(tool):
   text = text.removeprefix("\ufeff")
   # By its first row, a label track with frequencies is a table, too: what comes first in `FORMATS` counts.
   formats = ["audacity", "tsv"] if expected == "audacity" else [expected]
-  assert [name for name, format in FORMATS.items() if format.recognises and format.recognises(text)] == formats
+  assert [name for name, format in FORMATS.items() if format.recognizes and format.recognizes(text)] == formats
 
 
 @pytest.mark.parametrize("format", [name for name, format in FORMATS.items() if format.render])
@@ -205,7 +205,7 @@ def test_what_is_written_has_one_format_only(format, tmp_path):
   text = (tmp_path / "talk").read_text()
   # A label track without frequencies is a table.
   expected = {"audacity": "tsv"}.get(format, format)
-  assert [name for name, each in FORMATS.items() if each.recognises and each.recognises(text)] == [expected]
+  assert [name for name, each in FORMATS.items() if each.recognizes and each.recognizes(text)] == [expected]
 
 
 @pytest.mark.parametrize("tool", ALL)

@@ -119,7 +119,7 @@ def test_batches_that_cannot_be_are_refused(changes, message):
 
 
 def test_a_misspelt_augmentation_is_refused():
-  with pytest.raises(ValueError, match=r"config.augmentation: unknown key gain; expected gain_db, dub_probability"):
+  with pytest.raises(ValueError, match=r"config\.augmentation.*gain\b.*gain_db"):
     config_lib.augmentation({"augmentation": {"gain": 6.0}})
 
 

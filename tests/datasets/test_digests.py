@@ -48,7 +48,7 @@ def test_other_recordings_labels_or_orders_have_another(data, tmp_path):
   changed = [
     _prepare(tmp_path / "fewer", recordings({"train": 2, "test": 1})),
     _prepare(tmp_path / "turned", whole[::-1]),
-    _prepare(tmp_path / "labelled", spec=BOTH_SETS),
+    _prepare(tmp_path / "labeled", spec=BOTH_SETS),
     _prepare(tmp_path / "named", [DrawnRecording("other", "train"), *whole[1:]]),
   ]
   assert len({other.digest("train") for other in [data, *changed]}) == 5

@@ -35,7 +35,7 @@ def test_folder_with_good_and_bad_files(tmp_path, spec):
   (source / "broken.tsv").write_text(HEADER)
   write_video(source / "wrong.mp4")
   (source / "wrong.tsv").write_text(HEADER + "0\t1\twhistling\n")
-  write_video(source / "unlabelled.mp4")
+  write_video(source / "unlabeled.mp4")
   (source / "alone.tsv").write_text(HEADER)
   manifest = ["video\tlabels\trecording\tsplit"]
   manifest += [f"{stem}.mp4\t{stem}.tsv\t{stem}\ttrain" for stem in ("été_1", "broken", "wrong", "none")]

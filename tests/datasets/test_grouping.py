@@ -19,7 +19,11 @@ def grouped(*stems):
   [
     *("IMG_{}", "img-{}", "DSC_000{}", "MVI_{}", "VID_2024010{}_120000", "PXL_20240101_09301500{}", "DJI_{}"),
     *("2024-01-0{0}_12-30-15", "2024010{0}_120000", "video_{}", "Video {}", "clip_{}", "untitled-{}", "take_{}"),
-    *("New Recording {}", "Screen Recording 2024-01-0{} at 10.00.0{}", "WhatsApp Video 2024-01-0{0} at 10.00.0{0}"),
+    *(
+      "New Recording {}",
+      "Screen Recording 2024-01-0{} at 10.00.0{}",
+      "WhatsApp Video 2024-01-0{0} at 10.00.0{0}",
+    ),
     *("0000{}", "song_{}", "concert-{}", "video ({})", "clip{}"),
   ],
 )

@@ -10,7 +10,7 @@ from attavvad_jax.datasets.records import (
   check_conditions,
   conditions,
   features,
-  serialise,
+  serialize,
   to_audio_timeline,
   to_example,
   to_records,
@@ -114,6 +114,6 @@ def test_misfit_names_what_differs_and_nothing_else(spec):
 
 def test_fields_of_a_record_are_written_in_a_fixed_order(spec, make_blocks):
   record = next(iter(to_records(make_blocks(1), Timeline([], 1 / 3), "song", spec.clock)))
-  data = serialise(record, features(spec))
+  data = serialize(record, features(spec))
   # A key of a protocol buffer's map stands behind its tag and its length.
   assert sorted(record, key=lambda key: data.index(b"\n" + bytes([len(key)]) + key.encode())) == sorted(record)

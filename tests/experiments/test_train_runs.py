@@ -12,7 +12,7 @@ from tiny import tiny_config
 from attavvad_jax import checkpoints
 from attavvad_jax.experiments import train as train_lib
 from attavvad_jax.experiments.plan import EXPERIMENTS
-from attavvad_jax.experiments.train import Run, train_runs
+from attavvad_jax.experiments.train import PlannedRun, train_runs
 from attavvad_jax.training.setup import set_up
 from attavvad_jax.training.workdir import claim_workdir
 
@@ -27,7 +27,7 @@ def runs(data, tmp_path):
   def one(name, checkpoint=None, **changes):
     config = tiny_config(data, **changes).to_dict()
     config["transfer"]["checkpoint"] = checkpoint and str(tmp_path / checkpoint)
-    return Run(EXPERIMENTS[name], 7, config, tmp_path / name)
+    return PlannedRun(EXPERIMENTS[name], 7, config, tmp_path / name)
 
   return [one("base_a_source"), one("base_a", "base_a_source"), one("att_avvad")]
 

@@ -8,7 +8,7 @@ from attavvad_jax.faces.tracks import Tracks
 RATE = 10.0  # images a second
 
 
-def centred(x, size, y=0.5):
+def centered(x, size, y=0.5):
   return (x - size / 2, y - size / 2, size, size)
 
 
@@ -21,37 +21,37 @@ def numbers(*sightings):
   return [face.number for face in tracks.faces(sightings[-1][0])]
 
 
-# The sizes of a face that grew out of one of 0.2 about the same centre: an overlap of 0.04 by 0.16, or by 0.2116. They
+# The sizes of a face that grew out of one of 0.2 about the same center: an overlap of 0.04 by 0.16, or by 0.2116. They
 # are too large for a head that only moved.
 @pytest.mark.parametrize(("size", "number"), [(0.40, 0), (0.46, 1)], ids=["0.25", "0.19"])
 def test_overlap_of_a_fifth_makes_a_track(size, number):
-  assert numbers((0, [centred(0.5, 0.2)]), (1, [centred(0.5, size)])) == [number]
+  assert numbers((0, [centered(0.5, 0.2)]), (1, [centered(0.5, size)])) == [number]
 
 
 @pytest.mark.parametrize(("image", "number"), [(50, 0), (51, 1)])
 def test_face_that_comes_back_to_its_place_within_five_seconds_is_the_same(image, number):
-  assert numbers((0, [centred(0.5, 0.2)]), (25, []), (image, [centred(0.5, 0.2)])) == [number]
+  assert numbers((0, [centered(0.5, 0.2)]), (25, []), (image, [centered(0.5, 0.2)])) == [number]
 
 
 @pytest.mark.parametrize(("moved", "number"), [(0.09, 0), (0.12, 1)])
 def test_head_may_jump_by_its_own_size(moved, number):
-  assert numbers((0, [centred(0.4, 0.1)]), (1, [centred(0.4 + moved, 0.1)])) == [number]
+  assert numbers((0, [centered(0.4, 0.1)]), (1, [centered(0.4 + moved, 0.1)])) == [number]
 
 
 @pytest.mark.parametrize(("image", "number"), [(10, 0), (11, 1)])
 def test_head_may_jump_within_a_second(image, number):
-  assert numbers((0, [centred(0.4, 0.1)]), (image, [centred(0.49, 0.1)])) == [number]
+  assert numbers((0, [centered(0.4, 0.1)]), (image, [centered(0.49, 0.1)])) == [number]
 
 
 # 0.93 and 0.92 of their mean size apart: hardly any overlap, and no more than a jump.
 @pytest.mark.parametrize(("size", "moved", "number"), [(0.15, 0.115, 0), (0.18, 0.13, 1)], ids=["1.5", "1.8"])
 def test_head_that_jumps_keeps_its_size(size, moved, number):
-  assert numbers((0, [centred(0.4, 0.1)]), (1, [centred(0.4 + moved, size)])) == [number]
+  assert numbers((0, [centered(0.4, 0.1)]), (1, [centered(0.4 + moved, size)])) == [number]
 
 
 def test_another_face_takes_over_with_half_as_much_again():
-  """Two faces as far from the centre: their scores are sums of sizes, and hardly fade in two images."""
-  tracks, left, right = Tracks(RATE), (*centred(0.3, 0.10), 0.9), (*centred(0.7, 0.26), 0.9)
+  """Two faces as far from the center: their scores are sums of sizes, and hardly fade in two images."""
+  tracks, left, right = Tracks(RATE), (*centered(0.3, 0.10), 0.9), (*centered(0.7, 0.26), 0.9)
   chosen = []
   for index, faces in enumerate([[left], [left, right], [left, right]]):
     tracks.add(index, np.array(faces), cut=index == 0)

@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from attavvad_jax.blocks import Crop
 from attavvad_jax.faces import crop_face, lips, model_files
-from attavvad_jax.features.images import normalise_images
+from attavvad_jax.features.images import normalize_images
 from attavvad_jax.media.errors import MediaError
 from attavvad_jax.simulation.faces import FaceState, face_box, render
 from attavvad_jax.simulation.portraits import Camera, Face
@@ -49,7 +49,7 @@ def test_lips_and_opening_have_the_area_that_they_have(opening):
   assert drawing.sum() == pytest.approx(lips.OPENING * opened + lips.LIPS * (outer - opened), rel=0.06)
 
 
-def test_closed_lips_are_grey():
+def test_closed_lips_are_gray():
   drawing = within(lips.draw_lips(head(0.0), 64, 96, margin=0.0))
   assert (drawing == lips.LIPS).sum() > 300
   # What is left of the opening is the line that a polygon's edge is.
@@ -65,7 +65,7 @@ def test_the_mouth_is_in_the_middle():
 @pytest.mark.parametrize("opening", [0.0, 0.3])
 def test_scaling_by_its_extremes_leaves_a_drawing_as_it_is(opening):
   drawing = lips.draw_lips(head(opening), 32, 48, margin=0.1)
-  scaled = np.asarray(normalise_images(drawing[None, None], np.ones((1, 1), bool)))[0, 0]
+  scaled = np.asarray(normalize_images(drawing[None, None], np.ones((1, 1), bool)))[0, 0]
   np.testing.assert_allclose(scaled, drawing / 255, atol=1e-6)
 
 
@@ -100,10 +100,10 @@ def mesh():
 
 
 def portrait(state, size=(480, 360)):
-  """A drawn face, grey, and its box as fractions of the picture."""
+  """A drawn face, gray, and its box as fractions of the picture."""
   rng = np.random.default_rng(3)
   face = Face.draw(rng, "female")
-  camera = dataclasses.replace(Camera.draw(rng), head_height=0.6, centre_x=0.5, centre_y=0.5)
+  camera = dataclasses.replace(Camera.draw(rng), head_height=0.6, center_x=0.5, center_y=0.5)
   box = np.array(face_box(camera, state, *size)) / (*size, *size)
   return cv2.cvtColor(render(face, camera, state, *size), cv2.COLOR_RGB2GRAY), box
 

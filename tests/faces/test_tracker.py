@@ -33,11 +33,11 @@ def scene(seed=0, size=(32, 24)):
 
 
 class Shown:
-  """A picture as `media.Picture` has it."""
+  """A picture as `media.Frame` has it."""
 
   def __init__(self, rgb):
     self.rgb = rgb
-    self.grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    self.gray = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
 
 
 class Film:
@@ -61,19 +61,19 @@ class Film:
     return [image.box for image in follow_performer(self.pictures, self.detect, RATE, EVERY, **options)]
 
 
-def centred(x, size=0.2, y=0.5):
+def centered(x, size=0.2, y=0.5):
   return (x - size / 2, y - size / 2, size, size)
 
 
-def centres(boxes):
+def centers(boxes):
   return np.array([np.nan if box is None else box[0] + box[2] / 2 for box in boxes])
 
 
-def slow_crop(grey, box, crop):
+def slow_crop(gray, box, crop):
   """Pixel by pixel, out of a picture that was made larger by repeating its edge."""
-  height, width = grey.shape
+  height, width = gray.shape
   pad = 3 * max(height, width) * (2 + 4 * int(np.ceil(crop.margin)))
-  large = np.pad(grey, pad, mode="edge")
+  large = np.pad(gray, pad, mode="edge")
   w, h = box[2] * width * (1 + 2 * crop.margin), box[3] * height * (1 + 2 * crop.margin)
   aspect = crop.width_px / crop.height_px
   if w / h < aspect:
@@ -97,28 +97,28 @@ def slow_crop(grey, box, crop):
   shape=st.sampled_from([(8, 8), (12, 8), (5, 9)]),
 )
 def test_crop_is_what_the_slow_version_cuts(x, y, width, height, margin, shape):
-  grey = np.random.default_rng(1).integers(0, 256, (24, 32), np.uint8)
+  gray = np.random.default_rng(1).integers(0, 256, (24, 32), np.uint8)
   crop = Crop(*shape, margin=margin)
   box = np.array([x, y, width, height])
-  np.testing.assert_array_equal(crop_face(grey, box, crop), slow_crop(grey, box, crop))
+  np.testing.assert_array_equal(crop_face(gray, box, crop), slow_crop(gray, box, crop))
 
 
 def test_crop_without_margin_at_its_own_size_is_the_box():
-  grey = np.random.default_rng(0).integers(0, 256, (48, 64), np.uint8)
-  cut = crop_face(grey, np.array([16 / 64, 12 / 48, 20 / 64, 10 / 48]), Crop(10, 20, margin=0.0))
-  np.testing.assert_array_equal(cut, grey[12:22, 16:36])
+  gray = np.random.default_rng(0).integers(0, 256, (48, 64), np.uint8)
+  cut = crop_face(gray, np.array([16 / 64, 12 / 48, 20 / 64, 10 / 48]), Crop(10, 20, margin=0.0))
+  np.testing.assert_array_equal(cut, gray[12:22, 16:36])
 
 
-def test_crop_of_a_wide_box_grows_in_height_about_its_centre():
-  grey = np.random.default_rng(0).integers(0, 256, (48, 64), np.uint8)
-  cut = crop_face(grey, np.array([16 / 64, 20 / 48, 20 / 64, 10 / 48]), Crop(20, 20, margin=0.0))
-  np.testing.assert_array_equal(cut, grey[15:35, 16:36])
+def test_crop_of_a_wide_box_grows_in_height_about_its_center():
+  gray = np.random.default_rng(0).integers(0, 256, (48, 64), np.uint8)
+  cut = crop_face(gray, np.array([16 / 64, 20 / 48, 20 / 64, 10 / 48]), Crop(20, 20, margin=0.0))
+  np.testing.assert_array_equal(cut, gray[15:35, 16:36])
 
 
 def test_crop_of_the_mouth_is_the_lower_middle_of_the_box():
-  grey = np.random.default_rng(0).integers(0, 256, (200, 200), np.uint8)
-  cut = crop_face(grey, np.array([0.1, 0.1, 0.5, 0.5]), Crop(50, 60, margin=0.0, part="mouth"))
-  np.testing.assert_array_equal(cut, grey[72:122, 40:100])
+  gray = np.random.default_rng(0).integers(0, 256, (200, 200), np.uint8)
+  cut = crop_face(gray, np.array([0.1, 0.1, 0.5, 0.5]), Crop(50, 60, margin=0.0, part="mouth"))
+  np.testing.assert_array_equal(cut, gray[72:122, 40:100])
 
 
 @pytest.mark.parametrize("arguments", [(0, 10), (10, 0), (10, 10, -0.1), (10, 10, float("nan")), (10, 10, 0.1, "nose")])
@@ -142,14 +142,14 @@ def test_tiles_cover_the_picture_and_stay_inside(size):
 
 
 def test_box_is_interpolated_between_detections():
-  film = Film(lambda i: [centred(0.3 + 0.005 * i)], 28)
-  np.testing.assert_allclose(centres(film.boxes()), 0.3 + 0.005 * np.arange(28), atol=1e-12)
+  film = Film(lambda i: [centered(0.3 + 0.005 * i)], 28)
+  np.testing.assert_allclose(centers(film.boxes()), 0.3 + 0.005 * np.arange(28), atol=1e-12)
   assert film.looked == list(range(0, 28, EVERY))
 
 
 def test_trembling_is_smoothed_over_three_sightings():
-  film = Film(lambda i: [centred(0.5 + (0.01 if i == 12 else 0))], 25)
-  got = centres(film.boxes()) - 0.5
+  film = Film(lambda i: [centered(0.5 + (0.01 if i == 12 else 0))], 25)
+  got = centers(film.boxes()) - 0.5
   # 1 2 1 weights at the sightings 9, 12, 15; straight lines in between.
   np.testing.assert_allclose(
     got[6:19], np.interp(np.arange(6, 19), [6, 9, 12, 15, 18], [0, 0.0025, 0.005, 0.0025, 0]), atol=1e-12
@@ -157,13 +157,13 @@ def test_trembling_is_smoothed_over_three_sightings():
 
 
 def test_cut_starts_a_detection_and_nothing_crosses_it():
-  film = Film(lambda i: [centred(0.3 if i < 10 else 0.7)], 20, scenes=lambda i: i >= 10)
-  np.testing.assert_allclose(centres(film.boxes()), [0.3] * 10 + [0.7] * 10, atol=1e-12)
+  film = Film(lambda i: [centered(0.3 if i < 10 else 0.7)], 20, scenes=lambda i: i >= 10)
+  np.testing.assert_allclose(centers(film.boxes()), [0.3] * 10 + [0.7] * 10, atol=1e-12)
   assert film.looked == [0, 3, 6, 9, 10, 13, 16, 19]
 
 
 def test_image_without_a_face_is_without_a_box():
-  film = Film(lambda i: [centred(0.5)] if i < 9 else [], 30)
+  film = Film(lambda i: [centered(0.5)] if i < 9 else [], 30)
   boxes = film.boxes()
   # The sighting at 6 counts for the images nearer to it than to 9, where nothing was seen.
   assert [box is not None for box in boxes] == [True] * 8 + [False] * 22
@@ -171,22 +171,22 @@ def test_image_without_a_face_is_without_a_box():
 
 
 def test_gap_of_a_second_is_bridged_and_a_longer_one_is_not():
-  short = Film(lambda i: [] if 9 < i < 18 else [centred(0.5)], 30).boxes()
-  long = Film(lambda i: [] if 9 < i < 21 else [centred(0.5)], 30).boxes()
+  short = Film(lambda i: [] if 9 < i < 18 else [centered(0.5)], 30).boxes()
+  long = Film(lambda i: [] if 9 < i < 21 else [centered(0.5)], 30).boxes()
   assert all(box is not None for box in short)
   assert [i for i, box in enumerate(long) if box is None] == list(range(11, 20))
 
 
-def test_the_larger_face_near_the_centre_is_the_performer_from_the_first_image():
-  film = Film(lambda i: [centred(0.1, 0.15), centred(0.55, 0.25), centred(0.9, 0.25)], 40)
-  np.testing.assert_allclose(centres(film.boxes()), 0.55, atol=1e-12)
+def test_the_larger_face_near_the_center_is_the_performer_from_the_first_image():
+  film = Film(lambda i: [centered(0.1, 0.15), centered(0.55, 0.25), centered(0.9, 0.25)], 40)
+  np.testing.assert_allclose(centers(film.boxes()), 0.55, atol=1e-12)
 
 
 def test_larger_face_that_is_seen_for_a_moment_does_not_steal():
   def faces(i):
-    return [centred(0.4, 0.2)] + ([centred(0.75, 0.4)] if 30 <= i < 40 else [])
+    return [centered(0.4, 0.2)] + ([centered(0.75, 0.4)] if 30 <= i < 40 else [])
 
-  np.testing.assert_allclose(centres(Film(faces, 120).boxes()), 0.4, atol=1e-12)
+  np.testing.assert_allclose(centers(Film(faces, 120).boxes()), 0.4, atol=1e-12)
 
 
 def test_two_singers_side_by_side_do_not_take_turns():
@@ -194,43 +194,43 @@ def test_two_singers_side_by_side_do_not_take_turns():
   sizes = rng.uniform(0.18, 0.26, (400, 2))
 
   def faces(i):
-    return [centred(0.35, sizes[i, 0]), centred(0.65, sizes[i, 1])]
+    return [centered(0.35, sizes[i, 0]), centered(0.65, sizes[i, 1])]
 
-  got = centres(Film(faces, 400).boxes())
+  got = centers(Film(faces, 400).boxes())
   assert len(set(np.round(got, 3))) == 1
 
 
 def test_another_face_takes_over_when_the_performer_leaves():
   def faces(i):
-    return ([centred(0.5, 0.3)] if i < 60 else []) + [centred(0.2, 0.15)]
+    return ([centered(0.5, 0.3)] if i < 60 else []) + [centered(0.2, 0.15)]
 
-  got = centres(Film(faces, 120).boxes())
+  got = centers(Film(faces, 120).boxes())
   np.testing.assert_allclose(got[:59], 0.5, atol=1e-12)
   np.testing.assert_allclose(got[70:], 0.2, atol=1e-12)
 
 
 def test_face_that_moves_fast_stays_the_same_track():
   # From sighting to sighting it moves by nine tenths of its size: the boxes hardly overlap.
-  film = Film(lambda i: [centred(0.1 + 0.018 * i * (1 if i < 41 else 0), 0.06), centred(0.9, 0.05, y=0.1)], 40)
-  np.testing.assert_allclose(centres(film.boxes()), 0.1 + 0.018 * np.arange(40), atol=1e-9)
+  film = Film(lambda i: [centered(0.1 + 0.018 * i * (1 if i < 41 else 0), 0.06), centered(0.9, 0.05, y=0.1)], 40)
+  np.testing.assert_allclose(centers(film.boxes()), 0.1 + 0.018 * np.arange(40), atol=1e-9)
 
 
 @pytest.mark.parametrize("length", [1, 5, 150])
 def test_hole_ends_a_shot_and_has_no_box(length):
   """150 pictures are more than the look-ahead: nothing that was detected before the hole may be lost by then."""
   holes = range(10, 10 + length)
-  film = Film(lambda i: [centred(0.3 if i < 10 else 0.7)], length + 20, holes=holes)
+  film = Film(lambda i: [centered(0.3 if i < 10 else 0.7)], length + 20, holes=holes)
   images = list(follow_performer(film.pictures, film.detect, RATE, EVERY))
-  assert [image.grey is None for image in images] == [i in holes for i in range(length + 20)]
+  assert [image.gray is None for image in images] == [i in holes for i in range(length + 20)]
   expected = [0.3] * 10 + [np.nan] * length + [0.7] * 10
-  np.testing.assert_allclose(centres([image.box for image in images]), expected, atol=1e-12)
+  np.testing.assert_allclose(centers([image.box for image in images]), expected, atol=1e-12)
 
 
-def test_every_picture_comes_back_in_grey_and_in_order():
+def test_every_picture_comes_back_in_gray_and_in_order():
   film = Film(lambda i: [], 137)
   images = list(follow_performer(film.pictures, film.detect, RATE, EVERY))
   for image, picture in zip(images, film.pictures, strict=True):
-    np.testing.assert_array_equal(image.grey, picture.grey)
+    np.testing.assert_array_equal(image.gray, picture.gray)
 
 
 def test_nothing_in_nothing_out():
@@ -242,7 +242,9 @@ def test_nothing_in_nothing_out():
 def test_result_does_not_depend_on_the_detectors_speed(lookahead_s):
   def faces(i):
     seen = np.random.default_rng(i).random(3) < 0.7
-    return [box for box, here in zip([centred(0.4), centred(0.6, 0.25), centred(0.2, 0.3)], seen, strict=True) if here]
+    return [
+      box for box, here in zip([centered(0.4), centered(0.6, 0.25), centered(0.2, 0.3)], seen, strict=True) if here
+    ]
 
   def run(delay_s):
     film = Film(faces, 150, scenes=lambda i: i // 47, holes=(60, 61))
@@ -259,7 +261,7 @@ def test_result_does_not_depend_on_the_detectors_speed(lookahead_s):
 
 
 def test_output_lags_by_the_lookahead_and_no_more():
-  film = Film(lambda i: [centred(0.5)], 60)
+  film = Film(lambda i: [centered(0.5)], 60)
   taken = []
 
   def pictures():
@@ -296,7 +298,7 @@ def test_detector_is_at_rest_once_the_iterator_is_closed():
 
 
 def thumbnail(seed):
-  return make_thumbnail(Shown(scene(seed, (128, 96))).grey)
+  return make_thumbnail(Shown(scene(seed, (128, 96))).gray)
 
 
 def test_another_scene_is_a_cut():
@@ -309,7 +311,7 @@ def test_change_of_light_is_no_cut(change):
 
 
 def test_moving_a_little_is_no_cut():
-  large = Shown(scene(0, (36, 36))).grey
+  large = Shown(scene(0, (36, 36))).gray
   assert not is_cut(large[:32, :32], large[1:33, 2:34])
 
 
@@ -329,20 +331,20 @@ def detector():
     yield opened
 
 
-def portrait(head_height, centre_x, size):
+def portrait(head_height, center_x, size):
   """A drawn face and its box as fractions of the picture."""
   rng = np.random.default_rng(3)
   face = Face.draw(rng, "female")
-  camera = dataclasses.replace(Camera.draw(rng), head_height=head_height, centre_x=centre_x, centre_y=0.5)
+  camera = dataclasses.replace(Camera.draw(rng), head_height=head_height, center_x=center_x, center_y=0.5)
   box = np.array(face_box(camera, FaceState(), *size)) / (*size, *size)
   return render(face, camera, FaceState(), *size), box
 
 
 @pytest.mark.parametrize(
-  ("head_height", "centre_x", "size"), [(0.6, 0.5, (480, 360)), (0.4, 0.2, (960, 544)), (0.3, 0.5, (544, 960))]
+  ("head_height", "center_x", "size"), [(0.6, 0.5, (480, 360)), (0.4, 0.2, (960, 544)), (0.3, 0.5, (544, 960))]
 )
-def test_detector_finds_a_face_where_it_was_drawn(detector, head_height, centre_x, size):
-  picture, box = portrait(head_height, centre_x, size)
+def test_detector_finds_a_face_where_it_was_drawn(detector, head_height, center_x, size):
+  picture, box = portrait(head_height, center_x, size)
   faces = detector(picture)
   assert faces.shape == (1, 5)
   assert iou(faces[0], box) > 0.5

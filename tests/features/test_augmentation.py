@@ -16,7 +16,7 @@ SILENCE, SPEECH, SINGING, OTHERS = range(4)
 CLOCK = Clock()
 EVERYTHING = Augmentation(
   gain_db=6.0,
-  dub_probability=0.3,
+  swap_audio_probability=0.3,
   tilt_db=12.0,
   mix_probability=0.5,
   mask_frames=4,
@@ -29,12 +29,12 @@ EVERYTHING = Augmentation(
   erase_fraction=0.4,
   flip_probability=0.5,
   drop_images_probability=0.2,
-  drop_sound_probability=0.2,
+  drop_audio_probability=0.2,
 )
 # Compiled, which is many times faster than one operation after another, and once for all tests; numbers may be traced
 # where no size of an array depends on them.
 mix_background = jax.jit(lib.mix_background)
-dub = jax.jit(lib.dub)
+swap_audio = jax.jit(lib.swap_audio)
 change_gain = jax.jit(lib.change_gain)
 drop_modality = jax.jit(lib.drop_modality)
 flip_images = jax.jit(lib.flip_images)
@@ -171,7 +171,7 @@ def test_a_block_draws_the_same_whatever_stands_beside_it():
 @pytest.mark.parametrize("order", [range(8), [5, 2, 7, 0, 3, 6, 1, 4]], ids=["in order", "in any order"])
 def test_devices_draw_voices_and_background_from_the_whole_batch(order):
   """Four devices with two blocks of the whole batch each, whichever, and a third that is padding with a voice."""
-  augmentation = Augmentation(dub_probability=0.6, mix_probability=0.6)
+  augmentation = Augmentation(swap_audio_probability=0.6, mix_probability=0.6)
   batch, keys = _batch(), _keys(_batch())
   expected = compiled(keys, batch, augmentation)
   # Else nothing would be said about what comes of others.
@@ -194,10 +194,10 @@ def test_devices_draw_voices_and_background_from_the_whole_batch(order):
 def test_background_is_as_it_was_recorded():
   """A voice laid over it does not take it from the others."""
   batch = _levels(0.4, 0.2, 0.001, labels=[SPEECH, OTHERS, SILENCE])
-  sounds = jax.jit(lib.gather_sounds)(batch)
-  dubbed = dub(_keys(batch), batch, 1.0, sounds)
-  assert dubbed["audio_label"].tolist() == [SPEECH] * 3
-  mixed = mix_background(_keys(batch, 1), dubbed, 1.0, 0.0, 0.0, sounds)
+  sounds = jax.jit(lib.gather_waveforms)(batch)
+  swapped = swap_audio(_keys(batch), batch, 1.0, sounds)
+  assert swapped["audio_label"].tolist() == [SPEECH] * 3
+  mixed = mix_background(_keys(batch, 1), swapped, 1.0, 0.0, 0.0, sounds)
   # As loud as the voice, which the only background itself does not get.
   np.testing.assert_allclose(mixed["waveform"][:, 0], [0.8, 0.4, 0.8], rtol=1e-6)
 
@@ -220,7 +220,7 @@ def test_what_is_masked_stays_masked():
     (dict(shift_fraction=float("nan")), "shift_fraction is nan; expected 0 to 1"),
     (dict(mix_max_snr_db=float("inf")), "mix_max_snr_db is inf; expected a finite number"),
     (dict(mix_min_snr_db=30.0), "mix_min_snr_db is 30.0, above mix_max_snr_db, 20.0"),
-    (dict(drop_images_probability=0.6, drop_sound_probability=0.6), "add up to more than 1"),
+    (dict(drop_images_probability=0.6, drop_audio_probability=0.6), "add up to more than 1"),
   ],
 )
 def test_values_that_mean_nothing_are_refused(fields, message):
@@ -231,8 +231,8 @@ def test_values_that_mean_nothing_are_refused(fields, message):
 # Voices of others
 
 
-def _dubbed(batch, seed):
-  return jax.tree.map(np.asarray, dub(_keys(batch, seed), batch, 1.0))
+def _swapped(batch, seed):
+  return jax.tree.map(np.asarray, swap_audio(_keys(batch, seed), batch, 1.0))
 
 
 def test_voices_are_laid_under_those_who_utter_none():
@@ -242,7 +242,7 @@ def test_voices_are_laid_under_those_who_utter_none():
   batch["block_mask"] = jnp.arange(5) < 4
   sources = set()
   for seed in range(20):
-    found = _dubbed(batch, seed)
+    found = _swapped(batch, seed)
     assert found["label"].tolist() == [SPEECH, OTHERS, OTHERS, OTHERS, SINGING]
     heard = [round(float(value), 3) for value in found["waveform"][:, 0]]
     assert (heard[0], heard[4]) == (0.1, 0.4)
@@ -254,7 +254,7 @@ def test_voices_are_laid_under_those_who_utter_none():
 
 def test_a_batch_without_voices_is_not_dubbed():
   batch = _levels(0.0, 0.3, 0.2, labels=[SILENCE, OTHERS, OTHERS])
-  _assert_same(_dubbed(batch, 0), batch)
+  _assert_same(_swapped(batch, 0), batch)
 
 
 def test_speech_and_singing_are_laid_under_faces_equally_often_and_by_chance():
@@ -262,7 +262,7 @@ def test_speech_and_singing_are_laid_under_faces_equally_often_and_by_chance():
   labels = np.full(count, OTHERS)
   labels[:40], labels[40:400] = SPEECH, SINGING
   batch = _levels(*np.zeros(count), labels=labels, num_samples=1)
-  found = jax.tree.map(np.asarray, dub(_keys(batch), batch, 0.5))
+  found = jax.tree.map(np.asarray, swap_audio(_keys(batch), batch, 0.5))
   laid = found["audio_label"][400:]
   assert np.mean(laid != OTHERS) == pytest.approx(0.5, abs=0.03)
   assert np.mean(laid[laid != OTHERS] == SPEECH) == pytest.approx(0.5, abs=0.04)
@@ -369,15 +369,15 @@ def test_blocks_lose_images_or_sound_and_never_both():
   batch = _batch(num_blocks=4000, num_samples=2, size=(1, 1))
   batch["waveform"] = np.full_like(batch["waveform"], 7)
   changed = {name: np.asarray(value) for name, value in drop_modality(_keys(batch), batch, 0.2, 0.3).items()}
-  no_images, no_sound = ~changed["image_mask"].any(axis=1), (changed["waveform"] == 0).all(axis=1)
+  no_images, no_audio = ~changed["image_mask"].any(axis=1), (changed["waveform"] == 0).all(axis=1)
   assert no_images.mean() == pytest.approx(0.2, abs=0.03)
-  assert no_sound.mean() == pytest.approx(0.3, abs=0.03)
-  assert not (no_images & no_sound).any()
+  assert no_audio.mean() == pytest.approx(0.3, abs=0.03)
+  assert not (no_images & no_audio).any()
   np.testing.assert_array_equal(changed["image_mask"][~no_images], batch["image_mask"][~no_images])
   assert changed["waveform"].dtype == np.int16
-  assert (changed["waveform"][~no_sound] == 7).all()
+  assert (changed["waveform"][~no_audio] == 7).all()
   for name in ("label", "audio_label"):
-    np.testing.assert_array_equal(changed[name], np.where(no_sound, SILENCE, batch[name]))
+    np.testing.assert_array_equal(changed[name], np.where(no_audio, SILENCE, batch[name]))
 
 
 # Images
@@ -446,7 +446,7 @@ def test_erased_rectangles_are_even_within_their_size_and_the_same_in_all_images
   batch = _batch(num_blocks=200, size=(10, 12))
   batch["image_mask"][:] = True
   changed = np.asarray(erase_images(_keys(batch), batch, 0.5)["images"])
-  heights, widths, greys = set(), set(), set()
+  heights, widths, grays = set(), set(), set()
   for before, after in zip(_batch(num_blocks=200, size=(10, 12))["images"], changed, strict=True):
     different = (before != after).any(axis=0)
     if not different.any():
@@ -456,11 +456,11 @@ def test_erased_rectangles_are_even_within_their_size_and_the_same_in_all_images
     assert (part == part.flat[0]).all()
     heights.add(part.shape[1])
     widths.add(part.shape[2])
-    greys.add(int(part.flat[0]))
+    grays.add(int(part.flat[0]))
   assert heights == {1, 2, 3, 4, 5}
   assert widths == {1, 2, 3, 4, 5, 6}
-  assert min(greys) < 20
-  assert max(greys) > 235
+  assert min(grays) < 20
+  assert max(grays) > 235
 
 
 def test_tilt_leaves_the_middle_band_and_turns_the_others_about_it_by_what_is_drawn():

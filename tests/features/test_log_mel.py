@@ -60,7 +60,7 @@ SIGNALS = {
 def _librosa(x):
   import librosa
 
-  # librosa centres the window in the FFT's frame: as many zeros before the first sample as come before its window.
+  # librosa centers the window in the FFT's frame: as many zeros before the first sample as come before its window.
   x = np.pad(x, (FFT_SIZE - WINDOW) // 2)
   power = librosa.feature.melspectrogram(
     y=x, sr=RATE_HZ, n_fft=FFT_SIZE, win_length=WINDOW, hop_length=HOP, window="hamming", center=False, n_mels=64

@@ -13,10 +13,10 @@ from streams import LevelDetector
 
 from attavvad_jax.inference import run
 
-ONE_SOUND = [(300, 1, DEFAULT, {})]
-TWO_SOUNDS = [*ONE_SOUND, (700, 1, NONE, {})]
-ONE_PICTURE = [(230, DEFAULT)]
-TWO_PICTURES = [(20, DEFAULT), (230, DEFAULT)]
+ONE_AUDIO = [(300, 1, DEFAULT, {})]
+TWO_AUDIOS = [*ONE_AUDIO, (700, 1, NONE, {})]
+ONE_VIDEO = [(230, DEFAULT)]
+TWO_VIDEOS = [(20, DEFAULT), (230, DEFAULT)]
 
 
 @pytest.fixture(autouse=True)
@@ -53,10 +53,10 @@ def opens(monkeypatch):
 @pytest.mark.parametrize(
   ("sounds", "pictures", "for_labels", "for_all"),
   [
-    (ONE_SOUND, ONE_PICTURE, 3, 5),
-    (TWO_SOUNDS, ONE_PICTURE, 3, 5),
+    (ONE_AUDIO, ONE_VIDEO, 3, 5),
+    (TWO_AUDIOS, ONE_VIDEO, 3, 5),
     # Faces are looked for in each of several pictures, which is one more for each.
-    (TWO_SOUNDS, TWO_PICTURES, 5, 7),
+    (TWO_AUDIOS, TWO_VIDEOS, 5, 7),
   ],
 )
 def test_video_is_opened_a_few_times(tmp_path, opens, suffix, sounds, pictures, for_labels, for_all):
@@ -68,7 +68,7 @@ def test_video_is_opened_a_few_times(tmp_path, opens, suffix, sounds, pictures, 
 
 
 def test_sound_alone_is_opened_twice(tmp_path, opens):
-  sound = write_tracks(tmp_path / "a.mkv", ONE_SOUND)
+  sound = write_tracks(tmp_path / "a.mkv", ONE_AUDIO)
   opens.clear()
   run.detect_file(sound, output=tmp_path / "out", stream=io.StringIO())
   assert opens.count(sound.name) == 2

@@ -349,13 +349,13 @@ class TestSummary:
     with path.open(newline="") as file:
       return list(csv.DictReader(file))
 
-  def summarise(self, videos, out, **options):
+  def summarize(self, videos, out, **options):
     stream = io.StringIO()
     code = run.detect_files([str(videos)], "none", out, summary=out.parent / "all.csv", stream=stream, **options)
     return code, self.rows(out.parent / "all.csv")
 
   def test_has_a_row_for_each_video_those_that_failed_included(self, videos, out):
-    code, rows = self.summarise(videos, out)
+    code, rows = self.summarize(videos, out)
     assert code == 1
     assert sorted(row["video"].rpartition("/")[2] for row in rows) == ["a.mp4", "b.mp4", "broken.mp4"]
     (broken,) = [row for row in rows if row["error"]]
@@ -363,8 +363,8 @@ class TestSummary:
     assert broken["duration_s"] == ""
 
   def test_has_what_the_timelines_have_whether_done_now_or_before(self, videos, out):
-    _, rows = self.summarise(videos, out)
-    _, again = self.summarise(videos, out)
+    _, rows = self.summarize(videos, out)
+    _, again = self.summarize(videos, out)
     assert again == rows
     row = next(row for row in rows if row["video"].endswith("/a.mp4"))
     document = json.loads((out / "a.json").read_text())
@@ -378,19 +378,19 @@ class TestSummary:
     assert row["warnings"] == "; ".join(document["warnings"])
 
   def test_has_a_row_for_each_face(self, videos, out):
-    _, rows = self.summarise(videos, out, faces="all")
+    _, rows = self.summarize(videos, out, faces="all")
     assert [row["face"] for row in rows if row["video"].endswith("/a.mp4")] == ["1", "2"]
 
   def test_of_one_video_that_fails_is_written_too(self, videos, out):
     with pytest.raises(ValueError, match="not a video"):
-      self.summarise(videos / "broken.mp4", out)
+      self.summarize(videos / "broken.mp4", out)
     (row,) = self.rows(out.parent / "all.csv")
     assert "not a video" in row["error"]
 
   def test_does_not_replace_what_is_no_table_of_ours(self, videos, out):
     (out.parent / "all.csv").write_text("mine\n")
     with pytest.raises(ValueError, match=r"all\.csv is there already"):
-      self.summarise(videos, out)
+      self.summarize(videos, out)
     assert (out.parent / "all.csv").read_text() == "mine\n"
     assert not out.exists()
 

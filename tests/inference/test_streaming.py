@@ -12,8 +12,8 @@ from streams import BOX, LevelDetector, drawn_frames, drawn_sound, write_drawn
 
 from attavvad_jax.inference.performer import Performer
 from attavvad_jax.inference.streaming import PATIENCE_S, StreamingDetector, step
-from attavvad_jax.media import probe, read_sound
-from attavvad_jax.media.decode import read_timed_pictures
+from attavvad_jax.media import probe, read_audio
+from attavvad_jax.media.decode import read_timed_frames
 from attavvad_jax.recordings import BlockAssembler, read_blocks
 from attavvad_jax.timeline import Smoothing
 from attavvad_jax.timeline.incremental import initial_state
@@ -67,8 +67,8 @@ def test_stream_gives_the_offline_result_however_it_is_cut(detector, video, seed
   offline = detector.detect(video, performer=Performer("box", box=BOX))
   assert len(offline.timeline) > 3
   info = probe(video)
-  sound = np.concatenate(list(read_sound(video, 16_000, info=info)))
-  frames = list(read_timed_pictures(video, info, []))
+  sound = np.concatenate(list(read_audio(video, 16_000, info=info)))
+  frames = list(read_timed_frames(video, info, []))
   cuts = [[], np.arange(0, 12.5, 0.02), np.sort(np.random.default_rng(0).uniform(0, 12.5, 40))][seed]
   with StreamingDetector(detector, box=BOX) as stream:
     # The second recording begins where the first has ended.
@@ -88,8 +88,8 @@ def test_face_is_followed_as_offline(video, face_lookahead_s):
     read_blocks(video, detector.spec.clock, detector.spec.crop, detect=detect, lookahead_s=face_lookahead_s)
   )
   info = probe(video)
-  sound = np.concatenate(list(read_sound(video, 16_000, info=info)))
-  frames = list(read_timed_pictures(video, info, []))
+  sound = np.concatenate(list(read_audio(video, 16_000, info=info)))
+  frames = list(read_timed_frames(video, info, []))
   with StreamingDetector(detector, detect=detect, face_lookahead_s=face_lookahead_s) as stream:
     updates = push_all(stream, sound, frames, np.arange(0, 12.5, 0.1))
   got = np.stack([block.boxes for block in joined(updates, "blocks")])
@@ -226,7 +226,7 @@ def test_pictures_that_end_before_the_sound_are_held_as_offline():
   with BlockAssembler(detector.spec.clock, detector.spec.crop, None, box=BOX) as assembler:
     assembler.push_samples(sound)
     for frame in frames:
-      assembler.push_picture(frame)
+      assembler.push_frame(frame)
     whole = assembler.take() + assembler.finish()
   with StreamingDetector(detector, box=BOX) as stream:
     updates = push_all(stream, sound, frames, np.arange(0, 5, 0.1))

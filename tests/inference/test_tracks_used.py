@@ -64,10 +64,10 @@ def test_result_names_the_tracks_and_carries_those_that_were_used(video, tmp_pat
   )
   document = json.loads((tmp_path / "a.json").read_text())
   jsonschema.validate(document, json.loads(outputs.SCHEMA.read_text()))
-  assert document["sound"]["track"] == document["pictures"]["track"] == 2
-  assert [track["language"] for track in document["sound"]["tracks"]] == ["eng", "deu"]
-  assert [track["channels"] for track in document["sound"]["tracks"]] == [1, 2]
-  assert [track["width_px"] for track in document["pictures"]["tracks"]] == [64, 64]
+  assert document["audio_input"]["track"] == document["video_input"]["track"] == 2
+  assert [track["language"] for track in document["audio_input"]["tracks"]] == ["eng", "deu"]
+  assert [track["channels"] for track in document["audio_input"]["tracks"]] == [1, 2]
+  assert [track["width_px"] for track in document["video_input"]["tracks"]] == [64, 64]
   told = capsys.readouterr().err.splitlines()
   assert sum(line.startswith("sound track 2 (deu") and "not used: 1 (eng" in line for line in told) == 1
   assert sum(line.startswith("pictures 2 (h264, 64x48) of 2; not used: 1 ") for line in told) == 1
@@ -88,7 +88,11 @@ def test_command_line_chooses(video, tmp_path, capsys):
   options = ["--audio-track", "deu", "--video-track=2", "--audio-channels=side", "--output", str(tmp_path)]
   assert cli.main(["detect", str(video), *options]) == 0
   document = json.loads((tmp_path / "a.json").read_text())
-  assert (document["sound"]["track"], document["sound"]["channels"], document["pictures"]["track"]) == (2, "side", 2)
+  assert (document["audio_input"]["track"], document["audio_input"]["channels"], document["video_input"]["track"]) == (
+    2,
+    "side",
+    2,
+  )
   assert cli.main(["detect", str(video), "--audio-track=fra", "--output", str(tmp_path)]) == 2
   error = capsys.readouterr().err.splitlines()[-1]
   assert f"{video}: no audio track fra; there are 1 (eng" in error
@@ -103,7 +107,7 @@ def test_stream_chooses_and_says_so(video, tmp_path):
   assert any(text.startswith("pictures 2 (h264") for text in texts)
 
 
-def test_cancelled_channels_are_in_the_result(tmp_path):
+def test_canceled_channels_are_in_the_result(tmp_path):
   time_s = np.arange(2 * RATE_HZ) / RATE_HZ
   voice = np.int16(5000 * np.sin(2 * np.pi * 300 * time_s))
   with av.open(str(tmp_path / "a.wav"), "w") as container:
@@ -114,6 +118,6 @@ def test_cancelled_channels_are_in_the_result(tmp_path):
   run.detect_file(tmp_path / "a.wav", output=tmp_path, to=("json",), stream=io.StringIO())
   document = json.loads((tmp_path / "a.json").read_text())
   jsonschema.validate(document, json.loads(outputs.SCHEMA.read_text()))
-  (passage,) = document["sound"]["cancellations"]
+  (passage,) = document["audio_input"]["cancellations"]
   assert passage == {"onset_s": 0.0, "offset_s": 2.0, "channel": "left"}
   assert "the channels cancel from 0.0 to 2.0 s: the left channel is used there" in document["warnings"]

@@ -25,7 +25,7 @@ def test_bad_input_is_one_line_before_anything_is_made(tmp_path):
 
 @pytest.mark.slow
 def test_smoke_makes_the_whole_page_and_again_from_what_is_there(tmp_path):
-  pytest.importorskip("espeakng_loader", reason="the simulation's synthesiser is not installed")
+  pytest.importorskip("espeakng_loader", reason="the simulation's synthesizer is not installed")
   flags = [f"--output={tmp_path}", "--budget=smoke", "--data=simulated:live"]
   first = reproduce(*flags)
   assert first.returncode == 0, first.stderr[-2000:]

@@ -11,7 +11,7 @@ from attavvad_jax.loss_weights import Losses, dynamic_average, grad_norm, uncert
 from attavvad_jax.losses import TERMS
 
 # Two terms stand for a model that has only these.
-A, B = "audio_silence", "visual_vocalising"
+A, B = "audio_silence", "visual_vocalizing"
 COLUMNS = [TERMS.index(A), TERMS.index(B)]
 REST = [i for i in range(9) if i not in COLUMNS]
 ADAPTIVE = [
@@ -56,7 +56,7 @@ def test_dynamic_average_by_hand():
 def test_grad_norm_by_hand():
   norms = (3.0, 1.0)
   losses = [_losses(2.0, 0.5, norms), _losses(0.8, 0.8, norms), _losses(1.0, 1.0, norms)]
-  weights, _ = follow(grad_norm(alpha=1.5, optimiser=optax.sgd(0.1)), losses)
+  weights, _ = follow(grad_norm(alpha=1.5, optimizer=optax.sgd(0.1)), losses)
   # First step: both losses are their first, so the target of both is the mean norm, 2. 3 is above: gradient +3; 1 is
   #   below: gradient -1. 1 - 0.3 = 0.7 and 1 + 0.1 = 1.1; times 2 / 1.8: 0.7777778 and 1.2222222.
   # Second: losses over their first 0.4 and 1.6, of mean 1; to the 1.5 0.2529822 and 2.0238577. Weighted norms 2.3333333
@@ -67,10 +67,10 @@ def test_grad_norm_by_hand():
   np.testing.assert_array_equal(weights[:, REST], 1.0)
 
 
-def test_grad_norm_favours_what_is_behind_by_the_power_of_one_and_a_half():
+def test_grad_norm_favors_what_is_behind_by_the_power_of_one_and_a_half():
   norms = (3.0, 1.0)
   losses = [_losses(2.0, 0.5, norms), _losses(2.8, 0.3, norms), _losses(1.0, 1.0, norms)]
-  weights, _ = follow(grad_norm(optimiser=optax.sgd(0.1)), losses)
+  weights, _ = follow(grad_norm(optimizer=optax.sgd(0.1)), losses)
   # As above up to the second step, where losses over their first are 1.4 and 0.6, of mean 1; to the 1.5 1.6565024 and
   #   0.4647580. Targets 2.9448931 and 0.8262364: the first is below its own (its root would put it above), the second
   #   above. 1.0777778 and 1.1222222; times 2 / 2.2: 0.9797980 and 1.0202020.
@@ -84,13 +84,13 @@ def test_grad_norm_moves_by_its_rate():
 
 
 def test_grad_norm_makes_norms_alike_where_losses_fall_alike():
-  weights, _ = follow(grad_norm(optimiser=optax.sgd(0.01)), [_losses(1.0, 1.0, (3.0, 1.0))] * 100)
+  weights, _ = follow(grad_norm(optimizer=optax.sgd(0.01)), [_losses(1.0, 1.0, (3.0, 1.0))] * 100)
   np.testing.assert_allclose(weights[-1, COLUMNS], [0.5, 1.5], atol=0.05)  # 3 w = 2 - w, within a step of the descent
 
 
 @pytest.mark.parametrize("make", [uncertainty, grad_norm])
 def test_a_term_that_nothing_counts_for_stays_where_it_was(make):
-  """Also where it moved before and the optimiser would carry it on; afterwards it goes on."""
+  """Also where it moved before and the optimizer would carry it on; afterwards it goes on."""
   nan = float("nan")
   seen, unseen = _losses(2.0, 0.8, (3.0, 1.0)), _losses(1.5, nan, (3.0, nan))
   weights, _ = follow(make(), [seen, seen, unseen, unseen, unseen, seen, seen])

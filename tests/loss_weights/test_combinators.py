@@ -13,7 +13,7 @@ from attavvad_jax.loss_weights import (
   grad_norm,
   join,
   linear,
-  normalise,
+  normalize,
   per_group,
   scale,
   uncertainty,
@@ -63,15 +63,15 @@ def test_clip_bounds_both_sides():
   assert at(clip(function), 0) == [0.0] * 4 + [0.5] + [4.0] * 4
 
 
-def test_normalise_keeps_the_sum_of_the_nine():
-  weights = at(normalise(per_group(audio=1.0, visual=2.0, audio_visual=3.0)), 0)  # 4 + 2 + 12 = 18
+def test_normalize_keeps_the_sum_of_the_nine():
+  weights = at(normalize(per_group(audio=1.0, visual=2.0, audio_visual=3.0)), 0)  # 4 + 2 + 12 = 18
   np.testing.assert_allclose(weights, [0.5] * 4 + [1.0] + [1.5] * 4, rtol=1e-6)
-  np.testing.assert_allclose(sum(at(normalise(per_group(visual=0.0), total=1.0), 0)), 1.0, rtol=1e-6)
-  assert at(normalise(per_group(0.0, 0.0, 0.0)), 0) == [0.0] * 9
+  np.testing.assert_allclose(sum(at(normalize(per_group(visual=0.0), total=1.0), 0)), 1.0, rtol=1e-6)
+  assert at(normalize(per_group(0.0, 0.0, 0.0)), 0) == [0.0] * 9
 
 
 def test_whoever_needs_gradient_norms_is_heard_through_all_combinators():
-  for make in (lambda f: join([per_group(), f], [3]), lambda f: normalise(clip(scale(f, 2.0))), lambda f: after(3, f)):
+  for make in (lambda f: join([per_group(), f], [3]), lambda f: normalize(clip(scale(f, 2.0))), lambda f: after(3, f)):
     assert make(grad_norm()).uses_gradient_norms
     assert not make(uncertainty()).uses_gradient_norms
   assert per_group(visual=grad_norm()).uses_gradient_norms
@@ -97,9 +97,9 @@ def test_members_of_a_vmap_choose_their_own_function():
 
 def test_combinators_are_differentiable_by_their_numbers():
   def weighted(factor, visual):
-    function = normalise(scale(per_group(visual=visual), factor), total=1.0)
+    function = normalize(scale(per_group(visual=visual), factor), total=1.0)
     weights, _ = function.update(jnp.asarray(0), function.init(), NO_LOSSES)
-    return weights["visual_vocalising"]
+    return weights["visual_vocalizing"]
 
   # visual / (8 + visual), whatever the factor: its derivative is 8 / (8 + visual)^2.
   np.testing.assert_allclose(jax.grad(weighted, argnums=(0, 1))(3.0, 2.0), (0.0, 0.08), atol=1e-7)

@@ -18,7 +18,7 @@ def test_groups_are_those_of_table_1():
 
 
 def test_an_event_weighs_the_same_by_sound_and_after_fusion():
-  weights = at(per_event(silence=0.1, speech=2.0, singing=3.0, others=4.0, vocalising=5.0), 0)
+  weights = at(per_event(silence=0.1, speech=2.0, singing=3.0, others=4.0, vocalizing=5.0), 0)
   np.testing.assert_allclose(weights, [0.1, 2, 3, 4, 5, 0.1, 2, 3, 4], rtol=1e-6)
 
 

@@ -13,12 +13,12 @@ from attavvad_jax.media.encode import VideoWriter
 SIZE = (64, 48)
 
 
-def grey(value):
+def gray(value):
   return np.full((SIZE[1], SIZE[0], 3), value, np.uint8)
 
 
 def write(path, rate=25, seconds=2.0, sample_rate_hz=16000, flash_s=1.0, pieces=1):
-  frames = [grey(230 if i == round(flash_s * rate) else 20) for i in range(round(seconds * rate))]
+  frames = [gray(230 if i == round(flash_s * rate) else 20) for i in range(round(seconds * rate))]
   samples = np.zeros(round(seconds * sample_rate_hz), np.int16)
   samples[round(flash_s * sample_rate_hz)] = 30000
   with VideoWriter(path, *SIZE, rate, sample_rate_hz) as writer:
@@ -69,7 +69,7 @@ def test_float_and_int16_samples_sound_the_same(tmp_path):
   tone = (8000 * np.sin(np.arange(16000) * 0.2)).astype(np.int16)
   for name, samples in (("a.mp4", tone), ("b.mp4", (tone / 32768).astype(np.float32))):
     with VideoWriter(tmp_path / name, *SIZE, 25, 16000) as writer:
-      writer.write_frame(grey(0))
+      writer.write_frame(gray(0))
       writer.write_samples(samples)
   assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
 
@@ -78,7 +78,7 @@ def test_exception_leaves_the_folder_as_it_was(tmp_path):
   (tmp_path / "a.mp4").write_bytes(b"old")
 
   def frames_then_failure():
-    yield grey(0)
+    yield gray(0)
     raise KeyError("stop")
 
   with pytest.raises(KeyError, match="stop"), VideoWriter(tmp_path / "a.mp4", *SIZE, 25, 16000) as writer:
@@ -92,13 +92,13 @@ def test_without_sound_nothing_is_written(tmp_path):
     pytest.raises(ValueError, match="1 frames and 0 samples"),
     VideoWriter(tmp_path / "a.mp4", *SIZE, 25, 16000) as w,
   ):
-    w.write_frame(grey(0))
+    w.write_frame(gray(0))
   assert list(tmp_path.iterdir()) == []
 
 
 def test_no_part_is_visible_under_the_name_before_the_end(tmp_path):
   with VideoWriter(tmp_path / "a.mp4", *SIZE, 25, 16000) as writer:
-    writer.write_frame(grey(0))
+    writer.write_frame(gray(0))
     writer.write_samples(np.zeros(16000, np.float32))
     assert not (tmp_path / "a.mp4").exists()
   assert [p.name for p in tmp_path.iterdir()] == ["a.mp4"]

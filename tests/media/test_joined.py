@@ -13,7 +13,7 @@ from parts_files import (
 )
 import pytest
 
-from attavvad_jax.media.decode import probe, read_sound, read_timed_pictures, recorded_s
+from attavvad_jax.media.decode import probe, read_audio, read_timed_frames, recorded_s
 from attavvad_jax.media.rewrite import rewrite
 from attavvad_jax.reports.detection_page import _playable
 
@@ -23,8 +23,8 @@ LENGTH_S = sum(seconds for seconds, _ in PARTS)
 def read(path):
   """Beeps, flashes, seconds of sound, and what is amiss."""
   info, warnings = probe(path), []
-  sound = np.concatenate(list(read_sound(path, RATE_HZ, info=info, warnings=warnings)))
-  pictures = list(read_timed_pictures(path, info, warnings))
+  sound = np.concatenate(list(read_audio(path, RATE_HZ, info=info, warnings=warnings)))
+  pictures = list(read_timed_frames(path, info, warnings))
   assert (np.diff([picture.time_s for picture in pictures]) > 0).all()
   return beeps_s(sound), flashes_s(pictures), len(sound) / RATE_HZ, warnings
 
@@ -59,8 +59,8 @@ def test_joined_transport_streams(tmp_path, starts_s):
   ("suffix", "options"),
   [
     (".mkv", {}),
-    (".webm", {"video_codec": "libvpx", "sound_codec": "libopus"}),
-    (".vob", {"video_codec": "mpeg2video", "sound_codec": "ac3"}),
+    (".webm", {"video_codec": "libvpx", "audio_codec": "libopus"}),
+    (".vob", {"video_codec": "mpeg2video", "audio_codec": "ac3"}),
     (".mp4", {"options": {"movflags": "frag_keyframe+empty_moov+default_base_moof"}}),
   ],
 )
@@ -91,7 +91,7 @@ def test_rewritten_parts_are_on_the_clock_on_which_they_are_read(tmp_path, suffi
 
 def test_page_embeds_joined_files_as_one(tmp_path):
   """Browsers play WebM, but only to where time stamps leap."""
-  options = {"video_codec": "libvpx", "sound_codec": "libopus"}
+  options = {"video_codec": "libvpx", "audio_codec": "libopus"}
   path = join(tmp_path / "a.webm", (0.0, 0.0), **options)
   with _playable(path, probe(path)) as (copy, media_type):
     assert media_type == "video/mp4"

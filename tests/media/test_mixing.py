@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from attavvad_jax.blocks import Crop
-from attavvad_jax.media import Tracks, probe, read_sound
-from attavvad_jax.media.decode import SoundJoiner
+from attavvad_jax.media import Tracks, probe, read_audio
+from attavvad_jax.media.decode import AudioJoiner
 from attavvad_jax.media.mixing import WINDOW_S, Passage, describe
 from attavvad_jax.recordings import Report, read_blocks
 from attavvad_jax.recordings.sources import Source
@@ -69,7 +69,7 @@ def frames(channels, *, rate_hz=RATE_HZ, format=None, layout="stereo", sizes=(10
 def join(pieces, channels="mix"):
   """What is heard of frames, in -1..1 at 16 kHz; the warnings; and the passages that cancel."""
   warnings, passages = [], []
-  joiner = SoundJoiner(RATE_HZ, Fraction(0), warnings, channels, passages)
+  joiner = AudioJoiner(RATE_HZ, Fraction(0), warnings, channels, passages)
   sound = [samples for frame in pieces for samples in joiner.push(frame)]
   return np.concatenate([*sound, *joiner.finish()]) / 2**15, warnings, passages
 
@@ -345,6 +345,6 @@ def test_stream_gives_the_sound_of_the_file(inverted, prefix, channels):
       except EOFError:
         break
     told = [warning for warning in connection.warnings if "the channels cancel from 2." in warning]
-  wanted = np.concatenate(list(read_sound(inverted, RATE_HZ, info=probe(inverted, tracks))))
+  wanted = np.concatenate(list(read_audio(inverted, RATE_HZ, info=probe(inverted, tracks))))
   np.testing.assert_array_equal(np.concatenate(sounds), wanted)
   assert len(told) == (channels == "mix")

@@ -5,17 +5,17 @@ import math
 
 import av
 from av.bitstream import BitStreamFilterContext
-from media_files import SIZE, click, grey, with_edits, write_media
+from media_files import SIZE, click, gray, with_edits, write_media
 import numpy as np
 import pytest
 
-from attavvad_jax.media.decode import probe, read_pictures, read_sound
+from attavvad_jax.media.decode import probe, read_audio, read_frames
 from attavvad_jax.media.rewrite import rewrite
 from attavvad_jax.media.shown import decoder
 
-SOUND_HZ = 48000
+AUDIO_HZ = 48000
 # By how many samples MPEG's layer 2 is late, which its containers do not tell.
-SOUND_DELAY = 481
+AUDIO_DELAY = 481
 
 
 def write_numbered(path, codec, options=None, count=50):
@@ -25,9 +25,9 @@ def write_numbered(path, codec, options=None, count=50):
     video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
     video.codec_context.thread_count = 1
     # Elementary streams hold no sound, FLV none of this kind.
-    has_sound = path.suffix not in (".h264", ".m2v", ".flv")
-    audio = container.add_stream("mp2", rate=SOUND_HZ, layout="mono") if has_sound else None
-    sound = click(count / 25, 1.0, SOUND_HZ)
+    has_audio = path.suffix not in (".h264", ".m2v", ".flv")
+    audio = container.add_stream("mp2", rate=AUDIO_HZ, layout="mono") if has_audio else None
+    sound = click(count / 25, 1.0, AUDIO_HZ)
     for n in range(count):
       yuv = np.full((72, 64), 128, np.uint8)
       yuv[:48] = 16 + 4 * n
@@ -35,9 +35,9 @@ def write_numbered(path, codec, options=None, count=50):
       frame.pts, frame.time_base = n, Fraction(1, 25)
       container.mux(video.encode(frame))
       if audio is not None:
-        part = sound[n * SOUND_HZ // 25 : (n + 1) * SOUND_HZ // 25]
+        part = sound[n * AUDIO_HZ // 25 : (n + 1) * AUDIO_HZ // 25]
         heard = av.AudioFrame.from_ndarray(part[None], format="s16", layout="mono")
-        heard.sample_rate, heard.pts, heard.time_base = SOUND_HZ, n * SOUND_HZ // 25, Fraction(1, SOUND_HZ)
+        heard.sample_rate, heard.pts, heard.time_base = AUDIO_HZ, n * AUDIO_HZ // 25, Fraction(1, AUDIO_HZ)
         container.mux(audio.encode(heard))
     for stream in filter(None, (video, audio)):
       container.mux(stream.encode(None))
@@ -46,8 +46,8 @@ def write_numbered(path, codec, options=None, count=50):
 
 def numbers(path, times_s, info=None):
   """The number of the picture at each time, -1 where there is none."""
-  pictures = read_pictures(path, times_s, info=info)
-  return [-1 if picture is None else round((picture.grey.mean() - 16) / 4) for picture in pictures]
+  pictures = read_frames(path, times_s, info=info)
+  return [-1 if picture is None else round((picture.gray.mean() - 16) / 4) for picture in pictures]
 
 
 H264 = {"preset": "ultrafast", "b-adapt": "0"}
@@ -74,9 +74,9 @@ def test_each_picture_is_shown_in_its_place_and_with_its_sound(tmp_path, suffix,
   path = write_numbered(tmp_path / f"a{suffix}", codec, options)
   info = probe(path)
   zero_s = 0.0
-  if info.has_sound:
-    heard = np.abs(np.concatenate(list(read_sound(path, SOUND_HZ, info=info))).astype(int))
-    zero_s = (int(np.argmax(heard)) - SOUND_DELAY) / SOUND_HZ - 1
+  if info.has_audio:
+    heard = np.abs(np.concatenate(list(read_audio(path, AUDIO_HZ, info=info))).astype(int))
+    zero_s = (int(np.argmax(heard)) - AUDIO_DELAY) / AUDIO_HZ - 1
   assert numbers(path, [zero_s + (n + 0.5) / 25 for n in range(50)], info) == list(range(50))
 
 
@@ -101,7 +101,7 @@ CORNERS = (60, 110, 170, 230)
 
 
 def corners(levels, size=SIZE):
-  picture = grey(16, size)
+  picture = gray(16, size)
   height, width = picture.shape[:2]
   for level, rows in zip(levels, np.ndindex(2, 2), strict=True):
     picture[rows[0] * height // 2 :, rows[1] * width // 2 :][: height // 2, : width // 2] = level
@@ -152,10 +152,10 @@ def test_pictures_are_turned_and_mirrored_to_the_nearest_of_eight_ways(tmp_path,
   rewrite(path, tmp_path / "b.mp4", probe(path), {"aac"})
   with av.open(str(tmp_path / "b.mp4")) as container:
     rewritten = next(container.decode(video=0)).to_ndarray(format="rgb24")
-  picture = next(read_pictures(path, [0.1]))
+  picture = next(read_frames(path, [0.1]))
   width, height = SIZE if a else SIZE[::-1]
   assert (probe(path).width_px, probe(path).height_px) == (width, height)
-  from_luma = np.stack([(picture.grey - 16.0) * 255 / 219] * 3, axis=2)
+  from_luma = np.stack([(picture.gray - 16.0) * 255 / 219] * 3, axis=2)
   for rgb in (picture.rgb, from_luma, rewritten):
     assert rgb.shape == (height, width, 3)
     np.testing.assert_allclose(seen(rgb), displayed(matrix), atol=12)
@@ -172,7 +172,7 @@ def test_pictures_are_turned_and_mirrored_as_the_codec_says(tmp_path):
       for marked in message.filter(packet if packet.size else None):
         marked.stream = out
         target.mux(marked)
-  picture = next(read_pictures(tmp_path / "b.h264", [0.0]))
+  picture = next(read_frames(tmp_path / "b.h264", [0.0]))
   np.testing.assert_allclose(seen(picture.rgb), [CORNERS[k] for k in (0, 2, 1, 3)], atol=12)
 
 
@@ -197,28 +197,28 @@ def test_a_picture_that_is_repeated_by_an_empty_packet_is_shown_again(tmp_path, 
 
 def test_a_recording_that_was_paused_is_rewritten_without_the_pause(tmp_path):
   """Its edit list has two entries; packets of what is not shown stand between them."""
-  pictures = [grey(16 + 2 * n) for n in range(100)]
-  sound = click(4.0, 0.5, SOUND_HZ) + click(4.0, 3.0, SOUND_HZ)
-  path = write_media(tmp_path / "a.mp4", pictures, np.arange(100) / 25, sound, sample_rate_hz=SOUND_HZ)
-  primed_s = 1024 / SOUND_HZ
+  pictures = [gray(16 + 2 * n) for n in range(100)]
+  sound = click(4.0, 0.5, AUDIO_HZ) + click(4.0, 3.0, AUDIO_HZ)
+  path = write_media(tmp_path / "a.mp4", pictures, np.arange(100) / 25, sound, sample_rate_hz=AUDIO_HZ)
+  primed_s = 1024 / AUDIO_HZ
   with_edits(path, [(1.5, 0.0), (1.5, 2.5)])
   rewrite(path, tmp_path / "b.mp4", probe(path), {"aac", "h264"})
   for file in (path, tmp_path / "b.mp4"):
-    shown = [picture.rgb.mean() for picture in read_pictures(file, (np.arange(75) + 0.5) / 25)]
+    shown = [picture.rgb.mean() for picture in read_frames(file, (np.arange(75) + 0.5) / 25)]
     numbers = [*range(37), *range(63, 100)]  # of the 38th and the 63rd, half is shown
     np.testing.assert_allclose(np.delete(shown, 37), [16 + 2 * n for n in numbers], atol=4)
-    heard = np.abs(np.concatenate(list(read_sound(file, SOUND_HZ))).astype(int))
-    assert len(heard) == pytest.approx(3 * SOUND_HZ, abs=1024)
+    heard = np.abs(np.concatenate(list(read_audio(file, AUDIO_HZ))).astype(int))
+    assert len(heard) == pytest.approx(3 * AUDIO_HZ, abs=1024)
     # FFmpeg cuts sound at whole packets.
     for at_s in (0.5, 2.0):
-      near = heard[round((at_s - 0.2) * SOUND_HZ) :][: round(0.4 * SOUND_HZ)]
-      assert np.argmax(near) / SOUND_HZ - 0.2 == pytest.approx(primed_s, abs=1025 / SOUND_HZ)
+      near = heard[round((at_s - 0.2) * AUDIO_HZ) :][: round(0.4 * AUDIO_HZ)]
+      assert np.argmax(near) / AUDIO_HZ - 0.2 == pytest.approx(primed_s, abs=1025 / AUDIO_HZ)
 
 
 def test_sound_with_gaps_that_is_encoded_anew_stays_in_its_place(tmp_path):
   """Packets of 0.9 to 1.9 s are missing, of a codec that mp4 does not hold."""
-  sound = sum(click(3.0, at_s, SOUND_HZ) for at_s in (0.5, 2.5))
-  whole = write_media(tmp_path / "a.mkv", [grey(20)] * 75, np.arange(75) / 25, sound, sample_rate_hz=SOUND_HZ)
+  sound = sum(click(3.0, at_s, AUDIO_HZ) for at_s in (0.5, 2.5))
+  whole = write_media(tmp_path / "a.mkv", [gray(20)] * 75, np.arange(75) / 25, sound, sample_rate_hz=AUDIO_HZ)
   with av.open(str(whole)) as source, av.open(str(tmp_path / "b.mkv"), "w") as target:
     streams = {stream.index: target.add_stream_from_template(stream) for stream in source.streams}
     for packet in source.demux():
@@ -226,5 +226,5 @@ def test_sound_with_gaps_that_is_encoded_anew_stays_in_its_place(tmp_path):
         packet.stream = streams[packet.stream_index]
         target.mux(packet)
   rewrite(tmp_path / "b.mkv", tmp_path / "c.mp4", probe(tmp_path / "b.mkv"), {"aac"})
-  heard = np.abs(np.concatenate(list(read_sound(tmp_path / "c.mp4", SOUND_HZ))).astype(int))
+  heard = np.abs(np.concatenate(list(read_audio(tmp_path / "c.mp4", AUDIO_HZ))).astype(int))
   assert [np.argmax(heard[:48000]), 48000 + np.argmax(heard[48000:])] == pytest.approx([24000, 120000], abs=3)

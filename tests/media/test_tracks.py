@@ -7,7 +7,7 @@ import pytest
 from several_tracks import DEFAULT, NONE, RATE_HZ, Disposition, heard_in, tone, write_tracks
 
 from attavvad_jax.blocks import Crop
-from attavvad_jax.media import DEFAULT_TRACKS, MediaError, Tracks, probe, read_sound
+from attavvad_jax.media import DEFAULT_TRACKS, MediaError, Tracks, probe, read_audio
 from attavvad_jax.recordings import Report, read_blocks
 from attavvad_jax.recordings.camera import with_camera
 from attavvad_jax.recordings.sources import Source
@@ -16,7 +16,7 @@ from attavvad_jax.timeline import Clock
 
 def heard_hz(path, tracks=DEFAULT_TRACKS):
   """The frequency of the sound that is read."""
-  return heard_in(np.concatenate(list(read_sound(path, RATE_HZ, info=probe(path, tracks)))))
+  return heard_in(np.concatenate(list(read_audio(path, RATE_HZ, info=probe(path, tracks)))))
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".ts", ".mov"])
@@ -63,7 +63,7 @@ def test_absent_track_is_an_error_that_names_those_there_are(tmp_path, tracks):
 
 @pytest.mark.parametrize(
   "choice",
-  [{"audio": "0"}, {"video": "0"}, {"video": "-1"}, {"video": "deu"}, {"channels": "centre"}],
+  [{"audio": "0"}, {"video": "0"}, {"video": "-1"}, {"video": "deu"}, {"channels": "center"}],
 )
 def test_choice_that_cannot_be_is_refused(choice):
   with pytest.raises(ValueError, match=r"^here: .* expected "):
@@ -146,7 +146,7 @@ def test_stream_is_of_the_chosen_tracks(tmp_path, prefix):
       if arrival.picture is None:
         sounds.append(arrival.samples)
       else:
-        pictures.append(arrival.picture.picture.grey.mean())
+        pictures.append(arrival.picture.picture.gray.mean())
   assert heard_in(np.concatenate(sounds)) == 700
   assert min(pictures) > 128
 

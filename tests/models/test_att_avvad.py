@@ -139,7 +139,7 @@ def test_gradients_equal_the_separate_form():
   gru["recurrent_bias"] = gru["recurrent_bias"].at[both].set(0.0)
   actual = separate_variables(TINY, {"params": actual, "batch_stats": stats})["params"]
 
-  # Rounding goes with the largest numbers that were added up, not with their sum; a bias before a normalisation has no
+  # Rounding goes with the largest numbers that were added up, not with their sum; a bias before a normalization has no
   # gradient but rounding.
   def assert_close(a, b):
     np.testing.assert_allclose(a, b, atol=2e-5 + 1e-4 * np.abs(b).max())

@@ -8,7 +8,7 @@ from attavvad_jax.models.base_a import BaseA, ConvBlock
 
 
 def test_parameter_count_by_hand():
-  # 64 bands -> 16 -> 4 -> 1. A layer's output has a bias and, of its normalisation, scale, bias, mean, variance.
+  # 64 bands -> 16 -> 4 -> 1. A layer's output has a bias and, of its normalization, scale, bias, mean, variance.
   convolutions = 64 * (3 * 3 * 1 + 5) + 2 * 64 * (3 * 3 * 64 + 5)
   grus = 2 * 3 * 64 * (1 * 64 + 64 + 2)  # two directions of three gates: input, recurrent, two biases
   head = 128 * (2 * 64 + 5) + 4 * (128 + 1)
@@ -17,14 +17,14 @@ def test_parameter_count_by_hand():
   assert sum(leaf.size for leaf in jax.tree.leaves(tree)) == convolutions + grus + head == 142_724
 
 
-def test_a_block_keeps_the_largest_of_neighbouring_bands():
+def test_a_block_keeps_the_largest_of_neighboring_bands():
   x = np.float32([1, 3, 2, -5, -4, -6, -2]).reshape(1, 1, 7, 1)
   block = ConvBlock(filters=1, kernel_size=(1, 1), bands=3)
   variables = block.init(jax.random.key(0), x, train=False)
   variables["params"]["conv"]["kernel"] = np.ones((1, 1, 1, 1))
-  scale = np.sqrt(1 + 1e-5)  # of the normalisation, whose mean is 0 and variance 1
+  scale = np.sqrt(1 + 1e-5)  # of the normalization, whose mean is 0 and variance 1
   actual = scale * block.apply(variables, x, train=False)
-  # ReLU leaves nothing of the last four; the last has no neighbours.
+  # ReLU leaves nothing of the last four; the last has no neighbors.
   np.testing.assert_allclose(actual.ravel(), [3, 0, 0], atol=1e-6)
 
 

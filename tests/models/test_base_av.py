@@ -21,7 +21,7 @@ def test_parameter_count_by_hand(height, width, flat, expected):
   def lstm(inputs):
     return 4 * 64 * (inputs + 64 + 1)  # four gates: input, recurrent, bias
 
-  # A layer's output has a bias and, of its normalisation, scale, bias, mean, variance.
+  # A layer's output has a bias and, of its normalization, scale, bias, mean, variance.
   audio = 128 * (64 + 5) + 128 * (128 + 5) + lstm(128)
   convolutions = 32 * (25 * 1 + 5) + 32 * (25 * 32 + 5) + 2 * 32 * (9 * 32 + 5)
   visual = convolutions + 128 * (flat + 5) + lstm(128)

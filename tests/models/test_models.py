@@ -226,7 +226,7 @@ def test_bfloat16_is_finite_and_close(inputs, model):
   types = {name: value.dtype for name, value in vars(outputs).items() if value is not None}
   assert types == {name: jnp.bfloat16 if "embedding" in name else jnp.float32 for name in types}
   expected, _ = _apply(model, variables, *inputs, train=True)
-  # On average: where a unit hardly varies over the batch, its normalisation magnifies the rounding.
+  # On average: where a unit hardly varies over the batch, its normalization magnifies the rounding.
   errors = np.abs(jax.nn.sigmoid(_decision(outputs)) - jax.nn.sigmoid(_decision(expected)))
   assert 0 < errors.mean() < 0.03
 
@@ -241,7 +241,7 @@ def test_learns_one_batch_by_heart(case):
   images = rng.random((8, 3, 14, 10)).astype(np.float32)
   mask, labels = np.ones((8, 3), bool), np.arange(8) % len(EVENTS)
   variables = jax.jit(lambda key: model.init(key, log_mel, images, mask, train=False))(jax.random.key(0))
-  optimiser = optax.adam(0.03)
+  optimizer = optax.adam(0.03)
 
   @jax.jit
   def step(params, state):
@@ -253,10 +253,10 @@ def test_learns_one_batch_by_heart(case):
       return sum(terms.values()) / len(terms)
 
     value, gradient = jax.value_and_grad(loss)(params)
-    changes, state = optimiser.update(gradient, state)
+    changes, state = optimizer.update(gradient, state)
     return optax.apply_updates(params, changes), state, value
 
-  params, state = variables["params"], optimiser.init(variables["params"])
+  params, state = variables["params"], optimizer.init(variables["params"])
   values = []
   for _ in range(150):
     params, state, value = step(params, state)

@@ -6,13 +6,13 @@ import subprocess
 import sys
 import time
 
-from media_files import click, flash_and_click, grey, write_media
+from media_files import click, flash_and_click, gray, write_media
 import numpy as np
 import pytest
 
 from attavvad_jax.blocks import Block, Crop, FaceImages, ImagesBefore
 from attavvad_jax.faces import crop_face
-from attavvad_jax.media.decode import read_sound
+from attavvad_jax.media.decode import read_audio
 from attavvad_jax.media.errors import MediaError
 from attavvad_jax.recordings import Report, read_blocks
 from attavvad_jax.timeline import Clock
@@ -39,7 +39,7 @@ def read(path, clock=CLOCK, crop=CROP, detect=one_face, **options):
 def numbered(count, rate=25):
   """Pictures whose brightness tells their number, and their times. One scene: the structure stays."""
   structure = np.linspace(-15, 15, 64)[None, :, None]
-  pictures = [np.clip(grey(40) + 2 * (i % 80) + structure, 0, 255).astype(np.uint8) for i in range(count)]
+  pictures = [np.clip(gray(40) + 2 * (i % 80) + structure, 0, 255).astype(np.uint8) for i in range(count)]
   return pictures, np.arange(count) / rate
 
 
@@ -75,7 +75,7 @@ def test_images_are_those_on_screen_at_the_clocks_times(tmp_path, clock, rate):
       number = np.searchsorted(times, at, side="right") - 1
       luma = (16 + pictures[number][..., 0] * (219 / 255)).astype(np.uint8)
       expected = crop_face(luma, np.array(FACE), CROP)
-      # Neighbours differ by 2 in brightness.
+      # Neighbors differ by 2 in brightness.
       assert abs(image.mean() - expected.mean()) < 0.9
       assert (image.shape, image.dtype) == ((16, 16), np.uint8)
 
@@ -98,16 +98,16 @@ def test_delayed_recording_moves_by_as_much_in_the_blocks(tmp_path, images_per_b
   sound = noise(5.0)
   plain, _ = read(write_media(tmp_path / "a.mov", pictures, times, sound), clock)
   hop = clock.hop_samples
-  late_sound, _ = read(write_media(tmp_path / "b.mov", pictures, times, np.pad(sound, (hop, 0))), clock)
+  late_audio, _ = read(write_media(tmp_path / "b.mov", pictures, times, np.pad(sound, (hop, 0))), clock)
   shifted = [0.0, *(times[1:] + image_s)]
-  late_pictures, _ = read(write_media(tmp_path / "c.mov", pictures, shifted, sound), clock)
+  late_frames, _ = read(write_media(tmp_path / "c.mov", pictures, shifted, sound), clock)
 
-  for before, after in zip(plain, late_sound, strict=False):
+  for before, after in zip(plain, late_audio, strict=False):
     np.testing.assert_array_equal(after.waveform[hop:], before.waveform[:-hop])
     np.testing.assert_array_equal(after.images, before.images)
-  levels = [np.concatenate([b.images.mean((1, 2)) for b in blocks]) for blocks in (plain, late_pictures)]
+  levels = [np.concatenate([b.images.mean((1, 2)) for b in blocks]) for blocks in (plain, late_frames)]
   np.testing.assert_allclose(levels[1][2:-2], levels[0][1:-3], atol=0.6)
-  for before, after in zip(plain, late_pictures, strict=True):
+  for before, after in zip(plain, late_frames, strict=True):
     np.testing.assert_array_equal(after.waveform, before.waveform)
 
 
@@ -127,7 +127,7 @@ def test_pictures_that_end_early_are_masked_and_told(tmp_path):
   times = np.concatenate([CLOCK.image_times_s(block.index) for block in blocks])
   np.testing.assert_array_equal(mask, times < 1.5)
   missing = int((~mask).sum())
-  assert (report.images_without_picture, report.images_without_face) == (missing, 0)
+  assert (report.images_without_frame, report.images_without_face) == (missing, 0)
   assert report.warnings == [f"no picture for {missing} of {len(mask)} images"]
   last = blocks[-1]
   assert not last.images.any()
@@ -144,7 +144,7 @@ def test_no_face_is_masked_and_told(tmp_path):
   blocks, report = read(write_media(tmp_path / "a.mov", *numbered(50), noise(2.0)), detect=no_face)
   assert not any(block.image_mask.any() or block.images.any() for block in blocks)
   assert np.isnan([block.boxes for block in blocks]).all()
-  assert (report.images_without_picture, report.images_without_face, report.num_images) == (0, 18, 18)
+  assert (report.images_without_frame, report.images_without_face, report.num_images) == (0, 18, 18)
   assert report.warnings == ["no face in 18 of 18 images"]
 
 
@@ -160,7 +160,7 @@ def test_sound_alone_is_read_with_every_image_masked(tmp_path):
   blocks, report = read(write_media(tmp_path / "a.wav", sound=noise(2.0)), detect=detect)
   assert len(blocks) == 6
   assert not any(block.image_mask.any() for block in blocks)
-  assert (report.images_without_picture, report.num_images) == (18, 18)
+  assert (report.images_without_frame, report.num_images) == (18, 18)
   assert report.warnings == ["no pictures: every image is masked"]
 
 
@@ -232,9 +232,9 @@ def test_detector_is_at_rest_before_it_is_closed_when_reading_is_given_up(tmp_pa
 
 
 def test_blocks_put_together_are_the_sound(tmp_path):
-  """No sample is lost at any piece of the decoder: starts of blocks laid end to end give the sound of `read_sound`."""
+  """No sample is lost at any piece of the decoder: starts of blocks laid end to end give the sound of `read_audio`."""
   path = write_media(tmp_path / "a.mkv", sound=noise(20.0)[: 16000 * 20 - 77], sample_rate_hz=44100)
-  sound = np.concatenate(list(read_sound(path, 16000)))
+  sound = np.concatenate(list(read_audio(path, 16000)))
   blocks, _ = read(path)
   starts = [CLOCK.start_sample(block.index) for block in blocks] + [len(sound)]
   parts = [b.waveform[: end - start] for b, start, end in zip(blocks, starts[:-1], starts[1:], strict=True)]
@@ -266,7 +266,7 @@ def test_memory_does_not_grow_with_the_length(tmp_path):
     count, peak_mib = done.stdout.split()
     assert int(count) == 3 * seconds
     peaks_mib.append(float(peak_mib))
-  # The pictures of the longer one, in grey, are 200 MiB more.
+  # The pictures of the longer one, in gray, are 200 MiB more.
   assert peaks_mib[1] - peaks_mib[0] < 20
 
 
@@ -316,8 +316,8 @@ STILL_AND_LOST = {
 def test_a_still_is_a_picture_until_the_next_comes_whatever_the_container_says(tmp_path, suffix):
   """Of 5 s, from 1 s on; from 7 s on nothing comes for 8 s; the last picture, at 16 s, stays as long as the others."""
   times = [*np.arange(26) / 25, *(6.05 + np.arange(26) / 25), *(14.98 + np.arange(26) / 25)]
-  pictures = [grey(40 + n) for n in range(len(times))]
-  sound_codec = {".ts": "aac", ".flv": "aac", ".webm": "libopus"}.get(suffix)
+  pictures = [gray(40 + n) for n in range(len(times))]
+  audio_codec = {".ts": "aac", ".flv": "aac", ".webm": "libopus"}.get(suffix)
   path = write_media(
     tmp_path / f"a{suffix}",
     pictures,
@@ -325,7 +325,7 @@ def test_a_still_is_a_picture_until_the_next_comes_whatever_the_container_says(t
     np.zeros(3 * 18 * 16000, np.int16),
     sample_rate_hz=48000,
     video_codec=STILL_AND_LOST[suffix],
-    sound_codec=sound_codec,
+    audio_codec=audio_codec,
   )
   blocks, report = read(path, detect=None, box=FACE)
   mask = np.concatenate([block.image_mask for block in blocks])
@@ -335,7 +335,7 @@ def test_a_still_is_a_picture_until_the_next_comes_whatever_the_container_says(t
   shown = np.concatenate([block.images.mean((1, 2)) for block in blocks])
   number = np.searchsorted(times, at + 1e-3, side="right") - 1
   np.testing.assert_allclose(shown[mask], 16 + (40 + number[mask]) * 219 / 255, atol=4)
-  assert report.images_without_picture == np.count_nonzero(~expected)
+  assert report.images_without_frame == np.count_nonzero(~expected)
 
 
 @pytest.mark.parametrize("rate", [1, 2, 4, 5, 10])

@@ -7,14 +7,14 @@ import sys
 import threading
 import time
 
-from media_files import grey, write_media
+from media_files import gray, write_media
 import numpy as np
 from parts_files import PARTS, beeps_s, expected_marks, flashes_s, remux, remux_to_segments, write_part, write_playlist
 import pytest
 from rtmp_server import playing
 from web_server import Breaking, LiveList, WithoutRanges, WithRanges, serving
 
-from attavvad_jax.media.decode import probe, read_sound, read_timed_pictures
+from attavvad_jax.media.decode import probe, read_audio, read_timed_frames
 from attavvad_jax.media.errors import MediaError
 from attavvad_jax.recordings.sources import Source
 
@@ -38,7 +38,7 @@ with av.open(path) as source, av.open(url, "w", format="mpegts") as sink:
 def clip(tmp_path_factory):
   """Three seconds; a flash and a click at 1 s and at 2 s."""
   count = 75
-  pictures = [grey(230 if i in (25, 50) else 20) for i in range(count)]
+  pictures = [gray(230 if i in (25, 50) else 20) for i in range(count)]
   sound = np.zeros(3 * RATE_HZ, np.int16)
   for at in (RATE_HZ, 2 * RATE_HZ):
     sound[at : at + 800] = 20_000 * (-1) ** np.arange(800)
@@ -63,27 +63,27 @@ def samples_of(arrivals):
   return np.concatenate([a.samples for a in arrivals if a.samples is not None])
 
 
-def pictures_of(arrivals):
+def frames_of(arrivals):
   return [a.picture for a in arrivals if a.picture is not None]
 
 
 def events_of(arrivals):
   """Times of the clicks and of the flashes."""
   loud = np.abs(samples_of(arrivals).astype(int)) > 5000
-  bright = [picture.picture.rgb.mean() > 128 for picture in pictures_of(arrivals)]
+  bright = [picture.picture.rgb.mean() > 128 for picture in frames_of(arrivals)]
   clicks = np.flatnonzero(np.diff(np.convolve(loud, np.ones(800)) > 0, prepend=False))[::2] / RATE_HZ
-  return clicks, [p.time_s for p, b in zip(pictures_of(arrivals), bright, strict=True) if b]
+  return clicks, [p.time_s for p, b in zip(frames_of(arrivals), bright, strict=True) if b]
 
 
 @pytest.mark.slow
 def test_file_comes_at_its_own_pace(clip):
   connection = Source(str(clip)).connect(RATE_HZ)
-  assert (connection.ends, connection.has_pictures) == (True, True)
+  assert (connection.ends, connection.has_video) == (True, True)
   began_s = time.monotonic()
   arrivals = receive(connection)
   assert 2.9 < time.monotonic() - began_s < 4.5
-  np.testing.assert_array_equal(samples_of(arrivals), np.concatenate(list(read_sound(clip, RATE_HZ))))
-  assert [p.time_s for p in pictures_of(arrivals)] == pytest.approx(np.arange(75) / 25)
+  np.testing.assert_array_equal(samples_of(arrivals), np.concatenate(list(read_audio(clip, RATE_HZ))))
+  assert [p.time_s for p in frames_of(arrivals)] == pytest.approx(np.arange(75) / 25)
   # Nothing comes before it has happened, and all in order.
   zeros = {round(a.at_s - a.end_s, 6) for a in arrivals}
   assert len(zeros) == 1
@@ -98,9 +98,9 @@ def test_camera_and_microphone_are_put_on_one_clock():
     microphone="lavfi:sine=frequency=440:duration=1.5,arealtime",
   )
   connection = source.connect(RATE_HZ)
-  assert connection.has_pictures
+  assert connection.has_video
   arrivals = receive(connection)
-  first_s, last_s = (pictures_of(arrivals)[i].time_s for i in (0, -1))
+  first_s, last_s = (frames_of(arrivals)[i].time_s for i in (0, -1))
   assert abs(first_s) < 0.5  # both were opened at the same time, on a machine that may be busy
   assert last_s - first_s == pytest.approx(37 / 25)
   assert len(samples_of(arrivals)) == pytest.approx(1.5 * RATE_HZ, rel=0.4)
@@ -109,7 +109,7 @@ def test_camera_and_microphone_are_put_on_one_clock():
 def test_one_device_may_give_both():
   connection = Source("lavfi:testsrc=size=64x48:rate=10:duration=1[out0];sine=duration=1[out1]").connect(RATE_HZ)
   arrivals = receive(connection)
-  assert len(pictures_of(arrivals)) == 10
+  assert len(frames_of(arrivals)) == 10
   assert abs(len(samples_of(arrivals)) - RATE_HZ) < 100
 
 
@@ -122,26 +122,26 @@ def test_playlist_of_parts_is_told_once_and_ends(tmp_path, suffix, handler):
     assert connection.ends
     arrivals = receive(connection)
   assert beeps_s(samples_of(arrivals)) == pytest.approx(expected_marks(), abs=0.1)
-  assert flashes_s(pictures_of(arrivals)) == pytest.approx(expected_marks(), abs=0.1)
+  assert flashes_s(frames_of(arrivals)) == pytest.approx(expected_marks(), abs=0.1)
   assert len(connection.warnings) == 1
   assert "time stamps leap at 2.0" in connection.warnings[0]
   # As from a file.
-  np.testing.assert_array_equal(samples_of(arrivals), np.concatenate(list(read_sound(path, RATE_HZ))))
+  np.testing.assert_array_equal(samples_of(arrivals), np.concatenate(list(read_audio(path, RATE_HZ))))
   info = probe(path)
-  assert [p.time_s for p in pictures_of(arrivals)] == [p.time_s for p in read_timed_pictures(path, info, [])]
+  assert [p.time_s for p in frames_of(arrivals)] == [p.time_s for p in read_timed_frames(path, info, [])]
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".ts", ".mkv", ".flv", "fragmented.mp4"])
 @pytest.mark.parametrize("handler", [WithRanges, WithoutRanges])
 def test_recording_over_http_ends(tmp_path, suffix, handler):
   options = {"movflags": "frag_keyframe+empty_moov+default_base_moof"} if suffix.startswith("frag") else {}
-  write_part(tmp_path / f"a{suffix}", PARTS[0], options=options, sound_codec="aac")
+  write_part(tmp_path / f"a{suffix}", PARTS[0], options=options, audio_codec="aac")
   with serving(tmp_path, handler) as address:
     connection = Source(f"{address}/a{suffix}").connect(RATE_HZ)
     assert connection.ends
     arrivals = receive(connection)
   assert beeps_s(samples_of(arrivals)) == pytest.approx(PARTS[0][1], abs=0.1)
-  assert flashes_s(pictures_of(arrivals)) == pytest.approx(PARTS[0][1], abs=0.1)
+  assert flashes_s(frames_of(arrivals)) == pytest.approx(PARTS[0][1], abs=0.1)
   assert len(samples_of(arrivals)) == pytest.approx(2.0 * RATE_HZ, abs=0.1 * RATE_HZ)
 
 
@@ -265,7 +265,7 @@ def test_camera_that_starts_its_clock_again_is_told_on(tmp_path):
     assert not connection.ends
     arrivals = receive(connection)
   assert beeps_s(samples_of(arrivals)) == pytest.approx(expected_marks(), abs=0.1)
-  assert flashes_s(pictures_of(arrivals)) == pytest.approx(expected_marks(), abs=0.1)
+  assert flashes_s(frames_of(arrivals)) == pytest.approx(expected_marks(), abs=0.1)
   assert [line.partition(" at ")[0] for line in connection.warnings] == ["time stamps leap"]
 
 

@@ -15,7 +15,7 @@ def _drawn(figure):
 
 
 def test_a_weight_function_is_drawn_group_by_group():
-  function = join([per_event(speech=linear(0.0, 1.0, 2), vocalising=3.0), per_group(audio=0.5)], [3])
+  function = join([per_event(speech=linear(0.0, 1.0, 2), vocalizing=3.0), per_group(audio=0.5)], [3])
   drawn = _drawn(plot_weights(function, 5))
   assert drawn["audio"].tolist() == [[1, 1, 1, 0.5, 0.5], [0, 0.5, 1, 0.5, 0.5], *[[1, 1, 1, 0.5, 0.5]] * 2]
   assert drawn["visual"].tolist() == [[3, 3, 3, 1, 1]]

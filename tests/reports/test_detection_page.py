@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from attavvad_jax.inference.detector import Detection
-from attavvad_jax.media import MediaError, VideoWriter, probe, read_pictures, read_sound
+from attavvad_jax.media import MediaError, VideoWriter, probe, read_audio, read_frames
 from attavvad_jax.predict import BlockScores
 from attavvad_jax.recordings import Report
 from attavvad_jax.reports import detection_page, palette
@@ -24,7 +24,7 @@ LABELS = ["others"] * 3 + ["singing"] * 9 + ["silence"] * 3 + ["speech"] * 3
 
 
 def make_video(path):
-  """Six seconds, grey, with a tone; mp4."""
+  """Six seconds, gray, with a tone; mp4."""
   with VideoWriter(path, 160, 120, FPS, RATE_HZ) as writer:
     for i in range(SECONDS * FPS):
       writer.write_frame(np.full((120, 160, 3), 40 + 3 * i, np.uint8))
@@ -390,9 +390,9 @@ BRIGHTNESS = """
 def write_flash(path, start_s, **options):
   """A flash and a click 4 s after the first picture and the first sample, which are at `start_s`."""
   pictures, times, sound = flash_and_click(25, seconds=6.0, at_s=4.0, sample_rate_hz=48000)
-  codecs = {"video_codec": "libvpx", "sound_codec": "libopus"} if path.suffix == ".webm" else {}
+  codecs = {"video_codec": "libvpx", "audio_codec": "libopus"} if path.suffix == ".webm" else {}
   times = [time + start_s for time in times]
-  return write_media(path, pictures, times, sound, sample_rate_hz=48000, sound_start_s=start_s, **codecs, **options)
+  return write_media(path, pictures, times, sound, sample_rate_hz=48000, audio_start_s=start_s, **codecs, **options)
 
 
 @needs_chromium
@@ -402,14 +402,14 @@ def test_the_player_shows_what_the_timeline_has_at_its_time(browser, tmp_path, n
   video = write_flash(tmp_path / f"a{suffix}", 0 if name in ("from zero", "fragments") else 3, **options)
   info = probe(video)
   times_s = np.arange(0, 5.9, 0.01) + 0.001
-  bright = [picture.grey.mean() > 100 for picture in read_pictures(video, times_s, info=info)]
+  bright = [picture.gray.mean() > 100 for picture in read_frames(video, times_s, info=info)]
   seen_s = times_s[np.argmax(bright)]
   assert seen_s == pytest.approx(4.0, abs=0.06)
   write_detection_page(tmp_path / "page.html", video, [make_detection()], CLOCK)
   assert (Reader(tmp_path / "page.html").embedded == video.read_bytes()) == (name == "from zero")
   (tmp_path / "embedded.mp4").write_bytes(Reader(tmp_path / "page.html").embedded)
   (before, after) = (
-    int(np.argmax(np.abs(np.concatenate(list(read_sound(file, 48000))).astype(int))))
+    int(np.argmax(np.abs(np.concatenate(list(read_audio(file, 48000))).astype(int))))
     for file in (video, tmp_path / "embedded.mp4")
   )
   assert after == pytest.approx(before, abs=3)

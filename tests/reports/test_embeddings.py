@@ -25,12 +25,12 @@ def test_silhouette_needs_events_with_points(labels):
 def test_sides_counts_nearest_vectors_of_voices():
   labels = np.array(["speech", "singing", "others", "silence"])
   acoustic = np.array([[0.0, 0], [2, 0], [10, 0], [10, 2]])
-  # Of the two that vocalise one lies with the voices, of the two that do not neither.
+  # Of the two that vocalize one lies with the voices, of the two that do not neither.
   visual = np.array([[1.9, 0.0], [9, 0], [9, 1.5], [10, 0]])
   assert sides(acoustic, visual, labels) == (0.5, 0.0)
-  vocalising, not_vocalising = sides(acoustic[:2], visual[:2], labels[:2])
-  assert vocalising == 1.0
-  assert np.isnan(not_vocalising)
+  vocalizing, not_vocalizing = sides(acoustic[:2], visual[:2], labels[:2])
+  assert vocalizing == 1.0
+  assert np.isnan(not_vocalizing)
 
 
 def test_captions_name_events_with_too_few_blocks():
@@ -67,8 +67,8 @@ def test_figures_of_a_checkpoint(prepared_path, tmp_path):
   assert alignment.blocks == dict.fromkeys(EVENTS, 12)
   assert {name: len(points) for name, points in _points(figure.axes[0]).items()} == {
     **{f"{event} (12)": 12 for event in EVENTS},
-    "visual, vocalising (24)": 24,
-    "visual, not vocalising (24)": 24,
+    "visual, vocalizing (24)": 24,
+    "visual, not vocalizing (24)": 24,
   }
 
 

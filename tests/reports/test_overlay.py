@@ -9,7 +9,7 @@ import pytest
 from attavvad_jax.media.errors import MediaError
 from attavvad_jax.reports.overlay import write_annotated_video
 from attavvad_jax.timeline import Clock, Event, Timeline
-from attavvad_jax.timeline.palette import EVENT_COLOURS
+from attavvad_jax.timeline.palette import EVENT_COLORS
 
 WIDTH, HEIGHT, SECONDS = 480, 320, 2
 # Ticks of 1/1000 s at uneven distances, as phones write them.
@@ -19,7 +19,7 @@ TIMELINE = Timeline([Event(0, 0.8, "speech"), Event(0.8, 1.4, "singing")], 1.8)
 
 
 def make_video(path, times_ms=EVEN_MS, *, codec="aac", turned=None, size=(WIDTH, HEIGHT), start_ms=0):
-  """A mid-grey video, with a tone as its sound unless `codec` is None."""
+  """A mid-gray video, with a tone as its sound unless `codec` is None."""
   with av.open(str(path), "w") as container:
     video = container.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
     video.width, video.height, video.pix_fmt = *size, "yuv444p"
@@ -58,9 +58,9 @@ def read_packets(path):
 
 
 def state_shown(rgb):
-  """The event whose colour the left edge of the panel has; None without a panel."""
+  """The event whose color the left edge of the panel has; None without a panel."""
   mean = rgb[2:20, :2].mean(axis=(0, 1))
-  distances = {label: np.abs(mean - colour).max() for label, colour in EVENT_COLOURS.items()}
+  distances = {label: np.abs(mean - color).max() for label, color in EVENT_COLORS.items()}
   best = min(distances, key=distances.get)
   return best if distances[best] < 12 else None
 
@@ -174,7 +174,7 @@ def test_curves_slide_below_the_picture(source, tmp_path):
     assert rgb.shape == (HEIGHT + 78, WIDTH, 3)
     assert np.abs(rgb[HEIGHT // 2 : HEIGHT] - 128).max() < 8
     band = rgb[HEIGHT + 4 : -4, 110:]  # right of the legend
-    ys, xs = np.nonzero(np.abs(band - EVENT_COLOURS["speech"]).max(-1) < 60)
+    ys, xs = np.nonzero(np.abs(band - EVENT_COLORS["speech"]).max(-1) < 60)
     # The moment is in the middle, and to its left, at full strength, what has been: 5 s over half of the width.
     middle = (WIDTH - 7 - 104) / 2 - 6
     seconds = (xs - middle) / middle * 5 + time_s

@@ -21,7 +21,7 @@ PAGE = page.Page(
   [("Command", "python -m launch.reproduce --output='a b'")],
   [
     page.Section("Table 2", ["A is ahead of B."], [TABLE, page.Table("Details", ["", "x"], [], is_detail=True)]),
-    page.Section("Figure 3", pictures=[page.Picture(PNG, "figure_3.png", "Points.")]),
+    page.Section("Figure 3", pictures=[page.Figure(PNG, "figure_3.png", "Points.")]),
   ],
 )
 

@@ -1,4 +1,4 @@
-"""Colours are told apart with every kind of colour blindness, and stand out from the paper that they are drawn on."""
+"""Colors are told apart with every kind of color blindness, and stand out from the paper that they are drawn on."""
 
 import itertools
 from pathlib import Path
@@ -19,22 +19,22 @@ VISIONS = {
 }
 # sRGB (D65) to CIE XYZ, relative to the white point.
 TO_XYZ = np.array([[0.4339, 0.3762, 0.1899], [0.2127, 0.7152, 0.0722], [0.0177, 0.1095, 0.8729]])
-PALETTES = {"dark": palette.EVENT_COLOURS, "light": palette.EVENT_INKS}
+PALETTES = {"dark": palette.EVENT_COLORS, "light": palette.EVENT_INKS}
 
 
-def linear_rgb(colour):
-  srgb = np.array(colour) / 255
+def linear_rgb(color):
+  srgb = np.array(color) / 255
   return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
 
 
-def cie_lab(colour, vision):
-  x, y, z = np.cbrt(TO_XYZ @ np.clip(np.array(vision) @ linear_rgb(colour), 0.01, 1))
+def cie_lab(color, vision):
+  x, y, z = np.cbrt(TO_XYZ @ np.clip(np.array(vision) @ linear_rgb(color), 0.01, 1))
   return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
 
 
 def contrast(a, b):
   """Contrast ratio of the Web Content Accessibility Guidelines 2.2."""
-  low, high = sorted(linear_rgb(colour) @ [0.2126, 0.7152, 0.0722] for colour in (a, b))
+  low, high = sorted(linear_rgb(color) @ [0.2126, 0.7152, 0.0722] for color in (a, b))
   return (high + 0.05) / (low + 0.05)
 
 
@@ -47,20 +47,20 @@ def grounds():
       yield pytest.param(style, tuple(bytes.fromhex(digits)), id=f"{style}-{name}")
 
 
-@pytest.mark.parametrize("colours", PALETTES.values(), ids=PALETTES)
-def test_every_event_has_a_colour(colours):
-  assert set(colours) == set(EVENTS)
+@pytest.mark.parametrize("colors", PALETTES.values(), ids=PALETTES)
+def test_every_event_has_a_color(colors):
+  assert set(colors) == set(EVENTS)
 
 
 @pytest.mark.parametrize("vision", VISIONS.values(), ids=VISIONS)
-@pytest.mark.parametrize("colours", PALETTES.values(), ids=PALETTES)
-def test_any_two_colours_differ(colours, vision):
+@pytest.mark.parametrize("colors", PALETTES.values(), ids=PALETTES)
+def test_any_two_colors_differ(colors, vision):
   # A difference of 2.3 is just seen; of 10, seen at a glance.
-  for a, b in itertools.combinations(colours.values(), 2):
+  for a, b in itertools.combinations(colors.values(), 2):
     assert np.linalg.norm(cie_lab(a, vision) - cie_lab(b, vision)) > 15
 
 
 @pytest.mark.parametrize(("style", "ground"), grounds())
-def test_colours_stand_out_from_their_ground(style, ground):
+def test_colors_stand_out_from_their_ground(style, ground):
   # 3 to 1 is what success criterion 1.4.11 asks of graphics.
-  assert min(contrast(colour, ground) for colour in PALETTES[style].values()) > 3
+  assert min(contrast(color, ground) for color in PALETTES[style].values()) > 3

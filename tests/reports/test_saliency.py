@@ -113,7 +113,7 @@ def test_every_model_that_sees_is_explained(name):
   assert not any(layer.startswith("audio") for layer in layers)
   explain = jax.jit(functools.partial(saliency.explain, model, layers[-1]))
   logits, cams, gradients = explain(variables, given)
-  black = saliency.vocalising_logit(apply(model, variables, given[0], 0 * given[1], given[2])[0])
+  black = saliency.vocalizing_logit(apply(model, variables, given[0], 0 * given[1], given[2])[0])
   np.testing.assert_allclose(gradients.sum(axis=(1, 2, 3)), logits - black, rtol=0.02, atol=1e-6)
   assert cams.shape == gradients.shape == given[1].shape
   assert (cams >= 0).all()
@@ -147,7 +147,7 @@ def test_a_model_that_does_not_see_is_named(name, monkeypatch, prepared):
 
 def test_a_model_without_a_visual_output_is_explained_by_its_voices():
   logits = jnp.array([[0.0, 1.0, 1.0, 9.0]])
-  found = saliency.vocalising_logit(Outputs(audio_visual_logits=logits))
+  found = saliency.vocalizing_logit(Outputs(audio_visual_logits=logits))
   np.testing.assert_allclose(found, [1 + np.log(2)], rtol=1e-6)
 
 

@@ -53,7 +53,7 @@ def test_same_scene_gives_same_blocks(scene, blocks):
 
 def test_face_out_of_the_frame_is_masked(scene, blocks):
   assert all(block.image_mask.all() for block in blocks)
-  outside = dataclasses.replace(scene, camera=dataclasses.replace(scene.camera, centre_x=1.1))
+  outside = dataclasses.replace(scene, camera=dataclasses.replace(scene.camera, center_x=1.1))
   for block in render_blocks(outside, CLOCK, CROP, (240, 180)):
     assert not block.image_mask.any()
     assert not block.images.any()
@@ -81,7 +81,7 @@ def test_boxes_are_followed_as_media_follows_a_face(stride, seen):
 
   # Where the detector gets a picture, it gets what it shall find.
   pictures = [
-    SimpleNamespace(grey=np.zeros((32, 32), np.uint8), rgb=np.append(box, 0.9)[None][~np.isnan(box[:1])])
+    SimpleNamespace(gray=np.zeros((32, 32), np.uint8), rgb=np.append(box, 0.9)[None][~np.isnan(box[:1])])
     for box in found
   ]
   expected = [
@@ -113,7 +113,7 @@ def compare(scene, path, alike):
   both = mask & other
   images, others = (images[both].astype(float) for images in joined("images"))
   assert np.mean([np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(images, others, strict=True)]) > alike
-  # The grey levels are a video's, too.
+  # The gray levels are a video's, too.
   assert images.mean() == pytest.approx(others.mean(), abs=4)
   assert images.std() == pytest.approx(others.std(), rel=0.1)
   boxes, others = (boxes[both] for boxes in joined("boxes"))

@@ -9,7 +9,7 @@ RATE_HZ = 16_000
 
 @pytest.fixture(scope="module")
 def wave():
-  """Bursts of coloured noise of uneven lengths."""
+  """Bursts of colored noise of uneven lengths."""
   rng = np.random.default_rng(0)
   noise = signal.lfilter([1], [1, -0.8], rng.standard_normal(3 * RATE_HZ + 123))
   gate = np.repeat(rng.uniform(0, 1, 40), -(-len(noise) // 40))[: len(noise)] > 0.5

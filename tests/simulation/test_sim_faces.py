@@ -20,7 +20,7 @@ def mouth_of(frame, camera):
   """Pixels around the mouth of a head that looks straight ahead."""
   width, height = frame.shape[1], frame.shape[0]
   head = camera.head_height * height
-  x, y = camera.centre_x * width, camera.centre_y * height + 0.3 * head
+  x, y = camera.center_x * width, camera.center_y * height + 0.3 * head
   return frame[int(y - 0.04 * head) : int(y + 0.10 * head), int(x - 0.10 * head) : int(x + 0.10 * head)].astype(float)
 
 
@@ -62,19 +62,19 @@ def test_mouth_changes_nothing_outside_the_lower_face():
     render(face, camera, FaceState(), *SIZE).astype(int) - render(face, camera, FaceState(openness=1.0), *SIZE)
   ).max(axis=-1)
   assert change.max() > 60
-  assert change[: int(camera.centre_y * SIZE[1])].max() == 0
+  assert change[: int(camera.center_y * SIZE[1])].max() == 0
 
 
 def test_turned_head_moves_its_features_to_that_side():
   face, camera = person(4)
   columns = np.arange(SIZE[0])
 
-  def centre(yaw_deg):
+  def center(yaw_deg):
     shut, wide = (render(face, camera, FaceState(openness=o, yaw_deg=yaw_deg), *SIZE).astype(int) for o in (0.0, 1.0))
     weight = np.abs(wide - shut).sum(axis=(0, 2))
     return (weight * columns).sum() / weight.sum()
 
-  assert centre(-15) < centre(0) - 2 < centre(15) - 4
+  assert center(-15) < center(0) - 2 < center(15) - 4
 
 
 def test_box_moves_with_the_head():
@@ -86,7 +86,7 @@ def test_box_moves_with_the_head():
 
 def test_head_partly_out_of_the_frame_is_still_a_frame():
   face, camera = person(6)
-  camera = dataclasses.replace(camera, centre_x=0.0, centre_y=0.05)
+  camera = dataclasses.replace(camera, center_x=0.0, center_y=0.05)
   assert render(face, camera, FaceState(roll_deg=20, shift_x=-0.3), *SIZE).shape == (180, 240, 3)
 
 
@@ -116,7 +116,7 @@ def test_chewing_jaw_moves_chin_and_leaves_eyes():
   left, right = (
     render(face, camera, FaceState(jaw_shift=side), *SIZE).astype(int).mean(axis=-1) for side in (-1.0, 1.0)
   )
-  head, middle = camera.head_height * SIZE[1], int(camera.centre_y * SIZE[1])
+  head, middle = camera.head_height * SIZE[1], int(camera.center_y * SIZE[1])
   np.testing.assert_array_equal(left[: middle + int(0.1 * head)], right[: middle + int(0.1 * head)])
   assert np.abs(left - right)[middle + int(0.25 * head) :].max() > 30
 
@@ -141,7 +141,7 @@ def test_unknown_occlusion_is_an_error_that_lists_the_known():
 
 def test_stand_stays_where_it_is_and_microphone_in_the_hand_follows():
   face, camera = person(2)
-  camera = dataclasses.replace(camera, centre_x=0.5, centre_y=0.5)
+  camera = dataclasses.replace(camera, center_x=0.5, center_y=0.5)
 
   def middle(kind, shift_x):
     state = FaceState(shift_x=shift_x)
@@ -177,7 +177,7 @@ def test_who_has_left_the_frame_leaves_nothing_behind(shift):
   )
 
 
-def test_light_darkens_colours_and_grains_the_frame():
+def test_light_darkens_colors_and_grains_the_frame():
   face, camera = person(0)
   normal = render(face, camera, FaceState(), *SIZE).astype(float)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from attavvad_jax.simulation import synthesiser, vocoder, voices
+from attavvad_jax.simulation import synthesizer, vocoder, voices
 from attavvad_jax.simulation.voices import Note, Voice, comfortable_midi, sing, speak
 
 RATE_HZ = 16_000
@@ -118,11 +118,11 @@ def test_words_that_begin_with_an_open_mouth_can_be_sung():
   assert ((positions >= 0) & (positions <= 59)).all()
 
 
-def test_missing_synthesiser_is_named_with_its_remedy(monkeypatch):
+def test_missing_synthesizer_is_named_with_its_remedy(monkeypatch):
   monkeypatch.setitem(sys.modules, "espeakng_loader", None)
-  synthesiser._library.cache_clear()
+  synthesizer._library.cache_clear()
   with pytest.raises(ValueError, match=r"eSpeak NG.*pip install 'attavvad-jax\[simulation\]'"):
-    synthesiser.synthesise("a", "en", 150)
+    synthesizer.synthesize("a", "en", 150)
 
 
 def test_vocoder_keeps_the_spectrum_of_a_vowel():
@@ -131,8 +131,8 @@ def test_vocoder_keeps_the_spectrum_of_a_vowel():
   for hz in (700, 1200):
     buzz = signal.lfilter([1], [1, -2 * 0.97 * np.cos(2 * np.pi * hz / RATE_HZ), 0.97**2], buzz)
   buzz = buzz / buzz.std() * 0.1
-  frames = vocoder.analyse(buzz, RATE_HZ / 180)
-  again = vocoder.synthesise(frames, np.full(len(frames.voicing), 140.0), 0.0, np.random.default_rng(0))
+  frames = vocoder.analyze(buzz, RATE_HZ / 180)
+  again = vocoder.synthesize(frames, np.full(len(frames.voicing), 140.0), 0.0, np.random.default_rng(0))
 
   def bands_db(wave):
     hz, power = signal.welch(wave[2000:-2000], RATE_HZ, nperseg=2048)

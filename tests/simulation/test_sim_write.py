@@ -145,7 +145,7 @@ def test_workers_write_the_same_files(folder, tmp_path):
       assert path.read_bytes() == (tmp_path / path.relative_to(folder)).read_bytes(), path.name
 
 
-def test_without_the_synthesiser_nothing_is_made(tmp_path, monkeypatch):
+def test_without_the_synthesizer_nothing_is_made(tmp_path, monkeypatch):
   monkeypatch.setitem(sys.modules, "espeakng_loader", None)
   with pytest.raises(ValueError, match=r"attavvad-jax\[simulation\]"):
     write_folder(tmp_path / "videos", minutes={"test": 0.1})

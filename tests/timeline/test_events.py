@@ -241,7 +241,7 @@ def smoothed(labels, min_duration_s):
   return [(event.label, round(event.duration_s * 3)) for event in timeline]
 
 
-def test_short_run_goes_to_the_longer_neighbour():
+def test_short_run_goes_to_the_longer_neighbor():
   # Four blocks are enough: three of speech are not, and with the one of singing they would be.
   labels = [SILENCE] * 6 + [SPEECH] * 3 + [SINGING] + [OTHERS] * 4
   assert smoothed(labels, 1.3) == [("silence", 9), ("others", 5)]
@@ -249,7 +249,7 @@ def test_short_run_goes_to_the_longer_neighbour():
   assert smoothed(labels, 1.3) == [("silence", 6), ("speech", 6)]
 
 
-def test_of_neighbours_that_last_long_enough_the_earlier_is_chosen():
+def test_of_neighbors_that_last_long_enough_the_earlier_is_chosen():
   """However long the later one goes on: a stream could not wait for its end."""
   assert smoothed([SPEECH] * 2 + [SINGING] + [OTHERS] * 50, 0.5) == [("speech", 3), ("others", 50)]
 

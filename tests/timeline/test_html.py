@@ -3,7 +3,7 @@ from xml.etree import ElementTree
 import pytest
 
 from attavvad_jax.timeline import Event, Timeline
-from attavvad_jax.timeline.palette import hex_colour
+from attavvad_jax.timeline.palette import hex_color
 
 TIMELINE = Timeline([Event(0, 2, "speech", 0.91), Event(2, 3, "singing"), Event(3, 4, "speech", 0.5)], 4)
 
@@ -12,12 +12,12 @@ def parsed(timeline):
   return ElementTree.fromstring(f"<div>{timeline._repr_html_()}</div>")
 
 
-def test_each_event_is_a_bar_to_scale_in_the_lane_and_colour_of_its_kind():
+def test_each_event_is_a_bar_to_scale_in_the_lane_and_color_of_its_kind():
   lanes = {svg.get("fill"): svg for svg in parsed(TIMELINE).iter("svg")}
-  bars = [(float(bar.get("x")), float(bar.get("width"))) for bar in lanes[hex_colour("speech")].iter("rect")]
+  bars = [(float(bar.get("x")), float(bar.get("width"))) for bar in lanes[hex_color("speech")].iter("rect")]
   assert bars == [(0.0, 0.5), (0.75, 0.25)]
-  assert len(list(lanes[hex_colour("singing")].iter("rect"))) == 1
-  assert not list(lanes[hex_colour("silence")].iter("rect"))
+  assert len(list(lanes[hex_color("singing")].iter("rect"))) == 1
+  assert not list(lanes[hex_color("silence")].iter("rect"))
 
 
 def test_table_has_times_events_and_scores():

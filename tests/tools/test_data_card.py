@@ -9,11 +9,11 @@ from tools.data_card import BEGIN, END, write_card
 @pytest.mark.slow
 def test_card_keeps_the_words_and_renews_the_figures(tmp_path):
   readme = tmp_path / "README.md"
-  readme.write_text(f"# Card\n\n{BEGIN}\nold figures\n{END}\n\nLicence.\n", encoding="utf-8")
+  readme.write_text(f"# Card\n\n{BEGIN}\nold figures\n{END}\n\nLicense.\n", encoding="utf-8")
   assert write_card(tmp_path, num_scenes=12) == readme
   text = readme.read_text(encoding="utf-8")
   assert text.startswith("# Card\n")
-  assert text.endswith("\n\nLicence.\n")
+  assert text.endswith("\n\nLicense.\n")
   assert "old figures" not in text
   rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
   assert ["condition of a clip", *PRESETS] in rows

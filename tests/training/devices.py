@@ -29,16 +29,16 @@ FIELDS = {
   "att_avvad": dict(**SMALL, **VISUAL, **AUDIO, embedding_dim=8),
   "audio_only": dict(**SMALL, **AUDIO, embedding_dim=8),
   "visual_only": dict(filters=4, dropout_rate=0.3, **VISUAL, embedding_dim=8),
-  # Without pooling: where most of XLA's optimisations are off, the gradient of a maximum is NaN (jaxlib 0.10.2).
+  # Without pooling: where most of XLA's optimizations are off, the gradient of a maximum is NaN (jaxlib 0.10.2).
   "base_a": dict(**SMALL, kernel_sizes=((3, 3),), pool_bands=(1,), embedding_dim=8),
   "base_av": dict(**SMALL, visual_kernel_sizes=((5, 5),), visual_strides=((3, 3),), embedding_dim=8),
 }
 assert set(FIELDS) == set(MODELS)
 ALONE = Augmentation(gain_db=6.0, shift_fraction=0.1, drop_images_probability=0.2, mask_bands=9)
 # Blocks give each other voices and background.
-AMONG = dataclasses.replace(ALONE, dub_probability=0.5, mix_probability=0.5)
+AMONG = dataclasses.replace(ALONE, swap_audio_probability=0.5, mix_probability=0.5)
 # Each has dropout, augmentation and blocks without a face; 29 blocks do not divide by 8 devices, and are so many that
-# rounding stays small, which is all there is in the gradient of a bias before a normalisation. Four processes of two
+# rounding stays small, which is all there is in the gradient of a bias before a normalization. Four processes of two
 # devices each, with five blocks of the batch, are told by what they put on their devices.
 CASES = {
   "att_avvad": dict(model="att_avvad", num_blocks=16, augmentation=ALONE),
@@ -74,17 +74,17 @@ def batch(num_blocks):
 
 
 def case(model, num_blocks, loss_weights=None, augmentation=AMONG, num_processes=1, **options):
-  """The state, the step and the batch of a case; the step's optimiser is plain descent, so that it shows gradients."""
-  network, optimiser, data = build(model, **FIELDS[model]), optax.sgd(1.0), batch(num_blocks)
+  """The state, the step and the batch of a case; the step's optimizer is plain descent, so that it shows gradients."""
+  network, optimizer, data = build(model, **FIELDS[model]), optax.sgd(1.0), batch(num_blocks)
   weights = loss_weights or per_group()
-  state = create_state(network, optimiser, weights, data, SPEC.clock, seed=0)
+  state = create_state(network, optimizer, weights, data, SPEC.clock, seed=0)
 
   def step(state, batch, seed, axis_name=None, has_padding=False):
     return train_step(
       state,
       batch,
       model=with_fields(network, axis_name=axis_name),
-      optimiser=optimiser,
+      optimizer=optimizer,
       loss_weights=weights,
       clock=SPEC.clock,
       seed=seed,

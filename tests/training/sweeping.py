@@ -37,7 +37,7 @@ def make_smooth(set_attribute) -> None:
   """Makes of training a smooth function of what is added up in another order.
 
   A ReLU whose input is rounding has a gradient or has none; and Adam makes whole steps of gradients that are nothing
-  but rounding, such as those of biases that a normalisation takes away again.
+  but rounding, such as those of biases that a normalization takes away again.
   """
   set_attribute(nn, "relu", nn.softplus)
   set_attribute(optax, "adam", functools.partial(optax.adam, eps=1e-3))

@@ -16,9 +16,9 @@ from attavvad_jax.training.step import TrainState
 
 def _state(step, width=3, seed=0):
   params = {"dense": {"kernel": jax.random.normal(jax.random.key(seed), (2, width)), "bias": jnp.zeros(width)}}
-  statistics, optimiser = {"norm": {"mean": jnp.ones(width)}}, optax.adam(1e-3).init(params)
+  statistics, optimizer = {"norm": {"mean": jnp.ones(width)}}, optax.adam(1e-3).init(params)
   learned = uncertainty().init().replace(log_variances=jnp.full(9, float(step)))
-  return TrainState(jnp.asarray(step, jnp.int32), params, statistics, optimiser, learned)
+  return TrainState(jnp.asarray(step, jnp.int32), params, statistics, optimizer, learned)
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_loss_weights_that_remember_other_things_are_refused(saved, prepared):
   workdir, _ = saved
   checkpoints = Checkpoints(workdir)
   batches = training_batches(prepared, "train", 8, seed=1)
-  with pytest.raises(ValueError, match="optimiser or loss weights remember other things than these"):
+  with pytest.raises(ValueError, match="optimizer or loss weights remember other things than these"):
     checkpoints.restore_last(_state(0).replace(loss_weights=per_group().init()), batches)
   checkpoints.close()
 

@@ -15,9 +15,9 @@ def _lines(workdir):
 
 def test_each_line_is_one_object_and_nan_is_null(tmp_path):
   log = RunLog(tmp_path, 0)
-  log.write(10, "train", {"total": 1.5, "visual_vocalising": float("nan")})
+  log.write(10, "train", {"total": 1.5, "visual_vocalizing": float("nan")})
   log.close()
-  assert _lines(tmp_path) == [{"step": 10, "split": "train", "total": 1.5, "visual_vocalising": None}]
+  assert _lines(tmp_path) == [{"step": 10, "split": "train", "total": 1.5, "visual_vocalizing": None}]
 
 
 def test_a_run_that_goes_on_writes_no_step_twice(tmp_path):

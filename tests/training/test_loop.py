@@ -33,7 +33,7 @@ def _config(data, **changes):
       shift_fraction=0.1,
       flip_probability=0.5,
       drop_images_probability=0.3,  # so that batches count differently often
-      drop_sound_probability=0.1,
+      drop_audio_probability=0.1,
     )
   )
   return config
@@ -42,7 +42,7 @@ def _config(data, **changes):
 def _arrays(workdir):
   """Every array of the run's last checkpoint."""
   folder = find_checkpoint(workdir / "checkpoints" / "last")
-  return [_restore(folder / item) for item in ("variables", "optimiser")]
+  return [_restore(folder / item) for item in ("variables", "optimizer")]
 
 
 def _restore(item):
@@ -172,10 +172,10 @@ def test_learning_rate_falls_along_half_a_cosine_wave(prepared_path):
   setup = set_up(tiny_config(prepared_path, learning_rate=0.01, learning_rate_decay_epochs=2.0))
   assert setup.num_steps == 12
   gradient = np.float32(1.0)
-  state = setup.optimiser.init(gradient)
+  state = setup.optimizer.init(gradient)
   found = []
   for _ in range(14):
-    change, state = setup.optimiser.update(gradient, state)
+    change, state = setup.optimizer.update(gradient, state)
     found.append(-float(change))
   # Adam's step for a gradient that stays the same is the learning rate.
   expected = [0.005 * (1 + np.cos(np.pi * min(step, 12) / 12)) for step in range(14)]

@@ -46,7 +46,7 @@ def test_a_step_on_eight_devices_is_that_of_one(tmp_path, names):
 
 @pytest.mark.slow
 def test_one_reduction_of_gradients_a_step_and_nothing_in_a_loop(tmp_path, capsys):
-  """As the compiled program says: gradients, losses, and twice each normalisation's statistics."""
+  """As the compiled program says: gradients, losses, and twice each normalization's statistics."""
   found = _on_eight_devices(tmp_path / "calls", ["collectives"])["collectives"]
   calls, num_norms, num_parameters = found["calls"], found["num_norms"], found["num_parameters"]
   with capsys.disabled():

@@ -80,7 +80,7 @@ def test_two_and_then_four_processes_train_what_one_does(tmp_path, prepared_path
 @pytest.mark.slow
 def test_processes_whose_share_does_not_divide_by_their_devices_train_what_one_does(tmp_path, prepared_path):
   """Nine of 18 blocks for two devices; voices and background come from the blocks of all, and some have no face."""
-  augmentation = dict(dub_probability=0.5, mix_probability=0.5, drop_images_probability=0.3)
+  augmentation = dict(swap_audio_probability=0.5, mix_probability=0.5, drop_images_probability=0.3)
   flags = [f"--config.augmentation.{name}={value}" for name, value in augmentation.items()]
   flags += ["--config.batch_size=18", "--config.num_epochs=1"]  # 5 steps
   alone = _start(_command(prepared_path, tmp_path / "alone", *flags), tmp_path / "alone.log")

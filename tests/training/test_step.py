@@ -36,13 +36,13 @@ def setting():
     "block_mask": np.ones(8, bool),
   }
   model = config_lib.model(tiny_config(""))
-  optimiser = optax.adam(1e-2)
-  state = create_state(model, optimiser, per_group(), batch, SPEC.clock, seed=0)
-  return state, batch, _compiled(model, optimiser)
+  optimizer = optax.adam(1e-2)
+  state = create_state(model, optimizer, per_group(), batch, SPEC.clock, seed=0)
+  return state, batch, _compiled(model, optimizer)
 
 
-def _compiled(model, optimiser, **options):
-  return jax.jit(_step(model, optimiser, **options))
+def _compiled(model, optimizer, **options):
+  return jax.jit(_step(model, optimizer, **options))
 
 
 def _losses_alone(**options):
@@ -51,10 +51,10 @@ def _losses_alone(**options):
   return jax.jit(lambda state, batch: step(state, batch)[1].terms)
 
 
-def _step(model, optimiser, **options):
+def _step(model, optimizer, **options):
   options = {
     "model": model,
-    "optimiser": optimiser,
+    "optimizer": optimizer,
     "loss_weights": per_group(),
     "clock": SPEC.clock,
     "seed": 0,
@@ -90,12 +90,12 @@ def test_padding_is_not_counted_and_has_no_gradient(setting):
   """The padding's label, which nothing but the loss reads, changes nothing; a real block's does."""
   state, batch, step = setting
   mask = np.arange(8) < 6
-  relabelled = np.where(mask, batch["label"], (batch["label"] + 1) % 4).astype(np.int32)
+  relabeled = np.where(mask, batch["label"], (batch["label"] + 1) % 4).astype(np.int32)
   a = step(state, {**batch, "block_mask": mask})
-  b = step(state, {**batch, "block_mask": mask, "label": relabelled})
+  b = step(state, {**batch, "block_mask": mask, "label": relabeled})
   jax.tree.map(np.testing.assert_array_equal, a, b)
   assert float(a[1].terms.counts["audio_speech"]) == 6
-  c = step(state, {**batch, "label": relabelled})
+  c = step(state, {**batch, "label": relabeled})
   assert float(c[1].total) != float(a[1].total)
 
 
@@ -103,9 +103,9 @@ def test_audio_branch_learns_the_labels_that_it_is_given(setting):
   state, batch, step = setting
   performer = step(state, batch)[1].terms
   changed = _losses_alone(audio_label="audio_label")(state, batch)
-  relabelled = step(state, {**batch, "label": batch["audio_label"]})[1].terms
+  relabeled = step(state, {**batch, "label": batch["audio_label"]})[1].terms
   for i, name in enumerate(TERMS):
-    expected = relabelled if i < 4 else performer
+    expected = relabeled if i < 4 else performer
     np.testing.assert_allclose(changed.sums[name], expected.sums[name], rtol=1e-6)
 
 
@@ -113,7 +113,7 @@ def test_sound_taken_away_is_silence_and_the_mouth_moves_as_before(setting):
   state, batch, step = setting
   for _ in range(10):  # until it is no longer all the same what the targets are
     state, _ = step(state, batch)
-  dropped = _losses_alone(augmentation=Augmentation(drop_sound_probability=1.0))(state, batch)
+  dropped = _losses_alone(augmentation=Augmentation(drop_audio_probability=1.0))(state, batch)
   silent = {**batch, "waveform": np.zeros_like(batch["waveform"])}
   as_recorded = step(state, silent)[1].terms.sums
   as_silence = step(state, {**silent, "label": np.zeros(8, np.int32)})[1].terms.sums
@@ -131,7 +131,7 @@ def test_augmentation_is_drawn_by_the_step_and_the_seed(setting):
   def count(i, seed):
     options = dict(seed=seed, augmentation=Augmentation(drop_images_probability=0.5))
     step = _step(config_lib.model(tiny_config("")), optax.adam(1e-2), **options)
-    return step(state.replace(step=i), batch)[1].terms.counts["visual_vocalising"]
+    return step(state.replace(step=i), batch)[1].terms.counts["visual_vocalizing"]
 
   def counts(seed):
     return [int(count(jnp.asarray(i, jnp.int32), seed)) for i in range(20)]
@@ -143,12 +143,12 @@ def test_augmentation_is_drawn_by_the_step_and_the_seed(setting):
 
 
 @pytest.mark.slow
-def test_rematerialisation_changes_nothing(setting, gradients):
+def test_rematerialization_changes_nothing(setting, gradients):
   state, batch, _ = setting
   weights = np.ones(len(TERMS), np.float32)
   expected, _ = gradients(state, batch, weights)
   found, _ = jax.jit(functools.partial(_step_to_gradients, remat=True))(state, batch, weights)
-  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), found.optimiser, expected)
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), found.optimizer, expected)
 
 
 @pytest.mark.slow
@@ -177,25 +177,25 @@ def test_parts_of_a_batch_add_up_to_its_gradient(setting):
   expected, batch_stats = jax.jit(jax.grad(total, has_aux=True))(state.params)
   step = functools.partial(_step_to_gradients, model=model, num_microbatches=2)
   after, _ = jax.jit(step)(state, batch, weights)
-  # Of biases before a normalisation the gradient is 0 but for rounding, 2e-5.
-  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), after.optimiser, expected)
+  # Of biases before a normalization the gradient is 0 but for rounding, 2e-5.
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), after.optimizer, expected)
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), after.batch_stats, batch_stats)
 
 
 def _gradients(state, batch, weights):
   """Of the total by every parameter, where `weights` are of the nine terms; and what the step found."""
   after, found = _step_to_gradients(state, batch, weights)
-  return after.optimiser, found
+  return after.optimizer, found
 
 
 def _step_to_gradients(state, batch, weights, **options):
-  """A step that changes no parameter and leaves the gradients as the optimiser's state."""
+  """A step that changes no parameter and leaves the gradients as the optimizer's state."""
   collect = optax.GradientTransformation(
     init=lambda params: params, update=lambda gradients, kept, params: (jax.tree.map(jnp.zeros_like, params), gradients)
   )
   function = per_term(**dict(zip(TERMS, weights, strict=True)))
-  options = {"model": config_lib.model(tiny_config("")), "optimiser": collect, "loss_weights": function, **options}
-  return _step(**options)(state.replace(optimiser=state.params, loss_weights=function.init()), batch)
+  options = {"model": config_lib.model(tiny_config("")), "optimizer": collect, "loss_weights": function, **options}
+  return _step(**options)(state.replace(optimizer=state.params, loss_weights=function.init()), batch)
 
 
 @pytest.fixture(scope="module")
@@ -245,7 +245,7 @@ def test_gradient_norms_are_those_of_each_term_by_the_embedding_layers(setting, 
     expected = np.sqrt(sum(np.sum(np.float64(leaf) ** 2) for leaf in leaves))
     np.testing.assert_allclose(norms[name], expected, rtol=1e-4)
   unseen = step(state, masked).weights
-  assert [name for name in TERMS if np.isnan(unseen[name])] == ["visual_vocalising"]
+  assert [name for name in TERMS if np.isnan(unseen[name])] == ["visual_vocalizing"]
 
 
 def test_a_model_without_embeddings_cannot_have_gradient_norms(setting):

@@ -28,7 +28,7 @@ def _arrays(workdir):
 
   folder = find_checkpoint(workdir / "checkpoints" / "last")
   with ocp.StandardCheckpointer() as checkpointer:
-    return [checkpointer.restore(folder / item) for item in ("variables", "optimiser")]
+    return [checkpointer.restore(folder / item) for item in ("variables", "optimizer")]
 
 
 def _assert_close(run, other, rtol=1e-3, atol=1e-4):

@@ -20,11 +20,11 @@ TARGET = {
 }
 
 
-def _state(shapes, value, optimiser=None, step=0):
+def _state(shapes, value, optimizer=None, step=0):
   arrays = jax.tree.map(lambda shape: jnp.full(shape, value), shapes, is_leaf=lambda x: isinstance(x, tuple))
-  optimiser = optimiser or optax.adam(0.1)
+  optimizer = optimizer or optax.adam(0.1)
   return TrainState(
-    jnp.asarray(step, jnp.int32), arrays["params"], arrays["batch_stats"], optimiser.init(arrays["params"]), ()
+    jnp.asarray(step, jnp.int32), arrays["params"], arrays["batch_stats"], optimizer.init(arrays["params"]), ()
   )
 
 
@@ -48,7 +48,7 @@ def test_what_fits_is_loaded_and_the_rest_stays_new(source):
   jax.tree.map(np.testing.assert_array_equal, state.params, expected)
   np.testing.assert_array_equal(state.batch_stats["norm"]["mean"], 7.0)
   assert int(state.step) == 0
-  jax.tree.map(np.testing.assert_array_equal, state.optimiser, _state(TARGET, 1.0).optimiser)
+  jax.tree.map(np.testing.assert_array_equal, state.optimizer, _state(TARGET, 1.0).optimizer)
 
   assert transfer.loaded == {
     "params/conv/kernel": (2, 3),
@@ -86,26 +86,26 @@ def test_a_checkpoint_that_is_not_there_is_named(tmp_path):
     load_matching(_state(TARGET, 1.0), tmp_path / "none")
 
 
-def _descend(optimiser, params):
+def _descend(optimizer, params):
   """One step from gradients of 1."""
-  changes, _ = optimiser.update(jax.tree.map(jnp.ones_like, params), optimiser.init(params), params)
+  changes, _ = optimizer.update(jax.tree.map(jnp.ones_like, params), optimizer.init(params), params)
   return optax.apply_updates(params, changes)
 
 
 def test_frozen_parameters_stay_and_the_others_change_as_without():
   params = _state(TARGET, 1.0).params
   # Weight decay would change them without a gradient.
-  optimiser = optax.adamw(0.1, weight_decay=0.1)
-  changed, expected = _descend(freeze(optimiser, ["conv", "visual/bias"]), params), _descend(optimiser, params)
+  optimizer = optax.adamw(0.1, weight_decay=0.1)
+  changed, expected = _descend(freeze(optimizer, ["conv", "visual/bias"]), params), _descend(optimizer, params)
   jax.tree.map(np.testing.assert_array_equal, changed["conv"], params["conv"])
   np.testing.assert_array_equal(changed["visual"]["bias"], params["visual"]["bias"])
   np.testing.assert_array_equal(changed["visual"]["kernel"], expected["visual"]["kernel"])
   assert (expected["visual"]["kernel"] != params["visual"]["kernel"]).all()
 
 
-def test_no_prefix_leaves_the_optimiser_as_it_is():
-  optimiser = optax.adam(0.1)
-  assert freeze(optimiser, ()) is optimiser
+def test_no_prefix_leaves_the_optimizer_as_it_is():
+  optimizer = optax.adam(0.1)
+  assert freeze(optimizer, ()) is optimizer
 
 
 def test_a_prefix_is_a_whole_path():
@@ -126,12 +126,12 @@ def test_freezing_everything_is_refused():
 
 
 def test_a_frozen_run_goes_on_from_its_checkpoint(tmp_path, prepared):
-  optimiser = freeze(optax.adam(0.1), ["conv"])
-  saved = _state(TARGET, 2.0, optimiser, step=3)
+  optimizer = freeze(optax.adam(0.1), ["conv"])
+  saved = _state(TARGET, 2.0, optimizer, step=3)
   _save(tmp_path, saved, prepared)
   checkpoints = Checkpoints(tmp_path)
   batches = training_batches(prepared, "train", 8, seed=1)
-  restored = checkpoints.restore_last(_state(TARGET, 1.0, optimiser), batches)
+  restored = checkpoints.restore_last(_state(TARGET, 1.0, optimizer), batches)
   checkpoints.close()
   assert jax.tree.structure(restored) == jax.tree.structure(saved)
   jax.tree.map(np.testing.assert_array_equal, restored, saved)

@@ -17,7 +17,7 @@ import time
 from typing import Any
 
 # A run: does the work once and returns when it is done.
-Run = Callable[[], None]
+Timed = Callable[[], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Case:
   """
 
   name: str
-  prepare: Callable[..., Run]
+  prepare: Callable[..., Timed]
   arguments: tuple[Any, ...] = ()
   work: tuple[float, str] = (1, "runs")
   environment: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
@@ -124,7 +124,7 @@ def report(suite: str, results: Sequence[Result], ours: str) -> str:
   return "\n".join(lines)
 
 
-def _serve(pipe: Connection, prepare: Callable[..., Run], arguments: tuple[Any, ...]) -> None:
+def _serve(pipe: Connection, prepare: Callable[..., Timed], arguments: tuple[Any, ...]) -> None:
   """The child: prepares once, then runs whenever it is asked to."""
   run = prepare(*arguments)
   while True:

@@ -16,7 +16,7 @@ import numpy as np
 
 from attavvad_jax.timeline import Clock
 from tools.benchmarks.collectives import collectives, describe
-from tools.benchmarks.harness import Case, Run, alternate, report
+from tools.benchmarks.harness import Case, Timed, alternate, report
 
 # Programs read back from the cache would hide how long they take to compile.
 _COMPILE = {"JAX_ENABLE_COMPILATION_CACHE": "false"}
@@ -118,24 +118,24 @@ def run_suite(name: str, runs: int) -> str:
   return SUITES[name](runs)
 
 
-def _sound(seconds: int) -> np.ndarray:
+def _audio(seconds: int) -> np.ndarray:
   return np.random.default_rng(0).normal(0, 0.1, seconds * 16_000).astype(np.float32)
 
 
-def _log_mel(seconds: int) -> Run:
+def _log_mel(seconds: int) -> Timed:
   import jax
 
   from attavvad_jax.features.log_mel import log_mel
 
-  sound = jax.numpy.asarray(_sound(seconds))
+  sound = jax.numpy.asarray(_audio(seconds))
   compiled = jax.jit(functools.partial(log_mel, clock=Clock()))
   return lambda: jax.block_until_ready(compiled(sound))
 
 
-def _librosa(seconds: int) -> Run:
+def _librosa(seconds: int) -> Timed:
   import librosa
 
-  sound, clock = _sound(seconds), Clock()
+  sound, clock = _audio(seconds), Clock()
 
   def run() -> None:
     power = librosa.feature.melspectrogram(
@@ -165,7 +165,7 @@ def _batch(size: tuple[int, int], batch_size: int) -> dict[str, np.ndarray]:
   }
 
 
-def _network(form: str, kind: str, size: tuple[int, int], batch_size: int) -> Run:
+def _network(form: str, kind: str, size: tuple[int, int], batch_size: int) -> Timed:
   """One forward pass, or one train step with Adam, of a form of the network."""
   import jax
   import optax
@@ -179,24 +179,24 @@ def _network(form: str, kind: str, size: tuple[int, int], batch_size: int) -> Ru
   clock = Clock()
   batch = {key: jax.numpy.asarray(value) for key, value in _batch(size, batch_size).items()}
   network = build("att_avvad", dropout_rate=0.0)
-  optimiser = optax.adam(1e-3)
-  state = create_state(network, optimiser, per_group(), batch, clock, seed=0)
+  optimizer = optax.adam(1e-3)
+  state = create_state(network, optimizer, per_group(), batch, clock, seed=0)
   if form == "separate":
     assert isinstance(network, AttAvvad)
     variables = separate_variables(network, state.variables)
     network = SeparateForm(network)
     params = variables["params"]
-    state = TrainState(state.step, params, variables["batch_stats"], optimiser.init(params), state.loss_weights)
+    state = TrainState(state.step, params, variables["batch_stats"], optimizer.init(params), state.loss_weights)
   if kind == "inference":
     infer = jax.jit(functools.partial(predict, model=network, clock=clock))
     return lambda: jax.block_until_ready(infer(state.variables, batch))
   step = jax.jit(
-    functools.partial(train_step, model=network, optimiser=optimiser, loss_weights=per_group(), clock=clock, seed=0)
+    functools.partial(train_step, model=network, optimizer=optimizer, loss_weights=per_group(), clock=clock, seed=0)
   )
   return lambda: jax.block_until_ready(step(state, batch))
 
 
-def _on_devices(how: str, batch_size: int) -> Run:
+def _on_devices(how: str, batch_size: int) -> Timed:
   """One train step of the small configuration, on all devices that there are."""
   import jax
 
@@ -220,13 +220,13 @@ def _step_on_devices(how: str, size: tuple[int, int], batch_size: int) -> tuple[
   from attavvad_jax.training.placement import AXIS, PLACEMENTS
   from attavvad_jax.training.step import create_state, train_step
 
-  batch, network, optimiser, clock = _batch(size, batch_size), AttAvvad(), optax.adam(1e-3), Clock()
-  state = create_state(network, optimiser, per_group(), batch, clock, seed=0)
+  batch, network, optimizer, clock = _batch(size, batch_size), AttAvvad(), optax.adam(1e-3), Clock()
+  state = create_state(network, optimizer, per_group(), batch, clock, seed=0)
   axis_name = AXIS if how in PLACEMENTS else None
   step = functools.partial(
     train_step,
     model=with_fields(network, axis_name=axis_name),
-    optimiser=optimiser,
+    optimizer=optimizer,
     loss_weights=per_group(),
     clock=clock,
     axis_name=axis_name,
@@ -251,7 +251,7 @@ def _simulated_clip(folder: Path) -> str:
   return str(next((folder / "videos").glob("**/*.mp4")))
 
 
-def _decode(video: str) -> Run:
+def _decode(video: str) -> Timed:
   """Every picture and every sample, as they come."""
   import av
 
@@ -264,7 +264,7 @@ def _decode(video: str) -> Run:
   return run
 
 
-def _blocks(video: str) -> Run:
+def _blocks(video: str) -> Timed:
   from attavvad_jax.blocks import Crop
   from attavvad_jax.faces import FaceDetector
   from attavvad_jax.recordings import read_blocks
@@ -278,7 +278,7 @@ def _blocks(video: str) -> Run:
   return run
 
 
-def _command(video: str, compiled_before: bool) -> Run:
+def _command(video: str, compiled_before: bool) -> Timed:
   """The console command as its own process, so that importing and starting count."""
   output = tempfile.mkdtemp()
   command = [sys.executable, "-m", "attavvad_jax", "detect", video, "--output", output, "--overwrite"]

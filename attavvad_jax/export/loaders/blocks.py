@@ -12,7 +12,7 @@ def read_blocks(metadata, sound, faces=None):
   Args:
     metadata: what metadata.json holds.
     sound: a WAV file: one channel, 16 bits, the clock's sample rate.
-    faces: a .npy file: uint8 [blocks, images, height, width], grey, the performer as metadata["crop"] says: the
+    faces: a .npy file: uint8 [blocks, images, height, width], gray, the performer as metadata["crop"] says: the
       last metadata["clock"]["images_before"] images before the block, then its own, taken at the middles of equal parts
       of it; an image of zeros where no face was seen. None: no face at all.
 

@@ -179,7 +179,7 @@
     overviewWindow.style.left = `${100 * left / (duration * pxPerS)}%`;
     overviewWindow.style.width = `${100 * width / (duration * pxPerS)}%`;
     const style = getComputedStyle(document.documentElement);
-    const colour = (name) => style.getPropertyValue(`--${name}`);
+    const color = (name) => style.getPropertyValue(`--${name}`);
     for (const canvas of canvases) {
       const height = canvas.clientHeight, scale = devicePixelRatio;
       canvas.style.width = `${width}px`;
@@ -188,15 +188,15 @@
       const pen = canvas.getContext("2d");
       pen.setTransform(scale, 0, 0, scale, 0, 0);
       pen.clearRect(0, 0, width, height);
-      if (canvas.dataset.curve === "axis") drawAxis(pen, left, width, height, colour);
-      else drawCurves(pen, canvas.dataset, left, width, height, colour);
+      if (canvas.dataset.curve === "axis") drawAxis(pen, left, width, height, color);
+      else drawCurves(pen, canvas.dataset, left, width, height, color);
     }
   }
 
-  function drawAxis(pen, left, width, height, colour) {
+  function drawAxis(pen, left, width, height, color) {
     const steps = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600];
     const step = steps.find((seconds) => seconds * pxPerS >= 76) ?? 7200;
-    pen.fillStyle = colour("faint");
+    pen.fillStyle = color("faint");
     pen.font = `12px ${getComputedStyle(document.body).fontFamily}`;
     pen.textBaseline = "middle";
     for (let i = Math.floor(left / pxPerS / step); i * step <= Math.min((left + width) / pxPerS, duration); i++) {
@@ -208,15 +208,15 @@
 
   // Stairs: a score holds for its block. Where blocks are narrower than a pixel, a step is the mean of several. Drawn as
   // upright rectangles, which cost much less than a stroked path where no graphics card helps.
-  function drawCurves(pen, { face, curve }, left, width, height, colour) {
+  function drawCurves(pen, { face, curve }, left, width, height, color) {
     const scores = faces[face][curve], names = columns[curve], count = names.length, thick = 2;
     const top = 8, bottom = height - 8, blockPx = pxPerS / rate, group = Math.max(1, Math.ceil(1 / blockPx));
-    pen.fillStyle = colour("line");
+    pen.fillStyle = color("line");
     for (const level of [top, (top + bottom) / 2, bottom]) pen.fillRect(0, Math.round(level), width, 1);
     const first = Math.floor(left / blockPx / group) * group;
     const stop = Math.min(numBlocks, Math.ceil((left + width) / blockPx));
     names.forEach((name, column) => {
-      pen.fillStyle = colour(name);
+      pen.fillStyle = color(name);
       let before = null;
       for (let block = first; block < stop; block += group) {
         const last = Math.min(block + group, numBlocks);

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from attavvad_jax.reports.picture import write_picture
+from attavvad_jax.reports.figure import write_figure
 from attavvad_jax.timeline import Event, Timeline
-from attavvad_jax.timeline.palette import EVENT_COLOURS
+from attavvad_jax.timeline.palette import EVENT_COLORS
 
 ESTIMATE = Timeline([Event(0, 2, "speech"), Event(2, 3, "singing")], 4)
 REFERENCE = Timeline([Event(0, 2, "silence")], 4)
@@ -16,37 +16,37 @@ def pixels(path):
 
 
 def share_of(image, label):
-  """Part of the picture above the legend that has the colour of an event."""
+  """Part of the picture above the legend that has the color of an event."""
   image = image[: -image.shape[0] // 4]
-  return float((image == EVENT_COLOURS[label]).all(axis=-1).mean())
+  return float((image == EVENT_COLORS[label]).all(axis=-1).mean())
 
 
-def test_events_are_drawn_in_their_colours_to_scale(tmp_path):
-  write_picture(tmp_path / "p.png", ESTIMATE)
+def test_events_are_drawn_in_their_colors_to_scale(tmp_path):
+  write_figure(tmp_path / "p.png", ESTIMATE)
   image = pixels(tmp_path / "p.png")
   assert share_of(image, "others") == 0
   assert share_of(image, "speech") == pytest.approx(2 * share_of(image, "singing"), rel=0.02)
 
 
 def test_reference_is_drawn_above_the_estimate(tmp_path):
-  write_picture(tmp_path / "p.png", ESTIMATE, reference=REFERENCE)
+  write_figure(tmp_path / "p.png", ESTIMATE, reference=REFERENCE)
   image = pixels(tmp_path / "p.png")
-  rows = {label: np.nonzero((image == EVENT_COLOURS[label]).all(-1).sum(1) > 300)[0] for label in ("silence", "speech")}
+  rows = {label: np.nonzero((image == EVENT_COLORS[label]).all(-1).sum(1) > 300)[0] for label in ("silence", "speech")}
   assert rows["silence"].max() < rows["speech"].min()
 
 
 def test_frames_and_curves_take_room_above_and_below(tmp_path):
-  write_picture(tmp_path / "small.png", ESTIMATE)
+  write_figure(tmp_path / "small.png", ESTIMATE)
   scores = np.random.default_rng(0).random((12, 4))
   frames = [(time_s, np.full((20, 30, 3), (9, 99, 199), np.uint8)) for time_s in (0.5, 1.5)]
-  write_picture(tmp_path / "large.png", ESTIMATE, scores=scores, frames=frames)
+  write_figure(tmp_path / "large.png", ESTIMATE, scores=scores, frames=frames)
   small, large = pixels(tmp_path / "small.png"), pixels(tmp_path / "large.png")
   assert large.shape[0] > small.shape[0] + 300
   assert (large[: large.shape[0] // 2] == (9, 99, 199)).all(-1).sum() > 10_000
 
 
 def test_nothing_but_the_picture_is_left(tmp_path):
-  write_picture(tmp_path / "p.png", ESTIMATE)
+  write_figure(tmp_path / "p.png", ESTIMATE)
   assert [p.name for p in tmp_path.iterdir()] == ["p.png"]
 
 
@@ -56,7 +56,7 @@ def test_nothing_but_the_picture_is_left(tmp_path):
 )
 def test_what_cannot_be_drawn_is_refused(tmp_path, estimate, scores, message):
   with pytest.raises(ValueError, match=message):
-    write_picture(tmp_path / "p.png", estimate, scores=scores)
+    write_figure(tmp_path / "p.png", estimate, scores=scores)
 
 
 def test_timeline_is_plotted_on_axes_that_are_given():

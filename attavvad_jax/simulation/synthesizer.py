@@ -31,7 +31,7 @@ _CHARACTERS, _UTF8 = 1, 1
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 
 
-def synthesise(text: str, language: str, words_per_minute: int) -> np.ndarray:
+def synthesize(text: str, language: str, words_per_minute: int) -> np.ndarray:
   """Speaks a text at a constant pitch. -> float32 [n] at 16 kHz, within ±1; the same samples at every call.
 
   Raises:
@@ -55,7 +55,7 @@ def synthesise(text: str, language: str, words_per_minute: int) -> np.ndarray:
 
 
 def check_installed() -> None:
-  """Checks that the synthesiser can be imported.
+  """Checks that the synthesizer can be imported.
 
   Raises:
     ValueError: espeakng-loader is not installed.
@@ -64,7 +64,7 @@ def check_installed() -> None:
     import espeakng_loader  # noqa: F401
   except ImportError as error:
     raise ValueError(
-      "simulated voices need the speech synthesiser eSpeak NG; install it with: pip install 'attavvad-jax[simulation]'"
+      "simulated voices need the speech synthesizer eSpeak NG; install it with: pip install 'attavvad-jax[simulation]'"
     ) from error
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from attavvad_jax.files import replacing
 from attavvad_jax.timeline import EVENTS, Clock, Timeline
-from attavvad_jax.timeline.palette import hex_colour
+from attavvad_jax.timeline.palette import hex_color
 from attavvad_jax.timeline.plot import LANE_IN, WIDTH_IN, check_length, draw_lanes, draw_legend, draw_time
 from attavvad_jax.timeline.text import format_time
 
@@ -21,7 +21,7 @@ _FRAMES_IN = 1.4
 _DPI = 150
 
 
-def write_picture(
+def write_figure(
   path: str | os.PathLike[str],
   estimate: Timeline,
   *,
@@ -84,6 +84,6 @@ def _draw_frames(part: Any, frames: Sequence[tuple[float, np.ndarray]]) -> None:
 def _draw_curves(axis: Any, scores: np.ndarray, clock: Clock) -> None:
   starts_s = [clock.start_s(i) for i in range(len(scores) + 1)]
   for label, curve in zip(EVENTS, scores.T, strict=True):
-    axis.stairs(curve, starts_s, baseline=None, color=hex_colour(label), linewidth=1.5)
+    axis.stairs(curve, starts_s, baseline=None, color=hex_color(label), linewidth=1.5)
   axis.set_ylim(-0.02, 1.02)
   axis.set_ylabel("score")

@@ -1,4 +1,4 @@
-"""Sounds under faces, with a detector whose answers can be foreseen."""
+"""Waveforms under faces, with a detector whose answers can be foreseen."""
 
 import contextlib
 import types
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from attavvad_jax.blocks import Block, Crop, DataSpec
-from attavvad_jax.evaluation import dubbing
+from attavvad_jax.evaluation import audio_swap
 from attavvad_jax.predict import BlockScores
 from attavvad_jax.timeline import EVENTS, Clock, Smoothing
 
@@ -15,7 +15,7 @@ CLOCK = Clock()
 
 
 def _blocks(levels, faces):
-  """Blocks with constant sound of some levels, and images of some greys."""
+  """Blocks with constant sound of some levels, and images of some grays."""
   return [
     Block(i, np.full(CLOCK.block_samples, level, np.int16), np.full((3, 2, 2), face, np.uint8), np.ones(3, bool), None)
     for i, (level, face) in enumerate(zip(levels, faces, strict=True))
@@ -40,34 +40,34 @@ def files(monkeypatch):
     "talking.mp4": _blocks([9000, 0, 9000, 9000], [200, 200, 10, 200]),
     "voice.wav": _blocks([5000, 5000, 20, 5000, 5000, 5000, 5000], [0] * 7),
   }
-  monkeypatch.setattr(dubbing, "read_blocks", lambda path, clock, crop, detect: iter(files[path]))
-  monkeypatch.setattr(dubbing, "FaceDetector", lambda: contextlib.nullcontext(types.SimpleNamespace()))
+  monkeypatch.setattr(audio_swap, "read_blocks", lambda path, clock, crop, detect: iter(files[path]))
+  monkeypatch.setattr(audio_swap, "FaceDetector", lambda: contextlib.nullcontext(types.SimpleNamespace()))
   return files
 
 
 def test_shares_are_of_the_blocks_that_are_heard(files):
-  rows = list(dubbing.dub(ByFace(), ["still.mp4", "talking.mp4"], ["voice.wav"]))
-  assert [(row.face, row.sound, row.blocks) for row in rows] == [
+  rows = list(audio_swap.swap_audio(ByFace(), ["still.mp4", "talking.mp4"], ["voice.wav"]))
+  assert [(row.face, row.audio, row.blocks) for row in rows] == [
     ("still.mp4", "its own", 0),
     ("still.mp4", "voice.wav", 6),
     ("talking.mp4", "its own", 3),
     ("talking.mp4", "voice.wav", 6),
   ]
-  assert np.isnan(rows[0].shares).all()
-  assert rows[1].shares == (0, 0, 0, 1)
-  assert rows[2].shares == pytest.approx((0, 2 / 3, 0, 1 / 3))
+  assert np.isnan(rows[0].fractions).all()
+  assert rows[1].fractions == (0, 0, 0, 1)
+  assert rows[2].fractions == pytest.approx((0, 2 / 3, 0, 1 / 3))
   # The face is seen again from its beginning: blocks 0, 1, 3, 4 and 5 of the voice are under a bright one, 6 is not.
-  assert rows[3].shares == pytest.approx((0, 5 / 6, 0, 1 / 6))
+  assert rows[3].fractions == pytest.approx((0, 5 / 6, 0, 1 / 6))
 
 
 def test_blocks_keep_the_sound_and_its_order_and_take_the_faces_in_turn(files):
-  laid = list(dubbing.lay_under(files["talking.mp4"], files["voice.wav"]))
+  laid = list(audio_swap.replace_audio(files["talking.mp4"], files["voice.wav"]))
   assert [block.index for block in laid] == list(range(7))
   assert [block.waveform[0] for block in laid] == [5000, 5000, 20, 5000, 5000, 5000, 5000]
   assert [block.images.max() for block in laid] == [200, 200, 10, 200, 200, 200, 10]
 
 
 def test_table_has_a_row_for_each_and_a_dash_where_nothing_is_heard(files):
-  lines = dubbing.dub_table(list(dubbing.dub(ByFace(), ["still.mp4"], ["voice.wav"]))).splitlines()
-  assert lines[0] == "| face | sound | blocks | silence % | speech % | singing % | others % |"
+  lines = audio_swap.swap_table(list(audio_swap.swap_audio(ByFace(), ["still.mp4"], ["voice.wav"]))).splitlines()
+  assert lines[0] == "| face | audio | blocks | silence % | speech % | singing % | others % |"
   assert lines[2:] == ["| still.mp4 | its own | 0 | – | – | – | – |", "| still.mp4 | voice.wav | 6 | 0 | 0 | 0 | 100 |"]

@@ -1,6 +1,0 @@
-"""`attavvad dub` with absl flags."""
-
-from launch import app
-
-if __name__ == "__main__":
-  app.run("dub")
