@@ -40,7 +40,7 @@ _NUM_PROCESSES = 4
 _DISK_MB = 64
 _CONFIG = "--config=tools/crash_config.py"
 
-Outcome = dict[str, Any]
+Contents = dict[str, Any]
 T = TypeVar("T")
 
 
@@ -80,7 +80,7 @@ class Job:
   name: str
   arguments: Callable[[Path], Sequence[str]]
   at_work: str
-  found: Callable[[Path], Outcome]
+  found: Callable[[Path], Contents]
   saves_when_asked: bool = False
 
   def start(self, folder: Path, more: Sequence[str] = (), log: Path | None = None) -> "Program":
@@ -311,7 +311,7 @@ def _fill_disk(job: Job, folder: Path, tries: int, rng: np.random.Generator) -> 
 
 
 @functools.cache
-def _reference(job: Job, folder: Path, num_processes: int = 1) -> tuple[Outcome, float]:
+def _reference(job: Job, folder: Path, num_processes: int = 1) -> tuple[Contents, float]:
   """What a run leaves that nothing interrupts, and the seconds it was at work."""
   output = folder / f"{job.name}_alone_{num_processes}"
   if num_processes > 1:
@@ -321,7 +321,7 @@ def _reference(job: Job, folder: Path, num_processes: int = 1) -> tuple[Outcome,
     return _work(job, [program], output)
 
 
-def _work(job: Job, programs: Sequence[Program], output: Path) -> tuple[Outcome, float]:
+def _work(job: Job, programs: Sequence[Program], output: Path) -> tuple[Contents, float]:
   programs[0].wait_for(job.at_work)
   work_s = max(program.wait_to_end() for program in programs)
   for program in programs:
@@ -381,24 +381,24 @@ def _fill(path: Path, room_bytes: int) -> None:
     file.truncate(max(0, file.tell() - room_bytes))
 
 
-def _files(folder: Path) -> Outcome:
+def _files(folder: Path) -> Contents:
   """The bytes of every file, by path."""
   return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def _runs_of(folder: Path) -> Outcome:
+def _runs_of(folder: Path) -> Contents:
   """Those of a sweep's members."""
   return {f"{run.name}/{name}": value for run in sorted(folder.iterdir()) for name, value in _run_of(run).items()}
 
 
-def _run_of(workdir: Path) -> Outcome:
+def _run_of(workdir: Path) -> Contents:
   """What a run leaves: its files by name, but those of TensorBoard; the arrays of its checkpoints; its log."""
   import jax
 
   from attavvad_jax.checkpoints import leaf_name, read_meta, restore_item
   from attavvad_jax.training.checkpoints import KINDS
 
-  found: Outcome = {"files": sorted(path.name for path in workdir.iterdir())}
+  found: Contents = {"files": sorted(path.name for path in workdir.iterdir())}
   for kind in KINDS:
     steps = sorted(path.name for path in (workdir / "checkpoints" / kind).iterdir())
     found[f"checkpoints/{kind}"] = steps
@@ -415,7 +415,7 @@ def _run_of(workdir: Path) -> Outcome:
   return found
 
 
-def _compare(expected: Outcome, found: Outcome) -> None:
+def _compare(expected: Contents, found: Contents) -> None:
   """Raises a RuntimeError that names what is missing, what is left over, and what is different."""
   missing, extra = sorted(expected.keys() - found.keys()), sorted(found.keys() - expected.keys())
   different = [name for name in expected.keys() & found.keys() if not _same(expected[name], found[name])]
