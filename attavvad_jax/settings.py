@@ -71,6 +71,9 @@ class Optimizer:
       parameters; adam and sgd add it to the gradient.
     clip_norm: largest norm of the gradient of all parameters together; 0 is no limit.
     momentum: of sgd.
+    ema_decay: decay per step of the exponential moving average of the parameters, such as 0.999; 0 keeps no average.
+      Where there is one, validation scores it, and checkpoints hold it in place of the trained parameters, which the
+      run itself goes on with.
 
   Raises:
     ValueError: a value that means nothing; names it.
@@ -82,12 +85,13 @@ class Optimizer:
   weight_decay: float = 0.0
   clip_norm: float = 0.0
   momentum: float = 0.0
+  ema_decay: float = 0.0
 
   def __post_init__(self) -> None:
-    for name in ("warmup_epochs", "weight_decay", "clip_norm", "momentum"):
-      value = getattr(self, name)
-      if not math.isfinite(value) or value < 0 or (name == "momentum" and value >= 1):
-        expected = "0 or more, and less than 1" if name == "momentum" else "0 or more"
+    for name in ("warmup_epochs", "weight_decay", "clip_norm", "momentum", "ema_decay"):
+      value, is_decay = getattr(self, name), name in ("momentum", "ema_decay")
+      if not math.isfinite(value) or value < 0 or (is_decay and value >= 1):
+        expected = "0 or more, and less than 1" if is_decay else "0 or more"
         raise ValueError(f"config.optimizer.{name} is {value}; expected {expected}")
     if self.momentum and self.name != "sgd":
       raise ValueError(f"config.optimizer.momentum is {self.momentum}; expected 0, as only sgd has one")

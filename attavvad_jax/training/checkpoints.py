@@ -19,6 +19,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from attavvad_jax.checkpoints import check_fit, leaf_name, read_meta, restore_item
+from attavvad_jax.training.averaging import AverageState
 from attavvad_jax.training.step import TrainState
 
 KINDS = ("last", "best")
@@ -129,7 +130,7 @@ class Checkpoints:
     iterator.set_state(restored.data)
     return TrainState(
       rest["step"],
-      restored.variables["params"],
+      rest.get("params", restored.variables["params"]),
       restored.variables["batch_stats"],
       rest["optimizer"],
       rest["loss_weights"],
@@ -163,7 +164,9 @@ def _silent_threads() -> Iterator[None]:
 
 def _rest(state: TrainState) -> dict[str, Any]:
   """What a run needs to go on beside the variables and the position in the data."""
-  return {"step": state.step, "optimizer": state.optimizer, "loss_weights": state.loss_weights}
+  rest = {"step": state.step, "optimizer": state.optimizer, "loss_weights": state.loss_weights}
+  # Where the variables hold an average, training goes on from the parameters themselves.
+  return {**rest, "params": state.params} if isinstance(state.optimizer, AverageState) else rest
 
 
 def _restore_old(folder: Path, abstract: dict[str, Any]) -> dict[str, Any]:

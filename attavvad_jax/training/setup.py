@@ -21,6 +21,7 @@ from attavvad_jax.loss_weights import LossWeights
 from attavvad_jax.models import field_names, with_fields
 from attavvad_jax.predict import BlockScores, predict
 from attavvad_jax.settings import Augmentation, Transfer
+from attavvad_jax.training.averaging import averaged
 from attavvad_jax.training.optimizer import optimizer
 from attavvad_jax.training.placement import (
   AXIS,
@@ -162,7 +163,7 @@ def set_up(config: Mapping[str, Any]) -> Setup:
     data=data,
     model=config_lib.model(config),
     transfer=transfer,
-    optimizer=freeze(optimizer(config, num_blocks), transfer.freeze),
+    optimizer=averaged(freeze(optimizer(config, num_blocks), transfer.freeze), config_lib.optimizer(config).ema_decay),
     loss_weights=config_lib.loss_weights(config),
     augmentation=config_lib.augmentation(config),
     audio_label=_audio_label(data, config),

@@ -28,6 +28,7 @@ from attavvad_jax.losses import Terms, binary_cross_entropies, mean_terms, total
 from attavvad_jax.models.layers import BLOCK_OUTPUT, STATISTICS, Rows, block_keys
 from attavvad_jax.settings import Augmentation
 from attavvad_jax.timeline import Clock
+from attavvad_jax.training.averaging import AverageState
 
 # A batch that went through augmentation and front end.
 Inputs = dict[str, jax.Array]
@@ -58,7 +59,9 @@ class TrainState:
 
   @property
   def variables(self) -> dict[str, Any]:
-    return {"params": self.params, "batch_stats": self.batch_stats}
+    """What validation scores and checkpoints offer: the average of the parameters where one is kept, and statistics."""
+    params = self.optimizer.average if isinstance(self.optimizer, AverageState) else self.params
+    return {"params": params, "batch_stats": self.batch_stats}
 
 
 @struct.dataclass

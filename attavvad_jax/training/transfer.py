@@ -67,7 +67,8 @@ def load_matching(state: TrainState, checkpoint: str | Path) -> tuple[TrainState
     name = leaf_name(key)
     return jax.device_put(values[name].astype(leaf.dtype), leaf.sharding) if name in matching else leaf
 
-  variables = jax.tree_util.tree_map_with_path(choose, state.variables)
+  fresh = {"params": state.params, "batch_stats": state.batch_stats}
+  variables = jax.tree_util.tree_map_with_path(choose, fresh)
   transfer = Transfer(
     path,
     loaded={name: shape for name, shape in want.items() if name in matching},

@@ -22,6 +22,7 @@ def _config(data, **changes):
   """With augmentation of every kind and weights that learn, so that resuming is tested with all that there is."""
   config = tiny_config(data, loss_weights="grad_norm")
   config.update(changes)
+  config.optimizer.ema_decay = 0.5
   config.augmentation.update(
     dict(
       gain_db=6.0,

@@ -107,6 +107,7 @@ def test_ones_own():
     (dict(schedule="constant"), dict(learning_rate_decay_epochs=1.0), "learning_rate_decay_epochs is 1.0; expected 0"),
     (dict(momentum=0.9), {}, "config.optimizer.momentum is 0.9; expected 0, as only sgd"),
     (dict(name="sgd", momentum=1.5), {}, "config.optimizer.momentum is 1.5"),
+    (dict(ema_decay=1.0), {}, r"config\.optimizer\.ema_decay is 1\.0"),
     (dict(clip_norm=-1.0), {}, "config.optimizer.clip_norm is -1.0; expected 0 or more"),
     ({}, dict(learning_rate_decay_epochs=-1.0), "config.learning_rate_decay_epochs is -1.0"),
   ],
