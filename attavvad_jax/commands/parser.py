@@ -103,14 +103,23 @@ def add_options(parser: argparse.ArgumentParser, command: Command) -> None:
         action="append" if option.repeated else "store",
         **settings,
       )
-    if option.kind in ("path", "config"):
-      action.complete = _FILE  # type: ignore[attr-defined]
+    if option.kind in _COMPLETED:
+      action.complete = _COMPLETED[option.kind]  # type: ignore[attr-defined]
 
 
 _EXAMPLE = "example:\n  "
 
-# As shtab.FILE, which need not be imported to parse.
-_FILE = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
+# What completes the values of an option of each kind, by shell. Paths have the values of shtab.FILE, as parsing should
+# not import shtab; configs have the functions of `_EXPERIMENTS`.
+_COMPLETED = {
+  "path": {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"},
+  "config": {"bash": "_attavvad_experiments", "zsh": "_attavvad_experiments", "tcsh": "f"},
+}
+# Offers the shipped experiments and files. tcsh has no functions.
+_EXPERIMENTS = {
+  "bash": '_attavvad_experiments() {{ compgen -W "{names}" -- "$1"; _shtab_compgen_files "$1"; }}',
+  "zsh": "_attavvad_experiments() {{ compadd -- {names}; _files; }}",
+}
 
 
 class _Completion(argparse.Action):
@@ -119,8 +128,11 @@ class _Completion(argparse.Action):
   def __call__(self, parser: argparse.ArgumentParser, *arguments: Any) -> None:
     import shtab
 
+    from attavvad_jax import configs
+
     shell = arguments[1]
-    print(shtab.complete(parser, shell=shell))
+    preamble = _EXPERIMENTS.get(shell, "").format(names=" ".join(configs.names()))
+    print(shtab.complete(parser, shell=shell, preamble=preamble))
     parser.exit()
 
 

@@ -6,7 +6,7 @@ import functools
 from pathlib import Path
 import warnings
 
-from attavvad_jax.annotations import DEFAULT_READING, LABEL_SUFFIXES, AnnotationWarning, Reading, read
+from attavvad_jax.annotations import DEFAULT_READING, AnnotationWarning, Reading, read
 from attavvad_jax.evaluation.by_sed_eval import find_counter
 from attavvad_jax.evaluation.metrics import Scores
 from attavvad_jax.evaluation.protocols import PROTOCOLS
@@ -52,7 +52,8 @@ def evaluate_files(
   estimates: str | Path,
   references: str | Path,
   protocol: str,
-  reading: Reading = DEFAULT_READING,
+  estimate_reading: Reading = DEFAULT_READING,
+  reference_reading: Reading | None = None,
   metrics: str = "attavvad",
 ) -> FileEvaluation:
   """P, R, F and ER of label files against others of the same names.
@@ -63,7 +64,8 @@ def evaluate_files(
     estimates: a label file, or a folder of label files, at any depth.
     references: a label file, or a folder of label files; of a folder each needs its estimate.
     protocol: a name of `PROTOCOLS`.
-    reading: what the labels mean, of both sides, where they do not say it themselves.
+    estimate_reading: what the estimates do not say of themselves: the meaning of labels, or the format.
+    reference_reading: the same for the references; `estimate_reading` where None.
     metrics: who counts, a name of `COUNTERS`.
 
   Raises:
@@ -75,11 +77,12 @@ def evaluate_files(
     raise ValueError(f"unknown protocol {protocol!r}; expected one of {', '.join(PROTOCOLS)}")
   counter = find_counter(metrics)
   estimates, references = Path(estimates), Path(references)
-  truth, found = _by_name(references), _by_name(estimates)
+  reference_reading = reference_reading or estimate_reading
+  truth, found = _by_name(references, reference_reading), _by_name(estimates, estimate_reading)
   if references.is_file() and estimates.is_file():
     found = {name: [estimates] for name in truth}  # named by hand: they belong together, whatever they are called
   if not truth:
-    raise ValueError(f"{references}: no label files in it; expected one of {' '.join(LABEL_SUFFIXES)}")
+    raise ValueError(f"{references}: no label files in it; expected one of {' '.join(reference_reading.suffixes)}")
   if missing := [name for name in truth if name not in found]:
     raise ValueError(
       f"{estimates}: no label file for {name_some(missing)}; expected one of the same name for each of the "
@@ -87,7 +90,10 @@ def evaluate_files(
     )
   with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always", AnnotationWarning)
-    pairs = {name: (_read_one(paths, reading), _read_one(found[name], reading)) for name, paths in truth.items()}
+    pairs = {
+      name: (_read_one(paths, reference_reading), _read_one(found[name], estimate_reading))
+      for name, paths in truth.items()
+    }
   recordings = {}
   for name, (reference, estimate) in pairs.items():
     duration_s = max(reference.duration_s, estimate.duration_s)
@@ -96,7 +102,7 @@ def evaluate_files(
   return FileEvaluation(estimates, references, recordings, unused, [str(warning.message) for warning in caught])
 
 
-def _by_name(place: Path) -> dict[str, list[Path]]:
+def _by_name(place: Path, reading: Reading) -> dict[str, list[Path]]:
   """The label files of each recording, by its name: where the file lies in the folder, without extension."""
   if place.is_file():
     return {normal(place.stem): [place]}
@@ -104,7 +110,7 @@ def _by_name(place: Path) -> dict[str, list[Path]]:
     raise FileNotFoundError(f"{place}: no such file or folder; expected label files")
   files: dict[str, list[Path]] = {}
   for path in files_in(place):
-    if path.suffix.lower() in LABEL_SUFFIXES:
+    if path.suffix.lower() in reading.suffixes:
       files.setdefault(normal(path.relative_to(place).with_suffix("").as_posix()), []).append(path)
   return files
 

@@ -174,6 +174,8 @@ def test_completion_completes_verbs_options_and_choices(capsys):
   assert complete("attavvad", "pre") == ["prepare"]
   assert complete("attavvad", "train", "--place") == ["--placement"]
   assert complete("attavvad", "train", "--placement", "p") == ["pmap"]
+  assert complete("attavvad", "train", "--config", "base_a") == [n for n in configs.names() if n.startswith("base_a")]
+  assert complete("attavvad", "train", "--config", "setup.") == ["setup.py"]
 
 
 def test_configs_are_listed_with_what_they_are(capsys):

@@ -60,6 +60,18 @@ def test_labels_mean_what_is_said(tmp_path):
   assert evaluation.scores.event_based["overall"].f_score == 1
 
 
+def test_each_side_is_read_in_the_format_that_is_named_for_it(tmp_path):
+  _write(tmp_path / "truth", "a.json", REFERENCE)
+  _write(tmp_path / "found", "a.tsv", REFERENCE[:1])
+  (tmp_path / "found" / "a.txt").write_text("1.0\t2.0\tspeech\n4.0\t6.0\tsinging\n")
+  with pytest.raises(ValueError, match=r"a\.tsv, a\.txt"):
+    evaluate_files(tmp_path / "found", tmp_path / "truth", "paper")
+  formats = Reading(format="audacity"), Reading()
+  assert _overall(evaluate_files(tmp_path / "found", tmp_path / "truth", "paper", *formats)) == (5, 5, 5)
+  with pytest.raises(ValueError, match=r"truth.*\.txt"):
+    evaluate_files(tmp_path / "found", tmp_path / "truth", "paper", formats[0])
+
+
 def test_reference_without_estimate_is_an_error(tmp_path):
   _write(tmp_path / "truth", "a.json", REFERENCE)
   _write(tmp_path / "truth", "b.json", REFERENCE)

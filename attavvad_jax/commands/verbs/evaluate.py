@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from attavvad_jax.commands import options
 from attavvad_jax.commands.base import Command, Option
 
+_FORMAT = "name, or package.module:Name, of the format of the label files of"
+
 
 def run(
   checkpoint: Sequence[str],
@@ -17,15 +19,18 @@ def run(
   output: str,
   estimate: str | None,
   reference: str | None,
+  estimate_format: str | None,
+  reference_format: str | None,
   map: Sequence[str],
 ) -> None:
   if estimate and reference and not (checkpoint or to):
     from attavvad_jax.annotations import Reading
     from attavvad_jax.evaluation.files import evaluate_files
 
-    print(evaluate_files(estimate, reference, protocol, Reading.parse(map), metrics))
+    readings = Reading.parse(map, format=estimate_format), Reading.parse(map, format=reference_format)
+    print(evaluate_files(estimate, reference, protocol, *readings, metrics))
     return
-  if not checkpoint or estimate or reference:
+  if not checkpoint or estimate or reference or estimate_format or reference_format:
     raise ValueError("expected --checkpoint and --data, or --estimate and --reference, which go without --to")
   from attavvad_jax.evaluation import stored
   from attavvad_jax.evaluation.run import comparison_table, evaluate_all
@@ -67,6 +72,8 @@ COMMAND = Command(
     Option("output", "name of these files, without .json and .csv", "path", default="evaluation"),
     Option("estimate", "label file or folder of label files to score; needs --reference", "path"),
     Option("reference", "label file or folder of label files with the truth, of the same names", "path"),
+    Option("estimate_format", f"{_FORMAT} --estimate"),
+    Option("reference_format", f"{_FORMAT} --reference"),
     options.LABEL_MAP,
   ),
   run,
