@@ -10,8 +10,8 @@ from attavvad_jax.blocks import Crop
 from attavvad_jax.faces.model_files import DETECTOR, cache_path
 from attavvad_jax.media import VideoWriter
 from attavvad_jax.recordings import read_blocks
-from attavvad_jax.simulation.blocks import _followed, render_blocks
-from attavvad_jax.simulation.scenes import draw_scene, render_frame, sound
+from attavvad_jax.simulation.blocks import _tracked_boxes, render_blocks
+from attavvad_jax.simulation.scenes import draw_scene, render_frame, render_stems
 from attavvad_jax.timeline import Clock
 
 CLOCK, CROP = Clock(), Crop(64, 64)
@@ -40,7 +40,7 @@ def test_blocks_cover_the_scene_and_the_last_is_padded(scene, blocks):
 def test_waveform_is_the_sound_from_the_block_s_start(scene, blocks):
   assert blocks[4].waveform.dtype == np.int16
   start = CLOCK.start_sample(4)
-  expected = sound(scene).mixture[start : start + CLOCK.block_samples] * 32768
+  expected = render_stems(scene).mixture[start : start + CLOCK.block_samples] * 32768
   np.testing.assert_allclose(blocks[4].waveform, expected, atol=0.5)
 
 
@@ -88,13 +88,13 @@ def test_boxes_are_followed_as_media_follows_a_face(stride, seen):
     np.full(4, np.nan) if image.box is None else image.box
     for image in follow_performer(pictures, lambda faces: faces, images_per_second=9.0, detect_every=stride)
   ]
-  np.testing.assert_allclose(_followed(found, stride, 9.0), expected)
+  np.testing.assert_allclose(_tracked_boxes(found, stride, 9.0), expected)
 
 
 def compare(scene, path, alike):
   """Blocks straight from a scene, and by way of a video file; `alike` bounds the images' mean correlation."""
   with VideoWriter(path, 480, 360, 25, 16_000) as writer:
-    writer.write_samples(sound(scene).mixture)
+    writer.write_samples(render_stems(scene).mixture)
     for frame in range(round(scene.duration_s * 25)):
       writer.write_frame(render_frame(scene, frame / 25))
   crop = Crop()

@@ -7,7 +7,7 @@ import pytest
 
 from attavvad_jax.simulation import scenes
 from attavvad_jax.simulation.difficulty import PRESETS
-from attavvad_jax.simulation.scenes import IDLE_MOUTHS, draw_scene, face_state, render_audio, render_frame, sound
+from attavvad_jax.simulation.scenes import IDLE_MOUTHS, draw_scene, face_state, render_audio, render_frame, render_stems
 
 RATE_HZ = 16_000
 NUMBERS = (1, 6)
@@ -48,9 +48,9 @@ def test_scene_follows_from_its_seed_and_number_alone():
   assert draw_scene(1, 2) != draw_scene(2, 2)
   scene = draw_scene(1, 2, duration_s=8.0, preset="hard")
   first, frame = render_audio(scene), render_frame(scene, 3.0, 240, 180)
-  scenes.sound.cache_clear()
+  scenes.render_stems.cache_clear()
   render_audio(draw_scene(1, 3, duration_s=5.0))
-  scenes.sound.cache_clear()
+  scenes.render_stems.cache_clear()
   np.testing.assert_array_equal(first, render_audio(scene))
   np.testing.assert_array_equal(frame, render_frame(scene, 3.0, 240, 180))
 
@@ -86,7 +86,7 @@ def test_timelines_say_whose_voice_is_heard(drawn):
 @pytest.mark.parametrize("preset", ["live", "hard"])
 def test_stems_hold_what_the_parts_say(number, preset):
   scene = draw_scene(3, number, duration_s=15.0, preset=preset)
-  made = sound(scene)
+  made = render_stems(scene)
   own = inside(scene, lambda part: part.source == "performer")
   other = inside(scene, lambda part: part.source in ("off camera", "playback"))
   assert not made.performer[~own].any()
@@ -105,7 +105,7 @@ def test_stems_hold_what_the_parts_say(number, preset):
 @pytest.mark.parametrize("number", NUMBERS)
 def test_mouth_moves_when_and_only_when_the_parts_say_so(number):
   scene = draw_scene(3, number, duration_s=15.0, preset="hard")
-  made = sound(scene)
+  made = render_stems(scene)
   for part in scene.parts:
     span = slice(round(part.event.onset_s * 200), round(part.event.offset_s * 200))
     track = made.openness[span]
@@ -122,7 +122,7 @@ def test_mouth_moves_when_and_only_when_the_parts_say_so(number):
 def test_mouth_of_the_picture_is_in_time_with_the_performers_sound():
   scene = draw_scene(3, 0, duration_s=15.0)
   own = inside(scene, lambda part: part.mouth in ("voice", "shut"), rate_hz=200)
-  envelope = np.abs(sound(scene).performer).reshape(-1, 80).mean(axis=1)
+  envelope = np.abs(render_stems(scene).performer).reshape(-1, 80).mean(axis=1)
   envelope = np.log(np.convolve(envelope, np.ones(9) / 9, "same") + 1e-3)
   track = np.array([face_state(scene, frame / 200).openness for frame in range(len(envelope))])
   lags = range(-40, 41)
@@ -148,7 +148,7 @@ def test_silence_is_room_tone(preset):
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_sound_is_a_proper_recording(preset):
-  made = sound(draw_scene(4, 1, duration_s=7.3, preset=preset))
+  made = render_stems(draw_scene(4, 1, duration_s=7.3, preset=preset))
   assert made.mixture.dtype == np.float32
   assert made.mixture.shape == (round(7.3 * RATE_HZ),)
   assert 0.1 < np.abs(made.mixture).max() <= 1.0
@@ -157,7 +157,7 @@ def test_sound_is_a_proper_recording(preset):
 @pytest.mark.parametrize("number", range(4))
 def test_stated_snr_is_that_of_the_stems(number):
   scene = draw_scene(6, number, duration_s=20.0, preset=("live", "hard")[number % 2])
-  made = sound(scene)
+  made = render_stems(scene)
   own = inside(scene, lambda part: part.source == "performer")
   assert own.any()
   found = level_db(made.performer[own]) - level_db(made.backing[own])
@@ -222,7 +222,7 @@ def test_a_mouth_that_grimaces_holds_poses_and_is_slower_than_speech():
 
 def test_articulation_says_how_far_the_mouth_opens_with_a_voice():
   scene = draw_scene(3, 0, duration_s=15.0)
-  wide, small = (sound(dataclasses.replace(scene, articulation=factor)).openness for factor in (1.0, 0.3))
+  wide, small = (render_stems(dataclasses.replace(scene, articulation=factor)).openness for factor in (1.0, 0.3))
   voiced = inside(scene, lambda part: part.mouth == "voice", rate_hz=200)
   assert wide[: len(voiced)][voiced].max() > 0.2
   np.testing.assert_allclose(small[: len(voiced)][voiced], 0.3 * wide[: len(voiced)][voiced], atol=1e-6)
@@ -280,7 +280,7 @@ def test_moving_heads_are_blurred(drawn):
 def test_other_voices_are_as_loud_as_the_performers():
   loud = {"performer": [], "other_voices": []}
   for number in range(4):
-    made = sound(draw_scene(6, number, duration_s=8.0))
+    made = render_stems(draw_scene(6, number, duration_s=8.0))
     for name, levels in loud.items():
       stem = getattr(made, name)
       if stem.any():
@@ -403,8 +403,8 @@ def test_scene_is_frozen_and_usable_as_a_key():
 def test_half_a_minute_of_sound_takes_less_than_two_seconds_of_one_core(preset):
   import time
 
-  sound(draw_scene(9, 0, duration_s=3.0, preset=preset))
+  render_stems(draw_scene(9, 0, duration_s=3.0, preset=preset))
   start = time.process_time()
   for number in range(1, 5):
-    sound(draw_scene(9, number, preset=preset))
+    render_stems(draw_scene(9, number, preset=preset))
   assert (time.process_time() - start) / 4 < 2.0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from attavvad_jax.simulation import timelines
-from attavvad_jax.simulation.timelines import MAVC100_QUARTILES_S, MAVC100_SHARES, MIN_DURATION_S, NEXT, draw_events
+from attavvad_jax.simulation.timelines import MAVC100_FRACTIONS, MAVC100_QUARTILES_S, MIN_DURATION_S, NEXT, draw_events
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_transitions_are_those_of_mavc100(clips, label):
 
 def test_time_is_shared_between_the_events_as_in_mavc100(clips):
   total = sum(event.duration_s for clip in clips for event in clip)
-  for label, share in MAVC100_SHARES.items():
+  for label, share in MAVC100_FRACTIONS.items():
     found = sum(event.duration_s for clip in clips for event in clip if marked(event.label) == label) / total
     assert found == pytest.approx(share, abs=0.04)
 
