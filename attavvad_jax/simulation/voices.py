@@ -135,7 +135,7 @@ def comfortable_midi(voice: Voice) -> int:
 
 
 def _words(voice: Voice, count: int, rng: np.random.Generator) -> tuple[vocoder.Frames, np.ndarray, np.ndarray]:
-  """Synthesizes monotone words of 2 to 4 syllables in the person's timbre, without pauses. -> frames, openness, width [T]."""
+  """Synthesizes monotone words of 2 to 4 syllables in the person's timbre, without pauses, and the mouth [T], [T]."""
   text = " ".join(_word(rng) for _ in range(count))
   wave = synthesizer.synthesize(text, voice.language, voice.words_per_minute)
   frames = vocoder.analyze(wave, synthesizer.MONOTONE_HZ)
