@@ -172,7 +172,7 @@ def _draw_durations(path: Path, drawn: list[Scene]) -> None:
     axis.set_xticks([0.5, 1, 2, 5, 10, 20], ["0.5", "1", "2", "5", "10", "20"])
     axis.minorticks_off()
     axis.set_xlabel("seconds")
-  axes[0].set_ylabel("fraction shorter")
+  axes[0].set_ylabel("shorter")
   axes[0].legend(frameon=False, fontsize="small")
   _save(figure, path)
 

@@ -16,7 +16,7 @@ VOCAL = ("speech", "singing")
 
 @pytest.fixture(scope="module")
 def drawn():
-  """Many scenes of each preset, not rendered."""
+  """Draws many scenes of each preset without rendering them."""
   return {preset: [draw_scene(0, number, preset=preset) for number in range(200)] for preset in PRESETS}
 
 

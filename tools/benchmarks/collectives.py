@@ -45,7 +45,7 @@ class Machine:
 
 
 def collectives(program: str, num_devices: int) -> list[Collective]:
-  """Returns the collectives of a program for `num_devices` devices in order. `program` is jax's `Compiled.as_text()`."""
+  """Lists the collectives of a program for `num_devices` devices in order. `program` is jax's `Compiled.as_text()`."""
   computations = _computations(program)
   in_loops = _reached(
     computations, {name for lines in computations.values() for name in _called(lines, "body|condition")}
