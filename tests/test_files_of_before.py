@@ -76,7 +76,7 @@ def test_a_run_resumes(before):
   assert jax.tree.all(jax.tree.map(np.array_equal, stored["nu"], restored.optimizer[0].nu))
   assert any(np.any(leaf) for leaf in jax.tree.leaves(stored["mu"]))
   config.optimizer.clip_norm = 1.0
-  with pytest.raises(ValueError, match="other values .*optimizer"):
+  with pytest.raises(ValueError, match=r"other values .*optimizer"):
     check_workdir(before / "run", set_up(config))
 
 
