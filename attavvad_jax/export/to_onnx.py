@@ -50,7 +50,7 @@ _ELEMENTWISE = {
   "sub": "Sub",
   "tanh": "Tanh",
 }
-# Calls of inner functions, which are inlined. Older releases of jax call `jit` `pjit`.
+# Calls of inner functions, which are inlined. `jit` is named `pjit` in older releases of jax.
 _CALLS = ("jit", "pjit", "custom_jvp_call", "custom_vjp_call")
 # Operations that matter only to gradients and rematerialization.
 _IDENTITIES = ("copy", "name", "stop_gradient")
