@@ -1,4 +1,4 @@
-"""Recordings as files: probing, decoding and encoding of audio and video."""
+"""Probes, decodes and encodes audio and video files."""
 
 from attavvad_jax.media.decode import (
   Frame,

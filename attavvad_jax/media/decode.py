@@ -1,9 +1,9 @@
-"""Reads any file that FFmpeg reads: sound as a stream of samples, pictures at asked times.
+"""Reads any file that FFmpeg reads: audio as a stream of samples, video frames at requested times.
 
-Time zero of a recording is the moment at which the first of its streams starts: the earlier of the first sound and the
-first picture that decode. All times here are seconds after it, taken from presentation time stamps and never from
-counting frames. Where time stamps leap, the parts of the recording are put in a row (`parts`). Axes: n samples, H, W
-picture as displayed (rotated and with square pixels).
+Time zero of a recording is the start of its first stream: the earlier of the first audio frame and the first video
+frame that decode. All times are seconds after time zero. They come from presentation time stamps, never from counting
+frames. Where time stamps leap, the parts of the recording are placed one after the other (`parts`). Axes: n samples,
+H, W of the frame as displayed (rotated and with square pixels).
 """
 
 from collections import deque
@@ -43,38 +43,38 @@ from attavvad_jax.media.tracks import (
   of_equal_rank,
 )
 
-# Pictures are made no larger than this: faces down to 30 px are found in them, and conversion stays cheap.
+# Larger frames are scaled down to this: faces down to 30 px are still found, and conversion stays cheap.
 LONG_SIDE_PX = 960
 
-# A picture stands in for at most this long before the first frame, and after the end of one that none follows.
+# The first frame is displayed for at most this long before its time, and any frame for at most this long after its end.
 HOLD_S = 0.5
-# A still stays until the next picture comes, for at most this long: what stands longer, while sound goes on, is a lost
-# connection or a camera that was taken away. By the stamps alone, the two cannot be told apart.
+# A still frame is displayed until the next frame comes, for at most this long: a longer gap while audio continues is a
+# lost connection or a removed camera. Time stamps alone cannot distinguish the two cases.
 STILL_S = 5.0
-# Times between pictures from which the rate of pictures is told.
+# Number of intervals between frames from which the frame rate is estimated.
 _NUM_SPACINGS = 9
-# Time stamps are rounded to their time base: a frame may be due by a hair.
+# A frame is due this much before its time, as time stamps are rounded to their time base.
 _DUE_S = 1e-6
 
-# Time stamps in milliseconds jitter by one; the shortest packet that can be lost is 20 ms long.
+# A larger deviation of a time stamp is a gap. Stamps in milliseconds jitter by one; the shortest packet lasts 20 ms.
 GAP = Fraction(1, 100)
-# Gaps and missing ends that are worth a word.
+# Longer gaps and missing ends cause a warning.
 _NOTABLE_S = 0.5
-# What is looked at together of sound that nobody waits for.
+# Windows that are mixed together where nobody waits for the audio.
 _WINDOWS = 20
-# Pictures may go on for so long after the sound without a word.
+# Video may continue for this long after the audio without a warning.
 _LASTING_S = 1.0
-# How far from where parts are joined packets may be marked as damaged without being so.
+# Within this distance of a joint between parts, intact packets may be marked as damaged.
 _JOINT = Fraction(1)
-# A playlist that does not say that it has ended is read from its beginning, and waited for no longer than a segment.
-# What a file refers to is read from disk only, as FFmpeg does by default where it opens the file by its name.
+# A playlist without an end marker is read from its beginning, and waits for new segments no longer than one segment.
+# Referenced files are read from disk only, as FFmpeg does by default where it opens a file by name.
 _OPTIONS = {"live_start_index": "0", "max_reload": "1", "protocol_whitelist": "file,crypto,data"}
-# Reading goes on after a place that cannot be read, unless there are this many one after the other.
+# Reading continues after unreadable places, unless there are more than this many in a row.
 _MAX_READ_ERRORS = 100
 
 
 class StoredFrame(NamedTuple):
-  """Format of a picture as it is stored: not turned, with pixels of any shape; colors by FFmpeg's numbers."""
+  """Format of a frame as stored: not rotated, with pixels of any shape; colors as FFmpeg's numbers."""
 
   width_px: int
   height_px: int
@@ -86,28 +86,28 @@ class StoredFrame(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class MediaInfo:
-  """What is in a file.
+  """The contents of a file, as declared by its container and seen in its first frames.
 
   Attributes:
     start: time stamp of time zero in seconds, subtracted from all others.
-    duration_s: declared end of the sound, else of the file, after time zero; None where the file does not say.
-    audio_end: the same to the sample, in seconds, in files that say so (mp4 and its kin); else None.
-    video_end_s: declared end of the pictures after time zero; None where the file does not say.
-    is_of_audio: whether `duration_s` is declared of the sound, not of the file.
-    sample_rate_hz: of the sound as stored; None without sound.
-    width_px: of the pictures as displayed, before `LONG_SIDE_PX`; None without pictures.
-    height_px: likewise.
-    frames_per_second: mean rate of the pictures; None without pictures or where the file does not say.
+    duration_s: declared end of the audio, else of the file, after time zero; None where neither is declared.
+    audio_end: declared end of the audio to the sample, in seconds, in files of the mp4 and mov family; else None.
+    video_end_s: declared end of the video after time zero; None where it is not declared.
+    is_of_audio: whether `duration_s` is declared for the audio rather than for the file.
+    sample_rate_hz: sample rate of the audio as stored; None without audio.
+    width_px: width of the video as displayed, before scaling to `LONG_SIDE_PX`; None without video.
+    height_px: height of the video, as for `width_px`.
+    frames_per_second: mean frame rate of the video; None without video or where it is not declared.
     pixel_aspect: width of a stored pixel divided by its height.
-    orientation: how the first picture is displayed.
-    tracks: what was asked for, with the numbers of the tracks that are used.
-    audio_tracks: all that there are.
-    video_tracks: likewise.
-    rivals: the same of each of the pictures among which the file makes no choice; empty where there is a choice.
+    orientation: how the first frame is displayed.
+    tracks: the requested choice, with the numbers of the tracks that are used.
+    audio_tracks: all audio tracks of the file.
+    video_tracks: all video tracks of the file.
+    rivals: one `MediaInfo` for each of several video tracks that the file ranks equally; empty if there is only one.
     container: FFmpeg's name of the format.
-    stored: how all sound and pictures are stored, cover pictures included.
-    first_frame: format of the first picture; None without pictures.
-    order: how the packets of the tracks that are used follow each other; None before all of them have been read.
+    stored: how all audio and video streams are stored, cover images included.
+    first_frame: format of the first video frame; None without video.
+    order: order of the packets of the used tracks; None before all of them have been read.
   """
 
   start: Fraction
@@ -140,21 +140,21 @@ class MediaInfo:
 
   @property
   def audio_track(self) -> Track | None:
-    """The sound that is used."""
+    """The audio track that is used."""
     return self.audio_tracks[int(self.tracks.audio or 1) - 1] if self.has_audio else None
 
   @property
   def video_track(self) -> Track | None:
-    """The pictures that are used."""
+    """The video track that is used."""
     return self.video_tracks[(self.tracks.video or 1) - 1] if self.has_video else None
 
   def index(self, kind: Kind) -> int | None:
-    """Of the stream that is used, among all of the file; None where there is none."""
+    """Returns the index, among all streams of the file, of the used stream of a kind; None where there is none."""
     track = self.audio_track if kind == "audio" else self.video_track
     return None if track is None else track.index
 
   def choices(self) -> list[str]:
-    """A line for sound and pictures each, where the file has several: what is used, and what is not."""
+    """Returns a line each for audio and video with several tracks: which one is used, and which ones are not."""
     lines = (
       describe_choice("audio", self.audio_track, self.audio_tracks),
       describe_choice("video", self.video_track, self.video_tracks),
@@ -163,42 +163,42 @@ class MediaInfo:
 
 
 class Frame:
-  """What is on screen at a moment: upright, with square pixels, the longer side at most `LONG_SIDE_PX`.
+  """A video frame as displayed: upright, with square pixels, the longer side at most `LONG_SIDE_PX`.
 
-  It is converted when a property is first asked for, as most pictures need no color.
+  The first access to a property converts the frame, as most frames are never needed in color.
   """
 
-  def __init__(self, frame: av.VideoFrame, convert: "Converter"):
-    self._frame = frame
+  def __init__(self, raw: av.VideoFrame, convert: "Converter"):
+    self._raw = raw
     self._convert = convert
 
   @classmethod
   def from_rgb(cls, rgb: np.ndarray) -> Self:
-    """A picture in color, uint8 [H,W,3], as it would have come from a file."""
+    """Makes a frame of an array in color, uint8 [H,W,3], as if it had been read from a file."""
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
-      raise ValueError(f"picture is {rgb.dtype} {rgb.shape}; expected uint8 [height, width, 3] in RGB")
+      raise ValueError(f"frame is {rgb.dtype} {rgb.shape}; expected uint8 [height, width, 3] in RGB")
     return cls(av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24"), Converter(Fraction(1)))
 
   @functools.cached_property
   def rgb(self) -> np.ndarray:
-    """The picture in color, uint8 [H,W,3]."""
-    rgb = self._convert(self._frame, "rgb24").to_ndarray()
-    return np.ascontiguousarray(self._convert.orientation(self._frame).upright(rgb))
+    """The frame in color, uint8 [H,W,3]."""
+    rgb = self._convert(self._raw, "rgb24").to_ndarray()
+    return np.ascontiguousarray(self._convert.orientation(self._raw).upright(rgb))
 
   @functools.cached_property
   def gray(self) -> np.ndarray:
-    """The picture's luma, uint8 [H,W]: the one way to gray, for training and detection alike."""
-    frame = self._convert(self._frame, "yuv420p")
+    """The frame's luma, uint8 [H,W]. Training and detection both use it as gray."""
+    frame = self._convert(self._raw, "yuv420p")
     plane = frame.planes[0]
     luma = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width]
-    # A copy: the frame's memory goes back to the decoder.
-    return self._convert.orientation(self._frame).upright(luma).copy()
+    # A copy, as the decoder reuses the frame's memory.
+    return self._convert.orientation(self._raw).upright(luma).copy()
 
 
 class Converter:
-  """Scales frames and changes their format; one for all frames, as setting it up costs more than a conversion.
+  """Scales frames and changes their pixel format; use one for all frames, as its setup costs more than a conversion.
 
-  `orientation` tells how a frame is displayed.
+  `orientation` gives the orientation in which a frame is displayed.
   """
 
   def __init__(self, pixel_aspect: Fraction):
@@ -207,7 +207,7 @@ class Converter:
     self._reformatters: dict[str, VideoReformatter] = {}
 
   def __call__(self, frame: av.VideoFrame, format: str) -> av.VideoFrame:
-    """The frame in a pixel format, with square pixels and at most `LONG_SIDE_PX` long; not turned upright."""
+    """Converts to a pixel format with square pixels and a longer side of at most `LONG_SIDE_PX`; does not rotate."""
     orientation = self.orientation(frame)
     width, height = _displayed_size(frame, self._pixel_aspect, orientation)
     scale = min(1.0, LONG_SIDE_PX / max(width, height))
@@ -219,18 +219,18 @@ class Converter:
 
 
 class TimedFrame(NamedTuple):
-  """A picture, when it comes on screen, and how long it stays there unless another comes (0 where nobody knows)."""
+  """A frame, when its display begins, and how long it lasts unless another frame comes (0 where that is unknown)."""
 
   time_s: float
-  picture: Frame
+  frame: Frame
   length_s: float = 0.0
 
 
 class FrameSampler:
-  """What is on screen at a time, told while pictures come in.
+  """Gives the frame displayed at a time, while frames come in.
 
-  A picture lasts until the next one, but no longer than `HOLD_S` beyond its own length; the first also stands in for
-  `HOLD_S` before it. Times must be asked for in ascending order.
+  A frame is displayed until the next one, but no longer than `HOLD_S` beyond its own length; the first frame also
+  stands in for `HOLD_S` before its time. Times must be requested in ascending order.
   """
 
   def __init__(self):
@@ -240,77 +240,74 @@ class FrameSampler:
 
   @property
   def spacing_s(self) -> float | None:
-    """Median time between the last pictures that have been on screen; None before there are three of them.
-
-    A still among others does not change it.
-    """
+    """Median time between the last displayed frames; None before there are three. One still frame has no effect."""
     return statistics.median_low(self._spacings_s) if len(self._spacings_s) > 1 else None
 
-  def push(self, picture: TimedFrame) -> bool:
-    """Takes the next picture; false, and it is left out, where it is not later than the one before."""
-    if self._video and picture.time_s <= self._video[-1].time_s:
+  def push(self, frame: TimedFrame) -> bool:
+    """Takes the next frame; leaves it out and returns false where it is not later than the frame before."""
+    if self._video and frame.time_s <= self._video[-1].time_s:
       return False
-    self._video.append(picture)
+    self._video.append(frame)
     return True
 
   def end(self) -> None:
-    """Says that no more pictures come."""
+    """Marks the end of the video."""
     self._ended = True
 
   def knows(self, time_s: float) -> bool:
-    """Whether the answer for a time can no longer change."""
+    """Returns whether the frame at a time can no longer change."""
     return self._ended or bool(self._video and self._video[-1].time_s > time_s + _DUE_S)
 
   def at(self, time_s: float) -> Frame | None:
-    """The picture at a time, as far as is known; None where there is none."""
+    """Returns the frame at a time, among those pushed so far; None where there is none."""
     while len(self._video) > 1 and self._video[1].time_s <= time_s + _DUE_S:
       passed = self._video.popleft()
       self._spacings_s.append(self._video[0].time_s - passed.time_s)
     if not self._video:
       return None
-    start_s, picture, length_s = self._video[0]
-    return picture if start_s - HOLD_S <= time_s < start_s + length_s + HOLD_S else None
+    start_s, frame, length_s = self._video[0]
+    return frame if start_s - HOLD_S <= time_s < start_s + length_s + HOLD_S else None
 
 
 def probe(
   path: str | os.PathLike[str], tracks: Tracks = DEFAULT_TRACKS, file: io.BufferedReader | None = None
 ) -> MediaInfo:
-  """Opens a file and decodes the first sound and the first picture; a stream that gives none counts as absent.
+  """Opens a file and decodes its first audio frame and first video frame; a stream that gives none counts as absent.
 
   Args:
     path: the file.
-    tracks: which of its sound and pictures are meant.
-    file: the same, open and at its beginning, so that it need not be opened again; its position changes.
+    tracks: which of its audio and video tracks are used.
+    file: the same file, open and at its beginning, so that it need not be opened again; its position changes.
 
   Raises:
     OSError: the file is missing, a folder or not readable.
-    MediaError: FFmpeg cannot read it, nothing in it decodes, or it has no such track.
+    MediaError: FFmpeg cannot read the file, nothing in it decodes, or it has no such track.
   """
   with _open(path, file) as container:
     header = _Header(container)
     candidates = {kind: chosen(container, kind, tracks, str(path)) for kind in KINDS}
     equals = of_equal_rank(candidates["video"])
-    # Of sound, nearly always the first one gives something.
+    # The first audio stream nearly always gives a frame.
     firsts = _first_frames(container, [*candidates["audio"][:1], *equals])
-    sound, picture = (_first(path, candidates[kind], firsts) for kind in KINDS)
+    audio, video = (_first(path, candidates[kind], firsts) for kind in KINDS)
     rivals = [_First(stream.index, firsts[stream.index]) for stream in equals if firsts[stream.index] is not None]
-  if sound is None and picture is None:
-    raise MediaError(f"{path}: neither sound nor pictures in it can be decoded; expected a video with sound")
-  info = header.info(tracks, sound, picture)
+  if audio is None and video is None:
+    raise MediaError(f"{path}: neither audio nor video in it can be decoded; expected a video with audio")
+  info = header.info(tracks, audio, video)
   if len(rivals) < 2:
     return info
-  return dataclasses.replace(info, rivals=tuple(header.info(tracks, sound, rival) for rival in rivals))
+  return dataclasses.replace(info, rivals=tuple(header.info(tracks, audio, rival) for rival in rivals))
 
 
 class _First(NamedTuple):
-  """A stream, by its number among all of its file, and the first frame that it gives."""
+  """The index of a stream among all of its file, and its first decoded frame."""
 
   stream: int
   frame: Any
 
 
 def _first(path: str | os.PathLike[str], streams: Iterable[Any], firsts: Mapping[int, Any]) -> _First | None:
-  """Of the first stream that gives anything; None where there is none. `firsts` are those that are known."""
+  """Returns the first stream that gives a frame; None where there is none. `firsts` holds the frames already known."""
   for stream in streams:
     known = stream.index in firsts
     frame = firsts[stream.index] if known else next(_frames(path, stream.index, Fraction(0), []), None)
@@ -320,7 +317,7 @@ def _first(path: str | os.PathLike[str], streams: Iterable[Any], firsts: Mapping
 
 
 def _first_frames(container: Any, streams: Sequence[Any]) -> dict[int, Any]:
-  """The first frame with a time stamp that each stream gives, by the stream's index; None where it gives none."""
+  """Returns the first frame with a time stamp of each stream, by the stream's index; None where there is none."""
   firsts: dict[int, Any] = {stream.index: None for stream in streams}
   open_streams = [stream for stream in streams if stream.codec_context is not None]  # others have no decoder
   _take_only(container, open_streams)
@@ -332,7 +329,7 @@ def _first_frames(container: Any, streams: Sequence[Any]) -> dict[int, Any]:
     with contextlib.suppress(av.FFmpegError):  # damaged
       firsts[index] = next((frame for frame in decoders[index](packet) if frame.pts is not None), None)
     if firsts[index] is not None:
-      # Where the others come much later, or never, they are found without reading all of this one.
+      # The rest of this stream is skipped, as the first frames of the others may come much later, or never.
       packet.stream.discard = av.stream.Discard.all
       if all(firsts[stream.index] is not None for stream in open_streams):
         break
@@ -340,7 +337,7 @@ def _first_frames(container: Any, streams: Sequence[Any]) -> dict[int, Any]:
 
 
 class _Header:
-  """What a container declares before anything of it is read, which may change some of it."""
+  """What a container declares before any packet is read, as reading may change some of it."""
 
   def __init__(self, container: Any):
     self._format = container.format.name
@@ -353,20 +350,20 @@ class _Header:
       begin = 0 if "matroska" in self._format else container.start_time or 0
       self._end = Fraction(container.duration + begin, av.time_base)
 
-  def info(self, tracks: Tracks, sound: _First | None, picture: _First | None) -> MediaInfo:
-    """What is in the file, of which these are used; one of them at least."""
-    start = min(frame_time(first.frame) for first in (sound, picture) if first is not None)
-    of_audio = None if sound is None else self._streams[sound.stream]
+  def info(self, tracks: Tracks, audio: _First | None, video: _First | None) -> MediaInfo:
+    """Returns the contents of the file, given the streams that are used; at least one must not be None."""
+    start = min(frame_time(first.frame) for first in (audio, video) if first is not None)
+    of_audio = None if audio is None else self._streams[audio.stream]
     is_of_audio = of_audio is not None and of_audio.has_duration
     declared = of_audio.end if of_audio is not None and is_of_audio else self._end
     exact = is_of_audio and "mov" in self._format
-    of_video = None if picture is None else self._streams[picture.stream]
+    of_video = None if video is None else self._streams[video.stream]
     video_end = None if of_video is None else of_video.end
     rate = None if of_video is None else of_video.rate
     aspect = Fraction(1) if of_video is None else of_video.pixel_aspect
     width, height, turned, stored = None, None, UPRIGHT, None
-    if picture is not None:
-      frame = picture.frame
+    if video is not None:
+      frame = video.frame
       turned = orientation(frame)
       width, height = _displayed_size(frame, aspect, turned)
       colors = frame.colorspace, frame.color_primaries, frame.color_trc
@@ -377,13 +374,13 @@ class _Header:
       audio_end=declared - start if exact and declared is not None else None,
       video_end_s=None if video_end is None else float(video_end - start),
       is_of_audio=is_of_audio,
-      sample_rate_hz=None if sound is None else sound.frame.sample_rate,
+      sample_rate_hz=None if audio is None else audio.frame.sample_rate,
       width_px=width,
       height_px=height,
       frames_per_second=float(rate) if rate else None,
       pixel_aspect=aspect,
       orientation=turned,
-      tracks=dataclasses.replace(tracks, audio=self._number("audio", sound), video=self._number("video", picture)),
+      tracks=dataclasses.replace(tracks, audio=self._number("audio", audio), video=self._number("video", video)),
       audio_tracks=self._tracks["audio"],
       video_tracks=self._tracks["video"],
       container=self._format,
@@ -396,7 +393,7 @@ class _Header:
 
 
 class _Declared:
-  """What a container declares of one stream."""
+  """What a container declares about one stream."""
 
   def __init__(self, stream: Any):
     self.end = _declared_end(stream)
@@ -409,15 +406,15 @@ class _Declared:
 def recorded_s(
   path: str | os.PathLike[str], tracks: Tracks = DEFAULT_TRACKS, info: MediaInfo | None = None
 ) -> float | None:
-  """How long a recording is: as the file declares, or, where its container lets time stamps leap, as its packets say.
+  """Returns the length of a recording: as declared, or by its packets where its container lets time stamps leap.
 
   Args:
     path: the file.
-    tracks: which of its sound and pictures are meant.
-    info: what `probe` says of the file and these tracks, where it has been asked already.
+    tracks: which of its audio and video tracks are used.
+    info: the result of `probe` for the file and these tracks; where None, the file is probed.
 
   Returns:
-    Seconds after time zero; None where nothing tells.
+    Seconds after time zero; None where the length is unknown.
 
   Raises:
     OSError, MediaError: as `probe`.
@@ -427,7 +424,7 @@ def recorded_s(
     if not may_leap(container):
       return info.duration_s
     streams = [container.streams[index] for index in map(info.index, KINDS) if index is not None]
-    # The sound says how long a recording is, where there is any.
+    # The audio, if there is any, defines the length of a recording.
     main = streams[0].type if not info.has_audio else "audio"
     end = max(
       (
@@ -449,29 +446,29 @@ def read_audio(
   passages: list[Passage] | None = None,
   order: PacketOrder | None = None,
 ) -> Iterator[np.ndarray]:
-  """The sound in mono from time zero to its end, in pieces; `mixing` says how its channels become one.
+  """Reads the audio as mono from time zero to its end, in pieces; `mixing` describes how channels are mixed.
 
-  Sample ``j`` of the joined pieces is heard at j / sample_rate_hz; where the file has no sound in between, or starts
-  late, there are zeros. Memory does not grow with the length.
+  Sample ``j`` of the joined pieces is played at j / sample_rate_hz. Gaps in the audio, and the time before a late
+  start, are filled with zeros. Memory does not grow with the length.
 
   Args:
     path: the file.
     sample_rate_hz: rate to resample to.
-    info: what `probe` gave for the file and the choice of tracks; where None, it is asked for the file alone.
-    warnings: gets one line for each thing that is damaged or odd.
-    passages: gets those in which the channels cancel, of which one warning tells at the end; where None, each is warned
-      of where it begins.
-    order: follows the packets of the sound, and of the pictures beside it.
+    info: the result of `probe` for the file and the choice of tracks; where None, the file is probed with the defaults.
+    warnings: receives one line for each damaged or unusual thing.
+    passages: receives the passages in which the channels cancel, with one warning for all at the end; where None, a
+      warning is given at the beginning of each.
+    order: records the order of the packets of the audio, and of the video that is used with it.
 
   Returns:
     An iterator of int16 [n].
 
   Raises:
-    OSError, MediaError: as `probe`, and MediaError where there is no sound.
+    OSError, MediaError: as `probe`, and MediaError where there is no audio.
   """
   info = info or probe(path)
   if not info.has_audio:
-    raise MediaError(f"{path}: no sound in this file; expected a video with sound")
+    raise MediaError(f"{path}: no audio in this file; expected a video with audio")
   warnings = [] if warnings is None else warnings
   leaps = Leaps(float(info.start), warnings)
   samples = _samples(path, sample_rate_hz, info, warnings, passages, leaps, order)
@@ -485,19 +482,19 @@ def read_frames(
   info: MediaInfo | None = None,
   warnings: list[str] | None = None,
 ) -> Iterator[Frame | None]:
-  """The picture that is on screen at each time: of the last frame whose time stamp is not later.
+  """Reads the frame displayed at each time: the last one whose time stamp is not later.
 
-  A frame stays until the next one comes, for at most `STILL_S`; it stands in for `HOLD_S` beyond that, and the first
-  for as long before it; elsewhere there is none (`FrameSampler`).
+  A frame is displayed until the next one, for at most `STILL_S`; it stands in for `HOLD_S` beyond that, and the first
+  frame for as long before its time; elsewhere there is none (`FrameSampler`).
 
   Args:
     path: the file.
     times_s: seconds after time zero, ascending; taken one at a time, so they may depend on what was read.
-    info: what `probe` gave for the file and the choice of tracks; where None, it is asked for the file alone.
-    warnings: gets one line for each thing that is damaged.
+    info: the result of `probe` for the file and the choice of tracks; where None, the file is probed with the defaults.
+    warnings: receives one line for each damaged thing.
 
   Returns:
-    An iterator with one entry for each time: a `Frame`, or None. The same picture may come twice.
+    An iterator with one entry for each time: a `Frame`, or None. The same frame may come twice.
 
   Raises:
     OSError, MediaError: as `probe`.
@@ -506,18 +503,18 @@ def read_frames(
 
 
 def read_timed_frames(path: str | os.PathLike[str], info: MediaInfo, warnings: list[str]) -> Iterator[TimedFrame]:
-  """All pictures of a file with their times, in order; arguments as for `read_frames`.
+  """Reads all frames of a file with their times, in order; arguments as for `read_frames`.
 
-  Each stays until the next comes (for `STILL_S`), and the last as long as those before it did: containers tell lengths
-  of their own, or none.
+  Each frame lasts until the next one (for `STILL_S`), and the last one as long as those before it: the lengths that
+  containers declare differ, or are missing.
   """
   waiting: TimedFrame | None = None
   lengths_s = deque([0.0], maxlen=2)
-  for picture in _timed_frames(path, info, warnings):
+  for frame in _timed_frames(path, info, warnings):
     if waiting is not None:
-      lengths_s.append(picture.time_s - waiting.time_s)
+      lengths_s.append(frame.time_s - waiting.time_s)
       yield waiting
-    waiting = picture
+    waiting = frame
   if waiting is not None:
     yield waiting._replace(length_s=max(0.0, min(lengths_s)))
 
@@ -525,17 +522,21 @@ def read_timed_frames(path: str | os.PathLike[str], info: MediaInfo, warnings: l
 def _timed_frames(path: str | os.PathLike[str], info: MediaInfo, warnings: list[str]) -> Iterator[TimedFrame]:
   convert = Converter(info.pixel_aspect)
   index = info.index("video")
-  for frame in () if index is None else _frames(path, index, info.start, warnings, beside=info.index("audio")):
-    yield timed_frame(frame, info.start, convert)
+  for raw in () if index is None else _frames(path, index, info.start, warnings, beside=info.index("audio")):
+    yield timed_frame(raw, info.start, convert)
 
 
-def timed_frame(frame: av.VideoFrame, start: Fraction, convert: "Converter") -> TimedFrame:
-  """A decoded frame, which others may follow, on the clock of its recording, whose time zero is `start`."""
-  return TimedFrame(float(frame_time(frame) - start), Frame(frame, convert), STILL_S)
+def timed_frame(raw: av.VideoFrame, start: Fraction, convert: "Converter") -> TimedFrame:
+  """Puts a decoded frame, which others may follow, on the clock of its recording, whose time zero is `start`."""
+  return TimedFrame(float(frame_time(raw) - start), Frame(raw, convert), STILL_S)
 
 
 def open_file(path: str | os.PathLike[str]) -> io.BufferedReader:
-  """Opens a file for reading, or says in one line why not."""
+  """Opens a file for reading.
+
+  Raises:
+    OSError, MediaError: in one line, why it cannot be read.
+  """
   _check_file(Path(path))
   return open(path, "rb")
 
@@ -546,36 +547,36 @@ def _check_file(path: Path) -> None:
   if not path.exists():
     raise FileNotFoundError(f"{path}: no such file")
   if path.is_file() and not path.stat().st_size:
-    raise MediaError(f"{path}: the file is empty; expected a video with sound")
+    raise MediaError(f"{path}: the file is empty; expected a video with audio")
 
 
 def _open(path: str | os.PathLike[str], file: io.BufferedReader | None = None) -> av.container.InputContainer:
-  """Opens a container for reading, in a file that is open already where it is given, or says in one line why not."""
+  """Opens a container for reading, in an open `file` where one is given; raises errors as `open_file`."""
   _check_file(Path(path))
   try:
-    # The prefix keeps FFmpeg from taking a colon in the name for a protocol.
+    # The prefix keeps FFmpeg from reading a colon in the name as a protocol.
     return av.open(f"file:{Path(path)}" if file is None else file, "r", options=_OPTIONS)
   except av.FFmpegError as error:
     with open(path, "rb") as stream:
       head = stream.read(12)
     if head[4:8] == b"ftyp":
       raise MediaError(f"{path}: mp4 file without its index (moov): cut off while it was written or copied") from error
-    raise MediaError(f"{path}: not a video or sound file that FFmpeg can read ({error.strerror})") from error
+    raise MediaError(f"{path}: not a video or audio file that FFmpeg can read ({error.strerror})") from error
 
 
 def _declared_end(stream: Any) -> Fraction | None:
-  """Time stamp in seconds at which a stream ends, as the file says."""
+  """Returns the time stamp in seconds at which a stream ends, as declared."""
   if stream is None or stream.time_base is None:
     return None
   if stream.duration is not None:
     return (stream.duration + (stream.start_time or 0)) * stream.time_base
-  # What writers of Matroska note of a track when it is whole.
+  # Matroska writers add this tag when a track is complete.
   end = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
   return None if end is None else 3600 * Fraction(end[1]) + 60 * Fraction(end[2]) + Fraction(end[3])
 
 
 def frame_time(frame: Any) -> Fraction:
-  """Presentation time stamp of a decoded frame in seconds."""
+  """Returns the presentation time stamp of a decoded frame in seconds."""
   return frame.pts * frame.time_base
 
 
@@ -585,13 +586,13 @@ def _frames(
   start: Fraction,
   warnings: list[str],
   beside: int | None = None,
-  tell: Callable[[float], None] = lambda place: None,
+  on_part: Callable[[float], None] = lambda place: None,
   order: PacketOrder | None = None,
 ) -> Iterator[Any]:
-  """Decoded frames of a stream that have a time stamp; what is damaged is passed over.
+  """Decodes the frames of a stream that have a time stamp; skips damaged ones.
 
-  All parts of the recording are on the clock of the first (`in_parts`), which the stream `beside` it helps to find;
-  `tell` is given the time at which each other part begins. The warning tells where there is damage, in seconds after
+  All parts of the recording are on the clock of the first (`in_parts`), which also needs the stream `beside`;
+  `on_part` receives the time at which each other part begins. One warning gives the place of damage, in seconds after
   `start`.
   """
   with _open(path) as container:
@@ -601,13 +602,13 @@ def _frames(
     taken = [stream] if beside is None else [stream, container.streams[beside]]
     _take_only(container, taken)
     decode = _start(stream)
-    damage = _Damage("sound" if stream.type == "audio" else "pictures", start, warnings)
+    damage = _Damage("audio" if stream.type == "audio" else "video", start, warnings)
 
     def leaps(place: float) -> None:
       damage.joined()
-      tell(place)
+      on_part(place)
 
-    for packet in read_packets(container, taken, damaged=damage.found, tell=leaps, order=order):
+    for packet in read_packets(container, taken, damaged=damage.found, on_part=leaps, order=order):
       if packet.stream.index != index:
         continue
       frames: list[Any] = []
@@ -627,7 +628,7 @@ def _frames(
 
 
 def _take_only(container: Any, streams: Iterable[Any]) -> None:
-  """Has a container pass over the packets of all other streams."""
+  """Makes a container skip the packets of all other streams."""
   taken = {stream.index for stream in streams}
   for stream in container.streams:
     if stream.index not in taken:
@@ -635,20 +636,20 @@ def _take_only(container: Any, streams: Iterable[Any]) -> None:
 
 
 def _start(stream: Any) -> Callable[[Any], list[Any]]:
-  """What decodes a stream, in as many threads as there are cores."""
+  """Returns the function that decodes a stream's packets, in as many threads as there are cores."""
   stream.codec_context.thread_type = "AUTO"
   return decoder(stream)
 
 
 class _Damage:
-  """Says once where a stream is damaged.
+  """Warns once where a stream is damaged.
 
-  What a container marks as damaged counts only where no parts have been joined: its packets are numbered anew there.
+  Packets that a container marks as damaged do not count near a joint between parts, where packet numbers restart.
 
   Args:
-    name: of what is damaged.
+    name: the damaged stream, as the warning calls it.
     start: time stamp of time zero in seconds.
-    warnings: gets the line.
+    warnings: receives the warning.
   """
 
   def __init__(self, name: str, start: Fraction, warnings: list[str]):
@@ -656,35 +657,35 @@ class _Damage:
     self._last = start
     self._marked: Fraction | None = None
     self._joined: Fraction | None = None
-    self._is_told = False
+    self._is_reported = False
 
   def passed(self, time: Fraction) -> None:
-    """A frame is whole."""
+    """Notes an intact frame."""
     self._last = time
     if self._marked is not None and time - self._marked > _JOINT:
       self.finish()
 
   def marked(self) -> None:
-    """A packet is said to be damaged."""
+    """Notes a packet that the container marks as damaged."""
     if self._marked is None and (self._joined is None or self._last - self._joined > _JOINT):
       self._marked = self._last
 
   def joined(self) -> None:
-    """A part begins about here."""
+    """Notes that a part begins about here."""
     self._marked, self._joined = None, self._last
 
   def found(self) -> None:
-    """Something cannot be read or decoded."""
-    self._tell(self._last)
+    """Notes that something cannot be read or decoded."""
+    self._warn(self._last)
 
   def finish(self) -> None:
-    """No part is going to begin any more."""
+    """Settles a marked packet: no joint between parts has followed it."""
     if self._marked is not None:
-      self._tell(self._marked)
+      self._warn(self._marked)
 
-  def _tell(self, place: Fraction) -> None:
-    if not self._is_told:
-      self._is_told = True
+  def _warn(self, place: Fraction) -> None:
+    if not self._is_reported:
+      self._is_reported = True
       after_s = float(place - self._start)
       self._warnings.append(f"{self._name} damaged after {after_s:.2f} s: what can be decoded is used")
 
@@ -694,17 +695,17 @@ def read_packets(
   streams: list[Any],
   *,
   damaged: Callable[[], None] = lambda: None,
-  tell: Callable[[float], None] = lambda place: None,
+  on_part: Callable[[float], None] = lambda place: None,
   order: PacketOrder | None = None,
 ) -> Iterator[Any]:
-  """The packets of a file's sound and pictures, all parts on the clock of the first (`in_parts`).
+  """Reads the packets of a file's audio and video, all parts on the clock of the first (`in_parts`).
 
   Args:
     container: the open file.
-    streams: those that are taken; whoever takes the same finds the same parts.
-    damaged: is called where something cannot be read; what follows it comes all the same.
-    tell: is given the time stamp in seconds at which each part but the first begins.
-    order: follows them.
+    streams: the streams to read; the same streams always give the same parts.
+    damaged: called where something cannot be read; later packets still come.
+    on_part: receives the time stamp in seconds at which each part but the first begins.
+    order: records the order of the packets.
   """
   order = PacketOrder() if order is None else order
 
@@ -714,17 +715,17 @@ def read_packets(
 
   def leaps(place: float) -> None:
     order.num_leaps += 1
-    tell(place)
+    on_part(place)
 
-  return in_parts(order.watch(_packets(container, streams, unreadable)), container, tell=leaps)
+  return in_parts(order.watch(_packets(container, streams, unreadable)), container, on_part=leaps)
 
 
 def read_order(path: str | os.PathLike[str], info: MediaInfo) -> PacketOrder:
-  """How the packets of the tracks that are used follow each other: reads all of them, and decodes none.
+  """Returns the order of the packets of the used tracks: reads all packets, but decodes none.
 
   Args:
     path: the file.
-    info: what `probe` gave for it.
+    info: the result of `probe` for it.
 
   Raises:
     OSError, MediaError: the file cannot be opened.
@@ -739,7 +740,7 @@ def read_order(path: str | os.PathLike[str], info: MediaInfo) -> PacketOrder:
 
 
 def _packets(container: Any, streams: list[Any], damaged: Callable[[], None]) -> Iterator[Any]:
-  """As the container has them, with those after a place that cannot be read."""
+  """Reads packets in the container's order, and continues after unreadable places."""
   packets = container.demux(streams)
   errors = 0
   while errors <= _MAX_READ_ERRORS:
@@ -768,7 +769,7 @@ def _samples(
   joiner = AudioJoiner(rate_hz, info.start, warnings, info.tracks.channels, passages)
   index = info.index("audio")
   assert index is not None
-  for frame in _frames(path, index, info.start, warnings, info.index("video"), leaps.tell, order):
+  for frame in _frames(path, index, info.start, warnings, info.index("video"), leaps.add, order):
     yield from joiner.push(frame)
   yield from joiner.finish()
   leaps.finish()
@@ -776,17 +777,17 @@ def _samples(
 
 
 class AudioJoiner:
-  """Decoded frames to resampled sound from time zero on, as they come in.
+  """Turns decoded frames, as they come in, into resampled audio that begins at time zero.
 
-  Runs without a gap go through one resampler each, which adds no delay; gaps are filled with silence.
+  Each run of frames without a gap goes through one resampler, which adds no delay; gaps are filled with silence.
 
   Args:
     rate_hz: rate to resample to.
     start: time stamp of time zero in seconds.
-    warnings: gets a line for each notable gap.
-    channels: which of the sound's channels are heard, one of `tracks.CHANNELS`.
-    passages: gets those in which the channels cancel, and the sound comes in pieces of a second; where None, their
-      beginnings are warned of, and the sound comes as soon as it can.
+    warnings: receives a line for each notable gap.
+    channels: which channels are used, one of `tracks.CHANNELS`.
+    passages: receives the passages in which the channels cancel, and audio comes in pieces of a second; where None, a
+      warning is given at the beginning of each passage, and audio comes as soon as possible.
   """
 
   def __init__(
@@ -803,26 +804,26 @@ class AudioJoiner:
     self._channels = channels
     self._passages: list[Passage] = [] if passages is None else passages
     self._is_kept = passages is not None
-    self._written = 0  # samples given out so far
+    self._written = 0  # samples returned so far
     self._expected = Fraction(0)  # time at which the next frame of this run starts
     self._run: _Run | None = None
 
   def push(self, frame: av.AudioFrame) -> Iterator[np.ndarray]:
-    """The sound, int16 [n] each, that is complete with a frame; to be taken before the next frame is pushed."""
+    """Takes a frame and yields the audio that is complete with it, int16 [n] each; exhaust it before the next push."""
     time = frame_time(frame) - self._start
     run = self._run
     if run is None or not run.takes(frame) or abs(time - self._expected) > GAP:
       yield from self.finish()
       if run is not None and abs(time - self._expected) > _NOTABLE_S:
         what = "is filled with silence" if time > self._expected else "is left out where it overlaps"
-        self._warnings.append(f"sound jumps from {float(self._expected):.2f} s to {float(time):.2f} s: the gap {what}")
+        self._warnings.append(f"audio jumps from {float(self._expected):.2f} s to {float(time):.2f} s: the gap {what}")
       first = round(time * self._rate_hz)
       for silence in _silence(first - self._written, self._rate_hz):
         yield self._count(silence)
       if frame.layout.nb_channels == 1 and self._channels != "mix" and run is None:
-        self._warnings.append(f"the sound is mono: it is used as it is, there is no {self._channels} channel")
-      tell = functools.partial(self._replaced, float(time))
-      mixer = Mixer(frame, self._channels, tell, _WINDOWS if self._is_kept else 1)
+        self._warnings.append(f"the audio is mono: it is used unchanged, as it has no {self._channels} channel")
+      on_passage = functools.partial(self._replaced, float(time))
+      mixer = Mixer(frame, self._channels, on_passage, _WINDOWS if self._is_kept else 1)
       run = self._run = _Run(frame, self._rate_hz, self._written - first, mixer)
       self._expected = time
     for piece in run.push(frame):
@@ -830,7 +831,7 @@ class AudioJoiner:
     self._expected += Fraction(frame.samples, frame.sample_rate)
 
   def finish(self) -> Iterator[np.ndarray]:
-    """What the resampler still holds."""
+    """Yields the samples that the resampler still holds."""
     if self._run is not None:
       for piece in self._run.push(None):
         yield self._count(piece)
@@ -840,7 +841,7 @@ class AudioJoiner:
     return piece
 
   def _replaced(self, start_s: float, passage: Passage) -> None:
-    """Keeps a passage of the run that started at a time, or tells where it begins."""
+    """Keeps a passage of the run that started at `start_s`, or warns where it begins."""
     passage = Passage(start_s + passage.onset_s, start_s + passage.offset_s, passage.channel)
     is_new = add_passage(self._passages, passage)
     if not self._is_kept:
@@ -852,11 +853,11 @@ class AudioJoiner:
 
 
 class _Run:
-  """Frames that follow each other without a gap, on their way through one mixer and one resampler."""
+  """Mixes and resamples frames that follow each other without a gap."""
 
   def __init__(self, frame: av.AudioFrame, rate_hz: int, skip: int, mixer: Mixer):
     self._key = self._format(frame)
-    # To s16: swresample then keeps a mix of channels from growing louder than they are.
+    # With s16, swresample keeps a mix from becoming louder than its channels.
     self._resampler = av.AudioResampler("s16", "mono", rate_hz)
     self._skip = skip
     self._mixer = mixer
@@ -874,7 +875,7 @@ class _Run:
 
   def _resample(self, frame: av.AudioFrame | None) -> Iterator[np.ndarray]:
     for out in self._resampler.resample(frame):
-      if out is None:  # flushing a resampler that had nothing to do
+      if out is None:  # flushing an unused resampler
         continue
       samples = out.to_ndarray().reshape(-1)
       dropped = min(self._skip, len(samples))
@@ -884,7 +885,7 @@ class _Run:
 
 
 def _silence(count: int, rate_hz: int) -> Iterator[np.ndarray]:
-  """That many zeros in pieces of at most a second."""
+  """Yields `count` zeros in pieces of at most a second."""
   for first in range(0, count, rate_hz):
     yield np.zeros(min(rate_hz, count - first), np.int16)
 
@@ -892,10 +893,10 @@ def _silence(count: int, rate_hz: int) -> Iterator[np.ndarray]:
 def _to_the_end(
   pieces: Iterator[np.ndarray], info: MediaInfo, rate_hz: int, warnings: list[str], leaps: Leaps
 ) -> Iterator[np.ndarray]:
-  """Cuts off what an encoder added to fill its last packet, and says where sound is missing at the end.
+  """Cuts off the encoder's padding of the last packet, and warns where audio is missing at the end.
 
-  Much more than a packet beyond the declared end means that the declaration is wrong; then everything is kept. So it is
-  where there are several parts, as nothing declares the length of all.
+  Much more than a packet beyond the declared end means that the declaration is wrong; then everything is kept. So is
+  everything of recordings in several parts, without a warning, as nothing declares the length of all parts.
   """
   limit = None if info.audio_end is None else round(info.audio_end * rate_hz)
   position = 0
@@ -918,26 +919,26 @@ def _to_the_end(
   declared_s, video_s = info.duration_s or 0.0, info.video_end_s or 0.0
   if video_s - end_s > _LASTING_S and not (info.is_of_audio and declared_s - end_s > _NOTABLE_S):
     warnings.append(
-      f"sound ends at {end_s:.2f} s, pictures at {video_s:.2f} s: the timeline ends with the sound, and says "
-      "nothing of what is seen after it"
+      f"audio ends at {end_s:.2f} s, video at {video_s:.2f} s: the timeline ends with the audio and leaves out the "
+      "video after it"
     )
   elif declared_s - end_s > _NOTABLE_S:
-    warnings.append(f"sound ends at {end_s:.2f} s, {declared_s:.2f} s were declared: damaged end, or no sound there")
+    warnings.append(f"audio ends at {end_s:.2f} s, {declared_s:.2f} s were declared: damaged end, or no audio there")
 
 
-def _video(pictures: Iterator[TimedFrame], times_s: Iterable[float]) -> Iterator[Frame | None]:
-  screen = FrameSampler()
+def _video(frames: Iterator[TimedFrame], times_s: Iterable[float]) -> Iterator[Frame | None]:
+  sampler = FrameSampler()
   for time_s in times_s:
-    while not screen.knows(time_s):
-      picture = next(pictures, None)
-      if picture is None:
-        screen.end()
+    while not sampler.knows(time_s):
+      frame = next(frames, None)
+      if frame is None:
+        sampler.end()
       else:
-        screen.push(picture)
-    yield screen.at(time_s)
+        sampler.push(frame)
+    yield sampler.at(time_s)
 
 
 def _displayed_size(frame: av.VideoFrame, pixel_aspect: Fraction, orientation: Orientation) -> tuple[int, int]:
-  """Width and height of a frame with square pixels, upright."""
+  """Returns the width and height of a frame, upright and with square pixels."""
   width, height = round(frame.width * pixel_aspect), frame.height
   return (height, width) if orientation.is_sideways else (width, height)
