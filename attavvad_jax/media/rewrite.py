@@ -13,8 +13,10 @@ from typing import Any
 import av
 import numpy as np
 
-from attavvad_jax.media.decode import GAP, MediaInfo, read_order, read_packets
 from attavvad_jax.media.encode import AAC_RATES_HZ, X264_OPTIONS
+from attavvad_jax.media.info import MediaInfo, read_order
+from attavvad_jax.media.joiner import GAP
+from attavvad_jax.media.packets import read_packets
 from attavvad_jax.media.shown import UPRIGHT, Orientations, decoder
 from attavvad_jax.notes import progress_bar
 

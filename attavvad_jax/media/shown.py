@@ -4,6 +4,7 @@ Axes: H, W frame.
 """
 
 from collections.abc import Callable
+from fractions import Fraction
 import math
 from typing import Any, NamedTuple
 
@@ -112,6 +113,11 @@ def _again(frame: Any, pts: int) -> Any:
   copy.colorspace, copy.color_range = frame.colorspace, frame.color_range
   copy.pts, copy.time_base = pts, frame.time_base
   return copy
+
+
+def frame_time(frame: Any) -> Fraction:
+  """Returns the presentation time stamp of a decoded frame in seconds."""
+  return frame.pts * frame.time_base
 
 
 class Orientation(NamedTuple):

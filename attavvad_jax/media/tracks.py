@@ -15,7 +15,6 @@ KINDS: tuple[Kind, Kind] = ("audio", "video")
 CHANNELS = ("mix", "left", "right", "side")
 
 _NAMES = {"audio": "audio track", "video": "video track"}
-_OPTIONS = {"audio": "audio track", "video": "video track"}
 _Flags = av.stream.Disposition
 # Flags of tracks beside the main one: for some of the audience, about the recording, or without its voices.
 _BESIDE = (
@@ -53,7 +52,7 @@ class Tracks:
   def __post_init__(self):
     for kind, number in (("audio", self.audio), ("video", self.video)):
       if isinstance(number, int) and number < 1:
-        raise ValueError(f"{_OPTIONS[kind]} is {number}; expected 1 or more")
+        raise ValueError(f"{_NAMES[kind]} is {number}; expected 1 or more")
     if self.audio == "":
       raise ValueError("audio track is empty; expected a number or a language")
     if self.channels not in CHANNELS:
@@ -163,7 +162,7 @@ def chosen(container: Any, kind: Kind, tracks: Tracks, name: str) -> list[Any]:
     return sorted(streams, key=_rank)
   if not matching:
     there = ", ".join(map(str, all_tracks(container, kind))) or "none"
-    raise MediaError(f"{name}: no {_OPTIONS[kind]} {wanted}; there {'is' if len(streams) < 2 else 'are'} {there}")
+    raise MediaError(f"{name}: no {_NAMES[kind]} {wanted}; there {'is' if len(streams) < 2 else 'are'} {there}")
   return matching
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from attavvad_jax.blocks import Block, Crop, FaceImages, ImagesBefore
 from attavvad_jax.faces import LOOKAHEAD_S, Detect, FaceTracker, TrackedImage, crop_face
-from attavvad_jax.media.decode import Frame, FrameSampler, TimedFrame
+from attavvad_jax.media.frame import Frame, FrameSampler, TimedFrame
 from attavvad_jax.recordings.boxes import Box, check_box
 from attavvad_jax.recordings.report import Report, summarize
 from attavvad_jax.timeline import Clock

@@ -4,7 +4,8 @@ import contextlib
 import os
 
 from attavvad_jax.faces import Detect, FaceDetector
-from attavvad_jax.media.decode import MediaInfo, probe, read_frames
+from attavvad_jax.media.decode import read_frames
+from attavvad_jax.media.info import MediaInfo, probe
 from attavvad_jax.media.tracks import DEFAULT_TRACKS, Tracks
 
 # Faces are searched for in one frame of each of this many seconds at the beginning.

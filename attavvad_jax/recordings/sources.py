@@ -20,19 +20,13 @@ from typing import Any, NamedTuple, Self
 import av
 import numpy as np
 
-from attavvad_jax.media.decode import (
-  AudioJoiner,
-  Converter,
-  TimedFrame,
-  frame_time,
-  read_audio,
-  read_timed_frames,
-  timed_frame,
-)
+from attavvad_jax.media.decode import read_audio, read_timed_frames
 from attavvad_jax.media.errors import MediaError
+from attavvad_jax.media.frame import Converter, TimedFrame, timed_frame
+from attavvad_jax.media.joiner import AudioJoiner
 from attavvad_jax.media.parts import Leaps, in_order, in_parts
 from attavvad_jax.media.resuming import DeliveredPackets
-from attavvad_jax.media.shown import decoder
+from attavvad_jax.media.shown import decoder, frame_time
 from attavvad_jax.media.tracks import DEFAULT_TRACKS, KINDS, Kind, Tracks, all_tracks, chosen, describe_choice
 from attavvad_jax.recordings.camera import with_camera
 

@@ -15,7 +15,7 @@ from attavvad_jax.commands import main as cli
 from attavvad_jax.inference import outputs, run
 from attavvad_jax.inference.live import stream
 from attavvad_jax.media import Tracks
-from attavvad_jax.media.decode import probe
+from attavvad_jax.media.info import probe
 from attavvad_jax.media.rewrite import rewrite
 from attavvad_jax.reports.detection_page import write_detection_page
 

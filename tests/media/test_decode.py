@@ -8,19 +8,12 @@ from media_files import SIZE, click, flash_and_click, gray, write_media
 import numpy as np
 import pytest
 
-from attavvad_jax.media.decode import (
-  HOLD_S,
-  LONG_SIDE_PX,
-  AudioJoiner,
-  Frame,
-  FrameSampler,
-  TimedFrame,
-  probe,
-  read_audio,
-  read_frames,
-)
+from attavvad_jax.media.decode import read_audio, read_frames
 from attavvad_jax.media.encode import VideoWriter
 from attavvad_jax.media.errors import MediaError
+from attavvad_jax.media.frame import HOLD_S, LONG_SIDE_PX, Frame, FrameSampler, TimedFrame
+from attavvad_jax.media.info import probe
+from attavvad_jax.media.joiner import AudioJoiner
 
 NTSC = Fraction(30000, 1001)
 
@@ -257,7 +250,7 @@ def test_audio_that_jumps_back_is_left_out_where_it_overlaps(tmp_path, monkeypat
       yield frame
 
   info = probe(path)
-  monkeypatch.setattr("attavvad_jax.media.decode._frames", frames)
+  monkeypatch.setattr("attavvad_jax.media.decode.decode_frames", frames)
   warnings = []
   samples = np.concatenate(list(read_audio(path, 16000, info=info, warnings=warnings)))
   np.testing.assert_array_equal(samples, [*range(16000), *range(16000 + 9600, 32000)])

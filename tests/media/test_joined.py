@@ -13,7 +13,8 @@ from parts_files import (
 )
 import pytest
 
-from attavvad_jax.media.decode import probe, read_audio, read_timed_frames, recorded_s
+from attavvad_jax.media.decode import read_audio, read_timed_frames
+from attavvad_jax.media.info import probe, recorded_s
 from attavvad_jax.media.rewrite import rewrite
 from attavvad_jax.reports.detection_page import _playable
 

@@ -10,7 +10,7 @@ import pytest
 
 from attavvad_jax.blocks import Crop
 from attavvad_jax.media import Tracks, probe, read_audio
-from attavvad_jax.media.decode import AudioJoiner
+from attavvad_jax.media.joiner import AudioJoiner
 from attavvad_jax.media.mixing import WINDOW_S, Passage, describe
 from attavvad_jax.recordings import Report, read_blocks
 from attavvad_jax.recordings.sources import Source

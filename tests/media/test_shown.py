@@ -9,7 +9,8 @@ from media_files import SIZE, click, gray, with_edits, write_media
 import numpy as np
 import pytest
 
-from attavvad_jax.media.decode import probe, read_audio, read_frames
+from attavvad_jax.media.decode import read_audio, read_frames
+from attavvad_jax.media.info import probe
 from attavvad_jax.media.rewrite import rewrite
 from attavvad_jax.media.shown import decoder
 

@@ -14,8 +14,9 @@ import pytest
 from rtmp_server import playing
 from web_server import Breaking, LiveList, WithoutRanges, WithRanges, serving
 
-from attavvad_jax.media.decode import probe, read_audio, read_timed_frames
+from attavvad_jax.media.decode import read_audio, read_timed_frames
 from attavvad_jax.media.errors import MediaError
+from attavvad_jax.media.info import probe
 from attavvad_jax.recordings.sources import Source
 
 RATE_HZ = 16_000
