@@ -138,8 +138,8 @@ MUTANTS = (
     _LOG_MEL,
   ),
   Mutant("floor of the log-mel", "features/log_mel.py", "_MIN_POWER = 1e-10", "_MIN_POWER = 1e-9", _LOG_MEL),
-  Mutant("jitter of time stamps", "media/decode.py", "GAP = Fraction(1, 100)", "GAP = Fraction(1, 1000)", _DECODE),
-  Mutant("time for which a frame is held", "media/decode.py", "HOLD_S = 0.5", "HOLD_S = 1.0", _DECODE),
+  Mutant("jitter of time stamps", "media/joiner.py", "GAP = Fraction(1, 100)", "GAP = Fraction(1, 1000)", _DECODE),
+  Mutant("time for which a frame is held", "media/frame.py", "HOLD_S = 0.5", "HOLD_S = 1.0", _DECODE),
   Mutant(
     "frames per second that lips need",
     "recordings/assembler.py",

@@ -12,7 +12,7 @@ import numpy as np
 from attavvad_jax.faces.cuts import is_cut, make_thumbnail
 from attavvad_jax.faces.detector import Detect
 from attavvad_jax.faces.tracks import SeenFace, Tracks
-from attavvad_jax.media.decode import Frame
+from attavvad_jax.media.frame import Frame
 
 # How far the choice of the performer looks ahead.
 LOOKAHEAD_S = 10.0

@@ -366,8 +366,8 @@ def _pass_on(connection: Connection, session: Session) -> None:
 
 def _push(streaming: StreamingDetector, arrival: Arrival) -> Update:
   nothing = np.zeros(0, np.int16)
-  if arrival.picture is not None:
-    return streaming.push(nothing, [arrival.picture])
+  if arrival.frame is not None:
+    return streaming.push(nothing, [arrival.frame])
   return streaming.push(nothing if arrival.samples is None else arrival.samples)
 
 

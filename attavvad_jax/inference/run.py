@@ -22,7 +22,7 @@ from attavvad_jax.inference.record import FaceResult, Record, Result
 from attavvad_jax.inference.summary import check_summary, write_summary
 from attavvad_jax.marks import Content
 from attavvad_jax.media import DEFAULT_TRACKS, MediaError, MediaInfo, Tracks, probe
-from attavvad_jax.media.decode import open_file
+from attavvad_jax.media.packets import open_file
 from attavvad_jax.notes import note
 from attavvad_jax.timeline.text import timeline_text
 from attavvad_jax.weights import SHIPPED

@@ -86,7 +86,7 @@ def test_video_without_sound(capsys, tmp_path, checkpoint):
     for _ in range(10):
       container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8))))
     container.mux(stream.encode())
-  assert "no sound" in _detect(capsys, tmp_path, checkpoint, tmp_path / "mute.mp4")
+  assert "no audio" in _detect(capsys, tmp_path, checkpoint, tmp_path / "mute.mp4")
 
 
 def test_no_checkpoint(capsys, tmp_path):
@@ -112,7 +112,7 @@ def test_output_that_cannot_be_written(capsys, tmp_path, checkpoint, monkeypatch
   [
     ("none.mp4", "none.mp4: no such file"),
     ("rtmp://127.0.0.1:1/live", "rtmp://127.0.0.1:1/live: cannot be opened (Connection refused)"),
-    ("lavfi:testsrc", "no sound comes from it"),
+    ("lavfi:testsrc", "no audio comes from it"),
   ],
 )
 def test_stream_that_cannot_be_read(capsys, tmp_path, checkpoint, source, message):

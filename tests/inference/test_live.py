@@ -15,7 +15,7 @@ import av
 import jsonschema
 import numpy as np
 import pytest
-from streams import BOX, LevelDetector, drawn_frames, drawn_sound, write_drawn
+from streams import BOX, LevelDetector, drawn_audio, drawn_frames, write_drawn
 
 from attavvad_jax.inference import live
 from attavvad_jax.inference.performer import Performer
@@ -66,7 +66,7 @@ def texts(lines):
 
 def arrivals(duration_s, after_s=None, error=None, pause=None):
   """Sound and pictures at once; then perhaps an error. Before `after_s`, `pause` seconds pass."""
-  sound, frames = drawn_sound(duration_s), drawn_frames(duration_s)
+  sound, frames = drawn_audio(duration_s), drawn_frames(duration_s)
   began_s = time.monotonic()
   for frame in frames:
     if after_s is not None and frame.time_s >= after_s:

@@ -8,7 +8,7 @@ import zlib
 import jax
 import numpy as np
 import pytest
-from streams import BOX, LevelDetector, drawn_frames, drawn_sound, write_drawn
+from streams import BOX, LevelDetector, drawn_audio, drawn_frames, write_drawn
 
 from attavvad_jax.inference.performer import Performer
 from attavvad_jax.inference.streaming import PATIENCE_S, StreamingDetector, step
@@ -100,7 +100,7 @@ def test_face_is_followed_as_offline(video, face_lookahead_s):
 def test_block_is_given_once_its_last_sample_and_image_are_in():
   detector = LevelDetector()
   clock = detector.spec.clock
-  sound, frames = drawn_sound(5.0), drawn_frames(5.0)
+  sound, frames = drawn_audio(5.0), drawn_frames(5.0)
   with StreamingDetector(detector, box=BOX) as stream:
     given = 0
     for first in range(0, len(sound), 160):
@@ -120,7 +120,7 @@ def test_block_is_given_once_its_last_sample_and_image_are_in():
 def test_events_are_given_when_they_can_no_longer_change():
   """Stated look-ahead after their end, and none is taken back: the end of the stream adds to them and changes none."""
   detector = LevelDetector()
-  sound, frames = drawn_sound(12.0, seed=5), drawn_frames(12.0, seed=5)
+  sound, frames = drawn_audio(12.0, seed=5), drawn_frames(12.0, seed=5)
   with StreamingDetector(detector, box=BOX) as stream:
     updates = push_all(stream, sound, frames, np.arange(1 / 3, 12, 1 / 3) + 0.04)
     whole = joined(updates, "events")
@@ -142,7 +142,7 @@ def test_nothing_is_compiled_after_the_first_block():
     if "compile" in event:
       compiled.append(event)
 
-  sound, frames = drawn_sound(6.0), drawn_frames(6.0)
+  sound, frames = drawn_audio(6.0), drawn_frames(6.0)
   with StreamingDetector(LevelDetector(), box=BOX) as stream:
     stream.push(sound[:8000], frames[:12])
     jax.monitoring.register_event_duration_secs_listener(listen)
@@ -187,7 +187,7 @@ def test_state_is_a_pytree_that_can_be_kept_and_put_back():
 
 
 def test_memory_does_not_grow():
-  sound, frames = drawn_sound(1.0), drawn_frames(1.0)
+  sound, frames = drawn_audio(1.0), drawn_frames(1.0)
   with StreamingDetector(LevelDetector(), box=BOX) as stream:
 
     def run(seconds, start_s):
@@ -206,12 +206,12 @@ def test_memory_does_not_grow():
 
 
 def test_missing_pictures_are_told_and_do_not_stop_the_decisions():
-  sound, frames = drawn_sound(10.0), drawn_frames(10.0)
+  sound, frames = drawn_audio(10.0), drawn_frames(10.0)
   with StreamingDetector(LevelDetector(), box=BOX) as stream:
     updates = push_all(stream, sound, [f for f in frames if not 3 <= f.time_s < 7], np.arange(0, 10, 0.1))
   warnings = joined(updates, "warnings")
-  assert warnings[0].startswith("no picture from 3.")
-  assert warnings[1].startswith("pictures again from ")
+  assert warnings[0].startswith("no video from 3.")
+  assert warnings[1].startswith("video again from ")
   masked = [np.isnan(block.boxes[:, 0]).all() for block in joined(updates, "blocks")]
   # The last picture stands in for half a second, 1.5 blocks.
   assert masked == [11 <= i < 21 for i in range(30)]
@@ -222,7 +222,7 @@ def test_missing_pictures_are_told_and_do_not_stop_the_decisions():
 
 def test_pictures_that_end_before_the_sound_are_held_as_offline():
   detector = LevelDetector()
-  sound, frames = drawn_sound(5.0), drawn_frames(3.0)
+  sound, frames = drawn_audio(5.0), drawn_frames(3.0)
   with BlockAssembler(detector.spec.clock, detector.spec.crop, None, box=BOX) as assembler:
     assembler.push_samples(sound)
     for frame in frames:
@@ -237,7 +237,7 @@ def test_pictures_that_end_before_the_sound_are_held_as_offline():
 
 def test_missing_sound_is_silence_and_what_comes_too_late_is_left_out():
   """The source gives silence of its own accord once it goes on; before, the pictures say how late it is."""
-  sound, frames = drawn_sound(10.0), drawn_frames(10.0)
+  sound, frames = drawn_audio(10.0), drawn_frames(10.0)
   gap = sound.copy()
   gap[3 * 16_000 : 6 * 16_000] = 0
   with StreamingDetector(LevelDetector(), box=BOX) as stream:
@@ -250,20 +250,20 @@ def test_missing_sound_is_silence_and_what_comes_too_late_is_left_out():
     updates.append(stream.push(gap[3 * 16_000 :], [f for f in frames if f.time_s >= 6]))
     updates.append(stream.finish())
   warnings = joined(updates, "warnings")
-  assert warnings[0].startswith("no sound from 3.00 s")
-  assert warnings[1].startswith("sound again from ")
+  assert warnings[0].startswith("no audio from 3.00 s")
+  assert warnings[1].startswith("audio again from ")
   for got, expected in zip(joined(updates, "blocks"), joined(whole, "blocks"), strict=True):
     np.testing.assert_allclose(got.scores.audio, expected.scores.audio, atol=1e-5)
 
 
 def test_repeated_and_late_frames_change_nothing_and_are_told():
-  sound, frames = drawn_sound(4.0), drawn_frames(4.0)
+  sound, frames = drawn_audio(4.0), drawn_frames(4.0)
   twice = [f for i, frame in enumerate(frames) for f in [frame, *frames[max(0, i - i % 3) : i + 1]]]
   with StreamingDetector(LevelDetector(), box=BOX) as stream:
     plain = push_all(stream, sound, frames, [])
     odd = push_all(stream, sound, twice, [])
   assert joined(odd, "warnings") == [
-    f"{len(twice) - len(frames)} pictures left out: repeated, or older than the one before"
+    f"{len(twice) - len(frames)} video frames left out: repeated, or older than the one before"
   ]
   for got, expected in zip(joined(odd, "blocks"), joined(plain, "blocks"), strict=True):
     np.testing.assert_array_equal(got.scores.audio_visual, expected.scores.audio_visual)

@@ -8,14 +8,14 @@ import av
 import jsonschema
 import numpy as np
 import pytest
-from several_tracks import DEFAULT, NONE, RATE_HZ, heard_in, write_tracks
+from several_tracks import DEFAULT, NONE, RATE_HZ, dominant_hz, write_tracks
 from streams import LevelDetector
 
 from attavvad_jax.commands import main as cli
 from attavvad_jax.inference import outputs, run
 from attavvad_jax.inference.live import stream
 from attavvad_jax.media import Tracks
-from attavvad_jax.media.decode import probe
+from attavvad_jax.media.info import probe
 from attavvad_jax.media.rewrite import rewrite
 from attavvad_jax.reports.detection_page import write_detection_page
 
@@ -48,7 +48,7 @@ def content(path):
     sound = [out.to_ndarray()[0] for frame in container.decode(audio=0) for out in resampler.resample(frame)]
   with av.open(str(path)) as container:
     levels = [frame.to_ndarray(format="gray").mean() for frame in container.decode(video=0)]
-  return heard_in(np.concatenate(sound)), np.mean(levels) > 128, number
+  return dominant_hz(np.concatenate(sound)), np.mean(levels) > 128, number
 
 
 def test_copies_carry_what_was_used_and_nothing_else(video, tmp_path):
@@ -69,11 +69,11 @@ def test_result_names_the_tracks_and_carries_those_that_were_used(video, tmp_pat
   assert [track["channels"] for track in document["audio_input"]["tracks"]] == [1, 2]
   assert [track["width_px"] for track in document["video_input"]["tracks"]] == [64, 64]
   told = capsys.readouterr().err.splitlines()
-  assert sum(line.startswith("sound track 2 (deu") and "not used: 1 (eng" in line for line in told) == 1
-  assert sum(line.startswith("pictures 2 (h264, 64x48) of 2; not used: 1 ") for line in told) == 1
+  assert sum(line.startswith("audio track 2 (deu") and "not used: 1 (eng" in line for line in told) == 1
+  assert sum(line.startswith("video track 2 (h264, 64x48) of 2; not used: 1 ") for line in told) == 1
   assert content(tmp_path / "a.annotated.mp4")[0::2] == (700, 2)
   page = (tmp_path / "a.html").read_text()
-  assert "Sound track 2 (deu" in page
+  assert "Audio track 2 (deu" in page
   assert "Ton <B>" not in page
   assert found.boxes[0, 0, 2] == 0.5
 
@@ -103,8 +103,8 @@ def test_stream_chooses_and_says_so(video, tmp_path):
   stream(str(video), tracks=Tracks("deu"), output=str(tmp_path / "a.jsonl"), screen=screen)
   notices = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
   texts = [notice["text"] for notice in notices if notice["type"] == "notice"]
-  assert any(text.startswith("sound track 2 (deu") for text in texts)
-  assert any(text.startswith("pictures 2 (h264") for text in texts)
+  assert any(text.startswith("audio track 2 (deu") for text in texts)
+  assert any(text.startswith("video track 2 (h264") for text in texts)
 
 
 def test_canceled_channels_are_in_the_result(tmp_path):
