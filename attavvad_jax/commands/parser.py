@@ -29,7 +29,7 @@ def build(commands: Mapping[str, Command]) -> Parser:
   """Returns the parser of all verbs. It parses the verb as `command`, and the value of each of its options."""
   parser = Parser(
     prog="attavvad",
-    description="Detects when the performer on camera speaks, sings or is silent, and when the audio has another source.",
+    description="Detects when the performer on camera speaks, sings or is silent, and when audio has another source.",
   )
   parser.add_argument("--version", action="version", version=__version__)
   parser.add_argument(

@@ -86,7 +86,8 @@ COMMAND = Command(
     ),
     Option(
       "summary",
-      "write a table of all videos: seconds and fraction of each event, fraction of images with a face, warnings, errors",
+      "write a table of all videos: seconds and fraction of each event, fraction of images with the face, warnings "
+      "and errors",
       "path",
       metavar="FILE.csv",
     ),
