@@ -21,8 +21,8 @@ def numbers(*sightings):
   return [face.number for face in tracks.faces(sightings[-1][0])]
 
 
-# A face of size 0.2 grows to these sizes about its center: the overlap is 0.04 of 0.16, or of 0.2116. Both are too large
-# for a head that only moved.
+# A face of size 0.2 grows to these sizes about its center: the overlap is 0.04 of 0.16, or of 0.2116. Both are too
+# large for a head that only moved.
 @pytest.mark.parametrize(("size", "number"), [(0.40, 0), (0.46, 1)], ids=["0.25", "0.19"])
 def test_overlap_of_a_fifth_makes_a_track(size, number):
   assert numbers((0, [centered(0.5, 0.2)]), (1, [centered(0.5, size)])) == [number]

@@ -76,7 +76,7 @@ def _run(launcher, *flags):
     ("export", ["--checkpoint=none", "--output=x"], "none: no such checkpoint"),
     ("simulate", ["--output=x", "--train_minutes=-1"], "expected 0 or more"),
     ("stream", ["--source=none.mp4", "--checkpoint=none", "--output=x"], "no such checkpoint"),
-    ("detect", ["clip.mp4", "--video=a.mp4", "--checkpoint=none"], "options are given as --name=value"),
+    ("detect", ["clip.mp4", "--video=a.mp4", "--checkpoint=none"], "expected options given as --name=value"),
   ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(tmp_path, launcher, flags, message):
