@@ -1,12 +1,13 @@
 """The nine weights lambda of Eq. 2 as functions that compose, in the style of optax.
 
-A `LossWeights` maps (step, state, losses) to the nine weights and the next state, so that static, scheduled and adaptive
-weights share one interface:
+A `LossWeights` maps (step, state, losses) to the nine weights and the next state, so that static, scheduled and
+adaptive weights share one interface:
 
 >>> visual_later = per_group(visual=linear(0.0, 1.0, steps=1000))
 >>> learned_at_the_end = after(5000, uncertainty(), before=visual_later)
 
-All are pure and can be jitted and vmapped. Static and scheduled weights are differentiable with respect to their numbers.
+All are pure and can be jitted and vmapped. Static and scheduled weights are differentiable with respect to their
+numbers.
 """
 
 from attavvad_jax.loss_weights.adaptive import dynamic_average, grad_norm, uncertainty
