@@ -1,6 +1,6 @@
 """Schedules: numbers as functions of the step, between any two values, including 0.
 
-Any other function of the step works as well. These are optax's schedules where it has them, with one style of
+Any other function of the step works as well. These are optax's schedules where it has them, with uniform
 arguments.
 """
 
