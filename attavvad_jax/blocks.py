@@ -63,6 +63,7 @@ class DataSpec:
   label_sets: tuple[str, ...] = (AUDIO_VISUAL,)
 
   def to_dict(self) -> dict[str, Any]:
+    """Converts to plain values for metadata and checkpoints."""
     return {
       "clock": self.clock.to_dict(),
       "crop": dataclasses.asdict(self.crop),
@@ -72,6 +73,7 @@ class DataSpec:
 
   @classmethod
   def from_dict(cls, values: Mapping[str, Any]) -> "DataSpec":
+    """Restores a spec from the values of `to_dict`."""
     label_sets = tuple(values["label_sets"])
     return cls(Clock(**values["clock"]), Crop(**values["crop"]), tuple(values["events"]), label_sets)
 
@@ -135,8 +137,8 @@ _Last = dict[int | None, _Images]
 class ImagesBefore:
   """Prepends the last `clock.images_before` images from before each block to the block's own.
 
-  The performer's images are preceded by the performer's in the previous block, even if that was another face; any other
-  face's images are preceded by that face's own. A face that the previous block did not show gets masked zeros.
+  The performer's images follow the performer's earlier ones, even if those show another face; any other face's images
+  follow that face's own. A face that the previous block did not show has masked zeros before it.
   """
 
   def __init__(self, clock: Clock):

@@ -51,4 +51,5 @@ class Event:
 
   @property
   def duration_s(self) -> float:
+    """Seconds from onset to offset."""
     return self.offset_s - self.onset_s
