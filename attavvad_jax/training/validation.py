@@ -26,5 +26,5 @@ def validation_metrics(
   scores = evaluate_outputs(recordings, data, config_lib.smoothing(config), CLOSED)
   main = next(output for output in OUTPUTS if output in scores)
   overall = scores[main].event_based["overall"]
-  figures = {f"{output}_f": value.event_based["overall"].f_score for output, value in scores.items()}
-  return {"f": overall.f_score, "error_rate": overall.error_rate, **figures}
+  f_scores = {f"{output}_f": value.event_based["overall"].f_score for output, value in scores.items()}
+  return {"f": overall.f_score, "error_rate": overall.error_rate, **f_scores}
