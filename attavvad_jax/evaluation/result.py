@@ -44,9 +44,7 @@ class Subject:
   version: str
 
   def __str__(self) -> str:
-    trained = {None: "", True: "", False: "; trained on other data than this data set's train split"}[
-      self.trained_here
-    ]
+    trained = {None: "", True: "", False: "; trained on other data than this data set's train split"}[self.trained_here]
     return (
       f"{self.checkpoint}: {self.model}, step {self.step} ({self.checkpoint_digest[:12]}), on {self.data}, "
       f"split {self.split} ({self.data_digest[:12]}){trained}"
