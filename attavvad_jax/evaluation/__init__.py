@@ -1,4 +1,4 @@
-"""Event- and segment-based metrics of timelines, by a named protocol, and their tables."""
+"""Event- and segment-based metrics of timelines, computed by a named protocol, and tables of these metrics."""
 
 from attavvad_jax.evaluation.metrics import Counts, Scores, close_gaps, count, evaluate, fill_gaps
 from attavvad_jax.evaluation.protocols import CLOSED, PAPER, PROTOCOLS, SED_EVAL_DEFAULT, Protocol

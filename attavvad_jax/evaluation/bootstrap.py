@@ -1,10 +1,10 @@
-"""Confidence intervals by the bootstrap over recordings (Efron 1979), and of differences between systems by pairs.
+"""Confidence intervals by the bootstrap over recordings (Efron 1979), also of paired differences between systems.
 
-Recordings are drawn with replacement, because events of one recording are alike; where several are of one performer,
-performers are drawn, each with all recordings, because these are alike, too. A system's counts are summed over those
-drawn, and its figure is taken of the sums, as it is of the whole test set. Where a system was trained with
-several seeds, each resample's figure is the mean over them: an interval is about the choice of recordings, and says
-nothing about that of seeds, whose spread stands beside it in the tables.
+The bootstrap draws recordings with replacement rather than events, because events of one recording are correlated. If
+several recordings show one performer, it draws performers with all their recordings, for the same reason. A metric is
+computed from the counts summed over the drawn recordings, just as for the whole test set. If a system was trained with
+several seeds, the metric of a resample is the mean over the seeds. An interval therefore describes the choice of
+recordings and not that of seeds, whose spread the tables give separately.
 
 Axes: S seeds, N recordings, R resamples, C the counts of `COUNTS`.
 """
@@ -20,13 +20,13 @@ COUNTS = ("hits", "reference", "estimate", "errors")
 NUM_RESAMPLES = 2000
 _LEVEL = 0.95
 
-# From summed counts [..., C] to a figure [...].
-Figure = Callable[[np.ndarray], np.ndarray]
+# Maps summed counts [..., C] to a metric [...].
+Metric = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
-  """A figure of the whole test set, and the middle 95 % of its resamples (percentiles)."""
+  """A metric of the whole test set, and the middle 95 % of its resamples (percentiles)."""
 
   value: float
   low: float
@@ -34,37 +34,37 @@ class Interval:
 
 
 def to_array(counts: Counts) -> np.ndarray:
-  """One recording's counts. -> int64 [C]."""
+  """Returns one recording's counts as an array. -> int64 [C]."""
   errors = counts.substitutions + counts.deletions + counts.insertions
   return np.array([counts.hits, counts.reference, counts.estimate, errors], np.int64)
 
 
 def f_score(sums: np.ndarray) -> np.ndarray:
-  """`Counts.f_score` of summed counts [..., C]; NaN where there is no reference."""
+  """Returns `Counts.f_score` of summed counts [..., C]; NaN where there is no reference."""
   hits, reference, estimate, _ = np.moveaxis(sums, -1, 0)
   return _ratio(2 * hits, reference + estimate, reference)
 
 
 def error_rate(sums: np.ndarray) -> np.ndarray:
-  """`Counts.error_rate` of summed counts [..., C]; NaN where there is no reference."""
+  """Returns `Counts.error_rate` of summed counts [..., C]; NaN where there is no reference."""
   _, reference, _, errors = np.moveaxis(sums, -1, 0)
   return _ratio(errors, reference, reference)
 
 
 def precision(sums: np.ndarray) -> np.ndarray:
-  """`Counts.precision` of summed counts [..., C]; NaN where there is no estimate."""
+  """Returns `Counts.precision` of summed counts [..., C]; NaN where there is no estimate."""
   hits, _, estimate, _ = np.moveaxis(sums, -1, 0)
   return _ratio(hits, estimate, estimate)
 
 
 def recall(sums: np.ndarray) -> np.ndarray:
-  """`Counts.recall` of summed counts [..., C]; NaN where there is no reference."""
+  """Returns `Counts.recall` of summed counts [..., C]; NaN where there is no reference."""
   hits, reference, _, _ = np.moveaxis(sums, -1, 0)
   return _ratio(hits, reference, reference)
 
 
 def draw_resamples(num_recordings: int, num_resamples: int = NUM_RESAMPLES, seed: int = 0) -> np.ndarray:
-  """How often each recording is drawn in each resample. -> int64 [R,N], rows sum up to N.
+  """Draws how often each resample contains each recording. -> int64 [R,N], rows sum to N.
 
   Raises:
     ValueError: there are no recordings.
@@ -76,15 +76,15 @@ def draw_resamples(num_recordings: int, num_resamples: int = NUM_RESAMPLES, seed
 
 
 def draw_by_group(groups: Sequence[str], num_resamples: int = NUM_RESAMPLES, seed: int = 0) -> np.ndarray:
-  """As `draw_resamples`, but of whole groups: how often each recording is drawn with the group that it is of.
+  """Draws whole groups as `draw_resamples` draws recordings: each recording is drawn as often as its group.
 
   Args:
-    groups: of each recording, such as its performer.
-    num_resamples: R.
-    seed: of the draws.
+    groups: the group of each recording, such as its performer.
+    num_resamples: number of resamples, R.
+    seed: seed of the draws.
 
   Returns:
-    int64 [R,N]; of groups of one recording each, what `draw_resamples` gives.
+    int64 [R,N]; equal to the result of `draw_resamples` if every group has one recording.
 
   Raises:
     ValueError: there are no recordings.
@@ -93,41 +93,41 @@ def draw_by_group(groups: Sequence[str], num_resamples: int = NUM_RESAMPLES, see
   return draw_resamples(len(numbers), num_resamples, seed)[:, [numbers[group] for group in groups]]
 
 
-def interval(figure: Figure, counts: np.ndarray, resamples: np.ndarray) -> Interval:
-  """A system's figure with its interval.
+def interval(metric: Metric, counts: np.ndarray, resamples: np.ndarray) -> Interval:
+  """Computes a system's metric with its interval.
 
   Args:
-    figure: such as `f_score`.
-    counts: of each seed and recording, [S,N,C].
-    resamples: as `draw_resamples` gives them, [R,N].
+    metric: a function such as `f_score`.
+    counts: counts of each seed and recording, [S,N,C].
+    resamples: result of `draw_resamples`, [R,N].
 
   Returns:
     The mean over seeds; resamples without any reference are left out.
   """
   whole = np.ones((1, resamples.shape[1]), resamples.dtype)
-  return _interval(_mean_over_seeds(figure, counts, whole), _mean_over_seeds(figure, counts, resamples))
+  return _interval(_mean_over_seeds(metric, counts, whole), _mean_over_seeds(metric, counts, resamples))
 
 
-def paired_difference(figure: Figure, ahead: np.ndarray, behind: np.ndarray, resamples: np.ndarray) -> Interval:
-  """How much a system's figure exceeds another's, both on the same resamples.
+def paired_difference(metric: Metric, ahead: np.ndarray, behind: np.ndarray, resamples: np.ndarray) -> Interval:
+  """Computes how much one system's metric exceeds another's, both on the same resamples.
 
   Args:
-    figure: such as `f_score`.
-    ahead: counts [S,N,C] of the one; the numbers of seeds may differ.
-    behind: counts of the other on the same recordings.
-    resamples: as `draw_resamples` gives them, [R,N].
+    metric: a function such as `f_score`.
+    ahead: counts of one system, [S,N,C].
+    behind: counts of the other system on the same recordings; its number of seeds may differ.
+    resamples: result of `draw_resamples`, [R,N].
   """
   whole = np.ones((1, resamples.shape[1]), resamples.dtype)
   value, drawn = (
-    _mean_over_seeds(figure, ahead, weights) - _mean_over_seeds(figure, behind, weights)
+    _mean_over_seeds(metric, ahead, weights) - _mean_over_seeds(metric, behind, weights)
     for weights in (whole, resamples)
   )
   return _interval(value, drawn)
 
 
-def _mean_over_seeds(figure: Figure, counts: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _mean_over_seeds(metric: Metric, counts: np.ndarray, weights: np.ndarray) -> np.ndarray:
   """[S,N,C], [R,N] -> [R]."""
-  return figure(np.einsum("rn,snc->src", weights, counts)).mean(axis=0)
+  return metric(np.einsum("rn,snc->src", weights, counts)).mean(axis=0)
 
 
 def _interval(value: np.ndarray, drawn: np.ndarray) -> Interval:

@@ -1,6 +1,6 @@
-"""The same counts by sed_eval, the published implementation: for comparison, and as the tests' oracle.
+"""The counts of `metrics` computed by sed_eval, the published implementation, for comparison and as the tests' oracle.
 
-sed_eval is not installed with this package: `pip install 'attavvad_jax[sed_eval]'`.
+sed_eval is not installed with this package. Install it with `pip install 'attavvad_jax[sed_eval]'`.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from attavvad_jax.timeline import EVENTS, Timeline
 
 
 def count_by_sed_eval(reference: Timeline, estimate: Timeline, protocol: Protocol) -> Scores:
-  """Does what `metrics.count` does, with counts of sed_eval (Mesaros et al., 2016).
+  """Compares timelines as `metrics.count` does, but with sed_eval (Mesaros et al., 2016).
 
   Raises:
     ImportError: sed_eval, or the release of setuptools that it needs, is missing.
@@ -36,7 +36,7 @@ def count_by_sed_eval(reference: Timeline, estimate: Timeline, protocol: Protoco
   segments.evaluate(references, estimates, evaluated_length_seconds=reference.duration_s)
 
   event_based = {OVERALL: _counts(events.overall, events.overall["Nsubs"], seconds[OVERALL])}
-  # Over all events, sed_eval's segments count substitutions, deletions and insertions under names of their own.
+  # sed_eval names the overall substitutions, deletions and insertions of segments differently.
   total = segments.overall
   segment_based = {OVERALL: _counts({**total, "Nfn": total["D"], "Nfp": total["I"]}, total["S"], seconds[OVERALL])}
   for label in EVENTS:
@@ -45,8 +45,8 @@ def count_by_sed_eval(reference: Timeline, estimate: Timeline, protocol: Protoco
   return Scores(protocol, 1, reference.duration_s, event_based, segment_based)
 
 
-def _counts(found: Mapping[str, float], substitutions: float, seconds: float) -> Counts:
-  reference, estimate, hits, deletions, insertions = (int(found[n]) for n in ("Nref", "Nsys", "Ntp", "Nfn", "Nfp"))
+def _counts(row: Mapping[str, float], substitutions: float, seconds: float) -> Counts:
+  reference, estimate, hits, deletions, insertions = (int(row[n]) for n in ("Nref", "Nsys", "Ntp", "Nfn", "Nfp"))
   return Counts(reference, estimate, hits, int(substitutions), deletions, insertions, seconds)
 
 
@@ -58,26 +58,28 @@ def _to_items(timeline: Timeline) -> list[dict[str, float | str]]:
 
 @functools.cache
 def _sed_eval() -> ModuleType:
-  """Imports sed_eval; it and dcase_util have escapes and imports (pkg_resources) that newer Pythons warn of."""
+  """Imports sed_eval without the warnings that newer Pythons give for its and dcase_util's escapes and imports."""
   with warnings.catch_warnings():
     for category in (DeprecationWarning, SyntaxWarning, UserWarning):
       warnings.simplefilter("ignore", category)
     try:
       return importlib.import_module("sed_eval")
     except ImportError as error:
-      raise ImportError(f"sed_eval cannot be imported ({error}); pip install 'attavvad_jax[sed_eval]'") from error
+      raise ImportError(
+        f"sed_eval cannot be imported ({error}); install it with: pip install 'attavvad_jax[sed_eval]'"
+      ) from error
 
 
-# What `--metrics` takes: ours and sed_eval's, which find the same counts.
+# The values of `--metrics`: this package's counter and sed_eval's, which give the same counts.
 COUNTERS: dict[str, Counter] = {"attavvad": count, "sed_eval": count_by_sed_eval}
 
 
 def find_counter(name: str) -> Counter:
-  """Returns the function of a name of `COUNTERS`.
+  """Returns the counter with a name of `COUNTERS`.
 
   Raises:
     ValueError: the name is unknown.
-    ImportError: sed_eval is asked for and missing.
+    ImportError: sed_eval is requested and missing.
   """
   if name not in COUNTERS:
     raise ValueError(f"unknown metrics {name!r}; expected one of {', '.join(COUNTERS)}")

@@ -1,4 +1,4 @@
-"""Recordings by the condition they were made under, so that scores can be told apart by it."""
+"""Groups of recordings: by the condition they were made under, and by what makes them dependent samples."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,22 +6,22 @@ import numpy as np
 
 Condition = str | float | bool
 
-# Numbers that take more values than this are cut into as many parts.
+# Conditions with more distinct numbers than this are split into this many groups.
 _NUM_PARTS = 3
 
 
 def independent_units(described: Mapping[str, Mapping[str, Condition]], names: Sequence[str]) -> tuple[str, list[str]]:
-  """What recordings are independent samples of: performers where these are known, else what clips were cut from.
+  """Finds the units that are independent samples: performers if known, else the recordings that clips were cut from.
 
   Args:
     described: each recording's conditions, as the data set stores them.
-    names: of recordings.
+    names: names of the recordings.
 
   Returns:
-    What it is, in the plural; and which one each of the recordings is of. Recordings that are not known to belong
-    together, or do not, are each one by itself.
+    The kind of unit in the plural, and the unit of each recording. Each recording is its own unit if none of them are
+    known to belong together.
   """
-  for condition, plural in (("performer", "performers"), ("recording", "recordings that clips were cut from")):
+  for condition, plural in (("performer", "performers"), ("recording", "source recordings")):
     units = [str(described.get(name, {}).get(condition, "")) for name in names]
     if all(units) and len(set(units)) < len(units):
       return plural, units
@@ -29,24 +29,24 @@ def independent_units(described: Mapping[str, Mapping[str, Condition]], names: S
 
 
 def group_recordings(described: Mapping[str, Mapping[str, Condition]], condition: str) -> dict[str, list[str]]:
-  """The recordings of each value of a condition, by name, in the order of the values.
+  """Returns the names of the recordings with each value of a condition, in the order of the values.
 
-  Words and truth values are groups of their own. Numbers of more than three values are cut into three parts that hold
-  about as many recordings each.
+  Each string and each truth value has its own group. Numbers with more than three values are split into three groups
+  of about equally many recordings.
 
   Args:
     described: each recording's conditions, as the data set stores them.
-    condition: one of their names.
+    condition: name of a condition.
 
   Raises:
-    ValueError: a recording's description lacks the condition; says which conditions there are.
+    ValueError: a recording's description lacks the condition; the message lists the known conditions.
   """
   without = [name for name, conditions in described.items() if condition not in conditions]
   if without or not described:
     known = sorted({name for conditions in described.values() for name in conditions})
     raise ValueError(
       f"condition {condition!r} is not described for {len(without)} of {len(described)} recordings; "
-      f"{'there are ' + ', '.join(known) if known else 'the data set describes none'}"
+      f"{'expected one of ' + ', '.join(known) if known else 'the data set describes none'}"
     )
   values = {name: conditions[condition] for name, conditions in described.items()}
   distinct = sorted(set(values.values()), key=lambda value: (isinstance(value, str), value))

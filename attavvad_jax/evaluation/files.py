@@ -1,4 +1,4 @@
-"""Scores of timelines in label files, of whatever tool, against label files with the truth."""
+"""Scores of label files, written by any tool, against reference label files."""
 
 from collections.abc import Iterable, Mapping, Sequence
 import dataclasses
@@ -18,14 +18,14 @@ from attavvad_jax.timeline import Timeline
 
 @dataclasses.dataclass(frozen=True)
 class FileEvaluation:
-  """Scores of the estimates in a folder. As text: a table, and what had no counterpart.
+  """Scores of the estimates in a folder. `str` gives a table, and the estimates without a reference.
 
   Attributes:
-    estimates: the folder or file.
-    references: likewise.
+    estimates: the folder or file with estimates.
+    references: the folder or file with references.
     recordings: scores of each recording, by its name.
-    unused: estimates of recordings without reference.
-    notes: one line for each thing that was assumed, clipped or dropped in reading.
+    unused: files with estimates of recordings that have no reference.
+    notes: one line for each assumption, clipped event or dropped event while reading.
   """
 
   estimates: Path
@@ -36,14 +36,14 @@ class FileEvaluation:
 
   @functools.cached_property
   def scores(self) -> Scores:
-    """Over all recordings."""
+    """The scores of all recordings together."""
     return total(self.recordings.values())
 
   def __str__(self) -> str:
     number = f"{len(self.recordings)} recording{'' if len(self.recordings) == 1 else 's'}"
     lines = [f"{self.estimates} against {self.references}: {number}"]
     if self.unused:
-      lines.append(f"not scored, for want of a reference: {name_some(self.unused)}")
+      lines.append(f"not scored because they have no reference: {name_some(self.unused)}")
     lines += [f"warning: {note}" for note in self.notes]
     return "\n\n".join(["\n".join(lines), text_table(self.scores)])
 
@@ -56,21 +56,21 @@ def evaluate_files(
   reference_reading: Reading | None = None,
   metrics: str = "attavvad",
 ) -> FileEvaluation:
-  """P, R, F and ER of label files against others of the same names.
+  """Computes P, R, F and ER of label files against reference files of the same names.
 
-  A recording lasts as long as the longer of its two files says, or has events for.
+  The duration of a recording is the longer of the durations that its two files state or reach with their events.
 
   Args:
-    estimates: a label file, or a folder of label files, at any depth.
-    references: a label file, or a folder of label files; of a folder each needs its estimate.
+    estimates: a label file, or a folder of label files at any depth.
+    references: a label file, or a folder of label files at any depth; each file of a folder needs an estimate.
     protocol: a name of `PROTOCOLS`.
-    estimate_reading: what the estimates do not say of themselves: the meaning of labels, or the format.
-    reference_reading: the same for the references; `estimate_reading` where None.
-    metrics: who counts, a name of `COUNTERS`.
+    estimate_reading: the format of the estimates and the meaning of their labels, used if the files do not define them.
+    reference_reading: the same for the references; None takes `estimate_reading`.
+    metrics: a name of `COUNTERS`, the implementation that counts.
 
   Raises:
-    ValueError: an unknown protocol or counter, no references, a reference without estimate, several files of one
-      recording that say different things, or a file that cannot be read.
+    ValueError: the protocol or counter is unknown, there are no references, a reference has no estimate, several files
+      of one recording disagree, or a file cannot be read.
     OSError: a folder or file is missing.
   """
   if protocol not in PROTOCOLS:
@@ -78,32 +78,33 @@ def evaluate_files(
   counter = find_counter(metrics)
   estimates, references = Path(estimates), Path(references)
   reference_reading = reference_reading or estimate_reading
-  truth, found = _by_name(references, reference_reading), _by_name(estimates, estimate_reading)
+  reference_files = _by_name(references, reference_reading)
+  estimate_files = _by_name(estimates, estimate_reading)
   if references.is_file() and estimates.is_file():
-    found = {name: [estimates] for name in truth}  # named by hand: they belong together, whatever they are called
-  if not truth:
-    raise ValueError(f"{references}: no label files in it; expected one of {' '.join(reference_reading.suffixes)}")
-  if missing := [name for name in truth if name not in found]:
+    estimate_files = {name: [estimates] for name in reference_files}  # two files named explicitly always form a pair
+  if not reference_files:
+    raise ValueError(f"{references}: contains no label files; expected one of {' '.join(reference_reading.suffixes)}")
+  if missing := [name for name in reference_files if name not in estimate_files]:
     raise ValueError(
       f"{estimates}: no label file for {name_some(missing)}; expected one of the same name for each of the "
-      f"{len(truth)} in {references}"
+      f"{len(reference_files)} in {references}"
     )
   with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always", AnnotationWarning)
     pairs = {
-      name: (_read_one(paths, reference_reading), _read_one(found[name], estimate_reading))
-      for name, paths in truth.items()
+      name: (_read_one(paths, reference_reading), _read_one(estimate_files[name], estimate_reading))
+      for name, paths in reference_files.items()
     }
   recordings = {}
   for name, (reference, estimate) in pairs.items():
     duration_s = max(reference.duration_s, estimate.duration_s)
     recordings[name] = counter(Timeline(reference, duration_s), estimate, PROTOCOLS[protocol])
-  unused = [path for name, paths in found.items() if name not in truth for path in paths]
+  unused = [path for name, paths in estimate_files.items() if name not in reference_files for path in paths]
   return FileEvaluation(estimates, references, recordings, unused, [str(warning.message) for warning in caught])
 
 
 def _by_name(place: Path, reading: Reading) -> dict[str, list[Path]]:
-  """The label files of each recording, by its name: where the file lies in the folder, without extension."""
+  """Returns the label files of each recording, by name: the path inside the folder, without extension."""
   if place.is_file():
     return {normal(place.stem): [place]}
   if not place.exists():
@@ -116,12 +117,12 @@ def _by_name(place: Path, reading: Reading) -> dict[str, list[Path]]:
 
 
 def _read_one(paths: Iterable[Path], reading: Reading) -> Timeline:
-  """What the files of a recording say, which must be the same; the longest says how long it is."""
+  """Reads the files of one recording, which must agree, and returns the timeline of the longest duration."""
   timelines = {path: read(path, **vars(reading)) for path in paths}
   contents = {
     path: [(round(e.onset_s, 3), round(e.offset_s, 3), e.label) for e in timeline]
     for path, timeline in timelines.items()
   }
   if any(content != next(iter(contents.values())) for content in contents.values()):
-    raise ValueError(f"{name_some(timelines)}: of one recording, and say different things; expected one of them")
+    raise ValueError(f"{name_some(timelines)}: label files of one recording that disagree; keep only one of them")
   return max(timelines.values(), key=lambda timeline: timeline.duration_s)

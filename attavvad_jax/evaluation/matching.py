@@ -1,7 +1,7 @@
-"""Maximum matching of references and estimates, in the order of sed_eval.
+"""Maximum matching of references and estimates, visited in the order of sed_eval.
 
-A maximum matching is not unique. Which events it leaves over decides how many substitutions are counted, so the order
-in which events are visited is part of the metric.
+A maximum matching is not unique. The events it leaves unmatched determine how many substitutions are counted, so the
+order in which events are visited is part of the metric.
 """
 
 import numpy as np
@@ -10,14 +10,15 @@ import numpy as np
 def maximum_matching(hits: np.ndarray) -> dict[int, int]:
   """Matches as many references as possible, each with one estimate that hits it.
 
-  Hopcroft and Karp, "An n^5/2 algorithm for maximum matchings in bipartite graphs", 1973, after a greedy start. Visits
-  events in the order of `sed_eval.util.bipartite_match` (by D. Eppstein, through mir_eval) and returns the same pairs.
+  Uses Hopcroft and Karp, "An n^5/2 algorithm for maximum matchings in bipartite graphs", 1973, after a greedy start.
+  Visits events in the order of `sed_eval.util.bipartite_match` (by D. Eppstein, through mir_eval) and returns the same
+  pairs.
 
   Args:
-    hits: bool [R,E], whether estimate e is right for reference r.
+    hits: bool [R,E], whether estimate e is correct for reference r.
 
   Returns:
-    The estimate of each matched reference, by index.
+    The index of the estimate for the index of each matched reference.
 
   Example:
     >>> maximum_matching(np.array([[True, True], [True, False]]))
@@ -37,27 +38,27 @@ def maximum_matching(hits: np.ndarray) -> dict[int, int]:
 
 
 def _augment(graph: dict[int, list[int]], matching: dict[int, int]) -> bool:
-  """Enlarges the matching along disjoint shortest alternating paths; returns False where there are none."""
+  """Enlarges the matching along disjoint shortest alternating paths; returns False if there are none."""
   matched = set(matching.values())
   layer = [estimate for estimate in graph if estimate not in matched]
-  # The reference through which an estimate was reached: its own match, None for a free estimate.
+  # Maps an estimate to the reference through which it was reached: its match, or None for a free estimate.
   entered: dict[int, int | None] = dict.fromkeys(layer)
   reached: dict[int, list[int]] = {}
   free: list[int] = []
   while layer and not free:
-    found: dict[int, list[int]] = {}
+    newly_reached: dict[int, list[int]] = {}
     for estimate in layer:
       for reference in graph[estimate]:
         if reference not in reached:
-          found.setdefault(reference, []).append(estimate)
-    reached |= found
-    free = [reference for reference in found if reference not in matching]
-    onward = [reference for reference in found if reference in matching]
+          newly_reached.setdefault(reference, []).append(estimate)
+    reached |= newly_reached
+    free = [reference for reference in newly_reached if reference not in matching]
+    onward = [reference for reference in newly_reached if reference in matching]
     layer = [matching[reference] for reference in onward]
     entered |= dict(zip(layer, onward, strict=True))
 
   def flip(reference: int) -> bool:
-    """Rematches along the first path back to a free estimate."""
+    """Rematches along the first path back to a free estimate; returns whether there is one."""
     for estimate in reached.pop(reference, ()):
       if estimate in entered:
         before = entered.pop(estimate)

@@ -1,7 +1,7 @@
-"""Precision, recall, F and error rate of timelines, one recording at a time, with the counts of sed_eval.
+"""Precision, recall, F and error rate of timelines, counted one recording at a time as sed_eval counts.
 
-Counts first: every figure is a ratio of counts that were summed over recordings, divided once at the end. A ratio whose
-denominator is zero is NaN, never 0.
+Every metric is a ratio of counts that are summed over recordings and divided once at the end. A ratio whose denominator
+is zero is NaN, never 0.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -15,28 +15,28 @@ from attavvad_jax.evaluation.matching import maximum_matching
 from attavvad_jax.evaluation.protocols import Protocol
 from attavvad_jax.timeline import BACKGROUND, EVENTS, Event, Timeline
 
-# Compares a reference with an estimate by a protocol, as `count` does.
+# Compares a reference with an estimate by a protocol, like `count`.
 Counter = Callable[[Timeline, Timeline, Protocol], "Scores"]
-# In `Scores`: all events together, beside each of `EVENTS`.
+# Key in `Scores` for all events together, beside those of `EVENTS`.
 OVERALL = "overall"
 
-# Label files round to the millisecond: a shorter gap between two events is none.
-# A microsecond less than a millisecond: seconds are float64 sums, of which 1.001 - 1.0 is less than 0.001.
+# Label files round to the millisecond, so a shorter gap between two events is a rounding error.
+# The threshold is a microsecond less, because seconds are float64 sums, in which 1.001 - 1.0 is less than 0.001.
 _ROUNDING_S = 1e-3 - 1e-6
 
 
 @dataclasses.dataclass(frozen=True)
 class Counts:
-  """How often estimates met references: events in the event-based case, active segments in the segment-based one.
+  """Numbers of references, estimates and matches: of events if event-based, of active segments if segment-based.
 
   Attributes:
-    reference: how many there are in the reference (support).
-    estimate: how many there are in the estimate.
-    hits: those in both.
-    substitutions: references met by an estimate of another label; only counted over all events.
-    deletions: references that nothing met.
-    insertions: estimates that met nothing.
-    reference_s: seconds that the reference's events last.
+    reference: number in the reference (support).
+    estimate: number in the estimate.
+    hits: number in both.
+    substitutions: references matched by an estimate of another label; only counted over all events.
+    deletions: references without a match.
+    insertions: estimates without a match.
+    reference_s: total duration of the reference's events in seconds.
   """
 
   reference: int = 0
@@ -52,41 +52,41 @@ class Counts:
 
   @property
   def precision(self) -> float:
-    """Hits by estimates; NaN where nothing was estimated."""
+    """Hits / estimates; NaN if there are no estimates."""
     return _ratio(self.hits, self.estimate)
 
   @property
   def recall(self) -> float:
-    """Hits by references; NaN where the reference has none."""
+    """Hits / references; NaN if there are no references."""
     return _ratio(self.hits, self.reference)
 
   @property
   def f_score(self) -> float:
-    """Harmonic mean of precision and recall, 2 hits / (references + estimates); NaN where the reference has none.
+    """Harmonic mean of precision and recall, 2 hits / (references + estimates); NaN if there are no references.
 
-    Differences: sed_eval gives NaN, too, where there are references but no estimate; here missing all of them is 0.
+    Differences: sed_eval also gives NaN if there are references but no estimates; here F is then 0.
     """
     return _ratio(2 * self.hits, self.reference + self.estimate) if self.reference else math.nan
 
   @property
   def error_rate(self) -> float:
-    """Substitutions, deletions and insertions by references, may exceed 1; NaN where the reference has none.
+    """(Substitutions + deletions + insertions) / references, may exceed 1; NaN if there are no references.
 
-    Differences: sed_eval divides by a tiny number where the reference has none.
+    Differences: sed_eval divides by a tiny number if there are no references.
     """
     return _ratio(self.substitutions + self.deletions + self.insertions, self.reference)
 
 
 @dataclasses.dataclass(frozen=True)
 class Scores:
-  """What `evaluate` found; "overall" takes all events together, as sed_eval does (micro-average).
+  """The result of `evaluate`; "overall" takes all events together, as sed_eval does (micro-average).
 
   Attributes:
-    protocol: how timelines were compared.
+    protocol: the protocol by which timelines were compared.
     recordings: number of pairs.
-    duration_s: total length of the references.
-    event_based: counts for "overall" and each of `EVENTS`.
-    segment_based: the same for segments.
+    duration_s: total duration of the references.
+    event_based: counts of events for "overall" and each of `EVENTS`.
+    segment_based: counts of segments for the same keys.
   """
 
   protocol: Protocol
@@ -97,7 +97,7 @@ class Scores:
 
   def __add__(self, other: "Scores") -> "Scores":
     if self.protocol != other.protocol:
-      raise ValueError(f"scores of two protocols do not add up: {self.protocol}, {other.protocol}")
+      raise ValueError(f"scores of two protocols cannot be added: {self.protocol}, {other.protocol}")
     return Scores(
       self.protocol,
       self.recordings + other.recordings,
@@ -112,10 +112,10 @@ def evaluate(pairs: Iterable[tuple[Timeline, Timeline]], protocol: Protocol) -> 
 
   Args:
     pairs: (reference, estimate) of each recording.
-    protocol: how they are compared; see `PROTOCOLS`.
+    protocol: the protocol of the comparison; see `PROTOCOLS`.
 
   Returns:
-    Counts summed over the recordings; `count` says how one recording is treated.
+    Counts summed over the recordings; `count` describes how one recording is counted.
 
   Raises:
     ValueError: there are no pairs.
@@ -129,9 +129,8 @@ def evaluate(pairs: Iterable[tuple[Timeline, Timeline]], protocol: Protocol) -> 
 def count(reference: Timeline, estimate: Timeline, protocol: Protocol) -> Scores:
   """Compares one recording's estimate with its reference.
 
-  The reference's duration is what counts: the estimate is cut off there. What is unmarked in either counts as others,
-  so gaps are filled with others in both first (see `fill_gaps`), and short ones closed where the protocol says so (see
-  `close_gaps`).
+  The estimate is cut off at the reference's duration. Unmarked time counts as others: gaps in both timelines are first
+  filled with others (see `fill_gaps`), and short ones are closed if the protocol demands it (see `close_gaps`).
   """
   references, estimates = prepare(reference, estimate, protocol)
   return Scores(
@@ -144,37 +143,37 @@ def count(reference: Timeline, estimate: Timeline, protocol: Protocol) -> Scores
 
 
 def prepare(reference: Timeline, estimate: Timeline, protocol: Protocol) -> tuple[Timeline, Timeline]:
-  """Returns reference and estimate as they are counted: cut to the reference's duration, gaps filled and closed."""
-  filled, found = (
+  """Returns reference and estimate ready to be counted: cut to the reference's duration, gaps filled and closed."""
+  references, estimates = (
     close_gaps(fill_gaps(timeline, reference.duration_s), protocol.shortest_gap_s) for timeline in (reference, estimate)
   )
-  return filled, found
+  return references, estimates
 
 
 def reference_seconds(reference: Timeline) -> dict[str, float]:
-  """Returns how long each of `EVENTS` lasts in a prepared reference, and all of them together."""
+  """Returns the total duration of each of `EVENTS` in a prepared reference, and of all of them together."""
   seconds = {label: reference.total_s(label) for label in EVENTS}
   return {OVERALL: sum(seconds.values()), **seconds}
 
 
 def count_events(references: Timeline, estimates: Timeline, protocol: Protocol) -> dict[str, Counts]:
-  """Counts events of prepared timelines that meet (see `Protocol`), as sed_eval's `EventBasedMetrics` does.
+  """Counts matching events of prepared timelines (see `Protocol`), as sed_eval's `EventBasedMetrics` does.
 
-  Hits are a maximum matching of events of one label. A reference that is left over is substituted by the first
-  estimate that is left over and meets it but for the label.
+  Hits are a maximum matching of events of one label. An unmatched reference is substituted by the first unmatched
+  estimate that matches it in all but the label.
 
   Returns:
     Counts of "overall" and each of `EVENTS`.
   """
   onsets, offsets, labels = _columns(references)
-  found_onsets, found_offsets, found_labels = _columns(estimates)
-  meets = abs(onsets[:, None] - found_onsets) <= protocol.collar_s
+  estimate_onsets, estimate_offsets, estimate_labels = _columns(estimates)
+  meets = abs(onsets[:, None] - estimate_onsets) <= protocol.collar_s
   if protocol.offsets_count:
     collars = np.maximum(protocol.collar_s, protocol.length_fraction * (offsets - onsets))
-    meets &= abs(offsets[:, None] - found_offsets) <= collars[:, None]
-  matching = maximum_matching(meets & (labels[:, None] == found_labels))
+    meets &= abs(offsets[:, None] - estimate_offsets) <= collars[:, None]
+  matching = maximum_matching(meets & (labels[:, None] == estimate_labels))
 
-  left_over = np.ones(len(found_labels), bool)
+  left_over = np.ones(len(estimate_labels), bool)
   left_over[list(matching.values())] = False
   substitutions = 0
   for row in meets[[index for index in range(len(labels)) if index not in matching]]:
@@ -183,42 +182,41 @@ def count_events(references: Timeline, estimates: Timeline, protocol: Protocol) 
     substitutions += bool(len(candidates))
 
   seconds = reference_seconds(references)
-  counts = {OVERALL: _to_counts(len(labels), len(found_labels), len(matching), substitutions, seconds[OVERALL])}
+  counts = {OVERALL: _to_counts(len(labels), len(estimate_labels), len(matching), substitutions, seconds[OVERALL])}
   for index, label in enumerate(EVENTS):
-    reference, estimate, hits = (int((of == index).sum()) for of in (labels, found_labels, labels[list(matching)]))
+    reference, estimate, hits = (int((of == index).sum()) for of in (labels, estimate_labels, labels[list(matching)]))
     counts[label] = _to_counts(reference, estimate, hits, 0, seconds[label])
   return counts
 
 
 def count_segments(references: Timeline, estimates: Timeline, protocol: Protocol) -> dict[str, Counts]:
-  """Counts segments that events of prepared timelines touch, as sed_eval's `SegmentBasedMetrics` does.
+  """Counts active segments of prepared timelines, as sed_eval's `SegmentBasedMetrics` does.
 
-  Within a segment, as many missed events as there are false ones are substitutions; the rest are deletions or
-  insertions.
+  Within a segment, each pair of a missed and a false event is one substitution; the rest are deletions or insertions.
 
   Returns:
     Counts of "overall" and each of `EVENTS`.
   """
-  active, found = (_segments(timeline, protocol.segment_s) for timeline in (references, estimates))
-  both = active & found
+  active, estimated = (_segments(timeline, protocol.segment_s) for timeline in (references, estimates))
+  both = active & estimated
   seconds = reference_seconds(references)
-  substitutions = int((np.minimum(active.sum(axis=1), found.sum(axis=1)) - both.sum(axis=1)).sum())
-  reference, estimate, hits = (int(cells.sum()) for cells in (active, found, both))
+  substitutions = int((np.minimum(active.sum(axis=1), estimated.sum(axis=1)) - both.sum(axis=1)).sum())
+  reference, estimate, hits = (int(cells.sum()) for cells in (active, estimated, both))
   counts = {OVERALL: _to_counts(reference, estimate, hits, substitutions, seconds[OVERALL])}
   for index, label in enumerate(EVENTS):
-    reference, estimate, hits = (int(cells[:, index].sum()) for cells in (active, found, both))
+    reference, estimate, hits = (int(cells[:, index].sum()) for cells in (active, estimated, both))
     counts[label] = _to_counts(reference, estimate, hits, 0, seconds[label])
   return counts
 
 
 def _columns(timeline: Timeline) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """Onsets and offsets in seconds, and indices into `EVENTS`, of all events."""
+  """Returns onsets and offsets in seconds, and indices into `EVENTS`, of all events."""
   onsets, offsets = (np.array([getattr(event, name) for event in timeline], float) for name in ("onset_s", "offset_s"))
   return onsets, offsets, np.array([EVENTS.index(event.label) for event in timeline], int)
 
 
 def _segments(timeline: Timeline, segment_s: float) -> np.ndarray:
-  """Which events each segment of the timeline touches. Bool [segments, E]."""
+  """Returns which events overlap each segment of the timeline. Bool [segments, E]."""
   active = np.zeros((math.ceil(timeline.duration_s / segment_s), len(EVENTS)), bool)
   for event in timeline:
     first, last = math.floor(event.onset_s / segment_s), math.ceil(event.offset_s / segment_s)
@@ -227,15 +225,15 @@ def _segments(timeline: Timeline, segment_s: float) -> np.ndarray:
 
 
 def _to_counts(reference: int, estimate: int, hits: int, substitutions: int, reference_s: float) -> Counts:
-  """Completes counts: what is neither hit nor substituted was deleted or inserted."""
+  """Completes counts: references and estimates without hit or substitution are deletions and insertions."""
   matched = hits + substitutions
   return Counts(reference, estimate, hits, substitutions, reference - matched, estimate - matched, reference_s)
 
 
 def fill_gaps(timeline: Timeline, duration_s: float) -> Timeline:
-  """The timeline from 0 to a duration, with others where nothing is marked, and others that touch made one.
+  """Returns the timeline from 0 to a duration, with others in unmarked time; touching others are merged.
 
-  Gaps shorter than a millisecond are the rounding of label files and stay; events beyond the duration are cut off.
+  Gaps shorter than a millisecond come from rounding in label files and stay; events beyond the duration are cut off.
   """
   kept = [
     dataclasses.replace(event, offset_s=min(event.offset_s, duration_s))
@@ -254,19 +252,19 @@ def fill_gaps(timeline: Timeline, duration_s: float) -> Timeline:
 
 
 def close_gaps(timeline: Timeline, shortest_s: float) -> Timeline:
-  """A filled timeline (see `fill_gaps`) without what block decisions cannot meet; 0 leaves it as it is.
+  """Returns a filled timeline (see `fill_gaps`) without gaps that block decisions cannot match; 0 leaves it unchanged.
 
-  Others that last less than `shortest_s` are no event, whether they were a gap or marked: hand-made labels leave
-  milliseconds between events that are meant to touch, and before the end. The events around keep their onsets and
-  offsets. Events of one label that touch or overlap, or have only such a gap between them, are one. Other short events
-  stay, and whatever stands alone.
+  Events of others shorter than `shortest_s` are dropped, whether they were gaps or marked: labels made by hand leave
+  milliseconds between events that are meant to touch, and before the end. The events around them keep their onsets and
+  offsets. Events of one label that touch, overlap or have only such a gap between them are merged. Other short events
+  stay, and so does a recording of only others.
   """
   if not shortest_s:
     return timeline
   marked = [event for event in timeline if event.label != BACKGROUND]
   background = [event for event in timeline if event.label == BACKGROUND]
   if marked:
-    # Seconds are float64 sums: a microsecond less is as long.
+    # Seconds are float64 sums, so a microsecond less counts as equal.
     background = [event for event in background if event.duration_s >= shortest_s - 1e-6]
   joined: list[Event] = []
   for label in EVENTS:
@@ -280,7 +278,7 @@ def close_gaps(timeline: Timeline, shortest_s: float) -> Timeline:
 
 
 def _is_one(first: Event, second: Event, between: Iterable[Event], shortest_s: float) -> bool:
-  """Whether two events of a label have nothing between them but a short gap, in which no other event is marked."""
+  """Returns whether two events of a label are separated by at most a short gap in which no other event is marked."""
   if second.onset_s - first.offset_s >= shortest_s - 1e-6:
     return False
   return not any(
@@ -289,7 +287,7 @@ def _is_one(first: Event, second: Event, between: Iterable[Event], shortest_s: f
 
 
 def _merge_touching(events: list[Event]) -> list[Event]:
-  """Events of one label in order of onset, with those that touch or overlap made one."""
+  """Merges events of one label, given in order of onset, that touch or overlap."""
   merged: list[Event] = []
   for event in events:
     if merged and event.onset_s - merged[-1].offset_s < _ROUNDING_S:

@@ -1,4 +1,4 @@
-"""How timelines are compared. Another protocol gives other figures: always print which it was."""
+"""Protocols by which timelines are compared. Metrics depend on the protocol, so always print which one was used."""
 
 import dataclasses
 
@@ -7,19 +7,19 @@ import dataclasses
 class Protocol:
   """Settings of sed_eval (Mesaros et al., "Metrics for polyphonic sound event detection", 2016).
 
-  An estimated event is right if its label is, and its onset lies within the collar of the reference's; where offsets
-  count, its offset must too, or within a part of the reference event's length, whichever is longer.
+  An estimated event is correct if its label is, and its onset lies within the collar of the reference's. If offsets
+  count, its offset must lie within the collar or a fraction of the reference event's length, whichever is longer.
 
   Attributes:
     offsets_count: whether the offset is compared as well as the onset.
-    collar_s: time collar of onsets and offsets.
-    length_fraction: the part of the reference event's length that an offset may be away.
-    segment_s: length of a segment for the segment-based figures.
-    shortest_gap_s: shorter gaps between events, and at both ends of a recording, are closed, as `metrics.close_gaps`
-      says; 0 leaves them to be events of others, except for the rounding of label files.
+    collar_s: collar of onsets and offsets.
+    length_fraction: the fraction of the reference event's length by which an offset may be off.
+    segment_s: length of a segment for the segment-based metrics.
+    shortest_gap_s: shorter gaps between events, and at both ends of a recording, are closed by `metrics.close_gaps`;
+      with 0 they are events of others, except for the rounding of label files.
 
   Raises:
-    ValueError: a collar or segment is not positive, a gap negative, or the fraction not from 0 to 1.
+    ValueError: a collar or segment is not positive, a gap is negative, or the fraction is not from 0 to 1.
   """
 
   offsets_count: bool
@@ -39,7 +39,7 @@ class Protocol:
 
   @property
   def event_name(self) -> str:
-    """One line for tables: the event-based half."""
+    """The event-based settings in one line, for tables."""
     if not self.offsets_count:
       return f"event-based, onset only, collar {self.collar_s:g} s{self._gaps}"
     collar = f"{self.collar_s:g} s or {self.length_fraction:.0%} of the event"
@@ -47,7 +47,7 @@ class Protocol:
 
   @property
   def segment_name(self) -> str:
-    """One line for tables: the segment-based half."""
+    """The segment-based settings in one line, for tables."""
     return f"segment-based, segments of {self.segment_s:g} s{self._gaps}"
 
   @property
@@ -55,13 +55,13 @@ class Protocol:
     return f", gaps under {self.shortest_gap_s:.3g} s closed" if self.shortest_gap_s else ""
 
 
-# Half a block of the paper's clock. Hand-made labels leave milliseconds between events that are meant to touch, and a
-# decision of a third of a second cannot meet what is shorter than half of it.
+# Half a block of the paper's clock. Labels made by hand leave milliseconds between events that are meant to touch, and
+# a decision for a third of a second cannot match an event shorter than half of that.
 HALF_BLOCK_S = 1 / 6
 
-# The released code's; its published figures are the event-based ones, and what stands beside them is counted by it.
+# Settings of the released code. The published metrics are its event-based ones; metrics compared with them use it too.
 PAPER = Protocol(offsets_count=False, collar_s=0.5, length_fraction=0.5, segment_s=1.0)
-# The same, without the gaps that no system at this block rate can meet: for labels that were made by hand.
+# For labels made by hand: as PAPER, but without the gaps that no system at this block rate can match.
 CLOSED = dataclasses.replace(PAPER, shortest_gap_s=HALF_BLOCK_S)
 SED_EVAL_DEFAULT = Protocol(offsets_count=True, collar_s=0.2, length_fraction=0.5, segment_s=1.0)
 

@@ -1,4 +1,4 @@
-"""What an evaluation found: the scores of each output of a model, and what was scored on what."""
+"""The result of an evaluation: the scores of each output of a model, with the checkpoint and data they belong to."""
 
 from collections.abc import Mapping
 import dataclasses
@@ -18,19 +18,19 @@ _TITLES = {"audio_visual": "audio-visual output", "audio": "audio branch alone"}
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
-  """What was scored on what: told by digests, whatever lies at the paths now.
+  """The scored checkpoint and the data it was scored on, identified by digests in case the paths change.
 
   Attributes:
-    checkpoint: as it was named.
+    checkpoint: path of the checkpoint as given.
     checkpoint_digest: `TrainedModel.digest`.
-    model: its name in the config.
-    step: of the checkpoint.
+    model: name of the model in the config.
+    step: step of the checkpoint.
     data: path of the data set.
-    split: of it.
+    split: split of the data set.
     data_digest: `PreparedData.digest` of the split.
-    trained_here: whether the checkpoint was trained on the split "train" of this very data set; None where it does not
-      say, as those of before digests.
-    version: of this package.
+    trained_here: whether the checkpoint was trained on the split "train" of this data set; None if the checkpoint does
+      not store a digest of its training data, as old ones do not.
+    version: version of this package.
   """
 
   checkpoint: str
@@ -44,7 +44,7 @@ class Subject:
   version: str
 
   def __str__(self) -> str:
-    trained = {None: "", True: "", False: "; trained on other data than the split train here"}[self.trained_here]
+    trained = {None: "", True: "", False: "; trained on other data than this data set's train split"}[self.trained_here]
     return (
       f"{self.checkpoint}: {self.model}, step {self.step} ({self.checkpoint_digest[:12]}), on {self.data}, "
       f"split {self.split} ({self.data_digest[:12]}){trained}"
@@ -53,15 +53,15 @@ class Subject:
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-  """Scores of each output of a model on a split. As text: tables.
+  """Scores of each output of a model on a split. `str` gives tables.
 
   Attributes:
-    subject: names model, data and split.
+    subject: the model, data and split.
     protocol: a name of `PROTOCOLS`.
-    recordings: scores of each recording by output of the model and name.
-    conditions: of the recordings, by name.
-    ceilings: what the reference itself reaches, cut to blocks; None in an evaluation that was read back.
-    condition: what the recordings are told apart by, None for nothing.
+    recordings: scores by output of the model and name of the recording.
+    conditions: conditions of the recordings, by name of the recording.
+    ceilings: scores of the reference itself, cut to blocks; None in an evaluation that was read from a file.
+    condition: the condition by which recordings are grouped; None for no grouping.
   """
 
   subject: Subject
@@ -73,12 +73,12 @@ class Evaluation:
 
   @functools.cached_property
   def scores(self) -> dict[str, Scores]:
-    """Of each output, over all recordings."""
+    """The scores of each output over all recordings."""
     return {output: total(table.values()) for output, table in self.recordings.items()}
 
   @property
   def by_condition(self) -> dict[str, dict[str, Scores]]:
-    """The same for the recordings of each value of the condition."""
+    """The scores of each output over the recordings with each value of the condition."""
     groups = {} if self.condition is None else group_recordings(self.conditions, self.condition)
     return {
       value: {output: total(table[name] for name in names) for output, table in self.recordings.items()}
@@ -87,7 +87,7 @@ class Evaluation:
 
   @property
   def event_based(self) -> np.ndarray:
-    """Counts of each recording by the main output, as of one seed. -> int64 [1,N,C]."""
+    """Overall event-based counts of each recording by the main output, as one seed. int64 [1,N,C]."""
     main = next(output for output in OUTPUTS if output in self.recordings)
     rows = [bootstrap.to_array(scores.event_based["overall"]) for scores in self.recordings[main].values()]
     return np.stack(rows)[None]

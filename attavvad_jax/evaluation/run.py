@@ -1,4 +1,4 @@
-"""A checkpoint's scores on a split of a prepared data set, altogether and by condition; and several, compared."""
+"""Scores of checkpoints on a split of a prepared data set, overall and by condition, and their comparison."""
 
 from collections.abc import Sequence
 import dataclasses
@@ -14,7 +14,7 @@ from attavvad_jax.evaluation.conditions import group_recordings, independent_uni
 from attavvad_jax.evaluation.protocols import PROTOCOLS
 from attavvad_jax.evaluation.result import Evaluation, Subject
 from attavvad_jax.evaluation.split import count_outputs, score_recordings
-from attavvad_jax.evaluation.table import aligned, figure
+from attavvad_jax.evaluation.table import aligned, format_metric
 from attavvad_jax.predict import BATCH_SIZE
 from attavvad_jax.trained import TrainedModel
 
@@ -27,18 +27,18 @@ def evaluate_checkpoint(
   condition: str | None = None,
   metrics: str = "attavvad",
 ) -> Evaluation:
-  """P, R, F and ER of each output of the checkpoint's model, with protocol, data and support named.
+  """Computes P, R, F and ER of each output of a checkpoint's model, with protocol, data and support.
 
   Args:
-    checkpoint: what training wrote.
+    checkpoint: a checkpoint or workdir that training wrote, or "shipped".
     data: a prepared data set with the checkpoint's clock and crop.
-    split: one of its splits.
+    split: a split of the data set.
     protocol: a name of `PROTOCOLS`.
-    condition: a name from the recordings' descriptions, such as snr_db: the scores are given for each of its values.
-    metrics: who counts, a name of `COUNTERS`.
+    condition: a name from the recordings' descriptions, such as snr_db; adds scores for each of its values.
+    metrics: a name of `COUNTERS`, the implementation that counts.
 
   Raises:
-    ValueError: an unknown protocol, split, condition or counter, or data that the checkpoint does not fit.
+    ValueError: the protocol, split, condition or counter is unknown, or the checkpoint does not fit the data.
   """
   if protocol not in PROTOCOLS:
     raise ValueError(f"unknown protocol {protocol!r}; expected one of {', '.join(PROTOCOLS)}")
@@ -49,14 +49,14 @@ def evaluate_checkpoint(
     raise ValueError(f"{prepared.path}: prepared with {misfit}, which the checkpoint needs; prepare it again")
   conditions = prepared.conditions(split)
   if condition is not None:
-    group_recordings(conditions, condition)  # asked for before anything is scored, so that a wrong name costs no time
-  found = score_recordings(detector.predict, prepared, split, BATCH_SIZE)
+    group_recordings(conditions, condition)  # raises on an unknown condition before the scoring, which takes time
+  scored = score_recordings(detector.predict, prepared, split, BATCH_SIZE)
   return Evaluation(
     _subject(detector, prepared, split),
     protocol,
-    count_outputs(found, prepared, detector.smoothing, PROTOCOLS[protocol], counter),
+    count_outputs(scored, prepared, detector.smoothing, PROTOCOLS[protocol], counter),
     conditions,
-    ceilings((reference for reference, _ in found.values()), prepared.spec.clock, PROTOCOLS[protocol]),
+    ceilings((reference for reference, _ in scored.values()), prepared.spec.clock, PROTOCOLS[protocol]),
     condition,
   )
 
@@ -69,45 +69,45 @@ def evaluate_all(
   condition: str | None = None,
   metrics: str = "attavvad",
 ) -> list[Evaluation]:
-  """The evaluations of checkpoints, and those that files hold which `stored.write` wrote (*.json).
+  """Evaluates checkpoints and reads stored evaluations (*.json written by `stored.write`).
 
   Raises:
-    ValueError: as `evaluate_checkpoint` and `stored.read`, there are checkpoints and no data, or stored counts are to
-      be counted by another.
+    ValueError: as `evaluate_checkpoint` and `stored.read`; there are checkpoints but no data; or stored counts would
+      have to be recounted by another counter.
   """
   if data is None and (lacking := [source for source in sources if not source.endswith(".json")]):
     raise ValueError(f"--data is not set, and {lacking[0]} is a checkpoint; name the prepared data to score it on")
   if metrics != "attavvad" and (stored_ones := [source for source in sources if source.endswith(".json")]):
     raise ValueError(
-      f"{stored_ones[0]}: holds counts, which --metrics={metrics} cannot count anew; name the checkpoint"
+      f"{stored_ones[0]}: contains counts, which --metrics={metrics} cannot recompute; name the checkpoint"
     )
-  found = []
+  evaluations = []
   for source in sources:
     if source.endswith(".json"):
-      found += [dataclasses.replace(one, condition=condition) for one in stored.read(source)]
+      evaluations += [dataclasses.replace(one, condition=condition) for one in stored.read(source)]
     else:
       assert data is not None
-      found.append(evaluate_checkpoint(source, data, split, protocol, condition, metrics))
-  return found
+      evaluations.append(evaluate_checkpoint(source, data, split, protocol, condition, metrics))
+  return evaluations
 
 
 def comparison_table(evaluations: Sequence[Evaluation]) -> str:
-  """F and ER of each with intervals, and of each two which is ahead, on the same resamples.
+  """Returns a table of F and ER with intervals, and a comparison of each pair on the same resamples.
 
   Raises:
-    ValueError: they are not of the same recordings, or not by the same protocol.
+    ValueError: the recordings, the protocol or the version of attavvad_jax differ.
   """
   first = evaluations[0]
   for other in evaluations[1:]:
     for what, expected, got in (
-      ("recordings", first.subject.data_digest[:12], other.subject.data_digest[:12]),
-      ("a protocol", first.protocol, other.protocol),
-      ("a version of attavvad_jax", first.subject.version, other.subject.version),
+      ("data digest", first.subject.data_digest[:12], other.subject.data_digest[:12]),
+      ("protocol", first.protocol, other.protocol),
+      ("attavvad_jax version", first.subject.version, other.subject.version),
     ):
       if got != expected:
         raise ValueError(
-          f"{other.subject.checkpoint}: scored on {what} {got}, expected {expected} as {first.subject.checkpoint}; "
-          "evaluate both on the same data, by the same protocol"
+          f"{other.subject.checkpoint}: {what} is {got}, expected {expected} as for {first.subject.checkpoint}; "
+          "evaluate both on the same data, with the same protocol and version"
         )
   names = [f"{index}: {one.subject.checkpoint}" for index, one in enumerate(evaluations, 1)]
   recordings = list(next(iter(first.recordings.values())))
@@ -116,9 +116,9 @@ def comparison_table(evaluations: Sequence[Evaluation]) -> str:
   rows: list[tuple[str, ...]] = [("checkpoint", "F %", "95 % interval", "ER", "95 % interval")]
   for name, one in zip(names, evaluations, strict=True):
     cells = [name]
-    for of, factor, digits in ((bootstrap.f_score, 100, 1), (bootstrap.error_rate, 1, 2)):
-      found = bootstrap.interval(of, one.event_based, resamples)
-      value, low, high = (figure(factor * number, digits) for number in dataclasses.astuple(found))
+    for metric, factor, digits in ((bootstrap.f_score, 100, 1), (bootstrap.error_rate, 1, 2)):
+      interval = bootstrap.interval(metric, one.event_based, resamples)
+      value, low, high = (format_metric(factor * number, digits) for number in dataclasses.astuple(interval))
       cells += [value, f"{low} to {high}"]
     rows.append(tuple(cells))
   verdicts = [
@@ -127,7 +127,7 @@ def comparison_table(evaluations: Sequence[Evaluation]) -> str:
   ]
   protocol = next(iter(first.scores.values())).protocol.event_name
   subject = f"{len(recordings)} recordings" + ("" if units == "recordings" else f" of {len(set(groups))} {units}")
-  head = f"{protocol}; {subject}; {comparison.method(units)}, differences on the same ones"
+  head = f"{protocol}; {subject}; {comparison.method(units)}; differences use the same resamples"
   return "\n".join([head, *aligned(rows), *verdicts])
 
 

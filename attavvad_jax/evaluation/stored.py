@@ -1,4 +1,4 @@
-"""Scores and evaluations as JSON and CSV: what machines read, and what is compared later without a network."""
+"""Scores and evaluations as JSON and CSV, for other programs and for later comparison without a checkpoint."""
 
 from collections.abc import Iterable, Mapping, Sequence
 import csv
@@ -14,7 +14,7 @@ from attavvad_jax.evaluation.protocols import Protocol
 from attavvad_jax.evaluation.result import Evaluation, Subject
 from attavvad_jax.files import write_text
 
-# What `--to` takes.
+# The values of `--to`.
 FORMATS = ("json", "csv")
 _KIND, _SCHEMA_VERSION = "attavvad evaluation", 1
 _BASES = ("event_based", "segment_based")
@@ -22,7 +22,7 @@ _METRICS = ("error_rate", "precision", "recall", "f_score")
 
 
 def counts_to_json(scores: Scores) -> dict[str, Any]:
-  """Length and counts of scores, each a row of the fields of `Counts`."""
+  """Returns duration and counts of scores; each list of counts has the fields of `Counts`."""
   tables = {basis: getattr(scores, basis) for basis in _BASES}
   return {
     "duration_s": scores.duration_s,
@@ -31,16 +31,16 @@ def counts_to_json(scores: Scores) -> dict[str, Any]:
 
 
 def counts_from_json(values: Mapping[str, Any], protocol: Protocol) -> Scores:
-  """The scores of one recording from what `counts_to_json` made of them."""
+  """Returns the scores of one recording from the result of `counts_to_json`."""
   tables = [{label: Counts(*row) for label, row in values[basis].items()} for basis in _BASES]
   return Scores(protocol, 1, values["duration_s"], *tables)
 
 
 def check_writable(stem: str | Path, formats: Iterable[str]) -> list[Path]:
-  """STEM.json and STEM.csv, whatever of it is asked for.
+  """Returns STEM.json and STEM.csv, as far as their formats are requested.
 
   Raises:
-    ValueError: a format is unknown, or one of the files is there and is no evaluation.
+    ValueError: a format is unknown, or one of the files exists and is not an evaluation.
   """
   formats = list(formats)
   if unknown := [name for name in formats if name not in FORMATS]:
@@ -48,15 +48,15 @@ def check_writable(stem: str | Path, formats: Iterable[str]) -> list[Path]:
   paths = [Path(f"{stem}.{name}") for name in formats]
   for path in paths:
     if path.exists() and not _is_ours(path):
-      raise ValueError(f"{path}: is there and is no evaluation; give another --output")
+      raise ValueError(f"{path}: exists and is not an evaluation; choose another --output")
   return paths
 
 
 def write(evaluations: Sequence[Evaluation], stem: str | Path, formats: Iterable[str]) -> list[Path]:
-  """Writes evaluations, as `check_writable` names the files.
+  """Writes evaluations to the files that `check_writable` returns, and returns these.
 
   Raises:
-    ValueError: as `check_writable`.
+    ValueError: as in `check_writable`.
   """
   paths = check_writable(stem, formats)
   for path in paths:
@@ -66,7 +66,7 @@ def write(evaluations: Sequence[Evaluation], stem: str | Path, formats: Iterable
 
 
 def to_json(evaluations: Sequence[Evaluation]) -> str:
-  """Everything that is known: subject, protocol, support, figures, and the counts of every recording."""
+  """Returns evaluations as JSON: subject, protocol, support, metrics, and the counts of every recording."""
   return (
     json.dumps(
       {"kind": _KIND, "schema_version": _SCHEMA_VERSION, "evaluations": [_to_json(one) for one in evaluations]},
@@ -79,33 +79,33 @@ def to_json(evaluations: Sequence[Evaluation]) -> str:
 
 
 def read(path: str | Path) -> list[Evaluation]:
-  """The evaluations that `write` wrote as JSON.
+  """Reads the evaluations that `write` wrote as JSON.
 
   Raises:
-    ValueError: the file is none of that kind.
-    OSError: it cannot be read.
+    ValueError: the file is not an evaluation.
+    OSError: the file cannot be read.
   """
   try:
     values = json.loads(Path(path).read_text(encoding="utf-8"))
     if values["kind"] != _KIND:
       raise ValueError(f"its kind is {values['kind']!r}")
-    found = []
+    evaluations = []
     for one in values["evaluations"]:
       protocol = Protocol(**one["protocol"]["settings"])
       recordings = {
         output: {name: counts_from_json(row, protocol) for name, row in table["recordings"].items()}
         for output, table in one["outputs"].items()
       }
-      found.append(Evaluation(Subject(**one["subject"]), one["protocol"]["name"], recordings, one["conditions"]))
-    return found
+      evaluations.append(Evaluation(Subject(**one["subject"]), one["protocol"]["name"], recordings, one["conditions"]))
+    return evaluations
   except (UnicodeDecodeError, ValueError, KeyError, TypeError, AttributeError) as error:
     raise ValueError(
-      f"{path}: not an evaluation ({type(error).__name__}: {error}); expected what attavvad evaluate --to=json wrote"
+      f"{path}: not an evaluation ({type(error).__name__}: {error}); expected a file of attavvad evaluate --to=json"
     ) from error
 
 
 def to_csv(evaluations: Sequence[Evaluation]) -> str:
-  """A row for each checkpoint, output, basis and event; a figure that has nothing to count is empty."""
+  """Returns a CSV row for each checkpoint, output, basis and event; a metric with nothing to count is empty."""
   text = io.StringIO()
   rows = [row for one in evaluations for row in _rows(one)]
   writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
@@ -168,7 +168,7 @@ def _to_json(one: Evaluation) -> dict[str, Any]:
 
 
 def _metrics(counts: Counts) -> dict[str, float | None]:
-  """Ratios; None where there is nothing to count."""
+  """Returns the ratios of counts; None if there is nothing to count."""
   values = {name: getattr(counts, name) for name in _METRICS}
   return {name: None if math.isnan(value) else value for name, value in values.items()}
 

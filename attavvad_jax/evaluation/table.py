@@ -1,4 +1,4 @@
-"""Scores as tables: plain text for the terminal, Markdown for pages. The protocol is printed above every figure."""
+"""Scores as tables: plain text for the terminal, Markdown for pages. Every table states its protocol."""
 
 from collections.abc import Mapping
 import math
@@ -7,12 +7,12 @@ from attavvad_jax.evaluation.metrics import Counts, Scores
 
 
 def text_table(scores: Scores) -> str:
-  """Two plain text tables, event- and segment-based, with the number and length of the recordings above them."""
+  """Returns two plain-text tables, event- and segment-based, below the number and duration of the recordings."""
   return "\n\n".join([_summary(scores), *("\n".join([title, *aligned(rows)]) for title, rows in _tables(scores))])
 
 
 def markdown_table(scores: Scores) -> str:
-  """The same in Markdown."""
+  """Returns the tables of `text_table` in Markdown."""
   parts = [_summary(scores)]
   for title, rows in _tables(scores):
     header, *body = (f"| {' | '.join(row)} |" for row in rows)
@@ -22,26 +22,31 @@ def markdown_table(scores: Scores) -> str:
 
 
 def condition_table(condition: str, groups: Mapping[str, Mapping[str, Scores]]) -> str:
-  """Event-based F of every output for each value of a condition: value -> output -> `Scores`."""
+  """Returns a table of the event-based F of every output for each value of a condition.
+
+  Args:
+    condition: name of the condition.
+    groups: value of the condition -> output -> `Scores`.
+  """
   outputs = list(next(iter(groups.values())))
   rows: list[tuple[str, ...]] = [
     (condition, "recordings", "reference events", *(f"F %, {output.replace('_', '-')}" for output in outputs))
   ]
   for value, scores in groups.items():
     overall = [scores[output].event_based["overall"] for output in outputs]
-    figures = [figure(100 * counts.f_score, 1) for counts in overall]
-    rows.append((value, str(scores[outputs[0]].recordings), str(overall[0].reference), *figures))
+    f_scores = [format_metric(100 * counts.f_score, 1) for counts in overall]
+    rows.append((value, str(scores[outputs[0]].recordings), str(overall[0].reference), *f_scores))
   return "\n".join([groups[rows[1][0]][outputs[0]].protocol.event_name, *aligned(rows)])
 
 
 def _summary(scores: Scores) -> str:
   minutes, seconds = divmod(round(scores.duration_s), 60)
   recordings = f"{scores.recordings} recording{'' if scores.recordings == 1 else 's'}"
-  return f"{recordings}, {minutes} min {seconds} s; what is unmarked counts as others; –: nothing to count"
+  return f"{recordings}, {minutes} min {seconds} s; unmarked time counts as others; –: nothing to count"
 
 
 def _tables(scores: Scores) -> list[tuple[str, list[tuple[str, ...]]]]:
-  """Title and rows, header first, of the two tables."""
+  """Returns title and rows, header first, of the two tables."""
   protocol = scores.protocol
   return [
     (protocol.event_name, _rows(scores.event_based, "events")),
@@ -55,10 +60,10 @@ def _rows(table: Mapping[str, Counts], unit: str) -> list[tuple[str, ...]]:
     rows.append(
       (
         name,
-        figure(counts.error_rate, 2),
-        figure(100 * counts.precision, 1),
-        figure(100 * counts.recall, 1),
-        figure(100 * counts.f_score, 1),
+        format_metric(counts.error_rate, 2),
+        format_metric(100 * counts.precision, 1),
+        format_metric(100 * counts.recall, 1),
+        format_metric(100 * counts.f_score, 1),
         str(counts.reference),
         f"{counts.reference_s:.1f}",
       )
@@ -66,15 +71,15 @@ def _rows(table: Mapping[str, Counts], unit: str) -> list[tuple[str, ...]]:
   return rows
 
 
-def figure(value: float, digits: int) -> str:
-  """A number for people; a dash where there is nothing to count."""
+def format_metric(value: float, digits: int) -> str:
+  """Formats a metric; NaN, when there is nothing to count, becomes a dash."""
   return "–" if math.isnan(value) else f"{value:.{digits}f}"
 
 
 def aligned(rows: list[tuple[str, ...]]) -> list[str]:
-  """Rows as lines of plain text: names to the left, figures to the right."""
+  """Formats rows as lines of plain text, with names aligned left and values aligned right."""
   widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
   lines = []
-  for name, *figures in rows:
-    lines.append("  ".join([name.ljust(widths[0]), *(f.rjust(w) for f, w in zip(figures, widths[1:], strict=True))]))
+  for name, *values in rows:
+    lines.append("  ".join([name.ljust(widths[0]), *(v.rjust(w) for v, w in zip(values, widths[1:], strict=True))]))
   return lines

@@ -91,9 +91,9 @@ def reproduce(
   with _compiling(quickly=budget.compiles_quickly):
     reasons = train_runs(runs, started_s)
     results = _score(runs, reasons, target, output / "scores")
-    pictures = [_figure_section(name, runs, results, target) for name in figures]
+    drawn = [_figure_section(name, runs, results, target) for name in figures]
   conditions = target.conditions(SPLIT)
-  sections = [*(results_lib.section(plan.TABLES[name], results, conditions, data.name) for name in tables), *pictures]
+  sections = [*(results_lib.section(plan.TABLES[name], results, conditions, data.name) for name in tables), *drawn]
   made = page.Page(
     "ATT-AVVAD: the paper's tables and figures",
     [budget.purpose, results_lib.method(conditions)],
@@ -109,8 +109,8 @@ def reproduce(
   )
   output.mkdir(parents=True, exist_ok=True)
   for section in sections:
-    for picture in section.pictures:
-      (output / picture.name).write_bytes(picture.png)
+    for image in section.figures:
+      (output / image.name).write_bytes(image.png)
   write_text(output / "tables.md", page.to_markdown(made))
   write_text(output / "report.html", page.to_html(made))
   print(f"done in {(time.monotonic() - started_s) / 60:.1f} min: {output / 'report.html'}, {output / 'tables.md'}")
@@ -166,8 +166,8 @@ def _figure_section(
     return page.Section(title, [f"Not drawn: {error}."])
   image = io.BytesIO()
   figure.savefig(image, format="png")
-  picture = page.Figure(image.getvalue(), f"figure_{name}.png", f"{whole[0].title}, test split.")
-  return page.Section(title, [found] if found else [], pictures=[picture])
+  figure_file = page.Figure(image.getvalue(), f"figure_{name}.png", f"{whole[0].title}, test split.")
+  return page.Section(title, [found] if found else [], figures=[figure_file])
 
 
 def _draw(name: str, checkpoint: Path, data: Path) -> tuple[Any, str]:

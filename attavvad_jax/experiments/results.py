@@ -134,7 +134,7 @@ def _row(row: Row, result: Result, resamples: np.ndarray, number: str, has_paper
   counts, paper = result.event_based(), row.paper
   f = bootstrap.interval(bootstrap.f_score, counts, resamples)
   error_rate = bootstrap.interval(bootstrap.error_rate, counts, resamples)
-  precision, recall = (_mean(figure, counts) for figure in (bootstrap.precision, bootstrap.recall))
+  precision, recall = (_mean(metric, counts) for metric in (bootstrap.precision, bootstrap.recall))
   cells = [row.title, number, _percent(f.value), _span(f, _percent), _over_seeds(bootstrap.f_score, counts, _percent)]
   cells += [_number(paper.f, 2)] * has_paper
   cells += [_number(error_rate.value, 2), _span(error_rate, _two)]
@@ -178,8 +178,8 @@ def _per_condition(
     chosen = np.isin(names, members)
     counts = [results[row.experiment].event_based()[:, chosen] for row in shown]
     support = int(counts[0][0].sum(axis=0)[1])
-    figures = [_percent(_mean(bootstrap.f_score, some)) for some in counts]
-    rows.append(page.Row([value, str(int(chosen.sum())), str(support), *figures]))
+    f_scores = [_percent(_mean(bootstrap.f_score, some)) for some in counts]
+    rows.append(page.Row([value, str(int(chosen.sum())), str(support), *f_scores]))
   header = [condition, "recordings", "reference events", *(row.title for row in shown)]
   return page.Table(f"F % by {condition}", header, rows, notes, is_detail=True)
 
@@ -193,17 +193,17 @@ def _compare(results: Results, first: str, second: str, resamples: np.ndarray) -
   return comparison.compare((names[0], names[1]), ours, theirs, resamples)
 
 
-def _by_seed(figure: bootstrap.Figure, counts: np.ndarray) -> np.ndarray:
+def _by_seed(metric: bootstrap.Metric, counts: np.ndarray) -> np.ndarray:
   """[S,N,C] -> [S]."""
-  return figure(counts.sum(axis=1))
+  return metric(counts.sum(axis=1))
 
 
-def _mean(figure: bootstrap.Figure, counts: np.ndarray) -> float:
-  return float(_by_seed(figure, counts).mean())
+def _mean(metric: bootstrap.Metric, counts: np.ndarray) -> float:
+  return float(_by_seed(metric, counts).mean())
 
 
-def _over_seeds(figure: bootstrap.Figure, counts: np.ndarray, text: Callable[[float], str]) -> str:
-  values = _by_seed(figure, counts)
+def _over_seeds(metric: bootstrap.Metric, counts: np.ndarray, text: Callable[[float], str]) -> str:
+  values = _by_seed(metric, counts)
   return _NOTHING if len(values) < 2 else f"{text(values.min())} to {text(values.max())}"
 
 

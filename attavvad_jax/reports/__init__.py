@@ -1,1 +1,1 @@
-"""What people look at: timelines as text and pictures, and videos with the state written on them."""
+"""Reports for users: figures, pages, and videos with the detected state drawn on them."""

@@ -1,4 +1,4 @@
-"""Training as a picture: the nine loss weights, and losses, F and weights of several runs beside each other."""
+"""Figures of training: the nine loss weights, and losses, F and weights of several runs side by side."""
 
 from collections.abc import Sequence
 import json
@@ -19,17 +19,17 @@ from attavvad_jax.timeline.palette import hex_color
 if TYPE_CHECKING:
   from matplotlib.figure import Figure
 
-# In a run's workdir.
+# The log's name in a run's workdir.
 LOG = "log.jsonl"
 _SIZE_IN = (10.0, 3.0)
 _DPI = 150
 _VISUAL_COLOR = "#404040"
 _GROUPS = {"audio": AUDIO_TERMS, "visual": VISUAL_TERMS, "audio-visual": AUDIO_VISUAL_TERMS}
 _RUNS_SIZE_IN = (11.0, 8.0)
-# Runs are told apart by color, and by style from the eleventh on.
+# Runs differ by color, and from the eleventh on also by line style.
 _STYLES = ("-", "--", ":", "-.")
 
-# Steps [S], and the weight of each term at them, [S].
+# Steps [S], and the weight of each term at these steps, [S].
 Curves = tuple[np.ndarray, dict[str, np.ndarray]]
 
 
@@ -38,21 +38,21 @@ def plot_weights(
   num_steps: int | None = None,
   path: str | os.PathLike[str] | None = None,
 ) -> "Figure":
-  """Draws the weights of the nine terms, one panel for each group; the colors are the events'.
+  """Draws the weights of the nine terms in one panel for each group; each event has its color.
 
   Args:
-    source: a weight function, drawn as it is without losses (an adaptive one stays where it starts: draw its log), or
-      the workdir of a run, drawn as it was logged.
-    num_steps: to draw of a weight function.
+    source: a weight function, drawn without losses, or the workdir of a run, drawn from its log. An adaptive function
+      stays at its initial weights without losses, so draw the log instead.
+    num_steps: number of steps to draw of a weight function.
     path: a PNG file to write.
 
   Returns:
     The figure.
 
   Raises:
-    ValueError: a function without a number of steps, or a workdir without logged weights.
+    ValueError: a function is given without a number of steps, or a workdir has no logged weights.
   """
-  # Without pyplot: no windows, and nothing is left behind in the process.
+  # pyplot would open windows and keep every figure in memory.
   from matplotlib.figure import Figure
   from matplotlib.ticker import MaxNLocator
 
@@ -67,7 +67,7 @@ def plot_weights(
   axes = figure.subplots(1, 3, sharex=True, sharey=True)
   for axis, (title, names) in zip(axes, _GROUPS.items(), strict=True):
     for i, name in enumerate(names):
-      # Ever thinner, so that curves on top of one another all show.
+      # Later curves are thinner, so that coinciding ones remain visible.
       width = 1.6 * (len(names) - i)
       color = _VISUAL_COLOR if names is VISUAL_TERMS else hex_color(EVENTS[i])
       axis.plot(steps, weights[name], color=color, linewidth=width, solid_capstyle="butt")
@@ -76,7 +76,7 @@ def plot_weights(
     axis.spines[["top", "right"]].set_visible(False)
   axes[0].set_ylabel("loss weight")
   axes[0].xaxis.set_major_locator(MaxNLocator(5, integer=True))
-  axes[0].update_datalim([(steps[0], 0.0)])  # so that 0 is to be seen
+  axes[0].update_datalim([(steps[0], 0.0)])  # includes 0 in the axis
   axes[0].autoscale_view()
   _draw_legend(figure)
   if path is not None:
@@ -86,7 +86,7 @@ def plot_weights(
 
 
 def weights_of_function(function: LossWeights, num_steps: int) -> Curves:
-  """The weights at the first steps of a function that sees no losses."""
+  """Returns the weights of a function at the first steps when it gets no losses."""
 
   def advance(state, step):
     weights, state = function.update(step, state, Losses({}))
@@ -98,24 +98,24 @@ def weights_of_function(function: LossWeights, num_steps: int) -> Curves:
 
 
 def weights_of_log(workdir: str | os.PathLike[str]) -> Curves:
-  """The weights that a run logged; each is the mean over the steps since the line before.
+  """Returns the weights that a run logged; each is the mean over the steps since the previous log line.
 
   Raises:
-    ValueError: there is no log, or none with weights.
+    ValueError: there is no log, or it has no weights.
   """
   lines = [line for line in read_log(workdir) if line["split"] == "train" and f"weight_{TERMS[0]}" in line]
   if not lines:
-    raise ValueError(f"{Path(workdir) / LOG}: holds no loss weights; expected the log of a run that has trained")
+    raise ValueError(f"{Path(workdir) / LOG}: contains no loss weights; expected the log of a run that has trained")
   return np.array([line["step"] for line in lines]), {
     name: np.array([line[f"weight_{name}"] for line in lines], np.float32) for name in TERMS
   }
 
 
 def read_log(workdir: str | os.PathLike[str]) -> list[dict[str, Any]]:
-  """The lines of a run's log; one that is being written, or that a crash has cut short, is left out.
+  """Reads the lines of a run's log; an incomplete line, still being written or cut short by a crash, is left out.
 
   Raises:
-    ValueError: there is no log.
+    ValueError: there is no log file.
   """
   path = Path(workdir) / LOG
   if not path.exists():
@@ -123,7 +123,7 @@ def read_log(workdir: str | os.PathLike[str]) -> list[dict[str, Any]]:
   lines = []
   for text in path.read_text(encoding="utf-8").splitlines():
     try:
-      # Logs of version 0.1 spell the term in the British way.
+      # Logs of version 0.1 use British spelling for this term.
       lines.append(json.loads(text.replace("visual_vocalising", "visual_vocalizing")))
     except json.JSONDecodeError:
       continue
@@ -131,35 +131,35 @@ def read_log(workdir: str | os.PathLike[str]) -> list[dict[str, Any]]:
 
 
 def find_runs(folders: Sequence[str | os.PathLike[str]]) -> list[Path]:
-  """Workdirs as they are, and those that lie in a folder such as a sweep's.
+  """Returns the given workdirs, and those inside given folders such as a sweep's.
 
   Raises:
-    ValueError: a folder is none and holds none.
+    ValueError: a folder neither is a workdir nor contains one.
   """
-  found = []
+  runs = []
   for folder in map(Path, folders):
     inside = [folder] if (folder / LOG).exists() else sorted(log.parent for log in folder.glob(f"*/{LOG}"))
     if not inside:
-      raise ValueError(f"{folder}: holds no run; expected a workdir with its {LOG}, or a folder of such workdirs")
-    found += inside
-  return list(dict.fromkeys(found))
+      raise ValueError(f"{folder}: contains no run; expected a workdir with its {LOG}, or a folder of such workdirs")
+    runs += inside
+  return list(dict.fromkeys(runs))
 
 
 def plot_runs(workdirs: Sequence[str | os.PathLike[str]], path: str | os.PathLike[str] | None = None) -> "Figure":
-  """Draws runs beside each other over their steps: the total loss, F on validation, each group's losses and weights.
+  """Draws several runs over their steps: the total loss, F on validation, and each group's loss and weights.
 
-  F is event-based, by the protocol of validation. A group's loss is the mean over its terms; of its weights all are
-  drawn, so that what has one weight for all is one curve.
+  F is event-based, by the protocol of validation. A group's loss is the mean over its terms. All weights of a group are
+  drawn; equal ones form one curve.
 
   Args:
-    workdirs: as `find_runs` takes them.
+    workdirs: workdirs or folders of workdirs, as for `find_runs`.
     path: a PNG file to write.
 
   Returns:
     The figure.
 
   Raises:
-    ValueError: a folder is no run, or no run has a line in its log.
+    ValueError: a folder contains no run, or all logs are empty.
   """
   from matplotlib.figure import Figure
   from matplotlib.lines import Line2D
@@ -168,10 +168,10 @@ def plot_runs(workdirs: Sequence[str | os.PathLike[str]], path: str | os.PathLik
   runs = find_runs(workdirs)
   logs = [read_log(run) for run in runs]
   if not any(logs):
-    raise ValueError(f"{runs[0] / LOG}: holds no line; expected the log of a run that has trained")
+    raise ValueError(f"{runs[0] / LOG}: the log is empty; expected the log of a run that has trained")
   figure = Figure(figsize=_RUNS_SIZE_IN, dpi=_DPI, layout="constrained")
   axes = figure.subplots(3, 3, sharex=True)
-  # Panels by row, each with its split, its curves (each the mean of some logged figures), and what these are scaled by.
+  # Panels by row: title, split, curves (each the mean of the named logged metrics), and the factor that scales them.
   panels: list[tuple[str, str, Sequence[Sequence[str]], float]] = [
     ("total loss", "train", [("total",)], 1.0),
     ("F % on validation, audio-visual", "validation", [("audio_visual_f",)], 100.0),
@@ -181,7 +181,7 @@ def plot_runs(workdirs: Sequence[str | os.PathLike[str]], path: str | os.PathLik
   ]
   handles = []
   for number, (run, lines) in enumerate(zip(runs, logs, strict=True)):
-    # Ever thinner, so that curves on top of one another all show.
+    # Later curves are thinner, so that coinciding ones remain visible.
     width = 1.2 + 2.4 * (1 - (number + 1) / len(runs))
     look: dict[str, Any] = {
       "color": f"C{number % 10}",
@@ -216,7 +216,7 @@ def plot_runs(workdirs: Sequence[str | os.PathLike[str]], path: str | os.PathLik
 
 
 def _mean(line: dict[str, Any], names: Sequence[str]) -> float:
-  """Of those figures that a line has; NaN where it has none, or null, which stands for nothing counted."""
+  """Returns the mean of the named metrics that a log line has; null stands for nothing counted. NaN if it has none."""
   values = [line[name] for name in names if line.get(name) is not None]
   return float(np.mean(values)) if values else float("nan")
 

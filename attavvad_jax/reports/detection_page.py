@@ -1,7 +1,7 @@
-"""A detection as a page: one HTML file with the video, lanes of events and curves of scores; it opens from disk.
+"""The detection page: one HTML file, opened from disk, with the video, lanes of events and curves of scores.
 
-Scores and boxes are stored as bytes, 1/255 apart, in base64: a block of one face takes 9 bytes for its scores and 12
-for its boxes, an hour 0.3 MB. Exact scores are the JSON output's matter. The page draws only what is in view.
+Scores and boxes are stored as bytes in steps of 1/255, in base64: a block of one face takes 9 bytes for its scores and
+12 for its boxes, an hour 0.3 MB. The JSON output has exact scores. The page draws only what is in view.
 Axes: B blocks, E events, N images of a block.
 """
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
   from attavvad_jax.inference.detector import Detection
   from attavvad_jax.media import MediaInfo
 
-# Browsers take long, or give up, with pages much larger than this.
+# Browsers load much larger pages slowly or not at all.
 MAX_EMBEDDED_BYTES = 200_000_000
 
-# What Chromium, Firefox and Safari play, by FFmpeg's names of containers and decoders: the media type and its codecs.
+# Formats that Chromium, Firefox and Safari play, by FFmpeg's names: container -> media type and decoders.
 _PLAYED = {
   "mov,mp4,m4a,3gp,3g2,mj2": ("video/mp4", {"h264", "vp9", "av1", "libdav1d", "aac", "mp3", "mp3float"}),
   "matroska,webm": ("video/webm", {"vp8", "vp9", "av1", "libdav1d", "vorbis", "opus"}),
@@ -39,9 +39,9 @@ _PLAYED = {
 }
 _PLAYED_PIXELS = {"yuv420p", "yuvj420p"}
 _COPIED_AUDIO = {"aac", "mp3", "mp3float"}
-# What stamps start from by rounding, or by the delay of a sound's encoder, is less than a picture.
+# Start times up to this count as zero: rounding and audio encoder delay stay below it, which is less than a frame.
 _SAME_CLOCK_S = 0.03
-# Divisible by three, so that a part of base64 ends where its bytes end.
+# Divisible by three, so that each part of base64 encodes whole bytes.
 _PART_BYTES = 3 << 18
 
 
@@ -53,20 +53,20 @@ def write_detection_page(
   *,
   embed: bool = True,
 ) -> None:
-  """Writes the page of a recording; a file that is already there is replaced once the new one is whole.
+  """Writes the page of a recording; an existing file is replaced once the new one is complete.
 
-  An embedded video makes the page whole by itself. What browsers do not play is embedded as a copy that they do. A
-  video of more than `MAX_EMBEDDED_BYTES` is linked all the same; the page says so.
+  A page with an embedded video needs no other file. A video that browsers cannot play is embedded as a playable copy. A
+  video of more than `MAX_EMBEDDED_BYTES` is always linked, and the page says so.
 
   Args:
     path: the HTML file to write.
     video: the recording.
-    detections: one for each face. What their report knows of the recording is taken from it; else `probe` is asked.
+    detections: one for each face. The first report provides the media information; without it, the video is probed.
     clock: the clock of their blocks.
-    embed: put the video into the page; else it is linked by its place beside the page.
+    embed: whether to embed the video; else the page links to it by its relative path.
 
   Raises:
-    ValueError: no detections, scores of another shape, or `video` cannot be read.
+    ValueError: there are no detections, scores or boxes have a wrong shape, or `video` cannot be read.
     OSError: a file is missing, or the page's folder cannot be written to.
   """
   from attavvad_jax.media.info import probe
@@ -92,7 +92,7 @@ def write_detection_page(
       max_megabytes=MAX_EMBEDDED_BYTES // 1_000_000,
       media_type=media_type,
       video_parts=[] if is_linked else _base64_parts(copy),
-      shares=[_shares(detection.timeline) for detection in detections],
+      percentages=[_percentages(detection.timeline) for detection in detections],
       rows=_rows(detections),
       choices=detections[0].report.choices,
       warnings=list(dict.fromkeys(warning for detection in detections for warning in detection.report.warnings)),
@@ -116,25 +116,25 @@ def _check(detection: "Detection", clock: Clock) -> None:
     raise ValueError(f"boxes have shape {detection.boxes.shape}; expected {(blocks, clock.images_per_block, 4)}")
 
 
-def _shares(timeline: Timeline) -> dict[str, int]:
-  """Percent of the time that each event takes."""
+def _percentages(timeline: Timeline) -> dict[str, int]:
+  """Returns the percentage of the duration that each event takes."""
   return {label: round(100 * timeline.total_s(label) / (timeline.duration_s or 1)) for label in EVENTS}
 
 
 def _rows(detections: Sequence["Detection"]) -> list[tuple[int, Event]]:
-  """The events of all faces in order of time, each with the number of its face."""
+  """Returns the events of all faces in order of onset, each with the index of its face."""
   rows = [(face, event) for face, detection in enumerate(detections) for event in detection.timeline]
   return sorted(rows, key=lambda row: row[1].onset_s)
 
 
 def _data(detections: Sequence["Detection"], clock: Clock) -> dict[str, Any]:
-  """What the page's program draws. Bytes of [B,E], [B] and [B,N,4] in base64; a box without a width is no face."""
+  """Returns the data that the page's script draws: [B,E], [B] and [B,N,4] as bytes in base64; width 0 means no face."""
   return {
     "events": EVENTS,
     "duration_s": max(detection.timeline.duration_s for detection in detections),
     "block_rate_hz": clock.block_rate_hz,
     "images_per_block": clock.images_per_block,
-    # The audio branch hears the same whosever face is looked at.
+    # The audio branch gives the same scores for all faces.
     "audio": _bytes(detections[0].scores.audio),
     "faces": [
       {
@@ -148,7 +148,7 @@ def _data(detections: Sequence["Detection"], clock: Clock) -> dict[str, Any]:
 
 
 def _bytes(values: Any) -> str | None:
-  """Numbers of 0..1 as base64 of bytes; None for None."""
+  """Encodes numbers in 0..1 as bytes in base64; None stays None."""
   if values is None:
     return None
   return base64.b64encode(np.round(np.clip(np.asarray(values), 0, 1) * 255).astype(np.uint8).tobytes()).decode()
@@ -156,7 +156,10 @@ def _bytes(values: Any) -> str | None:
 
 @contextlib.contextmanager
 def _playable(video: Path, info: "MediaInfo") -> Iterator[tuple[Path, str]]:
-  """The recording where browsers play it on the timeline's clock, else a copy of what is used; and its media type."""
+  """Yields a playable file and its media type: the recording, or a temporary copy of its used tracks.
+
+  The recording is used if browsers play it on the timeline's clock.
+  """
   from attavvad_jax.media.rewrite import rewrite
 
   media_type = _media_type(info)
@@ -170,7 +173,7 @@ def _playable(video: Path, info: "MediaInfo") -> Iterator[tuple[Path, str]]:
 
 
 def _media_type(info: "MediaInfo") -> str | None:
-  """The media type of a file that browsers play; None for others, and where they would choose among tracks."""
+  """Returns the media type of a file that browsers play; None if they cannot, or would have to choose among tracks."""
   media_type, codecs = _PLAYED.get(info.container, (None, set()))
   is_unambiguous = len(info.video_tracks) < 2 and len(info.audio_tracks) < 2
   plays = all(
@@ -180,11 +183,11 @@ def _media_type(info: "MediaInfo") -> str | None:
 
 
 def _is_shown_as_read(video: Path, info: "MediaInfo") -> bool:
-  """Whether browsers show each picture at its time after time zero, and as it is read.
+  """Returns whether browsers show each frame at its time after time zero, and in the orientation that is read here.
 
-  Their clocks start where the file's stamps do, some at zero and some at the first of them. Not all of them mirror, and
-  none turns by part of a quarter. Of files in fragments without an edit list Chromium shows pictures early by what
-  their decoder holds back. Where time stamps leap, browsers stop.
+  The clock of some browsers starts at zero, that of others at the file's first time stamp. Not all browsers mirror, and
+  none rotates by less than a quarter turn. In fragmented files without an edit list, Chromium shows frames too early by
+  the decoder's delay. Browsers stop at leaps of time stamps.
   """
   from attavvad_jax.media.info import read_order
 
@@ -196,7 +199,7 @@ def _is_shown_as_read(video: Path, info: "MediaInfo") -> bool:
 
 
 def _base64_parts(file: Path) -> Iterator[str]:
-  """A file in base64, in parts that are decoded each by itself: no browser holds a string of the whole."""
+  """Yields a file in base64, in parts that decode separately, because no browser holds the whole as one string."""
   with file.open("rb") as stream:
     while part := stream.read(_PART_BYTES):
       yield base64.b64encode(part).decode()

@@ -1,7 +1,7 @@
-"""Where blocks lie in the space of the core vectors: Figures 3 and 4 of the paper, each with numbers beside it.
+"""Blocks in the space of the core vectors: Figures 3 and 4 of the paper, each with metrics.
 
-t-SNE (van der Maaten and Hinton 2008) draws neighbors near each other; its axes have no unit, and how far apart two
-groups stand in it says little. The numbers are therefore taken in the network's own space, by Euclidean distance.
+t-SNE (van der Maaten and Hinton 2008) draws neighbors near each other, but its axes have no unit, and the distance
+between two groups means little. The metrics are therefore computed in the network's own space, by Euclidean distance.
 
 Axes: B blocks, E events, D embedding.
 """
@@ -25,15 +25,15 @@ _MARKERS = dict(zip(EVENTS, "osD^", strict=True))
 
 @dataclasses.dataclass(frozen=True)
 class Separation:
-  """How far the true events lie apart before and after fusion: silhouettes (Rousseeuw 1987), which lie in -1 to 1.
+  """Separation of the true events before and after fusion: mean silhouettes of the blocks (Rousseeuw 1987), -1 to 1.
 
-  0 where clusters overlap. Means over the blocks.
+  A silhouette of 0 means that clusters overlap.
 
   Attributes:
-    before: of the audio branch's vectors.
-    after: of the audio-visual vectors.
-    blocks: how many there were of each event.
-    blocks_asked: how many of each event were asked for.
+    before: silhouette of the audio branch's vectors.
+    after: silhouette of the audio-visual vectors.
+    blocks: number of blocks of each event.
+    blocks_asked: number of blocks requested for each event.
   """
 
   before: float
@@ -42,7 +42,7 @@ class Separation:
   blocks_asked: int
 
   def __str__(self) -> str:
-    """A line under the figure."""
+    """Returns the caption below the figure."""
     return (
       f"Silhouette of the true events in the original space: {self.before:.2f} before fusion, {self.after:.2f} after. "
       + _describe(self.blocks, self.blocks_asked)
@@ -51,14 +51,14 @@ class Separation:
 
 @dataclasses.dataclass(frozen=True)
 class Alignment:
-  """On which side of the acoustic vectors the visual ones lie.
+  """Alignment of the visual vectors with the acoustic ones.
 
   Attributes:
-    vocalizing: of the blocks in which the performer speaks or sings, the share whose visual vector has an acoustic
-      vector of speech or singing for its nearest; NaN where there is no such block.
-    not_vocalizing: the same share of the other blocks.
-    blocks: how many there were of each event.
-    blocks_asked: how many of each event were asked for.
+    vocalizing: fraction of the blocks with a performer who speaks or sings whose visual vector is nearest to an
+      acoustic vector of speech or singing; NaN if there is no such block.
+    not_vocalizing: the same fraction of the other blocks.
+    blocks: number of blocks of each event.
+    blocks_asked: number of blocks requested for each event.
   """
 
   vocalizing: float
@@ -67,7 +67,7 @@ class Alignment:
   blocks_asked: int
 
   def __str__(self) -> str:
-    """A line under the figure."""
+    """Returns the caption below the figure."""
     return (
       "Visual vectors whose nearest acoustic vector, in the original space, is of speech or singing: "
       f"{self.vocalizing:.0%} where the performer vocalizes, {self.not_vocalizing:.0%} elsewhere. "
@@ -76,7 +76,7 @@ class Alignment:
 
 
 def check_installed() -> None:
-  """Raises an ImportError that says what to do where scikit-learn is missing."""
+  """Raises an ImportError that explains the installation if scikit-learn is missing."""
   if importlib.util.find_spec("sklearn") is None:
     raise ImportError("Figures 3 and 4 need scikit-learn; install it with: pip install 'attavvad_jax[reproduce]'")
 
@@ -84,28 +84,28 @@ def check_installed() -> None:
 def figure_3(
   checkpoint: str | Path, data: str | Path, split: str = "test", blocks_per_event: int = 100, seed: int = 0
 ) -> tuple[Any, Separation]:
-  """The four core vectors before and after fusion, by t-SNE (Figure 3).
+  """Draws the four core vectors before and after fusion by t-SNE (Figure 3).
 
-  A point is a block: its four vectors side by side, [E x D], colored by the performer's true event.
+  Each point is a block: its four vectors concatenated, [E x D], in the color of the performer's true event.
 
-  Differences: the paper draws blocks of one test sample, and single vectors; which of a block's four it does not say.
-  The vector of its true event would be a choice by the label: each event's vector comes out of layers of its own, and
-  such points form clusters by event even in a network that has learnt nothing (silhouettes of 0.55 before training and
-  0.44 after it, on simulated data). All four together know nothing of the label (0.03 before training). Eq. 1 changes
-  their lengths relative to each other.
+  Differences: the paper draws single vectors of the blocks of one test sample, and does not say which of a block's
+  four. Drawing the vector of the true event would use the label: each event's vector comes from its own layers, so such
+  points form clusters by event even in an untrained network (silhouettes of 0.55 before and 0.44 after training, on
+  simulated data). All four vectors together do not depend on the label (0.03 before training). Eq. 1 changes their
+  lengths relative to each other.
 
   Args:
-    checkpoint: what training wrote.
+    checkpoint: a checkpoint or workdir that training wrote.
     data: a prepared data set with the checkpoint's clock and crop.
-    split: one of its splits. Blocks without any image, in which fusion does nothing, are left out.
-    blocks_per_event: drawn at random; all where an event has fewer.
-    seed: of the draw.
+    split: a split of the data set. Blocks without any image, in which fusion has no effect, are left out.
+    blocks_per_event: number of blocks drawn at random for each event; an event with fewer contributes all.
+    seed: seed of the draw.
 
   Returns:
     A matplotlib figure, and the silhouettes.
 
   Raises:
-    ValueError: the checkpoint's model does not scale core vectors; data that do not fit it; or too few blocks.
+    ValueError: the checkpoint's model does not scale core vectors or does not fit the data, or blocks are too few.
   """
   check_installed()
   network, blocks = draw_blocks(checkpoint, data, split, [[event] for event in EVENTS], blocks_per_event, seed)
@@ -130,14 +130,14 @@ def figure_3(
 def figure_4(
   checkpoint: str | Path, data: str | Path, split: str = "test", blocks_per_event: int = 100, seed: int = 0
 ) -> tuple[Any, Alignment]:
-  """Acoustic core vectors and visual vectors in the space that they share, by t-SNE (Figure 4).
+  """Draws acoustic core vectors and visual vectors in their common space by t-SNE (Figure 4).
 
-  Two points a block, each [D]: the audio branch's vector of its true event in the event's color, and the visual vector
-  in black, filled where the performer vocalizes.
+  Each block has two points, each [D]: the audio branch's vector of its true event in the event's color, and the visual
+  vector in black, filled if the performer vocalizes.
 
   Differences: the paper draws blocks of one test sample and does not say which of their vectors. Its black points are
-  the visual vector of "the vocalizing"; here the other blocks' are drawn beside them, for to lie on the side of the
-  voices means something only if others do not. Arguments, returns and errors are `figure_3`'s.
+  the visual vector of "the vocalizing". Here those of the other blocks are drawn too, because nearness to the acoustic
+  vectors of voices is meaningful only if the others lack it. Arguments, returns and errors are those of `figure_3`.
   """
   check_installed()
   network, blocks = draw_blocks(checkpoint, data, split, [[event] for event in EVENTS], blocks_per_event, seed)
@@ -169,10 +169,10 @@ def figure_4(
 
 
 def silhouette(vectors: np.ndarray, labels: np.ndarray) -> float:
-  """Mean silhouette of labeled points, by Euclidean distance. vectors [B,D], labels [B].
+  """Returns the mean silhouette of labeled points, by Euclidean distance. vectors [B,D], labels [B].
 
   Raises:
-    ValueError: fewer than two labels, or none with two points.
+    ValueError: there are fewer than two labels, or no label has two points.
   """
   from sklearn.metrics import silhouette_score
 
@@ -184,7 +184,7 @@ def silhouette(vectors: np.ndarray, labels: np.ndarray) -> float:
 
 
 def sides(acoustic: np.ndarray, visual: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-  """`Alignment`'s two shares. acoustic and visual [B,D], labels [B]: events."""
+  """Returns the two fractions of `Alignment`. acoustic and visual [B,D], labels [B]: events."""
   distances = np.linalg.norm(visual[:, None] - acoustic[None], axis=-1)
   vocal = np.isin(labels, VOCAL_EVENTS)
   near_voice = vocal[distances.argmin(axis=1)]
@@ -195,10 +195,10 @@ def sides(acoustic: np.ndarray, visual: np.ndarray, labels: np.ndarray) -> tuple
 
 
 def _tsne(vectors: np.ndarray) -> np.ndarray:
-  """[B,D] -> [B,2]; the same vectors give the same picture."""
+  """Projects vectors by t-SNE, deterministically. [B,D] -> [B,2]."""
   from sklearn.manifold import TSNE
 
-  # The perplexity is a number of neighbors: few points have fewer.
+  # The perplexity is a number of neighbors, which must be smaller for few points.
   perplexity = min(_PERPLEXITY, (len(vectors) - 1) / 3)
   return TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(vectors)
 
@@ -208,10 +208,10 @@ def _count(labels: np.ndarray) -> dict[str, int]:
 
 
 def _describe(blocks: Mapping[str, int], asked: int) -> str:
-  """How many blocks of which event, and which events had too few."""
+  """Returns a sentence with the number of blocks of each event, and the events that had too few."""
   text = "Blocks: " + ", ".join(f"{count} {event}" for event, count in blocks.items())
   short = [event for event, count in blocks.items() if count < asked]
-  return text + (f"; the split has no {asked} of {', '.join(short)}." if short else ".")
+  return text + (f"; the split has fewer than {asked} of {', '.join(short)}." if short else ".")
 
 
 def _scatter_events(axis: Any, points: np.ndarray, labels: np.ndarray) -> None:
@@ -232,14 +232,14 @@ def _scatter_events(axis: Any, points: np.ndarray, labels: np.ndarray) -> None:
 
 
 def _figure(width_in: float, height_in: float) -> Any:
-  # Without pyplot: no windows, and nothing is left behind in the process.
+  # pyplot would open windows and keep every figure in memory.
   from matplotlib.figure import Figure
 
   return Figure(figsize=(width_in, height_in), dpi=_DPI, layout="constrained")
 
 
 def _finish(figure: Any, title: str) -> None:
-  """Title above, and one legend under all panels, with the number of points."""
+  """Adds a title, and one legend below all panels."""
   figure.suptitle(title, fontsize="large")
   handles, names = figure.axes[0].get_legend_handles_labels()
   figure.legend(handles, names, loc="outside lower center", ncols=len(names) if len(names) < 5 else 3, frameon=False)

@@ -1,6 +1,6 @@
-"""A timeline as a picture: frames of the video, lanes of events, and the curves of the scores.
+"""A timeline as a figure: video frames, lanes of events, and curves of scores.
 
-Axes: B blocks, E events, H, W picture.
+Axes: B blocks, E events, H, W frame.
 """
 
 from collections.abc import Sequence
@@ -30,21 +30,21 @@ def write_figure(
   clock: Clock | None = None,
   frames: Sequence[tuple[float, np.ndarray]] = (),
 ) -> None:
-  """Draws a timeline as PNG; a file that is already there is replaced once the new one is whole.
+  """Draws a timeline as PNG; an existing file is replaced once the new one is complete.
 
   Args:
     path: the PNG file to write.
     estimate: the timeline; its duration is the length of the time axis.
-    reference: what was marked by hand or known from a simulation, drawn above it.
-    scores: [B,E] in 0..1, drawn as curves under the lanes.
-    clock: the clock of the scores; the default one where None.
-    frames: (seconds, uint8 RGB [H,W,3]) to show in a row at the top, in this order.
+    reference: the timeline labeled by hand or known from a simulation, drawn above the estimate.
+    scores: [B,E] in 0..1, drawn as curves below the lanes.
+    clock: the clock of the scores; None for the default one.
+    frames: (seconds, uint8 RGB [H,W,3]) for a row at the top, in this order.
 
   Raises:
-    ValueError: the timeline has no length, or the scores have another shape.
+    ValueError: the timeline has no duration, or the scores have a wrong shape.
     OSError: the folder is missing or cannot be written to.
   """
-  # Without pyplot: no windows, and nothing is left behind in the process.
+  # pyplot would open windows and keep every figure in memory.
   from matplotlib.figure import Figure
 
   check_length(estimate)
@@ -61,7 +61,7 @@ def write_figure(
     parts: Any = figure.subfigures(2, 1, height_ratios=[_FRAMES_IN, height_in])
     _draw_frames(parts[0], frames)
     chart = parts[1]
-  # One time axis for all, so that a curve stands under its events.
+  # A common time axis aligns the curves with the events.
   axes = chart.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
   draw_lanes(axes[0], lanes)
   if scores is not None:

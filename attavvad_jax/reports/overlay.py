@@ -1,6 +1,6 @@
-"""The annotated video: the state and the performer's face drawn onto the pictures, the curves of the scores below them.
+"""The annotated video: frames with the state and a box round the performer's face, and curves of the scores below.
 
-Axes: B blocks, E events, N images of a block, H, W picture.
+Axes: B blocks, E events, N images of a block, H, W frame.
 """
 
 import bisect
@@ -18,18 +18,18 @@ from attavvad_jax.timeline.palette import EVENT_COLORS
 if TYPE_CHECKING:
   from attavvad_jax.media import MediaInfo, Tracks
 
-# Sound that an mp4 holds as it is and that players expect there, by FFmpeg's decoders; any other becomes AAC.
+# Audio codecs, by FFmpeg's decoders, that mp4 holds and that players expect there; any other becomes AAC.
 _KEPT_CODECS = {"aac", "mp3", "mp3float", "ac3", "eac3", "opus", "flac", "alac"}
-# Sizes are drawn for pictures of this many lines and scaled with the picture.
+# Drawing sizes are designed for frames of this height and scaled with the frame.
 _DESIGN_HEIGHT_PX = 540
 _BAND_PX = 132
 _LEGEND_PX = 176
-# The curves show this much before and after the picture's moment, which stands in the middle.
+# The curves show this much before and after the frame's time, which is in the middle.
 _REACH_S = 5.0
 _WHITE = (255, 255, 255)
 _GRAY = (90, 98, 106)
 _GROUND = (20, 23, 26)
-# Fractional bits of the coordinates of curves: they slide by less than a pixel from picture to picture.
+# Fractional bits of the coordinates of curves, which move by less than a pixel from frame to frame.
 _SHIFT = 4
 
 
@@ -43,27 +43,27 @@ def write_annotated_video(
   tracks: "Tracks | None" = None,
   info: "MediaInfo | None" = None,
 ) -> None:
-  """Writes a copy of a video with the state at the top left, a box round the face, and the scores' curves below.
+  """Writes a copy of a video with the state at the top left, a box round the face, and the curves of the scores below.
 
-  The curves slide through a band that is added below the picture, so that they hide nothing of it: what has been to the
-  left of the middle, what will be to the right. The pictures keep their time stamps (less the time stamp of time zero)
-  and their colors, and are written upright in H.264; the sound is copied packet by packet where mp4 holds its codec,
-  else it becomes AAC. Unmarked time shows others; no state is shown after the timeline's end. Memory does not grow with
-  the length. A file that is already there is replaced once the new one is whole.
+  The curves move through a band that is added below the frame: the past is to the left of the middle, the future to
+  the right. The frames keep their time stamps (less the time stamp of time zero) and their colors, and are written
+  upright in H.264. The audio is copied packet by packet if mp4 holds its codec, else it becomes AAC. Unmarked time
+  shows others; no state is shown after the timeline's end. Memory does not grow with the duration. An existing file is
+  replaced once the new one is complete.
 
   Args:
     source: the recording.
     target: the mp4 file to write.
-    timeline: states to show; where events overlap, the later one.
+    timeline: the states to show; of overlapping events, the later one is shown.
     scores: [B,E] in 0..1, or None for no band.
-    boxes: [B,N,4] x, y, width, height as fractions of the displayed picture, NaN for no face; None for no boxes.
-    clock: the clock of scores and boxes; the default one where None.
-    tracks: which of the recording's pictures and sound are written; as `probe` chooses where None.
-    info: what is known of the recording with these tracks; where None, `probe` is asked.
+    boxes: [B,N,4] x, y, width, height as fractions of the displayed frame, NaN for no face; None for no boxes.
+    clock: the clock of scores and boxes; None for the default one.
+    tracks: the video and audio tracks to write; None for the choice of `probe`.
+    info: media information of the recording with these tracks; None to get it from `probe`.
 
   Raises:
-    MediaError: the source has no pictures or cannot be read.
-    ValueError: target and source are the same file, or scores or boxes have another shape.
+    MediaError: the source has no video or cannot be read.
+    ValueError: target and source are the same file, or scores or boxes have a wrong shape.
     OSError: a file is missing, or the target's folder cannot be written to.
   """
   from attavvad_jax.media import DEFAULT_TRACKS
@@ -78,9 +78,9 @@ def write_annotated_video(
     raise ValueError(f"boxes have shape {boxes.shape}; expected [blocks, {clock.images_per_block}, 4]")
   info = info or probe(source, tracks or DEFAULT_TRACKS)
   if not info.has_video:
-    raise MediaError(f"{source}: no pictures in this file; expected a video to draw on")
+    raise MediaError(f"{source}: no video track in this file; expected a video to draw on")
   if target.exists() and target.samefile(source):
-    raise ValueError(f"{target} is the video itself; name another file to write")
+    raise ValueError(f"{target} is the source video itself; name another file to write")
   if not target.parent.is_dir():
     raise FileNotFoundError(f"{target.parent} is not a folder; make it before writing {target.name}")
 
@@ -90,15 +90,15 @@ def write_annotated_video(
 
 
 class _Painter:
-  """Draws what is known at a time onto a picture."""
+  """Draws the state, box and curves of a time onto a frame."""
 
   def __init__(self, timeline: Timeline, scores: np.ndarray | None, boxes: np.ndarray | None, clock: Clock):
     self._edges, self._states = _states(timeline)
     self._scores, self._boxes, self._clock = scores, boxes, clock
 
   def __call__(self, rgb: np.ndarray, time_s: float) -> np.ndarray:
-    """The picture with all that is drawn. uint8 [H,W,3] -> [H + band,W,3]."""
-    # Time stamps are rounded to their time base: a frame may come a hair before its event.
+    """Returns the frame with everything drawn. uint8 [H,W,3] -> [H + band,W,3]."""
+    # Time stamps are rounded to their time base, so a frame may be slightly earlier than its event.
     state = self._states[bisect.bisect_right(self._edges, max(time_s, 0.0) + 1e-6) - 1]
     unit = min(rgb.shape[0], rgb.shape[1] * 3 // 4) / _DESIGN_HEIGHT_PX
     block = self._clock.block_at(time_s)
@@ -117,7 +117,7 @@ class _Painter:
 
 
 def _states(timeline: Timeline) -> tuple[list[float], list[str | None]]:
-  """Times at which the state changes, and the state from each on: others where unmarked, None from the end on."""
+  """Returns the times of state changes and the state after each: others if unmarked, None after the timeline's end."""
   edges = sorted({0.0, timeline.duration_s, *(t for event in timeline for t in (event.onset_s, event.offset_s))})
   states: list[str | None] = [BACKGROUND if edge < timeline.duration_s else None for edge in edges]
   for event in timeline:
@@ -127,7 +127,7 @@ def _states(timeline: Timeline) -> tuple[list[float], list[str | None]]:
 
 
 def _draw_state(rgb: np.ndarray, state: str, unit: float) -> None:
-  """The state in its color on a darkened corner. In place."""
+  """Draws the state in its color on a darkened corner. In place."""
   import cv2
 
   corner = rgb[: round(56 * unit), : round(190 * unit)]
@@ -139,7 +139,7 @@ def _draw_state(rgb: np.ndarray, state: str, unit: float) -> None:
 
 
 def _draw_curves(band: np.ndarray, scores: np.ndarray, clock: Clock, time_s: float, unit: float) -> None:
-  """The scores around a moment, which stands in the middle; what is to come is dimmed. In place."""
+  """Draws the scores around a time, which is in the middle; the future is dimmed. In place."""
   import cv2
 
   left, right = round(_LEGEND_PX * unit), band.shape[1] - round(12 * unit)
@@ -153,7 +153,7 @@ def _draw_curves(band: np.ndarray, scores: np.ndarray, clock: Clock, time_s: flo
   first = clock.block_at(time_s - _REACH_S)
   stop = min(clock.block_at(time_s + _REACH_S) + 1, len(scores))
   edges_s = np.array([clock.start_s(block) for block in range(first, stop + 1)])
-  # Stairs: a score holds from the start of its block to the start of the next.
+  # Step curves, because a score is valid from the start of its block to the start of the next.
   x = np.repeat(middle + (edges_s - time_s) / _REACH_S * middle, 2)[1:-1]
   for label, column in zip(EVENTS, scores[first:stop].T, strict=True):
     points = np.stack([x, bottom + (top - bottom) * np.repeat(column, 2)], axis=-1)
@@ -165,7 +165,7 @@ def _draw_curves(band: np.ndarray, scores: np.ndarray, clock: Clock, time_s: flo
 
 
 def _draw_legend(band: np.ndarray, scores: np.ndarray | None, unit: float) -> None:
-  """Each event in its color with its score at the moment. In place."""
+  """Draws each event in its color with its current score. In place."""
   import cv2
 
   font, thin = cv2.FONT_HERSHEY_SIMPLEX, max(1, round(unit))
@@ -181,7 +181,7 @@ def _draw_legend(band: np.ndarray, scores: np.ndarray | None, unit: float) -> No
 
 
 def _draw_box(rgb: np.ndarray, box: np.ndarray, color: tuple[int, int, int]) -> None:
-  """A rectangle round the face; nothing where it is NaN. In place."""
+  """Draws a rectangle round the face, or nothing if the box is NaN. In place."""
   import cv2
 
   if not np.isfinite(box).all():

@@ -1,4 +1,4 @@
-"""A page of tables and pictures: one HTML file that needs nothing else, and the same tables in Markdown."""
+"""A page of tables and figures: one self-contained HTML file, and the same tables in Markdown."""
 
 import base64
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from attavvad_jax.reports.render import render
 
 @dataclasses.dataclass(frozen=True)
 class Bar:
-  """A percentage with its interval, and the paper's to compare it with."""
+  """A percentage with its interval, and the paper's value for comparison."""
 
   value: float
   low: float
@@ -22,9 +22,9 @@ class Row:
   """A row of a table.
 
   Attributes:
-    cells: as text, the first names the row.
-    bar: drawn beside the name.
-    is_marked: whether something is wrong with it: a second cell says what, and there are no more.
+    cells: texts; the first names the row.
+    bar: bar drawn beside the name.
+    is_marked: whether the row reports a failure, which the second and last cell describes.
   """
 
   cells: Sequence[str]
@@ -34,7 +34,7 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-  """A table with a line above it and lines below it; folded up at first where it is a detail."""
+  """A table with a caption above it and notes below it; initially collapsed if it is a detail."""
 
   caption: str
   header: Sequence[str]
@@ -53,7 +53,7 @@ class Table:
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-  """A PNG file, its name, and what it shows in words."""
+  """A PNG file with its name and caption."""
 
   png: bytes
   name: str
@@ -66,17 +66,17 @@ class Figure:
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-  """A heading and what is below it: what is found in words, tables, pictures."""
+  """A section of a page: title, findings in words, tables and figures."""
 
   title: str
   findings: Sequence[str] = ()
   tables: Sequence[Table] = ()
-  pictures: Sequence[Figure] = ()
+  figures: Sequence[Figure] = ()
 
 
 @dataclasses.dataclass(frozen=True)
 class Page:
-  """All of it: paragraphs below the title, names and values of how it was made, and sections."""
+  """A page: title, summary paragraphs, facts (name and value) about how it was made, and sections."""
 
   title: str
   summary: Sequence[str]
@@ -85,10 +85,10 @@ class Page:
 
 
 def to_html(page: Page) -> str:
-  """One file: styles and pictures are inside, light or dark as the reader's system is."""
+  """Renders one HTML file with styles and figures inside, light or dark like the reader's system."""
   return render("page.html", page=page)
 
 
 def to_markdown(page: Page) -> str:
-  """Headings, findings and tables; pictures by their names."""
+  """Renders headings, findings and tables in Markdown, and figures by their names."""
   return render("page.md", page=page)

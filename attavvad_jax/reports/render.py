@@ -1,4 +1,4 @@
-"""The templates of this package's pages."""
+"""Rendering of the templates of this package's pages."""
 
 from collections.abc import Iterator
 import functools
@@ -8,12 +8,12 @@ from attavvad_jax.timeline.text import format_time
 
 
 def render(template: str, **values: Any) -> str:
-  """A template of `templates/` with its values filled in; those ending in .html escape them."""
+  """Renders a template of `templates/` with values; templates ending in .html escape them."""
   return _environment().get_template(template).render(**values)
 
 
 def render_parts(template: str, **values: Any) -> Iterator[str]:
-  """The same piece by piece, for what may be larger than memory should hold."""
+  """Renders a template as `render` does, but yields it piece by piece, for pages too large for memory."""
   yield from _environment().get_template(template).generate(**values)
 
 

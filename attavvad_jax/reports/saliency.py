@@ -1,4 +1,4 @@
-"""Which parts of a face speak for a voice: Grad-CAM and integrated gradients of the visual branch.
+"""Saliency of faces: the parts of a face that indicate a voice, by Grad-CAM and integrated gradients.
 
 Axes: B blocks, N images, H, W height and width, h, w those of a layer's maps, C channels.
 """
@@ -20,44 +20,44 @@ from attavvad_jax.models import Outputs
 from attavvad_jax.reports.samples import draw_blocks
 from attavvad_jax.timeline import EVENTS, VOCAL_EVENTS
 
-# Log-mel [B,T,F], images [B,N,H,W] and image_mask [B,N], as `network_inputs` gives them.
+# Log-mel [B,T,F], images [B,N,H,W] and image_mask [B,N], as returned by `network_inputs`.
 Inputs = tuple[jax.Array, jax.Array, jax.Array]
 
 _DPI = 150
 _WIDTH_IN = 10.0
-# Standard deviation of the blur of integrated gradients in the figure, as a part of the image's width.
+# Standard deviation of the blur of integrated gradients in the figure, as a fraction of the image's width.
 _BLUR = 0.02
-# Red, green, blue in 0 to 1: told apart with every kind of color blindness.
+# Red, green, blue in 0 to 1; distinguishable with every kind of color blindness.
 _FOR, _AGAINST = (1.0, 0.5, 0.0), (0.4, 0.2, 0.8)
 
 
 def figure(checkpoint: str | Path, data: str | Path, split: str = "test", blocks: int = 8, seed: int = 0) -> Any:
-  """Faces with both maps over them, the first half of blocks in which the performer vocalizes, the rest of others.
+  """Draws faces with both maps over them; in the first half of the blocks the performer vocalizes, in the rest not.
 
-  Of each block the middle one of its images, with its true event and the logit that the maps explain. Grad-CAM is of
-  the last layer of `feature_maps`; integrated gradients are blurred. Each map has one scale for all faces.
+  For each block it shows the middle image, the true event and the logit that the maps explain. Grad-CAM explains the
+  last layer of `feature_maps`; integrated gradients are blurred. Each map has one scale for all faces.
 
   Args:
-    checkpoint: what training wrote.
+    checkpoint: a checkpoint or workdir that training wrote.
     data: a prepared data set with the checkpoint's clock and crop.
-    split: one of its splits. Blocks without any image are left out.
-    blocks: how many, at least 2; fewer where the split has not as many.
-    seed: of the draw.
+    split: a split of the data set. Blocks without any image are left out.
+    blocks: number of blocks, at least 2; fewer are drawn if the split does not have as many.
+    seed: seed of the draw.
 
   Returns:
     A matplotlib figure.
 
   Raises:
-    ValueError: a model that does not look at images, data that do not fit it, or no blocks.
+    ValueError: the model does not use images or does not fit the data, or there are no blocks.
   """
   if blocks < 2:
-    raise ValueError(f"{blocks} blocks asked for; expected 2 or more")
+    raise ValueError(f"{blocks} blocks requested; expected 2 or more")
   groups = [VOCAL_EVENTS, [event for event in EVENTS if event not in VOCAL_EVENTS]]
   network, examples = draw_blocks(checkpoint, data, split, groups, blocks // 2, seed)
   inputs = network_inputs(next(batches_in_order(examples, len(examples))), network.clock)
   layers = list(feature_maps(network.model, inputs))
   if not layers:
-    raise ValueError(f"{network.name}: does not look at images; saliency over faces needs a model with a visual branch")
+    raise ValueError(f"{network.name}: does not use images; saliency of faces needs a model with a visual branch")
 
   maps = jax.jit(functools.partial(explain, network.model, layers[-1]))(network.variables, inputs)
   scores, cams, gradients = (np.asarray(array) for array in maps)
@@ -65,42 +65,42 @@ def figure(checkpoint: str | Path, data: str | Path, split: str = "test", blocks
   middle = np.array([seen[len(seen) // 2] for seen in map(np.flatnonzero, np.asarray(inputs[2]))])
   faces, cams, gradients = (np.asarray(array)[rows, middle] for array in (inputs[1], cams, gradients))
   titles = [f"{EVENTS[block['label']]}\nlogit {score:+.1f}" for block, score in zip(examples, scores, strict=True)]
-  note = f"Grad-CAM of {layers[-1]}: bright is for a voice. Integrated gradients: orange is for, purple against."
+  note = f"Grad-CAM of {layers[-1]}: bright indicates a voice. Integrated gradients: orange is for, purple against."
   return _draw(f"{network.name}, {split} split", titles, faces, cams, gradients, note)
 
 
 def vocalizing_logit(outputs: Outputs) -> jax.Array:
-  """What the maps explain, [B]: the visual branch's logit that the performer vocalizes.
+  """Returns the quantity that the maps explain, [B]: the visual branch's logit that the performer vocalizes.
 
-  Of a model without that output, the soft maximum (log-sum-exp) of the decision's logits of speech and singing.
+  For a model without that output, it is the soft maximum (log-sum-exp) of the decision's logits of speech and singing.
   """
   if outputs.visual_logit is not None:
     return outputs.visual_logit
   logits = outputs.audio_visual_logits
   if logits is None:
-    raise ValueError("the model has neither a visual nor an audio-visual output; expected a model that sees")
+    raise ValueError("the model has neither a visual nor an audio-visual output; expected a model that uses images")
   return jax.nn.logsumexp(logits[:, jnp.asarray([EVENTS.index(event) for event in VOCAL_EVENTS])], axis=1)
 
 
 def feature_maps(model: nn.Module, inputs: Inputs) -> dict[str, tuple[int, ...]]:
-  """The layers that a model makes of the images, in the order of computation, by path such as "visual/block_3".
+  """Returns the shapes of a model's feature maps of the images, by path such as "visual/block_3", in computation order.
 
-  They are the layers whose results have four axes, [B,h,w,C] or [B x N,h,w,C], and grow with the images. Nothing is
-  computed. The empty dict is that of a model that does not look at images.
+  Feature maps are layer outputs with four axes, [B,h,w,C] or [B x N,h,w,C], that grow with the images. Only shapes are
+  evaluated. The dict is empty if the model does not use images.
   """
 
   def shapes(images: jax.ShapeDtypeStruct) -> dict[str, tuple[int, ...]]:
-    found = {}
+    maps = {}
 
     def keep(call, args, kwargs, context):
       result = call(*args, **kwargs)
       if context.method_name == "__call__" and getattr(result, "ndim", 0) == 4:
-        found[_path(context.module)] = result.shape
+        maps[_path(context.module)] = result.shape
       return result
 
     with nn.intercept_methods(keep):
       jax.eval_shape(functools.partial(model.init, train=False), jax.random.key(0), log_mel, images, mask)
-    return found
+    return maps
 
   log_mel, images, mask = inputs
   *lengths, height, width = images.shape
@@ -112,13 +112,14 @@ def feature_maps(model: nn.Module, inputs: Inputs) -> dict[str, tuple[int, ...]]
 def grad_cam(model: nn.Module, variables: Any, inputs: Inputs, layer: str) -> jax.Array:
   """Gradient-weighted class activation maps (Selvaraju et al., ICCV 2017) of `vocalizing_logit`. Pure; [B,N,H,W], >= 0.
 
-  Each channel of the layer's result is weighted by the mean over h, w of the logit's gradient with regard to it; the
-  weighted sum's positive part is scaled up bilinearly. Images that enter as channels share one map; masked ones have 0.
+  Each channel of the layer's output is weighted by the mean over h, w of the logit's gradient with respect to it; the
+  positive part of the weighted sum is upsampled bilinearly. Images that enter as channels share one map; maps of masked
+  images are 0.
 
   Args:
     model: any model with a visual branch.
     variables: its parameters and statistics.
-    inputs: of a batch.
+    inputs: inputs of a batch.
     layer: a path of `feature_maps`. The paper takes the last convolution with its activation.
 
   Raises:
@@ -127,11 +128,11 @@ def grad_cam(model: nn.Module, variables: Any, inputs: Inputs, layer: str) -> ja
   shapes = feature_maps(model, inputs)
   if layer not in shapes:
     raise ValueError(
-      f"no feature maps {layer!r}; expected one of {', '.join(shapes) or 'none: the model sees nothing'}"
+      f"no feature maps {layer!r}; expected one of {', '.join(shapes) or 'none: the model does not use images'}"
     )
 
   def logit(shift: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The sum over blocks, which do not depend on each other, after a shift of the maps; and the maps."""
+    """Returns the logits summed over the independent blocks, after a shift of the maps, and the maps."""
     kept = []
 
     def add_shift(call, args, kwargs, context):
@@ -157,13 +158,13 @@ def grad_cam(model: nn.Module, variables: Any, inputs: Inputs, layer: str) -> ja
 def integrated_gradients(logit: Callable[[jax.Array], jax.Array], images: jax.Array, num_steps: int = 32) -> jax.Array:
   """Attributions (Sundararajan et al., ICML 2017) along the straight line from black to the images. Pure; [B,...].
 
-  They add up to logit(images) - logit(0) for each block, as far as the midpoint rule goes: in a
-  trained ATT-AVVAD, 32 steps missed by 0.02 at most.
+  They sum to logit(images) - logit(0) for each block up to the error of the midpoint rule, which was at most 0.02 with
+  32 steps in a trained ATT-AVVAD.
 
   Args:
-    logit: of images [B,...] to [B], each from its own block.
-    images: [B,...] float. Black, 0, is also what the networks read of a masked image.
-    num_steps: gradients taken, one after another.
+    logit: function from images [B,...] to [B], independent between blocks.
+    images: [B,...] float. The networks also read masked images as black, 0.
+    num_steps: number of gradients, computed one after another.
   """
   gradient = jax.grad(lambda images: logit(images).sum())
 
@@ -176,7 +177,7 @@ def integrated_gradients(logit: Callable[[jax.Array], jax.Array], images: jax.Ar
 
 
 def explain(model: nn.Module, layer: str, variables: Any, inputs: Inputs) -> tuple[jax.Array, jax.Array, jax.Array]:
-  """`vocalizing_logit` [B], its Grad-CAM at a layer, and its integrated gradients, both [B,N,H,W]. Pure."""
+  """Returns `vocalizing_logit` [B], its Grad-CAM at a layer, and its integrated gradients, both [B,N,H,W]. Pure."""
   log_mel, images, mask = inputs
 
   def logit(images: jax.Array) -> jax.Array:
@@ -192,20 +193,20 @@ def _path(module: nn.Module) -> str:
 
 
 def _draw(name: str, titles: list[str], faces: np.ndarray, cams: np.ndarray, gradients: np.ndarray, note: str) -> Any:
-  """A column for each face [B,H,W]: itself, under Grad-CAM, and under its integrated gradients."""
+  """Draws a column for each face [B,H,W]: the face alone, under Grad-CAM, and under its integrated gradients."""
   import cv2
 
-  # Without pyplot: no windows, and nothing is left behind in the process.
+  # pyplot would open windows and keep every figure in memory.
   from matplotlib.figure import Figure
 
-  # Neighboring pixels are for and against in turn; what they come to together is what an eye can follow.
+  # Signs alternate between neighboring pixels; their blurred sum is readable.
   gradients = np.stack([cv2.GaussianBlur(gradient, (0, 0), _BLUR * gradient.shape[1]) for gradient in gradients])
   side_in = _WIDTH_IN / (len(faces) + 0.5)
   height_in = 3 * side_in * faces.shape[1] / faces.shape[2] + 1.1
   figure = Figure(figsize=(_WIDTH_IN, height_in), dpi=_DPI, layout="constrained")
   axes = figure.subplots(3, len(faces), squeeze=False)
   strongest = cams.max() or 1.0
-  # A few pixels would leave all others pale.
+  # Scaling to the maximum would leave all but a few pixels pale.
   limit = np.percentile(np.abs(gradients), 99.5) or 1.0
   for column, title, face, cam, gradient in zip(axes.T, titles, faces, cams, gradients, strict=True):
     for axis in column:
@@ -213,17 +214,17 @@ def _draw(name: str, titles: list[str], faces: np.ndarray, cams: np.ndarray, gra
       axis.set_xticks([])
       axis.set_yticks([])
     column[0].set_title(title, fontsize="small")
-    # As opaque as it is strong, so that the rest of the face is seen.
+    # Opacity follows strength, so that the rest of the face remains visible.
     column[1].imshow(cam, cmap="plasma", vmin=0, vmax=strongest, alpha=0.8 * cam / strongest)
     column[2].imshow(_signed_colors(gradient / limit), interpolation="nearest")
   for axis, row in zip(axes[:, 0], ("face", "Grad-CAM", "integrated\ngradients"), strict=True):
     axis.set_ylabel(row, fontsize="small")
-  figure.suptitle(f"What in a face speaks for a voice: {name}", fontsize="medium")
+  figure.suptitle(f"Parts of a face that indicate a voice: {name}", fontsize="medium")
   figure.supxlabel(note, fontsize="small")
   return figure
 
 
 def _signed_colors(values: np.ndarray) -> np.ndarray:
-  """Orange above 0, purple below, the more opaque the farther from it, up to 1. [H,W] -> RGBA [H,W,4]."""
+  """Maps values to orange above 0 and purple below, with opacity growing up to 1. [H,W] -> RGBA [H,W,4]."""
   colors = np.where(values[..., None] > 0, _FOR, _AGAINST)
   return np.concatenate([colors, 0.9 * np.minimum(np.abs(values), 1.0)[..., None]], axis=-1)

@@ -1,4 +1,4 @@
-"""What figures that look inside a network need: the network of a checkpoint, and some blocks of a data set."""
+"""Networks and random blocks for figures of a network's internals."""
 
 from collections.abc import Sequence
 import dataclasses
@@ -21,13 +21,13 @@ from attavvad_jax.trained import TrainedModel
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-  """A network as it was trained.
+  """A trained network.
 
   Attributes:
-    name: of the model, with its fusion and the step of the checkpoint, for titles.
+    name: title with the model's name, its fusion and the step of the checkpoint.
     model: the module.
     variables: its parameters and statistics.
-    clock: of the blocks that it takes.
+    clock: the clock of its input blocks.
   """
 
   name: str
@@ -36,7 +36,7 @@ class Network:
   clock: Clock
 
   def outputs(self, blocks: Sequence[HostBatch]) -> Outputs:
-    """All that the network says of some blocks, as numpy."""
+    """Returns all outputs of the network for some blocks, as numpy arrays."""
 
     @jax.jit
     def apply(variables, batch):
@@ -52,21 +52,22 @@ class Network:
 def draw_blocks(
   checkpoint: str | Path, data: str | Path, split: str, groups: Sequence[Sequence[str]], per_group: int, seed: int
 ) -> tuple[Network, list[HostBatch]]:
-  """The network of a checkpoint and blocks of a split, as many of each group of events, drawn by the seed.
+  """Loads the network of a checkpoint and draws equally many random blocks of a split from each group of events.
 
   Args:
-    checkpoint: what training wrote.
+    checkpoint: a checkpoint or workdir that training wrote.
     data: a prepared data set with the checkpoint's clock and crop.
-    split: one of its splits. Blocks without any image are left out.
+    split: a split of the data set. Blocks without any image are left out.
     groups: events of the performer; the blocks of a group are drawn together.
-    per_group: blocks of each group; all of them where there are fewer.
-    seed: of the draw.
+    per_group: number of blocks of each group; a group with fewer contributes all.
+    seed: seed of the draw.
 
   Returns:
-    The network, and the blocks as `to_example` gives them, group after group.
+    The network, and the blocks as returned by `to_example`, group after group.
 
   Raises:
-    ValueError: no checkpoint, no such data or split, data that the checkpoint does not fit, or no block to draw.
+    ValueError: the checkpoint, data set or split does not exist, the checkpoint does not fit the data, or there is no
+      block to draw.
   """
   detector, prepared = TrainedModel(checkpoint), PreparedData(data)
   if misfit := prepared.spec.misfit(detector.spec):

@@ -1,4 +1,4 @@
-"""Waveforms under faces, with a detector whose answers can be foreseen."""
+"""Audio swaps, with a detector whose decisions are predictable."""
 
 import contextlib
 import types
@@ -15,7 +15,7 @@ CLOCK = Clock()
 
 
 def _blocks(levels, faces):
-  """Blocks with constant sound of some levels, and images of some grays."""
+  """Returns blocks with constant audio of the given levels, and images of the given grays."""
   return [
     Block(i, np.full(CLOCK.block_samples, level, np.int16), np.full((3, 2, 2), face, np.uint8), np.ones(3, bool), None)
     for i, (level, face) in enumerate(zip(levels, faces, strict=True))
@@ -23,7 +23,7 @@ def _blocks(levels, faces):
 
 
 class ByFace:
-  """Speech where the face is bright, else others; whatever is heard."""
+  """A detector that decides speech if the face is bright, else others, whatever the audio."""
 
   spec = DataSpec(CLOCK, Crop(2, 2))
   smoothing = Smoothing(mean_blocks=1, min_duration_s=0.0)
@@ -45,7 +45,7 @@ def files(monkeypatch):
   return files
 
 
-def test_shares_are_of_the_blocks_that_are_heard(files):
+def test_fractions_are_of_the_audible_blocks(files):
   rows = list(audio_swap.swap_audio(ByFace(), ["still.mp4", "talking.mp4"], ["voice.wav"]))
   assert [(row.face, row.audio, row.blocks) for row in rows] == [
     ("still.mp4", "its own", 0),
@@ -56,18 +56,18 @@ def test_shares_are_of_the_blocks_that_are_heard(files):
   assert np.isnan(rows[0].fractions).all()
   assert rows[1].fractions == (0, 0, 0, 1)
   assert rows[2].fractions == pytest.approx((0, 2 / 3, 0, 1 / 3))
-  # The face is seen again from its beginning: blocks 0, 1, 3, 4 and 5 of the voice are under a bright one, 6 is not.
+  # The images repeat from the beginning: blocks 0, 1, 3, 4 and 5 of the voice have a bright face, block 6 has not.
   assert rows[3].fractions == pytest.approx((0, 5 / 6, 0, 1 / 6))
 
 
-def test_blocks_keep_the_sound_and_its_order_and_take_the_faces_in_turn(files):
-  laid = list(audio_swap.replace_audio(files["talking.mp4"], files["voice.wav"]))
-  assert [block.index for block in laid] == list(range(7))
-  assert [block.waveform[0] for block in laid] == [5000, 5000, 20, 5000, 5000, 5000, 5000]
-  assert [block.images.max() for block in laid] == [200, 200, 10, 200, 200, 200, 10]
+def test_blocks_keep_the_audio_and_its_order_and_repeat_the_faces(files):
+  swapped = list(audio_swap.replace_audio(files["talking.mp4"], files["voice.wav"]))
+  assert [block.index for block in swapped] == list(range(7))
+  assert [block.waveform[0] for block in swapped] == [5000, 5000, 20, 5000, 5000, 5000, 5000]
+  assert [block.images.max() for block in swapped] == [200, 200, 10, 200, 200, 200, 10]
 
 
-def test_table_has_a_row_for_each_and_a_dash_where_nothing_is_heard(files):
+def test_table_has_a_row_for_each_swap_and_a_dash_without_audible_blocks(files):
   lines = audio_swap.swap_table(list(audio_swap.swap_audio(ByFace(), ["still.mp4"], ["voice.wav"]))).splitlines()
   assert lines[0] == "| face | audio | blocks | silence % | speech % | singing % | others % |"
   assert lines[2:] == ["| still.mp4 | its own | 0 | – | – | – | – |", "| still.mp4 | voice.wav | 6 | 0 | 0 | 0 | 100 |"]

@@ -1,4 +1,4 @@
-"""Our counts against sed_eval's, to the last integer."""
+"""This package's counts equal sed_eval's exactly."""
 
 import dataclasses
 
@@ -26,14 +26,14 @@ timelines = st.lists(events, max_size=12).map(lambda parts: Timeline(parts, DURA
 @settings(max_examples=40, deadline=None)
 @given(reference=timelines, estimate=timelines)
 def test_counts_equal_sed_eval(protocol, reference, estimate):
-  """Events of any labels overlap, nest, repeat, have no length and go beyond the reference's end."""
+  """Events of any labels may overlap, nest, repeat, have no length and exceed the reference's end."""
   reference = Timeline([e for e in reference if e.offset_s <= DURATION_S], DURATION_S)
   assert count(reference, estimate, protocol) == count_by_sed_eval(reference, estimate, protocol)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
 def test_counts_of_crowded_timelines_equal_sed_eval(protocol):
-  """Many events within a collar, among which the matching decides how many substitutions are left."""
+  """With many events within a collar, the matching determines how many substitutions remain."""
   rng = np.random.default_rng(0)
   protocol = dataclasses.replace(protocol, segment_s=0.7)
   substitutions = 0
@@ -68,15 +68,15 @@ def test_matching_equals_sed_eval(seed, density):
   assert maximum_matching(hits) == bipartite_match(graph)
 
 
-def test_greedy_matching_is_enlarged():
-  # The first estimate takes the first reference, which alone the second estimate hits.
+def test_greedy_matching_is_augmented():
+  # The greedy start matches the first estimate with the first reference, the only one that the second estimate hits.
   assert maximum_matching(np.array([[True, True], [True, False]])) == {0: 1, 1: 0}
 
 
 def test_substitution_takes_the_first_estimate_left_over():
-  # Singing for speech: only labels are wrong, but an onset 0.6 s away meets nothing.
+  # Only the labels are wrong, except that an onset 0.6 s away has no match.
   reference = Timeline([Event(1, 2, "speech"), Event(1.1, 2, "speech")], 4)
   estimate = Timeline([Event(1.2, 2, "singing"), Event(1.7, 2, "singing")], 4)
-  found = count_events(reference, estimate, PROTOCOLS["paper"])
-  # The reference at 1 s takes 1.2, so that only 1.7 is left for the one at 1.1 s, beyond the collar of 0.5 s.
-  assert found["overall"] == Counts(2, 2, 0, 1, 1, 1, 1.0)
+  result = count_events(reference, estimate, PROTOCOLS["paper"])
+  # The reference at 1 s takes the estimate at 1.2 s, so only 1.7 s is left for 1.1 s, beyond the collar of 0.5 s.
+  assert result["overall"] == Counts(2, 2, 0, 1, 1, 1, 1.0)

@@ -1,4 +1,4 @@
-"""Label files scored against label files, of any tool."""
+"""Scores of label files of any tool against reference label files."""
 
 import sys
 
@@ -21,8 +21,8 @@ def _overall(evaluation):
   return overall.reference, overall.estimate, overall.hits
 
 
-def test_counts_are_those_by_hand(tmp_path):
-  # Others from 0, 2 and 6 s stand in both; of the estimate's marked events one onset lies 0.4 s off, one 0.9 s.
+def test_counts_equal_those_by_hand(tmp_path):
+  # Both have others from 0, 2 and 6 s. Of the marked events, one estimated onset is 0.4 s off, the other 0.9 s.
   _write(tmp_path / "truth", "a.json", REFERENCE)
   _write(tmp_path / "found", "a.json", [Event(1.4, 2.0, "speech"), Event(4.9, 6.0, "singing")])
   evaluation = evaluate_files(tmp_path / "found", tmp_path / "truth", "paper")
@@ -39,17 +39,17 @@ def test_formats_and_folders_are_paired_by_name(tmp_path):
   evaluation = evaluate_files(tmp_path / "found", tmp_path / "truth", "paper")
   assert list(evaluation.recordings) == ["day/a", "night/a"]
   assert evaluation.scores.event_based["overall"].f_score == 1
-  assert "not scored, for want of a reference: b.rttm" in str(evaluation)
+  assert "have no reference: b.rttm" in str(evaluation)
 
 
 def test_recording_lasts_as_long_as_the_longer_of_its_files(tmp_path):
-  # The table ends with its last event, at 6 s: what follows is others in both.
+  # The TSV file ends with its last event at 6 s; the time after it is others in both.
   _write(tmp_path / "truth", "a.tsv", REFERENCE)
   _write(tmp_path / "found", "a.json", [*REFERENCE, Event(7.0, 8.0, "speech")])
   assert _overall(evaluate_files(tmp_path / "found", tmp_path / "truth", "paper")) == (5, 6, 5)
 
 
-def test_labels_mean_what_is_said(tmp_path):
+def test_reading_defines_the_meaning_of_labels(tmp_path):
   _write(tmp_path, "truth.json", REFERENCE)
   lines = ["SPEAKER x 1 1.0 1.0 <NA> <NA> SPEAKER_00 <NA> <NA>", "SPEAKER x 1 4.0 2.0 <NA> <NA> SPEAKER_01 <NA> <NA>"]
   (tmp_path / "found.rttm").write_text("".join(f"{line}\n" for line in lines))
@@ -76,7 +76,7 @@ def test_reference_without_estimate_is_an_error(tmp_path):
   _write(tmp_path / "truth", "a.json", REFERENCE)
   _write(tmp_path / "truth", "b.json", REFERENCE)
   _write(tmp_path / "found", "a.json", REFERENCE)
-  with pytest.raises(ValueError, match=r"found: no label file for b; expected one of the same name for each of the 2"):
+  with pytest.raises(ValueError, match=r"found: no label file for b;.* each of the 2"):
     evaluate_files(tmp_path / "found", tmp_path / "truth", "paper")
 
 
@@ -87,16 +87,16 @@ def test_files_of_one_recording_must_agree(tmp_path):
   evaluation = evaluate_files(tmp_path / "found", tmp_path / "truth", "paper")
   assert evaluation.scores.event_based["overall"].f_score == 1
   _write(tmp_path / "truth", "a.tsv", REFERENCE[:1])
-  with pytest.raises(ValueError, match=r"a\.json, a\.tsv: of one recording, and say different things"):
+  with pytest.raises(ValueError, match=r"a\.json, a\.tsv: .*disagree"):
     evaluate_files(tmp_path / "found", tmp_path / "truth", "paper")
 
 
-def test_folder_that_is_not_there_is_named(tmp_path):
-  with pytest.raises(FileNotFoundError, match="none: no such file or folder"):
+def test_missing_folder_is_named(tmp_path):
+  with pytest.raises(FileNotFoundError, match="none: no such file"):
     evaluate_files(tmp_path, tmp_path / "none", "paper")
 
 
-def test_what_was_assumed_is_said(tmp_path):
+def test_assumptions_are_reported(tmp_path):
   _write(tmp_path, "truth.json", REFERENCE)
   (tmp_path / "found.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nla\n")
   evaluation = evaluate_files(tmp_path / "found.srt", tmp_path / "truth.json", "paper")
@@ -113,7 +113,7 @@ def test_sed_eval_counts_the_same(tmp_path):
   assert str(ours) == str(theirs)
 
 
-def test_sed_eval_is_needed_only_where_it_is_asked_for(tmp_path, monkeypatch):
+def test_sed_eval_is_needed_only_if_requested(tmp_path, monkeypatch):
   from attavvad_jax.evaluation import by_sed_eval
 
   by_sed_eval._sed_eval.cache_clear()
@@ -125,7 +125,7 @@ def test_sed_eval_is_needed_only_where_it_is_asked_for(tmp_path, monkeypatch):
     evaluate_files(tmp_path / "truth", tmp_path / "truth", "paper", metrics="sed_eval")
 
 
-def test_unknown_metrics_are_refused(tmp_path):
+def test_unknown_metrics_are_an_error(tmp_path):
   _write(tmp_path / "truth", "a.json", REFERENCE)
-  with pytest.raises(ValueError, match="unknown metrics 'dcase'; expected one of attavvad, sed_eval"):
+  with pytest.raises(ValueError, match=r"'dcase'.*attavvad, sed_eval"):
     evaluate_files(tmp_path / "truth", tmp_path / "truth", "paper", metrics="dcase")

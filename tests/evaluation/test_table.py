@@ -21,7 +21,7 @@ def scores():
   return evaluate([(REFERENCE, ESTIMATE)], PAPER)
 
 
-def test_protocols_have_a_name_of_one_line():
+def test_protocol_names_have_one_line():
   assert PAPER.event_name == "event-based, onset only, collar 0.5 s"
   assert PAPER.segment_name == "segment-based, segments of 1 s"
   assert CLOSED.event_name == "event-based, onset only, collar 0.5 s, gaps under 0.167 s closed"
@@ -32,7 +32,7 @@ def test_protocols_have_a_name_of_one_line():
 @pytest.mark.parametrize(
   "setting", [{"collar_s": 0.0}, {"length_fraction": 1.5}, {"segment_s": -1.0}, {"shortest_gap_s": -0.1}]
 )
-def test_protocol_that_cannot_be_is_refused(setting):
+def test_invalid_protocol_is_an_error(setting):
   good = {"offsets_count": True, "collar_s": 0.2, "length_fraction": 0.5, "segment_s": 1.0}
   with pytest.raises(ValueError, match=next(iter(setting))):
     Protocol(**{**good, **setting})
@@ -46,7 +46,7 @@ def test_protocol_recordings_and_duration_are_printed(scores, table):
   assert PAPER.segment_name in text
 
 
-def test_figures_and_support_of_each_event(scores):
+def test_metrics_and_support_of_each_event(scores):
   rows = [line.split() for line in text_table(scores).splitlines()]
   assert ["speech", "0.00", "100.0", "100.0", "100.0", "1", "2.0"] in rows
   assert ["singing", "2.00", "0.0", "0.0", "0.0", "1", "4.0"] in rows
@@ -71,6 +71,6 @@ def test_scores_by_condition(scores):
   rows = [line.split() for line in condition_table("codec", groups).splitlines()]
   assert " ".join(rows[0]) == PAPER.event_name
   overall = scores.event_based["overall"]
-  figure = f"{100 * overall.f_score:.1f}"
-  assert rows[2] == ["none", "1", str(overall.reference), figure, f"{100 * missed.event_based['overall'].f_score:.1f}"]
-  assert rows[3][-1] == figure
+  f_score = f"{100 * overall.f_score:.1f}"
+  assert rows[2] == ["none", "1", str(overall.reference), f_score, f"{100 * missed.event_based['overall'].f_score:.1f}"]
+  assert rows[3][-1] == f_score

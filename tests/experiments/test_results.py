@@ -65,7 +65,7 @@ def test_one_that_is_ahead_is_said_to_be():
   first, second = made().findings
   # The mean of seeds: 35 hits of 40 against 16.
   assert first.startswith("ATT-AVVAD is ahead of Base-AV in F by 47.5 points (95 % interval ")
-  assert "their own intervals do not touch" in first
+  assert "their own intervals do not overlap" in first
   assert "ATT-AVVAD is ahead of Base-AV in ER by 0.4" in first
   assert second.startswith("Base-AV is ahead of Base-A in F by 22.5 points")
 
@@ -79,8 +79,8 @@ def test_one_that_is_behind_is_said_to_be():
 
 def test_those_that_are_the_same_are_not_told_apart():
   first, _ = made({**RESULTS, "base_av": result([8, 9, 7, 9][::-1])}).findings
-  assert "ATT-AVVAD and Base-AV are not told apart in F: +5.0 points (95 % interval " in first
-  assert "are not told apart in ER" in first
+  assert "ATT-AVVAD and Base-AV do not differ significantly in F: +5.0 points (95 % interval " in first
+  assert "do not differ significantly in ER" in first
 
 
 def test_a_run_that_failed_is_marked_and_the_others_are_shown():
@@ -128,5 +128,5 @@ def test_recordings_of_one_performer_are_resampled_together_and_the_page_says_so
   assert (together.low, together.high) != (alone.low, alone.high)
   note = " ".join(made(conditions=conditions).tables[0].notes)
   assert "test split: 4 recordings of 2 performers, by which intervals are drawn, 2.0 min" in note
-  assert "percentile bootstrap over performers, each with all that is of it" in method(conditions)
+  assert "percentile bootstrap over performers, each drawn as a whole" in method(conditions)
   assert "percentile bootstrap over recordings, 2000 resamples" in method({"r0": {}})

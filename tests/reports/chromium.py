@@ -1,4 +1,4 @@
-"""Drives a headless Chromium through its pipe, by the Chrome DevTools Protocol: pages are opened, asked and clicked."""
+"""Controls a headless Chromium through a pipe by the Chrome DevTools Protocol: opens, queries and clicks pages."""
 
 import base64
 import contextlib
@@ -28,7 +28,8 @@ FLAGS = (
   "--autoplay-policy=no-user-gesture-required",
   "--remote-debugging-pipe",
 )
-# The browser reads from 3 and writes to 4. A process of its own sets them, as forking one that has threads is not safe.
+# The browser reads from descriptor 3 and writes to 4. A separate process sets them, because forking one with threads is
+# unsafe.
 START = """
 import os, sys
 os.dup2(int(sys.argv[1]), 3)
@@ -39,12 +40,12 @@ PATIENCE_S = 60
 
 
 def find_chromium():
-  """Its path, or None."""
+  """Returns the path of Chromium, or None."""
   return next(filter(None, map(shutil.which, NAMES)), None)
 
 
 def _raised(descriptor):
-  """The same under a number of 64 or more."""
+  """Moves a descriptor to a number of 64 or more."""
   number = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 64)
   os.close(descriptor)
   return number
@@ -52,10 +53,10 @@ def _raised(descriptor):
 
 @contextlib.contextmanager
 def browser():
-  """A browser with one empty page, closed at the end."""
+  """Yields the empty page of a new browser, which is closed at the end."""
   to_browser, from_us = os.pipe()
   from_browser, to_us = os.pipe()
-  # Out of the way of 3 and 4.
+  # Keeps 3 and 4 free.
   to_browser, to_us = (_raised(descriptor) for descriptor in (to_browser, to_us))
   with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
     command = [find_chromium(), *FLAGS, f"--user-data-dir={profile}", "about:blank"]
@@ -70,7 +71,7 @@ def browser():
     try:
       yield Page(from_us, from_browser)
     finally:
-      os.close(from_us)  # a browser whose pipe is closed ends
+      os.close(from_us)  # closing its pipe ends the browser
       os.close(from_browser)
       try:
         process.wait(10)
@@ -80,7 +81,7 @@ def browser():
 
 
 class Page:
-  """The one page. `troubles` holds what the console told of errors and warnings, and every address that was fetched."""
+  """The page of a browser. `troubles` has the console's errors and warnings, `fetched` every requested address."""
 
   def __init__(self, writing, reading):
     self._writing, self._reading, self._rest = writing, reading, b""
@@ -92,7 +93,7 @@ class Page:
       self.call(f"{domain}.enable")
 
   def call(self, method, **params):
-    """A method of the protocol and its result."""
+    """Calls a method of the protocol and returns its result."""
     number = next(self._numbers)
     message = {"id": number, "method": method, "params": params}
     if self._session:
@@ -129,7 +130,7 @@ class Page:
     return message
 
   def open(self, path, *, width=1280, height=900, dark=False, scale=1):
-    """Loads a file afresh, in a window of a size, in dark or light."""
+    """Loads a file in a window of a given size, in dark or light style."""
     features = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
     self.call("Emulation.setEmulatedMedia", features=features)
     self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=False)
@@ -140,14 +141,14 @@ class Page:
     self.wait("document.readyState === 'complete' && document.URL.startsWith('file')")
 
   def ask(self, expression):
-    """The value of an expression of JavaScript; a promise is awaited."""
+    """Returns the value of a JavaScript expression; a promise is awaited."""
     answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
     if "exceptionDetails" in answer:
       raise RuntimeError(f"{expression}: {answer['exceptionDetails']}")
     return answer["result"].get("value")
 
   def wait(self, condition):
-    """Waits until an expression of JavaScript is true."""
+    """Waits until a JavaScript expression is true."""
     end = time.monotonic() + PATIENCE_S
     while not self.ask(condition):
       if time.monotonic() > end:
@@ -155,7 +156,7 @@ class Page:
       time.sleep(0.02)
 
   def click(self, selector, part=0.5):
-    """Presses and releases the mouse on the first element of a selector, at a part of its width."""
+    """Clicks the first element of a selector, at a fraction of its width."""
     box = f"document.querySelector({json.dumps(selector)})"
     self.ask(f"{box}.scrollIntoView({{block: 'center'}})")
     x, y, w, h = self.ask(f"(r => [r.x, r.y, r.width, r.height])({box}.getBoundingClientRect())")
@@ -169,5 +170,5 @@ class Page:
     self.call("Input.dispatchKeyEvent", type="keyUp", key=key, **more)
 
   def screenshot(self, *, whole=False):
-    """PNG of what is seen, or of the whole page."""
+    """Returns a PNG of the visible part, or of the whole page."""
     return base64.b64decode(self.call("Page.captureScreenshot", captureBeyondViewport=whole)["data"])

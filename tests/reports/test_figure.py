@@ -15,8 +15,8 @@ def pixels(path):
   return (imread(path)[..., :3] * 255).round().astype(int)
 
 
-def share_of(image, label):
-  """Part of the picture above the legend that has the color of an event."""
+def fraction_of(image, label):
+  """Returns the fraction of the figure above the legend that has the color of an event."""
   image = image[: -image.shape[0] // 4]
   return float((image == EVENT_COLORS[label]).all(axis=-1).mean())
 
@@ -24,8 +24,8 @@ def share_of(image, label):
 def test_events_are_drawn_in_their_colors_to_scale(tmp_path):
   write_figure(tmp_path / "p.png", ESTIMATE)
   image = pixels(tmp_path / "p.png")
-  assert share_of(image, "others") == 0
-  assert share_of(image, "speech") == pytest.approx(2 * share_of(image, "singing"), rel=0.02)
+  assert fraction_of(image, "others") == 0
+  assert fraction_of(image, "speech") == pytest.approx(2 * fraction_of(image, "singing"), rel=0.02)
 
 
 def test_reference_is_drawn_above_the_estimate(tmp_path):
@@ -35,7 +35,7 @@ def test_reference_is_drawn_above_the_estimate(tmp_path):
   assert rows["silence"].max() < rows["speech"].min()
 
 
-def test_frames_and_curves_take_room_above_and_below(tmp_path):
+def test_frames_and_curves_are_added_above_and_below(tmp_path):
   write_figure(tmp_path / "small.png", ESTIMATE)
   scores = np.random.default_rng(0).random((12, 4))
   frames = [(time_s, np.full((20, 30, 3), (9, 99, 199), np.uint8)) for time_s in (0.5, 1.5)]
@@ -45,7 +45,7 @@ def test_frames_and_curves_take_room_above_and_below(tmp_path):
   assert (large[: large.shape[0] // 2] == (9, 99, 199)).all(-1).sum() > 10_000
 
 
-def test_nothing_but_the_picture_is_left(tmp_path):
+def test_only_the_figure_is_left(tmp_path):
   write_figure(tmp_path / "p.png", ESTIMATE)
   assert [p.name for p in tmp_path.iterdir()] == ["p.png"]
 
@@ -54,12 +54,12 @@ def test_nothing_but_the_picture_is_left(tmp_path):
   ("estimate", "scores", "message"),
   [(Timeline([], 0), None, "lasts 0.0 s"), (ESTIMATE, np.zeros((12, 3)), r"expected \[blocks, 4\]")],
 )
-def test_what_cannot_be_drawn_is_refused(tmp_path, estimate, scores, message):
+def test_empty_timeline_and_wrong_scores_are_errors(tmp_path, estimate, scores, message):
   with pytest.raises(ValueError, match=message):
     write_figure(tmp_path / "p.png", estimate, scores=scores)
 
 
-def test_timeline_is_plotted_on_axes_that_are_given():
+def test_timeline_is_plotted_on_given_axes():
   from matplotlib.figure import Figure
 
   axes = Figure().subplots()
@@ -70,7 +70,7 @@ def test_timeline_is_plotted_on_axes_that_are_given():
   assert axes.get_xlim() == (0, 4)
 
 
-def test_timeline_is_plotted_on_a_figure_of_its_own_with_a_legend():
+def test_timeline_is_plotted_on_a_new_figure_with_a_legend():
   from matplotlib import pyplot
 
   axes = ESTIMATE.plot()

@@ -21,13 +21,13 @@ PAGE = page.Page(
   [("Command", "python -m launch.reproduce --output='a b'")],
   [
     page.Section("Table 2", ["A is ahead of B."], [TABLE, page.Table("Details", ["", "x"], [], is_detail=True)]),
-    page.Section("Figure 3", pictures=[page.Figure(PNG, "figure_3.png", "Points.")]),
+    page.Section("Figure 3", figures=[page.Figure(PNG, "figure_3.png", "Points.")]),
   ],
 )
 
 
 class Reader(HTMLParser):
-  """Open tags must close in order; attributes that fetch are kept, and the text."""
+  """Checks that tags close in order; keeps attributes that fetch, and text."""
 
   VOID = ("meta", "img", "line", "rect")
 
@@ -57,7 +57,7 @@ def html():
   return page.to_html(PAGE)
 
 
-def test_html_is_well_formed_and_needs_nothing_else(html):
+def test_html_is_well_formed_and_self_contained(html):
   reader = Reader()
   reader.feed(html)
   assert reader.open == []
@@ -68,7 +68,7 @@ def test_html_is_well_formed_and_needs_nothing_else(html):
     assert expected in text
 
 
-def test_html_fits_dark_rooms_and_small_screens(html):
+def test_html_has_a_dark_style_and_fits_small_screens(html):
   assert "prefers-color-scheme: dark" in html
   assert 'name="viewport" content="width=device-width' in html
   assert "overflow-x: auto" in html
@@ -78,12 +78,12 @@ def test_a_marked_row_spans_the_table(html):
   assert '<tr class="wrong"><td>Base-AV</td><td colspan="3">' in html  # two columns and the bar
 
 
-def test_details_are_folded_up(html):
+def test_details_are_collapsed(html):
   assert html.count("<details>") == 1
   assert "<details><summary>Details</summary>" in html
 
 
-def test_markdown_has_everything_and_its_rows_have_the_columns_of_the_header():
+def test_markdown_is_complete_and_its_rows_have_the_columns_of_the_header():
   lines = page.to_markdown(PAGE).splitlines()
   assert lines[0] == "# A page"
   assert "## Table 2" in lines

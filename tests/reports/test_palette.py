@@ -1,4 +1,4 @@
-"""Colors are told apart with every kind of color blindness, and stand out from the paper that they are drawn on."""
+"""Colors are distinguishable with every kind of color blindness, and contrast with their background."""
 
 import itertools
 from pathlib import Path
@@ -33,13 +33,13 @@ def cie_lab(color, vision):
 
 
 def contrast(a, b):
-  """Contrast ratio of the Web Content Accessibility Guidelines 2.2."""
+  """Returns the contrast ratio of the Web Content Accessibility Guidelines 2.2."""
   low, high = sorted(linear_rgb(color) @ [0.2126, 0.7152, 0.0722] for color in (a, b))
   return (high + 0.05) / (low + 0.05)
 
 
-def grounds():
-  """What the pages draw on: the paper and the bands of both styles."""
+def backgrounds():
+  """Yields the backgrounds of the pages: the paper and the bands of both styles."""
   css = (Path(render.__file__).parent / "templates" / "base.css").read_text(encoding="utf-8")
   for style, rule in zip(("light", "dark"), re.findall(r":root \{(.*?)\}", css, re.DOTALL), strict=True):
     for name in ("paper", "band"):
@@ -55,12 +55,12 @@ def test_every_event_has_a_color(colors):
 @pytest.mark.parametrize("vision", VISIONS.values(), ids=VISIONS)
 @pytest.mark.parametrize("colors", PALETTES.values(), ids=PALETTES)
 def test_any_two_colors_differ(colors, vision):
-  # A difference of 2.3 is just seen; of 10, seen at a glance.
+  # A difference of 2.3 is just noticeable; one of 10 is seen at a glance.
   for a, b in itertools.combinations(colors.values(), 2):
     assert np.linalg.norm(cie_lab(a, vision) - cie_lab(b, vision)) > 15
 
 
-@pytest.mark.parametrize(("style", "ground"), grounds())
-def test_colors_stand_out_from_their_ground(style, ground):
-  # 3 to 1 is what success criterion 1.4.11 asks of graphics.
-  assert min(contrast(color, ground) for color in PALETTES[style].values()) > 3
+@pytest.mark.parametrize(("style", "background"), backgrounds())
+def test_colors_contrast_with_their_background(style, background):
+  # Success criterion 1.4.11 requires 3 to 1 for graphics.
+  assert min(contrast(color, background) for color in PALETTES[style].values()) > 3

@@ -5,7 +5,7 @@
   const byId = (id) => document.getElementById(id);
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 
-  // What is shown.
+  // Data.
 
   function bytes(base64) {
     const text = atob(base64), values = new Uint8Array(text.length);
@@ -28,7 +28,7 @@
   const cursor = byId("cursor"), overviewCursor = overview.querySelector(".cursor");
   const canvases = all("canvas", content), boxes = all(".box"), cards = all(".card");
 
-  // The table is where the events are written; lanes and overview are made from it.
+  // The events are read from the table, so that it works without JavaScript; lanes and overview are built from it.
   const bar = (event) => {
     const element = document.createElement("div");
     element.className = `event ${event.label}`;
@@ -63,10 +63,10 @@
     return hours ? `${hours}:${String(minutes % 60).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
   }
 
-  // The moment that is shown: the video's, and where it cannot be played, what was clicked last.
+  // The current time: the video's, or the last click if the video cannot be played.
 
   let now = 0, shownBlock, shownImage, pending = 0;
-  // What the player's clock shows at time zero: some browsers count from the file's first time stamp, some from zero.
+  // The player's clock at time zero: some browsers count from the file's first time stamp, some from zero.
   let zero = 0, isReady = false;
 
   function seek(time) {
@@ -81,7 +81,7 @@
       pending = 0;
       const wasInView = isInView(now);
       if (isReady) now = Math.max(video.currentTime - zero, 0);
-      // Turn the page when the cursor leaves it, not when somebody has gone to look elsewhere.
+      // Scroll when the cursor leaves the view, but not after the user has scrolled away from it.
       if (wasInView) reveal();
       show();
       if (!video.paused && !video.ended) request();
@@ -92,7 +92,7 @@
     cursor.style.transform = `translateX(${now * pxPerS}px)`;
     overviewCursor.style.transform = `translateX(${overview.clientWidth * now / duration}px)`;
     byId("clock").textContent = `${clockTime(now)} of ${clockTime(duration, 0)}`;
-    // Times are rounded on their way through the player.
+    // The player rounds times.
     const time = now + 1e-3, block = Math.min(Math.floor(time * rate), numBlocks - 1);
     const image = Math.min(Math.floor(time * rate * numImages), numBlocks * numImages - 1);
     faces.forEach((face, i) => showState(face, i, time));
@@ -108,7 +108,7 @@
   }
 
   function showState(face, i, time) {
-    // The last event that has begun.
+    // Binary search for the last event that has begun.
     let low = 0, high = face.events.length;
     while (low < high) {
       const middle = (low + high) >> 1;
@@ -148,7 +148,7 @@
     Object.assign(box.style, { left: percent(x), top: percent(y), width: percent(width), height: percent(height) });
   }
 
-  // The view: what part of the time is seen, and how large.
+  // The visible part of the timeline, and its scale.
 
   let pxPerS = 1, fits = duration <= FIRST_VIEW_S;
   const fitting = () => scroller.clientWidth / duration;
@@ -206,8 +206,8 @@
     }
   }
 
-  // Stairs: a score holds for its block. Where blocks are narrower than a pixel, a step is the mean of several. Drawn as
-  // upright rectangles, which cost much less than a stroked path where no graphics card helps.
+  // Step curves, because a score is valid for its block. If blocks are narrower than a pixel, a step is the mean of
+  // several. Rectangles cost much less than a stroked path without a graphics card.
   function drawCurves(pen, { face, curve }, left, width, height, color) {
     const scores = faces[face][curve], names = columns[curve], count = names.length, thick = 2;
     const top = 8, bottom = height - 8, blockPx = pxPerS / rate, group = Math.max(1, Math.ceil(1 / blockPx));
@@ -223,7 +223,7 @@
         let sum = 0;
         for (let i = block; i < last; i++) sum += scores[i * count + column];
         const x = block * blockPx - left, end = Math.min(last / rate, duration) * pxPerS - left;
-        // On whole pixels: steps that overlap by a hair leave no darker dots.
+        // Whole pixels, so that slightly overlapping steps leave no darker dots.
         const y = Math.round((bottom + (top - bottom) * sum / (last - block) / 255) * devicePixelRatio) / devicePixelRatio - 1;
         pen.fillRect(x, y, end - x + thick, thick);
         if (before !== null && before !== y) pen.fillRect(x, Math.min(before, y), thick, Math.abs(before - y) + thick);
@@ -232,7 +232,7 @@
     });
   }
 
-  // Hands on.
+  // Mouse and keyboard.
 
   const timeAt = (event) => (event.clientX - content.getBoundingClientRect().left) / pxPerS;
   content.addEventListener("click", (event) => seek(timeAt(event)));
@@ -248,7 +248,7 @@
     const part = (event.clientX - overview.getBoundingClientRect().left) / overview.clientWidth;
     scroller.scrollLeft = part * duration * pxPerS - scroller.clientWidth / 2;
   }
-  // A button that was pressed with the mouse does not keep the keys.
+  // A button clicked with the mouse gives up the focus, so that keys control the page again.
   for (const button of all("button")) button.addEventListener("click", (event) => { if (event.detail) button.blur(); });
   byId("zoom-in").addEventListener("click", () => zoom(1.6 * pxPerS));
   byId("zoom-out").addEventListener("click", () => zoom(pxPerS / 1.6));
@@ -275,9 +275,9 @@
     "-": () => zoom(pxPerS / 1.6),
     0: () => zoom(0),
   };
-  // Before the player, whose own keys would act as well.
+  // Captured before the player, whose own keys would act as well.
   addEventListener("keydown", (event) => {
-    // Space presses a button; a time in the list has been gone to, and then space plays from there.
+    // Space presses a focused button, but after a click on a time in the event list it plays from there.
     const isButton = event.target.matches?.("button") && !byId("events").contains(event.target);
     const isList = event.target === list && event.key.startsWith("Arrow");
     if (event.ctrlKey || event.metaKey || event.altKey || (isButton && event.key === " ") || isList) return;
@@ -295,10 +295,10 @@
   function begin() {
     shownImage = undefined;
     if (video.videoWidth) document.querySelector(".stage").style.setProperty("--aspect", video.videoWidth / video.videoHeight);
-    else video.classList.add("sound-only");
+    else video.classList.add("audio-only");
     request();
   }
-  // The first picture is there, and nobody has sought yet: the player's clock shows where it starts.
+  // Before any seek, the first frame shows where the player's clock starts.
   function start() {
     if (video.currentTime > data.start_s / 2) zero = data.start_s;
     isReady = true;
@@ -306,7 +306,7 @@
     request();
   }
   for (const [name, state, act] of [["loadedmetadata", 1, begin], ["loadeddata", 2, start]]) {
-    // A linked video may have come before this program.
+    // A linked video may load before this script runs.
     if (video.readyState >= state) act(); else video.addEventListener(name, act, { once: true });
   }
   video.addEventListener("error", () => {
@@ -315,7 +315,7 @@
     byId("trouble").hidden = false;
   });
 
-  // An embedded video is put together from its parts; a player takes it as a file, and goes to any place at once.
+  // An embedded video is joined from its parts into a file, in which the player can seek.
   const parts = all(".video-part");
   if (parts.length) {
     const pieces = parts.map((part) => {
