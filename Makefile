@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-# mediapipe and OpenCV load these; desktop systems have them, bare servers and containers do not.
+# mediapipe and OpenCV load these libraries; bare servers and containers lack them.
 LIBRARIES := libGL.so.1 libEGL.so.1 libGLESv2.so.2 libgthread-2.0.so.0
 PACKAGES := libgl1 libegl1 libgles2 libglib2.0-0
 
@@ -31,7 +31,7 @@ lint: install
 docs: install
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict -q
 
-# Runs the notebooks' text from top to bottom, and stores them with what they show.
+# Runs the notebooks from top to bottom and stores them with their outputs.
 notebooks: install
 	$(BIN)/python colab/make.py
 
@@ -39,12 +39,12 @@ install: system-libraries $(INSTALLED)
 
 $(INSTALLED): setup.py constraints.txt
 	@$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("Python 3.11 to 3.13 is needed, $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'
-	@$(PYTHON) -m venv $(VENV) || { echo "cannot make a virtual environment: on Debian and Ubuntu, install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "cannot create a virtual environment: on Debian and Ubuntu, install python3-venv" >&2; exit 1; }
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[simulation,test]'
 	$(BIN)/python -m attavvad_jax.faces.model_files
 	@touch $@
 
-# Installs what is missing where the distribution is Debian (or made from it) and we may; else names it.
+# Installs missing libraries on Debian and its derivatives if permitted; otherwise names them and stops.
 system-libraries:
 	@for library in $(LIBRARIES); do \
 	  $(PYTHON) -c "import ctypes; ctypes.CDLL('$$library')" 2>/dev/null || missing="$$missing $$library"; \

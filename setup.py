@@ -9,7 +9,7 @@ HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "attavvad_jax" / "__init__.py").read_text(encoding="utf-8"))
 BEAM = ["apache-beam>=2.77,<3"]
 EXPORT = ["flatbuffers>=24.3", "onnx>=1.16,<2", "onnxruntime>=1.19,<2"]
-# sed_eval imports pkg_resources, which later releases of setuptools do not have.
+# sed_eval imports pkg_resources, which later releases of setuptools lack.
 SED_EVAL = ["sed_eval>=0.2.1,<0.3", "setuptools>=70,<81"]
 REPRODUCE = ["scikit-learn>=1.4"]
 DOCS = ["mkdocs-material>=9.5,<10", "mkdocstrings[python]>=0.27,<2"]
@@ -35,14 +35,14 @@ setup(
     "av>=14,<19",
     "flax>=0.10.2,<0.13",
     "grain>=0.2.9,<0.3",
-    "importlib_resources>=6",  # tensorflow-datasets needs it and does not say so
+    "importlib_resources>=6",  # tensorflow-datasets needs it without declaring it
     "jax>=0.6.1,<0.12",  # the first release with jax.shard_map
     "jinja2>=3.1,<4",
     "matplotlib>=3.8",
     "mediapipe>=1.0,<2",
     "ml_collections>=1.0,<2",
     "numpy>=2.0,<3",
-    # The package that mediapipe requires. Another one (opencv-python-headless) would be installed over its files.
+    # mediapipe requires this package. Any other one (opencv-python-headless) would overwrite its files.
     "opencv-contrib-python>=4.9,<6",
     "optax>=0.2.4,<0.3",
     "orbax-checkpoint>=0.11.10,<0.13",

@@ -18,17 +18,17 @@ moved.install()
 
 
 def load_detector(checkpoint: "str | Path" = "shipped") -> "Detector":
-  """A detector to call: `load_detector()("clip.mp4")` is the performer's `Timeline`.
+  """Returns a callable detector: `load_detector()("clip.mp4")` returns the performer's `Timeline`.
 
-  To be called before jax is imported, where convolutions on the CPU are to be fast.
+  Call it before importing jax if convolutions on the CPU are to be fast.
 
   Args:
-    checkpoint: what training wrote, or "shipped": the weights that come with the package.
+    checkpoint: a run or checkpoint that training wrote, or "shipped" for the weights that come with the package.
 
   Raises:
-    ValueError: there is no such checkpoint, or it is damaged.
+    ValueError: the checkpoint does not exist or is damaged.
   """
-  # Late, so that the package alone is imported in no time.
+  # Imported late, so that importing the package stays fast.
   from attavvad_jax.machine import prepare_xla
 
   prepare_xla()
@@ -38,7 +38,7 @@ def load_detector(checkpoint: "str | Path" = "shipped") -> "Detector":
 
 
 def __getattr__(name: str) -> "ModuleType":
-  """The package's modules, imported where they are first asked for: `attavvad_jax.annotations.read(…)`."""
+  """Imports a module of the package on first access: `attavvad_jax.annotations.read(…)`."""
   module = f"{__name__}.{name}"
   try:
     if not name.startswith("_"):

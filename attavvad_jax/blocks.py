@@ -1,6 +1,6 @@
-"""A block of a recording and its face images: what training, detection of files and detection of streams share.
+"""A block of a recording and its face images, shared by training, detection in files and detection in streams.
 
-Axes: S samples of a block, N images of a block, M of the time before it and its own, H, W image.
+Axes: S samples of a block, N images of a block, M images before it plus its own N, H, W height and width of an image.
 """
 
 from collections.abc import Mapping
@@ -11,12 +11,12 @@ import numpy as np
 
 from attavvad_jax.timeline import EVENTS, Clock
 
-# Parts of a face that an image may show. The first two are cut out, lips are drawn from landmarks.
+# Parts of a face that an image may show. Face and mouth are cropped; lips are drawn from landmarks.
 PARTS = ("face", "mouth", "lips")
-# The events of the performer on camera, and those of any voice; each has its own field of labels in a record.
+# Label sets: events of the performer on camera, and events of any voice. Each has its own label field in a record.
 AUDIO_VISUAL, AUDIO = "audio_visual", "audio"
 
-# The fields of several blocks in the memory of the host, stacked along the first axis.
+# The fields of several blocks in host memory, stacked along the first axis.
 HostBatch = Mapping[str, np.ndarray]
 
 
@@ -27,8 +27,8 @@ class Crop:
   Attributes:
     height_px: height of the image (H).
     width_px: width of the image (W).
-    margin: what is added on each side of the box, as a fraction of the box; the image's aspect ratio adds more.
-    part: of the face that the image shows: one of `PARTS`.
+    margin: border added on each side of the box, as a fraction of the box; fitting the image's aspect ratio adds more.
+    part: part of the face that the image shows, one of `PARTS`.
   """
 
   height_px: int = 112
@@ -47,14 +47,14 @@ class Crop:
 
 @dataclasses.dataclass(frozen=True)
 class DataSpec:
-  """What every record of a data set has in common; travels with the data and is checked when it is read.
+  """The properties that all records of a data set share; stored with the data and checked when it is read.
 
   Attributes:
-    clock: cut the blocks.
-    crop: size of their images.
-    events: the label map.
-    label_sets: whose events the records hold: the performer's (`AUDIO_VISUAL`), and those of any voice (`AUDIO`) where
-      they were known; without them, `audio_label` repeats `label`.
+    clock: clock by which the recordings were cut into blocks.
+    crop: size of the images, and how a face box becomes one.
+    events: the label map: the event of each label index.
+    label_sets: label sets in the records: the performer's events (`AUDIO_VISUAL`) and, where they were known, those of
+      any voice (`AUDIO`). Without `AUDIO`, `audio_label` repeats `label`.
   """
 
   clock: Clock
@@ -63,6 +63,7 @@ class DataSpec:
   label_sets: tuple[str, ...] = (AUDIO_VISUAL,)
 
   def to_dict(self) -> dict[str, Any]:
+    """Converts to plain values for metadata and checkpoints."""
     return {
       "clock": self.clock.to_dict(),
       "crop": dataclasses.asdict(self.crop),
@@ -72,11 +73,12 @@ class DataSpec:
 
   @classmethod
   def from_dict(cls, values: Mapping[str, Any]) -> "DataSpec":
+    """Restores a spec from the values of `to_dict`."""
     label_sets = tuple(values["label_sets"])
     return cls(Clock(**values["clock"]), Crop(**values["crop"]), tuple(values["events"]), label_sets)
 
   def misfit(self, asked: "DataSpec") -> str | None:
-    """Where clock and crop are not those that a config or checkpoint asks for, in words; None where they are."""
+    """Describes how clock and crop differ from those that a config or checkpoint asks for; None if they agree."""
     own, theirs = (
       {f"{part}.{key}": value for part in ("clock", "crop") for key, value in spec.to_dict()[part].items()}
       for spec in (self, asked)
@@ -87,12 +89,12 @@ class DataSpec:
 
 @dataclasses.dataclass(frozen=True)
 class FaceImages:
-  """One face in one block.
+  """The images of one face in one block.
 
   Attributes:
-    number: of the face, unique in the recording.
+    number: number of the face, unique in the recording.
     shot: number of the first image of the shot that the face belongs to.
-    images, image_mask, boxes: as `Block` has them of the performer.
+    images, image_mask, boxes: the same arrays as `Block` has for the performer.
   """
 
   number: int
@@ -108,13 +110,14 @@ class Block:
 
   Attributes:
     index: number of the block, from 0.
-    waveform: int16 [S], zeros after the sound has ended.
-    images: uint8 [M,H,W] gray face crops, zeros where masked: `clock.images_before` of the time before, then the N of
-      the block.
-    image_mask: bool [M], false where there is no picture or no face, and where pictures come too seldom to follow lips.
-    boxes: float32 [N,4], of the block's own images: face box x, y, width, height as fractions of the displayed picture,
-      NaN where there is no picture or no face.
-    faces: everybody who is seen in the block, where they were asked for.
+    waveform: int16 [S], zeros after the end of the audio.
+    images: uint8 [M,H,W] gray face crops, zeros where masked: `clock.images_before` images from before the block, then
+      the block's own N.
+    image_mask: bool [M], false where there is no video frame or no face, and where the frame rate is too low to follow
+      lips.
+    boxes: float32 [N,4], face boxes in the block's own images: x, y, width, height as fractions of the displayed frame,
+      NaN where there is no frame or no face.
+    faces: all faces visible in the block; empty unless they were asked for.
   """
 
   index: int
@@ -127,15 +130,15 @@ class Block:
 
 # Images uint8 [M,H,W] and their mask bool [M].
 _Images = tuple[np.ndarray, np.ndarray]
-# Of the performer, under None, and of other faces, by number.
+# Last images by face number; the performer's are under None.
 _Last = dict[int | None, _Images]
 
 
 class ImagesBefore:
-  """Puts the last images of the time before in front of those of each block, as many as the clock asks for.
+  """Prepends the last `clock.images_before` images from before each block to the block's own.
 
-  Before a performer's images are the performer's, whoever that was, and before another face's its own. A face that was
-  not seen in the block before has none.
+  The performer's images follow the performer's earlier ones, even if those show another face; any other face's images
+  follow that face's own. A face that the previous block did not show has masked zeros before it.
   """
 
   def __init__(self, clock: Clock):
@@ -143,7 +146,7 @@ class ImagesBefore:
     self._last: _Last = {}
 
   def put(self, block: Block) -> Block:
-    """The next block of the recording, with the images before its own."""
+    """Returns the next block of the recording with the images before it prepended."""
     if not self._count:
       return block
     before, self._last = self._last, {}
@@ -155,7 +158,7 @@ class ImagesBefore:
     return dataclasses.replace(block, images=images, image_mask=mask, faces=tuple(faces))
 
   def _join(self, before: _Last, number: int | None, images: np.ndarray, mask: np.ndarray) -> _Images:
-    """A face's images before and its own, and their mask; the last of them are kept for the next block."""
+    """Joins a face's earlier images and masks with its own, and keeps the last ones for the next block."""
     nothing = np.zeros((self._count, *images.shape[1:]), np.uint8), np.zeros(self._count, bool)
     images_before, mask_before = before.get(number, nothing)
     images, mask = np.concatenate([images_before, images]), np.concatenate([mask_before, mask])

@@ -1,4 +1,4 @@
-"""Reading checkpoints: where one is, what it says of itself, and its parameters. Training writes them."""
+"""Finds and reads checkpoints: their metadata, parameters and digests. `training.checkpoints` writes them."""
 
 import hashlib
 import json
@@ -11,22 +11,22 @@ import orbax.checkpoint as ocp
 
 from attavvad_jax.weights import ITEMS, LEFT_OUT, SHIPPED, shipped_checkpoint
 
-# Of the metadata that a checkpoint has; those of before it was noted have none. It rises where older versions of the
-# package would misread a checkpoint.
+# The version of a checkpoint's metadata; the oldest checkpoints have none. It increases when older versions of the
+# package would misread a new checkpoint.
 SCHEMA = 1
 
 _REMEDY = "a checkpoint is the folder that training writes, for example WORKDIR/checkpoints/best"
 
 
 def find_checkpoint(path: str | Path) -> Path:
-  """The folder of one step.
+  """Returns the folder of a checkpoint, which holds one step.
 
   Args:
-    path: itself, the folder above it, or a run's workdir (its `best`, else its `last`); "shipped" for the weights that
-      come with the package.
+    path: this folder, its parent, or a run's workdir (its `best`, else its `last`); "shipped" for the weights in the
+      package.
 
   Raises:
-    ValueError: there is no checkpoint, or the one that ships with the package is damaged.
+    ValueError: there is no checkpoint, or the shipped one is damaged.
   """
   if str(path) == SHIPPED:
     return shipped_checkpoint()
@@ -39,11 +39,11 @@ def find_checkpoint(path: str | Path) -> Path:
       return max(steps, key=lambda step: int(step.name))
   if not path.exists():
     raise ValueError(f"{path}: no such checkpoint; {_REMEDY}")
-  raise ValueError(f"{path}: holds no checkpoint; {_REMEDY}")
+  raise ValueError(f"{path}: contains no checkpoint; {_REMEDY}")
 
 
 def read_meta(path: str | Path) -> dict[str, Any]:
-  """Config, data spec and versions of a checkpoint that `find_checkpoint` found.
+  """Returns the metadata of a checkpoint folder, such as its config, data spec and versions.
 
   Raises:
     ValueError: the metadata cannot be read, or a newer version of the package wrote them.
@@ -55,13 +55,13 @@ def read_meta(path: str | Path) -> dict[str, Any]:
     raise ValueError(f"{path}: not a checkpoint of this package ({error}); {_REMEDY}") from error
   if (schema := meta.get("schema", 0)) > SCHEMA:
     raise ValueError(
-      f"{path}: its schema is {schema}; this version of attavvad_jax reads up to {SCHEMA}: install a newer one"
+      f"{path}: its schema is {schema}; this version of attavvad_jax reads up to {SCHEMA}: install a newer version"
     )
   return meta
 
 
 def digest(path: str | Path) -> str:
-  """A sha256 of all that detection takes from a checkpoint, wherever it lies: of each file its name and its bytes."""
+  """Returns a sha256 of the names and bytes of all files that detection reads, wherever the checkpoint lies."""
   path = Path(path)
   whole = hashlib.sha256()
   for file in sorted(file for item in ITEMS for file in (path / item).rglob("*") if file.is_file()):
@@ -72,9 +72,9 @@ def digest(path: str | Path) -> str:
 
 
 def parameters_digest(path: str | Path) -> str:
-  """A sha256 of parameters and statistics by their values: two trainings that end alike, bit for bit, have the same.
+  """Returns a sha256 of the values of parameters and statistics, equal for two bit-identical trainings.
 
-  `digest` differs there, as Orbax names its files at random and metadata tell more.
+  `digest` differs between them, as Orbax names its files at random and metadata contain more.
   """
   whole = hashlib.sha256()
   for key, leaf in jax.tree_util.tree_flatten_with_path(restore_item(path, "variables"))[0]:
@@ -84,10 +84,10 @@ def parameters_digest(path: str | Path) -> str:
 
 
 def restore_variables(path: str | Path, abstract: Any) -> Any:
-  """Parameters and batch statistics of a checkpoint, shaped like `abstract` (`jax.eval_shape` of the init).
+  """Restores parameters and batch statistics, shaped like `abstract` (`jax.eval_shape` of the init).
 
   Raises:
-    ValueError: the checkpoint does not fit; lists what is missing, extra and of another shape.
+    ValueError: the checkpoint does not fit; the message lists missing, extra and reshaped arrays.
   """
   path = Path(path)
   check_fit(path, abstract)
@@ -95,12 +95,12 @@ def restore_variables(path: str | Path, abstract: Any) -> Any:
 
 
 def restore_item(path: str | Path, item: str) -> Any:
-  """All arrays of an item of a checkpoint, "variables" or "optimizer", as plain containers that hold them."""
+  """Returns all arrays of a checkpoint's item, "variables" or "optimizer", in plain containers."""
   return _restore(Path(path) / item, _stored(Path(path) / item))
 
 
 def stored_variables(path: str | Path) -> Any:
-  """What a checkpoint holds, as a tree of `jax.ShapeDtypeStruct` that `restore_variables` takes."""
+  """Returns the variables of a checkpoint as a tree of `jax.ShapeDtypeStruct`, which `restore_variables` takes."""
   return _stored(Path(path) / "variables")
 
 
@@ -110,17 +110,17 @@ def _stored(item: Path) -> Any:
 
 
 def _restore(item: Path, abstract: Any) -> Any:
-  """To the first device, whichever devices of whichever processes wrote it."""
+  """Restores to the first device, whichever devices and processes wrote the checkpoint."""
   device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
   placed = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), abstract)
   return ocp.StandardCheckpointHandler().restore(item, args=ocp.args.StandardRestore(placed))
 
 
 def check_fit(path: Path, abstract: Any) -> None:
-  """Compares the tree on disk with the one that is expected, before anything is read.
+  """Compares the tree on disk with the expected one, before any array is read.
 
   Raises:
-    ValueError: lists what is missing, extra and of another shape.
+    ValueError: the trees differ; the message lists missing, extra and reshaped arrays.
   """
   have, want = leaf_shapes(stored_variables(path)), leaf_shapes(abstract)
   missing = sorted(want.keys() - have.keys())
@@ -132,16 +132,16 @@ def check_fit(path: Path, abstract: Any) -> None:
       for name, leaves in (("missing", missing), ("extra", extra), ("of another shape", reshaped))
       if leaves
     ]
-    raise ValueError(f"{path}: the checkpoint is of another configuration; " + "; ".join(parts))
+    raise ValueError(f"{path}: the checkpoint has another configuration; " + "; ".join(parts))
 
 
 def leaf_shapes(tree: Any) -> dict[str, tuple[int, ...]]:
-  """The shape of each leaf by its path, such as "params/audio/gru/input_kernel"."""
+  """Returns the shape of each leaf by its path, such as "params/audio/gru/input_kernel"."""
   return {leaf_name(path): leaf.shape for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]}
 
 
 def leaf_name(path: tuple[Any, ...]) -> str:
-  """A path of `jax.tree_util.tree_flatten_with_path` as text, its keys joined by "/"."""
+  """Returns a path of `jax.tree_util.tree_flatten_with_path` as text, with its keys joined by "/"."""
   return "/".join(str(getattr(key, "key", getattr(key, "name", key))) for key in path)
 
 

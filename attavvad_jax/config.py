@@ -1,4 +1,4 @@
-"""From a config of plain values to the objects it describes; the keys are the fields of `settings.Config`."""
+"""Builds the objects that a config of plain values describes; its keys are the fields of `settings.Config`."""
 
 from collections.abc import Mapping
 import dataclasses
@@ -16,13 +16,13 @@ from attavvad_jax.timeline import Clock, Smoothing
 
 KEYS = tuple(field.name for field in dataclasses.fields(Config))
 
-# Between validations there are so many steps where an epoch is shorter, and a run has at least so many of them.
+# Where epochs are short, the fewest steps between validations; and the fewest validations of a run.
 _FEWEST_STEPS, _FEWEST_CHECKPOINTS = 20, 5
 
-# Whose voice the audio branch learns to tell: the performer's (Section 2.1), or whoever's is heard.
+# Whose events the audio branch learns: the performer's (Section 2.1), or those of any voice.
 PERFORMER, ANY_VOICE = "performer", "any_voice"
 
-# Keys of stored configs that have another name today, by their group.
+# Old keys of stored configs and their names today, by group.
 _RENAMED = {
   "augmentation": {
     "dub_probability": "swap_audio_probability",
@@ -34,9 +34,9 @@ T = TypeVar("T")
 
 
 def fill(config: Mapping[str, Any]) -> dict[str, Any]:
-  """Fills a stored config with today's default for each key that it lacks, at every level, and renames its old keys.
+  """Fills each key that a stored config lacks, at every level, with today's default, and renames old keys.
 
-  A key of a group such as `smoothing` gets the default of the group's own class.
+  The keys of a group such as `smoothing` get the defaults of the group's own class.
   """
   default = Config()
   filled = {**to_dict(default), **config}
@@ -49,51 +49,54 @@ def fill(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_keys(config: Mapping[str, Any]) -> None:
-  """Refuses a config with keys that nothing reads.
+  """Checks that every key of a config is known.
 
   Raises:
-    ValueError: names them.
+    ValueError: some keys are unknown; the message lists them.
   """
   if unknown := sorted(set(config) - set(KEYS)):
     raise ValueError(f"config: unknown key {', '.join(unknown)}; expected {', '.join(KEYS)}")
 
 
 def data_spec(config: Mapping[str, Any]) -> DataSpec:
-  """Clock and crop."""
+  """Builds the data spec of the config's clock and crop."""
   return DataSpec(_fill(Clock, config["clock"], "clock"), _fill(Crop, config["crop"], "crop"))
 
 
 def smoothing(config: Mapping[str, Any]) -> Smoothing:
-  """How scores become a timeline."""
+  """Builds the rule by which scores become a timeline."""
   return _fill(Smoothing, config["smoothing"], "smoothing")
 
 
 def model(config: Mapping[str, Any]) -> nn.Module:
-  """The network that `config.model` names, with those of its fields that are not None."""
+  """Builds the network that `config.model` names; fields that are None keep the network's own defaults."""
   fields = {name: value for name, value in config["model"].items() if value is not None}
   name = fields.pop("name")
   if is_own(name):
-    # Defaults that are of the package's networks; one of the user's own may lack these fields.
+    # Defaults made for the package's networks: a user's network may lack these fields.
     own, defaults = getattr(resolve(name, {}, "model"), "__dataclass_fields__", {}), vars(Model())
     fields = {key: value for key, value in fields.items() if key in own or value != defaults.get(key)}
   return build(name, **fields)
 
 
 def num_steps(config: Mapping[str, Any], num_blocks: int, epochs: float) -> int:
-  """So many batches that every one of the blocks is taken `epochs` times at least: the last may reach into one more."""
-  # Rounded first, so that what floating point adds to a whole number is no step.
+  """Returns the fewest steps that take each of the blocks at least `epochs` times.
+
+  The last batch may reach into the next epoch.
+  """
+  # Rounded first, so that a floating-point error above a whole number does not add a step.
   batch_size: int = config["batch_size"]
   return math.ceil(round(epochs * num_blocks / batch_size, 6))
 
 
 def checkpoint_interval(config: Mapping[str, Any], num_blocks: int) -> int:
-  """Steps from one validation and checkpoint to the next.
+  """Returns the number of steps from one validation and checkpoint to the next.
 
-  `config.checkpoint_every_steps` where it is set. Else `config.checkpoint_every_epochs`: but of short epochs as many as
-  have 20 steps, and never so many that the run has less than five validations.
+  It is `config.checkpoint_every_steps` if that is set. Otherwise it follows from `config.checkpoint_every_epochs`: at
+  least 20 steps where epochs are short, but few enough that the run has at least five validations.
 
   Raises:
-    ValueError: a value is not above 0.
+    ValueError: one of the two values is not above 0.
   """
   steps: int | None = config["checkpoint_every_steps"]
   epochs: float = config["checkpoint_every_epochs"]
@@ -108,7 +111,11 @@ def checkpoint_interval(config: Mapping[str, Any], num_blocks: int) -> int:
 
 
 def loss_weights(config: Mapping[str, Any]) -> LossWeights:
-  """The function that gives the nine weights."""
+  """Returns the weight function of the nine loss terms.
+
+  Raises:
+    ValueError: `config.loss_weights` names no weight function.
+  """
   try:
     return from_name(config["loss_weights"])
   except ValueError as error:
@@ -116,17 +123,21 @@ def loss_weights(config: Mapping[str, Any]) -> LossWeights:
 
 
 def augmentation(config: Mapping[str, Any]) -> Augmentation:
-  """What training changes in its batches."""
+  """Builds the augmentation of the training batches."""
   return _fill(Augmentation, config["augmentation"], "augmentation")
 
 
 def optimizer(config: Mapping[str, Any]) -> Optimizer:
-  """What changes the parameters."""
+  """Builds the settings of the optimizer."""
   return _fill(Optimizer, config["optimizer"], "optimizer")
 
 
 def audio_targets(config: Mapping[str, Any]) -> str:
-  """`PERFORMER` or `ANY_VOICE`."""
+  """Returns whose events the audio branch learns: `PERFORMER` or `ANY_VOICE`.
+
+  Raises:
+    ValueError: `config.audio_targets` is neither.
+  """
   value: str = config["audio_targets"]
   if value not in (PERFORMER, ANY_VOICE):
     raise ValueError(f"config.audio_targets is {value!r}; expected {PERFORMER} or {ANY_VOICE}")
@@ -134,10 +145,10 @@ def audio_targets(config: Mapping[str, Any]) -> str:
 
 
 def check_batch(config: Mapping[str, Any]) -> None:
-  """Refuses a batch size, and values of what saves memory, that cannot be.
+  """Validates `batch_size`, `num_microbatches` and `remat`.
 
   Raises:
-    ValueError: names them.
+    ValueError: one of them has an invalid value.
   """
   batch_size, num_parts = config["batch_size"], config["num_microbatches"]
   if not isinstance(batch_size, int) or batch_size < 1:
@@ -151,14 +162,19 @@ def check_batch(config: Mapping[str, Any]) -> None:
 
 
 def transfer(config: Mapping[str, Any]) -> Transfer:
-  """What a run starts from."""
-  found = _fill(Transfer, config["transfer"], "transfer")
-  if isinstance(found.freeze, str):
-    raise ValueError(f"config.transfer.freeze is {found.freeze!r}; expected a tuple of paths")
-  return found
+  """Builds the settings for starting from other parameters.
+
+  Raises:
+    ValueError: `config.transfer.freeze` is a string.
+  """
+  settings = _fill(Transfer, config["transfer"], "transfer")
+  if isinstance(settings.freeze, str):
+    raise ValueError(f"config.transfer.freeze is {settings.freeze!r}; expected a tuple of paths")
+  return settings
 
 
 def _fill(cls: type[T], values: Mapping[str, Any], where: str) -> T:
+  """Builds a group of keys; raises a ValueError that lists unknown ones."""
   names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
   unknown = sorted(set(values) - set(names))
   if unknown:

@@ -13,7 +13,7 @@ from attavvad_jax.models.outputs import Outputs
 from attavvad_jax.shapes import Array, Bool, Float, Int, Number
 from attavvad_jax.timeline import EVENTS, VOCAL_EVENTS
 
-# In the order of Eq. 2's lambda_1 to lambda_9.
+# The terms in the order of Eq. 2's lambda_1 to lambda_9.
 AUDIO_TERMS = tuple(f"audio_{event}" for event in EVENTS)
 VISUAL_TERMS = ("visual_vocalizing",)
 AUDIO_VISUAL_TERMS = tuple(f"audio_visual_{event}" for event in EVENTS)
@@ -22,11 +22,11 @@ TERMS = AUDIO_TERMS + VISUAL_TERMS + AUDIO_VISUAL_TERMS
 
 @struct.dataclass
 class Terms:
-  """Named losses before division; terms of several batches add up: `jax.tree.map(jnp.add, terms, more)`.
+  """Sum and count of each loss term by name; terms of several batches add up: `jax.tree.map(jnp.add, terms, more)`.
 
   Attributes:
-    sums: of each term over the blocks that count, float32 [].
-    counts: blocks that count for each term, float32 [].
+    sums: sum of each term over the blocks that count for it, float32 [].
+    counts: number of blocks that count for each term, float32 [].
   """
 
   sums: dict[str, Array]
@@ -42,16 +42,16 @@ def binary_cross_entropies(
   audio_labels: Int[Array, " B"] | None = None,
   visual_labels: Int[Array, " B"] | None = None,
 ) -> Terms:
-  """The terms of Eq. 2 for a batch, computed from logits in float32.
+  """Computes the terms of Eq. 2 for a batch from logits, in float32.
 
   Args:
-    outputs: of a model; a branch that it lacks gives no terms.
+    outputs: outputs of a model; logits that it lacks give no terms.
     labels: [B] int, index of the event in `EVENTS`.
-    image_mask: [B,N] bool; the visual term counts blocks with at least one image.
-    block_mask: [B] bool, False for padding, which counts nowhere.
-    audio_labels: [B] int, what the audio branch is to tell; `labels` where None (Section 2.1).
-    visual_labels: [B] int; the visual branch is to tell whether they are speech or singing (Section 2.2); `labels`
-      where None.
+    image_mask: [B,N] bool; the visual term counts only blocks with at least one image.
+    block_mask: [B] bool, False for padding, which no term counts.
+    audio_labels: [B] int, targets of the audio branch (Section 2.1); `labels` if None.
+    visual_labels: [B] int, events of which the visual branch learns whether they are speech or singing (Section 2.2);
+      `labels` if None.
   """
   sums: dict[str, Array] = {}
   counts: dict[str, Array] = {}
@@ -82,20 +82,20 @@ def binary_cross_entropies(
 
 
 def mean_terms(terms: Terms) -> dict[str, Float[Array, ""]]:
-  """Each term's mean over the blocks that counted; NaN where none did."""
+  """Returns each term's mean over the blocks that count for it; NaN if none does."""
   return {name: total / terms.counts[name] for name, total in terms.sums.items()}
 
 
 def total_loss(terms: Terms, weights: Mapping[str, Number]) -> Float[Array, ""]:
-  """Eq. 2: the weighted sum of the terms' means. Float32 [].
+  """Returns the weighted sum of the terms' means (Eq. 2), float32 [].
 
-  A term that no block counted for adds nothing, and a weight of 0 takes away its term's gradient exactly.
+  A term for which no block counts adds nothing, and a weight of 0 removes its term's gradient exactly.
 
   Raises:
     ValueError: a term has no weight.
   """
   if missing := [name for name in terms.sums if name not in weights]:
-    raise ValueError(f"no loss weight for {', '.join(missing)}; given are {', '.join(weights) or 'none'}")
-  # The sum is 0 where the count is: divided by 1 it neither adds nor makes a NaN of the gradient.
+    raise ValueError(f"no loss weight for {', '.join(missing)}; got weights for {', '.join(weights) or 'none'}")
+  # Where the count is 0, so is the sum: dividing it by 1 adds nothing and keeps NaN out of the gradient.
   means = {name: total / jnp.maximum(terms.counts[name], 1.0) for name, total in terms.sums.items()}
   return jnp.asarray(sum(weights[name] * mean for name, mean in means.items()), jnp.float32)

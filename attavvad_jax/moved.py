@@ -1,4 +1,4 @@
-"""Modules under the paths that they had before version 0.2: importing one warns, and gives what is there now."""
+"""Keeps modules and names importable under their paths before version 0.2, with a `DeprecationWarning`."""
 
 from collections.abc import Sequence
 import importlib
@@ -9,7 +9,7 @@ from types import ModuleType
 import warnings
 
 _PACKAGE = "attavvad_jax"
-# Of old paths, the modules that hold today what was there; names are looked up in these, in order.
+# Old module paths, and the modules that hold their contents today; names are looked up in these, in order.
 MOVED: dict[str, tuple[str, ...]] = {
   "cli": ("commands.main", "commands.guard"),
   "clock": ("timeline.clock",),
@@ -29,6 +29,7 @@ MOVED: dict[str, tuple[str, ...]] = {
   "detection.streaming": ("inference.streaming",),
   "detection.summary": ("inference.summary",),
   "detection.to_onnx": ("export.to_onnx",),
+  "evaluation.dubbing": ("evaluation.audio_swap",),
   "events": ("timeline",),
   "media.blocks": ("recordings", "recordings.assembler", "blocks"),
   "media.camera": ("recordings.camera",),
@@ -39,18 +40,40 @@ MOVED: dict[str, tuple[str, ...]] = {
   "media.sources": ("recordings.sources",),
   "reports.notebook": ("timeline.html",),
   "reports.palette": ("timeline.palette",),
+  "reports.picture": ("reports.figure",),
   "reports.text": ("timeline.text",),
   "shipped": ("weights",),
+  "simulation.synthesiser": ("simulation.synthesizer",),
 }
-# Names that modules of today had, or that have another name now.
+# Old names in existing packages and under old paths, and the module and name that hold each today.
 MOVED_NAMES: dict[str, tuple[str, str]] = {
+  "detection.predict.Predict": ("predict", "PredictBatch"),
+  "detection.record.Found": ("inference.record", "FaceResult"),
+  "detection.streaming.Run": ("inference.streaming", "LabelRun"),
+  "evaluation.dubbing.Dub": ("evaluation.audio_swap", "AudioSwap"),
+  "evaluation.dubbing.dub": ("evaluation.audio_swap", "swap_audio"),
+  "evaluation.dubbing.dub_table": ("evaluation.audio_swap", "swap_table"),
+  "evaluation.dubbing.lay_under": ("evaluation.audio_swap", "replace_audio"),
+  "loss_weights.normalise": ("loss_weights", "normalize"),
   "media.Block": ("blocks", "Block"),
   "media.BlockAssembler": ("recordings", "BlockAssembler"),
   "media.Crop": ("blocks", "Crop"),
   "media.FaceDetector": ("faces", "FaceDetector"),
+  "media.Picture": ("media", "Frame"),
   "media.Report": ("recordings", "Report"),
-  "media.read_blocks": ("recordings", "read_blocks"),
+  "media.TimedPicture": ("media", "TimedFrame"),
+  "media.blocks.MIN_PICTURES_PER_SECOND": ("recordings.assembler", "MIN_FRAMES_PER_SECOND"),
   "media.faces.Follower": ("faces", "FaceTracker"),
+  "media.names.SOUND_SUFFIXES": ("filenames", "AUDIO_SUFFIXES"),
+  "media.read_blocks": ("recordings", "read_blocks"),
+  "media.read_pictures": ("media", "read_frames"),
+  "media.read_sound": ("media", "read_audio"),
+  "media.read_timed_pictures": ("media", "read_timed_frames"),
+  "reports.palette.Colour": ("timeline.palette", "Color"),
+  "reports.palette.EVENT_COLOURS": ("timeline.palette", "EVENT_COLORS"),
+  "reports.palette.hex_colour": ("timeline.palette", "hex_color"),
+  "reports.picture.write_picture": ("reports.figure", "write_figure"),
+  "simulation.synthesiser.synthesise": ("simulation.synthesizer", "synthesize"),
 }
 
 
@@ -61,10 +84,10 @@ def install() -> None:
 
 
 def moved_name(module: str, name: str) -> object:
-  """What a module of this package had under a name, with a warning; for its `__getattr__`.
+  """Returns what a module of this package held under an old name, and warns; for the module's `__getattr__`.
 
   Raises:
-    AttributeError: the module had nothing of that name.
+    AttributeError: the module never had that name.
   """
   path = module.removeprefix(f"{_PACKAGE}.")
   if (place := MOVED_NAMES.get(f"{path}.{name}")) is None:
@@ -75,7 +98,7 @@ def moved_name(module: str, name: str) -> object:
 
 
 class _Finder(MetaPathFinder, Loader):
-  """Finds the old paths, before empty folders that they have left behind are taken for packages."""
+  """Finds the old paths first, since an empty folder left at one would pass for a namespace package."""
 
   def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
     package, _, rest = name.partition(".")
@@ -99,4 +122,4 @@ class _Finder(MetaPathFinder, Loader):
 
 
 def _warn(old: str, new: str) -> None:
-  warnings.warn(f"{old} has moved to {new}; the old path goes with the next release", DeprecationWarning, stacklevel=3)
+  warnings.warn(f"{old} has moved to {new}; the next release removes the old path", DeprecationWarning, stacklevel=3)

@@ -1,7 +1,7 @@
 """The config of an experiment: every key with its type, unit and default.
 
-`attavvad_jax.configs` makes the shipped experiments from it. It imports no jax, as a config is read before jax may be
-imported. Units are in the names: _hz, _s, _ms, _px, _db.
+`attavvad_jax.configs` builds the shipped experiments from it. This module imports no jax, since configs are read before
+jax may be imported. Names carry their units: _hz, _s, _ms, _px, _db.
 """
 
 import dataclasses
@@ -17,25 +17,25 @@ Sizes = tuple[tuple[int, int], ...]
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-  """A network and fields of it; None leaves a field as the network has it, and one that it lacks must be None.
+  """A network and its fields. None keeps the network's own value; a field that the network lacks must be None.
 
   Attributes:
-    name: a name of `models.MODELS`, or package.module:Name of a network of one's own.
-    dropout_rate: before the fully connected layer that makes an embedding.
-    dtype: of the computation: float32 or bfloat16.
+    name: a key of `models.MODELS`, or package.module:Name of the user's own network.
+    dropout_rate: rate of the dropout before the fully connected layer of each embedding.
+    dtype: type of the computation, float32 or bfloat16.
     audio: package.module:Name of an audio backbone, called as `models.AudioBranch`.
     visual: package.module:Name of a visual backbone, called as `models.VisualBranch`.
-    fusion: a name of `models.fusion.FUSIONS`, or package.module:Name of a function like those.
+    fusion: a key of `models.fusion.FUSIONS`, or package.module:Name of a function with the same signature.
     embedding_dim: length of the embeddings.
-    filters: of every convolution.
-    gru_units: of every recurrent layer.
-    motion: whether the visual branch is given differences of images beside them.
-    kernel_sizes: of the convolutions of Base-A, time x frequency.
-    pool_bands: neighboring bands of which Base-A keeps the largest value, after each convolution.
-    audio_kernel_sizes: of the gated convolutions, time x frequency.
-    visual_kernel_sizes: of the gated convolutions, height x width.
-    visual_strided_kernel_sizes: of the convolutions that follow them.
-    visual_strides: of the same.
+    filters: number of filters of every convolution.
+    gru_units: number of units of every recurrent layer.
+    motion: whether the visual branch also gets the differences between images.
+    kernel_sizes: kernel sizes of the convolutions of Base-A, time x frequency.
+    pool_bands: number of neighboring bands that Base-A max-pools after each convolution.
+    audio_kernel_sizes: kernel sizes of the audio branch's gated convolutions, time x frequency.
+    visual_kernel_sizes: kernel sizes of the visual branch's gated convolutions, height x width.
+    visual_strided_kernel_sizes: kernel sizes of the strided convolutions that follow them.
+    visual_strides: strides of the strided convolutions.
   """
 
   name: str = "att_avvad"
@@ -58,25 +58,25 @@ class Model:
 
 @dataclasses.dataclass(frozen=True)
 class Optimizer:
-  """What changes the parameters; the learning rate is `config.learning_rate`.
+  """The optimizer; its learning rate is `config.learning_rate`.
 
   Attributes:
-    name: adam, adamw, sgd or lion as optax has them, or package.module:Name of a function that takes the learning rate
-      (a number, or an optax schedule) and returns an `optax.GradientTransformation`.
-    schedule: of the learning rate: constant, cosine, or package.module:Name of a function that takes the learning rate
-      and the number of steps of the training and returns an `optax.Schedule`. None: cosine where
-      `config.learning_rate_decay_epochs` is set, and else constant.
-    warmup_epochs: in which the learning rate rises from 0 in a straight line, before the schedule begins.
-    weight_decay: of kernels; biases and scales have none. adamw and lion subtract it, times the learning rate, from the
-      parameters; adam and sgd add it to the gradient.
-    clip_norm: largest norm of the gradient of all parameters together; 0 is no limit.
-    momentum: of sgd.
+    name: optax's adam, adamw, sgd or lion, or package.module:Name of a function that takes the learning rate (a number
+      or an optax schedule) and returns an `optax.GradientTransformation`.
+    schedule: schedule of the learning rate: constant, cosine, or package.module:Name of a function that takes the
+      learning rate and the number of training steps and returns an `optax.Schedule`. None means cosine if
+      `config.learning_rate_decay_epochs` is set and constant otherwise.
+    warmup_epochs: epochs over which the learning rate rises linearly from 0, before the schedule begins.
+    weight_decay: weight decay of kernels; biases and scales have none. adamw and lion subtract it, times the learning
+      rate, from the parameters; adam and sgd add it to the gradient.
+    clip_norm: largest norm of the gradient over all parameters; 0 sets no limit.
+    momentum: momentum of sgd.
     ema_decay: decay per step of the exponential moving average of the parameters, such as 0.999; 0 keeps no average.
-      Where there is one, validation scores it, and checkpoints hold it in place of the trained parameters, which the
-      run itself goes on with.
+      Validation scores the average, and checkpoints offer it in place of the trained parameters, from which the run
+      itself resumes.
 
   Raises:
-    ValueError: a value that means nothing; names it.
+    ValueError: a value is out of range or does not apply to the optimizer; the message names it.
   """
 
   name: str = "adam"
@@ -94,18 +94,19 @@ class Optimizer:
         expected = "0 or more, and less than 1" if is_decay else "0 or more"
         raise ValueError(f"config.optimizer.{name} is {value}; expected {expected}")
     if self.momentum and self.name != "sgd":
-      raise ValueError(f"config.optimizer.momentum is {self.momentum}; expected 0, as only sgd has one")
+      raise ValueError(f"config.optimizer.momentum is {self.momentum}; expected 0: only sgd has momentum")
     if self.weight_decay and ":" in self.name:
-      raise ValueError(f"config.optimizer.weight_decay is {self.weight_decay}; expected 0: {self.name} has its own")
+      raise ValueError(f"config.optimizer.weight_decay is {self.weight_decay}; expected 0: {self.name} sets its own")
 
 
 @dataclasses.dataclass(frozen=True)
 class Transfer:
-  """What a run starts from.
+  """The parameters that a run starts from, and those that it leaves fixed.
 
   Attributes:
-    checkpoint: of which all that fits is loaded, as `checkpoints.find_checkpoint` takes it; None to start from nothing.
-    freeze: paths of parameters or modules that stay as they are.
+    checkpoint: checkpoint, as `checkpoints.find_checkpoint` takes it, from which all parameters that fit are loaded;
+      None starts from random parameters.
+    freeze: paths of parameters or modules that training leaves unchanged.
   """
 
   checkpoint: str | None = None
@@ -114,29 +115,31 @@ class Transfer:
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-  """What is changed, and by how much at most; 0 leaves it alone, and the defaults leave everything alone.
+  """The random changes to training batches, each with its maximum or probability; the default 0 turns a change off.
 
   Attributes:
-    gain_db: the sound becomes up to so much louder or quieter.
-    swap_audio_probability: that a block whose performer utters nothing gets the voice of another block.
-    mix_probability: that background of another block is mixed into a block.
-    mix_min_snr_db: the least ratio of the block's level to the background's.
-    mix_max_snr_db: the greatest.
-    tilt_db: by which the lowest mel band grows or shrinks against the highest, those between them in proportion.
-    mask_frames: longest run of audio frames that is masked in the log-mel.
-    mask_bands: widest run of mel bands that is masked.
-    brightness_fraction: of the images' range, which they become brighter or darker by.
-    contrast_fraction: by which differences within an image grow or shrink.
-    shift_fraction: of height and of width, by which the images move.
-    turn_degrees: by which the images turn, either way.
-    zoom_fraction: of its size, by which what is in the images grows, or shrinks likewise.
-    erase_fraction: of height and of width, up to which a rectangle of the images becomes an even gray.
-    flip_probability: that the images are mirrored, left to right.
-    drop_images_probability: that a block loses its images.
-    drop_audio_probability: that it loses its sound; never both.
+    gain_db: maximum by which the audio becomes louder or quieter.
+    swap_audio_probability: probability that a block whose performer neither speaks nor sings gets the voice of
+      another block.
+    mix_probability: probability that the background of another block is mixed into a block.
+    mix_min_snr_db: minimum ratio of the block's level to the background's.
+    mix_max_snr_db: maximum ratio of the block's level to the background's.
+    tilt_db: maximum by which the lowest mel band is raised or lowered against the highest; bands between them change in
+      proportion.
+    mask_frames: length of the longest run of audio frames that is masked in the log-mel.
+    mask_bands: width of the widest run of mel bands that is masked in the log-mel.
+    brightness_fraction: maximum by which the images become brighter or darker, as a fraction of their range.
+    contrast_fraction: maximum by which differences within an image grow or shrink.
+    shift_fraction: maximum shift of the images, as a fraction of height and of width.
+    turn_degrees: maximum rotation of the images in either direction.
+    zoom_fraction: maximum fraction by which the images' contents grow; they shrink by at most the same factor.
+    erase_fraction: largest size of the rectangle that becomes uniform gray, as a fraction of height and of width.
+    flip_probability: probability that the images are mirrored left to right.
+    drop_images_probability: probability that a block loses its images.
+    drop_audio_probability: probability that a block loses its audio; no block loses both.
 
   Raises:
-    ValueError: a value that means nothing; names it.
+    ValueError: a value is out of range; the message names it.
   """
 
   gain_db: float = 0.0
@@ -175,35 +178,36 @@ class Augmentation:
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-  """All that `attavvad train` needs but the data; the defaults are ATT-AVVAD in the paper's configuration.
+  """Everything that `attavvad train` needs except the data. The defaults are the paper's configuration of ATT-AVVAD.
 
   Attributes:
-    seed: of parameters, order of the data, dropout and augmentation.
+    seed: seed of parameters, data order, dropout and augmentation.
     data: folder of the prepared data set.
-    clock: cuts a recording into blocks.
-    crop: size of the face image, how much of the box's height and width is added around it, and what it shows.
+    clock: clock that cuts a recording into blocks.
+    crop: size of the face images, margin around the face box, and part of the face that they show.
     model: the network.
-    batch_size: blocks of a step.
+    batch_size: blocks per step.
     num_epochs: passes over the training data.
-    learning_rate: the largest.
-    learning_rate_decay_epochs: in which the learning rate falls to 0 along half a cosine wave; 0 keeps it, as in the
-      paper.
-    optimizer: what changes the parameters.
-    loss_weights: Eq. 2's lambda_1..4, lambda_5 and lambda_6..9 as Table 1 writes them, audio/visual/audio-visual; or
-      uncertainty, dynamic_average, grad_norm, or package.module:function that gives a `loss_weights.LossWeights`.
-    audio_targets: whose voice the audio branch learns to tell: that of the "performer" (Section 2.1) or of "any_voice",
-      where the data set has labels of both.
-    transfer: a run, or a checkpoint, of which all parameters that fit are loaded at the start; and paths of parameters
-      that training leaves alone, such as "audio/block_0".
-    augmentation: changes of the training batches; the paper has none.
-    num_microbatches: equal parts in which a batch is taken, one after another, where memory is short. Batch statistics
-      are of one part. Costs up to a third of time.
-    remat: whether only what leaves blocks of convolutions is kept for the backward pass. Costs up to a third of time.
-    checkpoint_every_epochs: from one validation and checkpoint to the next; of short epochs as many as have 20 steps,
-      but five times a run at least.
-    checkpoint_every_steps: the same in steps, in the place of epochs, where it is set.
-    log_every_steps: from one line of the log to the next.
-    smoothing: how block scores become a timeline.
+    learning_rate: largest learning rate of the schedule.
+    learning_rate_decay_epochs: epochs over which the learning rate falls to 0 along half a cosine wave; 0 keeps it
+      constant, as in the paper.
+    optimizer: the optimizer and its schedule.
+    loss_weights: Eq. 2's lambda_1..4, lambda_5 and lambda_6..9 as in Table 1, audio/visual/audio-visual; or
+      uncertainty, dynamic_average, grad_norm, or package.module:function that returns a `loss_weights.LossWeights`.
+    audio_targets: whose events the audio branch learns: those of the "performer" (Section 2.1), or of "any_voice" if
+      the data set has labels of both.
+    transfer: a run or checkpoint from which all parameters that fit are loaded at the start, and paths of parameters
+      that training leaves unchanged, such as "audio/block_0".
+    augmentation: random changes to the training batches; the paper has none.
+    num_microbatches: number of equal parts of a batch that are processed one after another to save memory. Batch
+      statistics are those of one part. Takes up to a third more time.
+    remat: whether the backward pass recomputes the inside of convolution blocks instead of storing it. Takes up to a
+      third more time.
+    checkpoint_every_epochs: epochs from one validation and checkpoint to the next; at least 20 steps where epochs are
+      short, but at least five times per run.
+    checkpoint_every_steps: steps from one validation and checkpoint to the next; overrides `checkpoint_every_epochs`.
+    log_every_steps: steps from one line of the log to the next.
+    smoothing: rule by which block scores become a timeline.
   """
 
   seed: int = 1024
@@ -229,6 +233,6 @@ class Config:
 
 
 def to_dict(group: Any) -> dict[str, Any]:
-  """A config, or a group of its keys, as plain values, as JSON gives them back."""
+  """Converts a config, or a group of its keys, to plain values as JSON returns them."""
   values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(group)))
   return values

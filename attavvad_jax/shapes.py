@@ -1,7 +1,7 @@
-"""Types of arrays with their shapes, for annotations: `Float[Array, "B T F"]`.
+"""Annotations of arrays with type and shape: `Float[Array, "B T F"]`.
 
-Tests check them at every call (`tests/conftest.py`). Nothing else needs jaxtyping; where it is missing, an annotation
-says no more than the type of the array.
+Tests check them at every call (`tests/conftest.py`). Nothing else needs jaxtyping; without it, an annotation only
+states the array's type.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
   from jax import Array
   from jaxtyping import Bool, Float, Int, Key, Num, Shaped, UInt8
 else:
-  # What jax takes for an array.
+  # The types that jax accepts as arrays.
   Array = jax.Array | np.ndarray | np.generic
   try:
     from jaxtyping import Bool, Float, Int, Key, Num, Shaped, UInt8
@@ -25,7 +25,7 @@ else:
 
     Bool = Float = Int = Key = Num = Shaped = UInt8 = _Unchecked
 
-# Python's numbers, or traced ones.
+# Python numbers and traced scalars.
 Number = int | float | Float[Array, ""]
 
 __all__ = ["Array", "Bool", "Float", "Int", "Key", "Num", "Number", "Shaped", "UInt8"]

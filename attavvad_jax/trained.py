@@ -1,4 +1,4 @@
-"""The network of a checkpoint, with everything that it was trained with."""
+"""Loads a trained network with the settings that it was trained with."""
 
 import functools
 from pathlib import Path
@@ -18,15 +18,16 @@ from attavvad_jax.weights import SHIPPED
 
 
 class TrainedModel:
-  """The network of a checkpoint, with the clock, crop and smoothing it was trained with.
+  """A checkpoint's network, with the clock, crop and smoothing that it was trained with.
 
-  It needs no video library: training on one machine and evaluating on another does without OpenCV, PyAV and mediapipe.
+  It needs no video library, so machines that only train and evaluate do without OpenCV, PyAV and mediapipe.
 
   Args:
-    checkpoint: what training wrote, or "shipped": the weights that come with the package. It is kept as `name`.
+    checkpoint: a checkpoint or workdir that training wrote, or "shipped" for the weights in the package. It is kept as
+      `name`.
 
   Raises:
-    ValueError: no checkpoint at the path, or one whose parameters do not fit its own configuration.
+    ValueError: there is no checkpoint at the path, or its parameters do not fit its own configuration.
   """
 
   def __init__(self, checkpoint: str | Path = SHIPPED):
@@ -34,17 +35,19 @@ class TrainedModel:
     self.path = find_checkpoint(checkpoint)
     self.meta: dict[str, Any] = read_meta(self.path)
     if missing := {"config", "spec"} - set(self.meta):
-      raise ValueError(f"{self.path}: its metadata lack {', '.join(sorted(missing))}; expected what training wrote")
-    # One of before a key was there has its default.
+      raise ValueError(
+        f"{self.path}: its metadata lack {', '.join(sorted(missing))}; expected a checkpoint that training wrote"
+      )
+    # Older checkpoints lack some keys.
     self.meta["config"] = config_lib.fill(self.meta["config"])
     self.spec = DataSpec.from_dict(self.meta["spec"])
     if self.spec.events != EVENTS:
-      raise ValueError(f"{self.path}: labels are {self.spec.events}; expected {EVENTS}")
+      raise ValueError(f"{self.path}: the labels are {self.spec.events}; expected {EVENTS}")
     self.smoothing: Smoothing = config_lib.smoothing(self.meta["config"])
 
   @functools.cached_property
   def digest(self) -> str:
-    """What stands for the checkpoint's content, as `checkpoints.digest` gives it."""
+    """The digest of the checkpoint's content, see `checkpoints.digest`."""
     return digest(self.path)
 
   @functools.cached_property
@@ -54,19 +57,19 @@ class TrainedModel:
 
   @functools.cached_property
   def variables(self) -> Any:
-    """Parameters and statistics of the network, read at first use."""
+    """The network's parameters and statistics, read at first use."""
     abstract = jax.eval_shape(functools.partial(_init, self.model, self.spec.clock), empty_batch(self.spec, 1))
     return restore_variables(self.path, abstract)
 
   @functools.cached_property
   def predict(self) -> PredictBatch:
-    """The jitted network: batches of blocks to scores."""
+    """The jitted function from batches of blocks to scores."""
     compiled = jax.jit(functools.partial(predict, model=self.model, clock=self.spec.clock))
     return functools.partial(compiled, self.variables)
 
 
 def empty_batch(spec: DataSpec, size: int) -> dict[str, np.ndarray]:
-  """A batch of `size` blocks of zeros: waveform int16 [B,S], images uint8 [B,M,H,W], image_mask bool [B,M]."""
+  """Returns a batch of `size` blocks of zeros: waveform int16 [B,S], images uint8 [B,M,H,W], image_mask bool [B,M]."""
   clock, crop = spec.clock, spec.crop
   return {
     "waveform": np.zeros((size, clock.block_samples), np.int16),

@@ -1,10 +1,10 @@
-"""Runs the notebooks as Colab would: its published versions, a kernel that has numpy in memory, and a notebook alone.
+"""Runs the notebooks as Colab does: its published versions, a kernel that has imported numpy, and no repository.
 
-python colab/check.py --python=python3.13              # all notebooks, in their short form, each in a new environment
+python colab/check.py --python=python3.13              # all notebooks in their short form, each in a new environment
 python colab/check.py --python=python3.13 detect --full
 
-What is committed is checked: the notebooks fetch this repository's HEAD where they would fetch the published one. It
-needs the network and some gigabytes, takes minutes a notebook, and is no part of the tests.
+The check covers the committed state: the notebooks fetch HEAD of this repository instead of the published one. It needs
+the network and some gigabytes, takes minutes a notebook, and is not part of the tests.
 """
 
 import argparse
@@ -21,9 +21,9 @@ from make import NAMES
 HERE = Path(__file__).parent
 PUBLISHED = HERE / "published.txt"
 REPOSITORY = "https://github.com/attavvad-jax/attavvad_jax"
-# Colab's kernel has imported these before the first cell; a version that pip replaces under it breaks what follows.
+# Colab's kernel imports these before the first cell; if pip replaces their versions, later cells break.
 STARTUP = "import matplotlib, numpy, pandas\n"
-# Told at the end of a notebook: packages whose code in memory is of another version than the one that is installed.
+# Last cell of a notebook: prints the packages whose imported version differs from the installed one.
 MIXED = """
 import importlib.metadata, json, sys
 packages = ["flax", "jax", "jaxlib", "matplotlib", "ml_dtypes", "numpy", "optax", "pandas", "scipy"]
@@ -35,13 +35,15 @@ print(json.dumps({name: both for name, both in versions.items() if both[0] != bo
 
 def main() -> int:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument("names", nargs="*", choices=[*NAMES, []], default=[], help="names of notebooks (default: all)")
   parser.add_argument(
-    "names", nargs="*", choices=[*NAMES, []], default=[], help="of notebooks; all where none is given"
+    "--python", default=sys.executable, help="interpreter with the Python version of Colab (default: this one)"
   )
-  parser.add_argument("--python", default=sys.executable, help="of Colab's version (default: this one)")
-  parser.add_argument("--full", action="store_true", help="not in the short form of the tests")
+  parser.add_argument(
+    "--full", action="store_true", help="run the full notebooks instead of the short form of the tests"
+  )
   arguments = parser.parse_args()
-  os.environ.pop("PYTHONPATH", None)  # the notebooks shall find what they fetched, not this checkout
+  os.environ.pop("PYTHONPATH", None)  # the notebooks must import the repository that they fetch, not this checkout
   wrong = []
   for name in arguments.names or NAMES:
     with tempfile.TemporaryDirectory() as folder:
@@ -51,8 +53,8 @@ def main() -> int:
 
 
 def check(name: str, folder: Path, python: str, full: bool) -> list[str]:
-  """What is wrong with one notebook, a line each."""
-  print(f"{name}: installing what Colab has", flush=True)
+  """Returns the problems of one notebook, one line each."""
+  print(f"{name}: installing the packages of Colab", flush=True)
   interpreter = new_environment(folder / "environment", python)
   before = versions(interpreter)
   print(f"{name}: running", flush=True)
@@ -71,7 +73,7 @@ def check(name: str, folder: Path, python: str, full: bool) -> list[str]:
 
 
 def new_environment(folder: Path, python: str) -> str:
-  """Colab's packages in a virtual environment; gives its interpreter."""
+  """Creates a virtual environment with Colab's packages and returns its interpreter."""
   subprocess.run([python, "-m", "venv", folder], check=True)
   interpreter = str(folder / "bin" / "python")
   pip = [interpreter, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
@@ -80,13 +82,13 @@ def new_environment(folder: Path, python: str) -> str:
 
 
 def versions(interpreter: str) -> dict[str, str]:
-  """Versions of all packages of an environment."""
+  """Returns the versions of all packages of an environment."""
   listed = subprocess.run([interpreter, "-m", "pip", "list", "--format=json"], capture_output=True, check=True)
   return {package["name"]: package["version"] for package in json.loads(listed.stdout)}
 
 
 def run(name: str, folder: Path, interpreter: str, full: bool) -> tuple[str | None, dict[str, tuple[str, str]]]:
-  """Runs a notebook in a folder of its own; its error, if any, and versions in memory that are no longer installed."""
+  """Runs a notebook in its own folder. Returns its error or None, and (imported, installed) versions that differ."""
   from nbclient import NotebookClient
   from nbclient.exceptions import CellExecutionError
   import nbformat

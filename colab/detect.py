@@ -11,18 +11,18 @@
 # %% [markdown]
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/attavvad-jax/attavvad_jax/blob/main/colab/detect.ipynb)
 #
-# # Detect: a video in, its timeline out
+# # Detect: from a video to its timeline
 #
-# When does the performer on camera speak or sing, when are they silent, and when is what is heard not theirs? This
-# notebook takes a video of yours, or a simulated performance, and gives its timeline: as text, as a table, as a picture
-# and as an annotated video. From top to bottom it takes a minute or two on two CPU cores.
+# When does the performer on camera speak or sing, when are they silent, and when does the audio have another source?
+# This notebook takes your video, or a simulated performance, and shows its timeline as text, as a table, as a figure
+# and as an annotated video. It runs in one to two minutes on two CPU cores.
 
 # %%
 import os
 from pathlib import Path
 import subprocess
 
-if not Path("../setup.py").exists():  # Colab brings this notebook alone
+if not Path("../setup.py").exists():  # Colab opens the notebook without the repository
   if not Path("attavvad_jax").exists():
     address = "https://github.com/attavvad-jax/attavvad_jax"
     clone = subprocess.run(["git", "clone", "-q", "--depth", "1", address], capture_output=True, text=True)
@@ -31,8 +31,8 @@ if not Path("../setup.py").exists():  # Colab brings this notebook alone
   os.chdir("attavvad_jax/colab")
 
 # %% [markdown]
-# What is missing is installed beside what is there; versions that fit stay as they are, under a kernel that has some of
-# them in memory. Should pip say below that it replaced one which had been imported, restart the kernel once.
+# The next cell installs missing packages and keeps compatible versions, because the running kernel has some of them in
+# memory. If pip reports below that it replaced an imported package, restart the kernel once.
 
 # %%
 # %pip install -e "..[simulation]"
@@ -40,36 +40,36 @@ if not Path("../setup.py").exists():  # Colab brings this notebook alone
 # %%
 import sys
 
-sys.path.insert(0, "..")  # for the package, which a kernel that is running does not see yet
+sys.path.insert(0, "..")  # a running kernel does not see a newly installed package
 
 from attavvad_jax.machine import prepare_xla
 
-prepare_xla()  # before jax is imported: faster convolutions on CPUs, and compiled programs are kept
+prepare_xla()  # before importing jax: faster convolutions on CPUs, and a cache of compiled programs
 
 # %% [markdown]
 # ## Settings
 #
-# `VIDEO` may be any file with sound that FFmpeg reads. On Colab, `"upload"` asks for one; a file on your Drive is named
-# by its path once the Drive is mounted. `CHECKPOINT` may be the folder of a run that you have trained, for example by
-# `train.ipynb`. The weights that ship with the package have learned from simulated performances alone: their
-# [card](https://github.com/attavvad-jax/attavvad_jax/blob/main/attavvad_jax/weights/README.md) says what to expect of
-# them on real footage.
+# `VIDEO` may be any file with audio that FFmpeg reads. On Colab, `"upload"` asks for a file; a mounted Drive makes its
+# files available by path. `CHECKPOINT` may be the folder of a run that you trained, for example with `train.ipynb`. The
+# weights of the package were trained on simulated performances only: their [model
+# card](https://github.com/attavvad-jax/attavvad_jax/blob/main/attavvad_jax/weights/README.md) says what to expect on
+# real footage.
 
 # %%
 import tempfile
 
-QUICK = "ATTAVVAD_QUICK" in os.environ  # the tests' short form
+QUICK = "ATTAVVAD_QUICK" in os.environ  # set by the tests
 VIDEO = None  # a path, "upload", or None for a simulated performance
 CHECKPOINT = "shipped"  # or a path
-CLIP_S = 8.0 if QUICK else 30.0  # of the simulated performance
+CLIP_S = 8.0 if QUICK else 30.0  # duration of the simulated performance
 SEED = 1
 FOLDER = Path(tempfile.mkdtemp())
 
 # %% [markdown]
 # ## The video
 #
-# The simulated performance comes from the test split: its voice, face, tune and place are in no other. It is written as
-# an mp4 file with labels beside it, so that from here on it is read like any other video.
+# The simulated performance comes from the test split: no other split contains its voice, face, tune or place. The next
+# cell writes it as an mp4 file with a label file, so the rest of the notebook reads it like any other video.
 
 # %%
 from attavvad_jax.datasets.manifest import read_folder
@@ -87,16 +87,16 @@ if VIDEO is None:
   VIDEO, labels = clip.video, clip.labels
 
 info = probe(VIDEO)
-size = f"{info.width_px} x {info.height_px}" if info.has_video else "no pictures"
-print(f"{Path(VIDEO).name}: {size}, sound at {info.sample_rate_hz} Hz")
+size = f"{info.width_px} x {info.height_px}" if info.has_video else "no video track"
+print(f"{Path(VIDEO).name}: {size}, audio at {info.sample_rate_hz} Hz")
 
 # %% [markdown]
-# ## Its timeline
+# ## The timeline
 #
-# Three times a second the network decides from 352 ms of sound and from drawings of the performer's lips; the decisions
-# are smoothed and joined to events. Faces are found by mediapipe, whose models are fetched once; mediapipe reports usage
-# figures to its maker when the machine is online. What is damaged or missing in the file is said here. The timeline is
-# also written as TSV and JSON, under the video's name.
+# Three times a second, the network decides from 352 ms of audio and from drawings of the performer's lips. The
+# decisions are smoothed and joined to events. mediapipe detects the faces; its models are downloaded once, and it
+# reports usage statistics to its maker when the machine is online. The output below also reports damaged or missing
+# parts of the file. The timeline is written to TSV and JSON files named after the video.
 #
 # `attavvad detect VIDEO --to=tsv,json,mp4` does the same in a terminal.
 
@@ -107,8 +107,8 @@ to = ("tsv", "json", "mp4") if info.has_video else ("tsv", "json")
 detection = detect_file(VIDEO, CHECKPOINT, FOLDER / "detection", to=to)
 
 # %% [markdown]
-# The events as a table. A score is the mean of the network's probabilities for the event over its blocks; nothing has
-# been done to make it the chance of being right.
+# This table lists the events. The score of an event is the mean of the network's probabilities over its blocks. Scores
+# are not calibrated.
 
 # %%
 from IPython.display import Markdown, display
@@ -121,10 +121,10 @@ for event in detection.timeline:
 display(Markdown("\n".join(rows)))
 
 # %% [markdown]
-# ## As a picture
+# ## As a figure
 #
-# Frames from the middle of the longest events, the events, and the scores of all blocks under them. Where the labels
-# are known, as those of the simulation are, they stand above as the reference.
+# The figure shows frames from the middle of the longest events, the events, and the scores of all blocks. If labels
+# are known, as for a simulated performance, they appear above as the reference.
 
 # %%
 from IPython.display import Image
@@ -139,8 +139,8 @@ frames = []
 if info.has_video:
   longest = sorted(detection.timeline, key=lambda event: -event.duration_s)[:5]
   times_s = sorted((event.onset_s + event.offset_s) / 2 for event in longest)
-  pictures = zip(times_s, read_frames(annotated, times_s), strict=True)
-  frames = [(time_s, picture.rgb) for time_s, picture in pictures if picture is not None]
+  timed = zip(times_s, read_frames(annotated, times_s), strict=True)
+  frames = [(time_s, frame.rgb) for time_s, frame in timed if frame is not None]
 write_figure(
   FOLDER / "timeline.png",
   detection.timeline,
@@ -154,8 +154,8 @@ display(Image(FOLDER / "timeline.png", width=900))
 # %% [markdown]
 # ## As a video
 #
-# The state stands at the top left with its scores under it, and the face that was followed has a box round it. A video
-# of more than 20 MB would make the notebook heavy: it stays in the folder that was printed above.
+# The video shows the current event with its scores at the top left, and a box around the tracked face. A video of more
+# than 20 MB is not embedded: it stays in the folder printed above.
 
 # %%
 from IPython.display import Video

@@ -11,19 +11,19 @@
 # %% [markdown]
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/attavvad-jax/attavvad_jax/blob/main/colab/loss_weights.ipynb)
 #
-# # Loss weights: numbers, schedules, and functions of your own
+# # Loss weights: numbers, schedules, and your own functions
 #
-# The loss of the network is a weighted sum of nine. Here a weight is a function of the step, of the losses and of what
-# it remembers, and such functions compose, as optax's transformations do. This notebook builds some, draws them, writes
-# a new one, and trains a few settings side by side as one program. It takes less than five minutes on two CPU cores,
-# most of them in the last part.
+# The loss of the network is a weighted sum of nine terms. A weight function computes the weights from the step, the
+# losses and its own state; weight functions compose like optax's transformations. This notebook builds and plots some,
+# defines a new one, and trains a few settings side by side as one program. It takes less than five minutes on two CPU
+# cores, most of them in the last part.
 
 # %%
 import os
 from pathlib import Path
 import subprocess
 
-if not Path("../setup.py").exists():  # Colab brings this notebook alone
+if not Path("../setup.py").exists():  # Colab opens the notebook without the repository
   if not Path("attavvad_jax").exists():
     address = "https://github.com/attavvad-jax/attavvad_jax"
     clone = subprocess.run(["git", "clone", "-q", "--depth", "1", address], capture_output=True, text=True)
@@ -32,8 +32,8 @@ if not Path("../setup.py").exists():  # Colab brings this notebook alone
   os.chdir("attavvad_jax/colab")
 
 # %% [markdown]
-# What is missing is installed beside what is there; versions that fit stay as they are, under a kernel that has some of
-# them in memory. Should pip say below that it replaced one which had been imported, restart the kernel once.
+# The next cell installs missing packages and keeps compatible versions, because the running kernel has some of them in
+# memory. If pip reports below that it replaced an imported package, restart the kernel once.
 
 # %%
 # %pip install -e "..[simulation]"
@@ -41,23 +41,23 @@ if not Path("../setup.py").exists():  # Colab brings this notebook alone
 # %%
 import sys
 
-sys.path.insert(0, "..")  # for the package, which a kernel that is running does not see yet
+sys.path.insert(0, "..")  # a running kernel does not see a newly installed package
 
 from attavvad_jax.machine import prepare_xla
 
-prepare_xla()  # before jax is imported: faster convolutions on CPUs, and compiled programs are kept
+prepare_xla()  # before importing jax: faster convolutions on CPUs, and a cache of compiled programs
 
 # %% [markdown]
 # ## Settings
 #
-# All but `NUM_STEPS` are of the sweep at the end.
+# All settings but `NUM_STEPS` belong to the sweep at the end.
 
 # %%
 import tempfile
 
-QUICK = "ATTAVVAD_QUICK" in os.environ  # the tests' short form
-NUM_STEPS = 300 if QUICK else 1500  # to draw
-MINUTES = {"train": 0.5 if QUICK else 1.0, "validation": 0.5}  # of simulated video
+QUICK = "ATTAVVAD_QUICK" in os.environ  # set by the tests
+NUM_STEPS = 300 if QUICK else 1500  # steps to plot
+MINUTES = {"train": 0.5 if QUICK else 1.0, "validation": 0.5}  # minutes of simulated video
 EPOCHS = 1 if QUICK else 4
 SETTINGS = ["1/1/1", "__main__:lagging"] if QUICK else ["1/1/1", "uncertainty", "__main__:lagging"]
 SEEDS = [1] if QUICK else [1, 2]
@@ -72,8 +72,8 @@ FOLDER = Path(tempfile.mkdtemp())
 # $$L = \lambda_1 L_{a-sil} + \lambda_2 L_{a-spe} + \lambda_3 L_{a-sin} + \lambda_4 L_{a-oth} + \lambda_5 L_{v-voc} +
 # \lambda_6 L_{av-sil} + \lambda_7 L_{av-spe} + \lambda_8 L_{av-sin} + \lambda_9 L_{av-oth}$$
 #
-# Each $L$ is a binary cross-entropy: of the audio branch's four outputs, of the visual branch's one, and of the four
-# outputs after fusion. In code they have names:
+# Each $L$ is a binary cross-entropy: four for the outputs of the audio branch, one for the output of the visual branch,
+# and four for the outputs after fusion. The code names them:
 
 # %%
 from attavvad_jax.losses import TERMS
@@ -84,11 +84,11 @@ for number, name in enumerate(TERMS, start=1):
 # %% [markdown]
 # ## A weight function
 #
-# It is a pair: `init()` gives what the function remembers before the first step, and `update(step, state, losses)`
-# gives the nine weights and the state after. `losses` holds the means of the nine terms at that step; functions that do
-# not look at them can be asked without any.
+# A weight function is a pair: `init()` returns its initial state, and `update(step, state, losses)` returns the nine
+# weights and the next state. `losses` holds the means of the nine terms at that step; functions that do not use them
+# accept empty losses.
 #
-# The paper compares six constant settings (Table 1), written audio/visual/audio-visual. Their names are values of
+# The paper compares six constant settings (Table 1), written audio/visual/audio-visual. These names are valid values of
 # `config.loss_weights`:
 
 # %%
@@ -100,13 +100,13 @@ from attavvad_jax.loss_weights import TABLE_1, Losses, LossWeights, from_name
 
 
 def weights_at(function, step=0):
-  """The nine weights at a step, by a function that looks at no losses."""
+  """Returns the nine weights at a step, for a function that does not use losses."""
   weights, _ = function.update(jnp.asarray(step), function.init(), Losses({}))
   return [float(weights[name]) for name in TERMS]
 
 
 def show_table(functions):
-  """A row of nine weights for each of some named functions."""
+  """Displays a row of nine weights for each named function."""
   rows = [f"| | {' | '.join(name.replace('_', ' ') for name in TERMS)} |", f"| :--- |{' ---: |' * len(TERMS)}"]
   for name, function in functions.items():
     rows.append(f"| `{name}` | {' | '.join(f'{weight:g}' for weight in weights_at(function))} |")
@@ -118,8 +118,9 @@ show_table({setting: from_name(setting) for setting in TABLE_1})
 # %% [markdown]
 # ## Static weights
 #
-# One number for each group of terms, for each event (by sound and after fusion alike), or for each term. What is not
-# named is 1. For example, less of silence, which is rare, and more of singing:
+# Static weights are one number for each group of terms, for each event (in the audio branch and after fusion), or for
+# each term. Weights that are not given are 1. This example reduces the weight of silence, which is rare, and raises
+# that of singing:
 
 # %%
 from attavvad_jax.loss_weights import per_event, per_group, per_term
@@ -135,8 +136,8 @@ show_table(
 # %% [markdown]
 # ## Schedules
 #
-# Wherever a number may stand, a function of the step may stand, too: one of these, one of optax's, or any other that
-# jax can trace.
+# Every number may also be a function of the step: one of the following, an optax schedule, or any function that jax can
+# trace.
 
 # %%
 from matplotlib.figure import Figure
@@ -156,7 +157,7 @@ SCHEDULES = {
 
 
 def values_of(schedule):
-  """A schedule at the first steps."""
+  """Returns the values of a schedule at the first steps."""
   return jax.vmap(lambda step: jnp.asarray(schedule(step), jnp.float32))(jnp.arange(NUM_STEPS))
 
 
@@ -168,15 +169,15 @@ figure.savefig(FOLDER / "schedules.png")
 display(Image(FOLDER / "schedules.png", width=900))
 
 # %% [markdown]
-# `plot_weights` draws all nine weights of a function over the steps, one panel for each group. Here each group follows
-# a schedule of its own:
+# `plot_weights` plots all nine weights of a function over the steps, with one panel for each group. Here each group has
+# its own schedule:
 
 # %%
 from attavvad_jax.reports.curves import plot_weights
 
 
 def show(function, name):
-  """The nine weights over the first steps."""
+  """Plots the nine weights over the first steps."""
   plot_weights(function, NUM_STEPS, FOLDER / f"{name}.png")
   display(Image(FOLDER / f"{name}.png", width=900))
 
@@ -193,8 +194,8 @@ show(
 # %% [markdown]
 # ## Functions of functions
 #
-# `join` puts functions one after another, each counting steps from its own start: a curriculum that first learns to
-# hear, then to see, then both at once. A run is trained so with
+# `join` runs functions one after another; each counts steps from its own start. This curriculum trains the audio branch
+# first, then the visual branch, then everything. A run uses it with
 # `--config.loss_weights=attavvad_jax.configs.curriculum:audio_then_visual_then_joint`.
 
 # %%
@@ -206,30 +207,30 @@ curriculum = join([hear, see, per_group()], [NUM_STEPS // 3, 2 * NUM_STEPS // 3]
 show(curriculum, "curriculum")
 
 # %% [markdown]
-# While the network learns only to see, one term of nine is left and the loss is small. `normalize` keeps the sum of the
-# weights, here at 9:
+# While only the visual branch trains, one of the nine terms remains and the loss is small. `normalize` keeps the sum of
+# the weights constant, here at 9:
 
 # %%
 show(normalize(curriculum), "normalized")
 
 # %% [markdown]
-# `scale` multiplies by a number or a schedule, `clip` keeps weights within bounds, and `after` is a `join` of two: ones
-# or another function, then this one.
+# `scale` multiplies the weights by a number or a schedule, `clip` limits them to a range, and `after` is a `join` of
+# two functions: first constant ones or another function, then this one.
 
 # %%
 fading = scale(per_event(singing=2.0), linear(1.0, 0.0, NUM_STEPS))
 show(after(NUM_STEPS // 4, clip(fading, low=0.25, high=1.5)), "combined")
 
 # %% [markdown]
-# `choose` takes one of several functions by an index that may be traced, so that one compiled program serves them all.
-# That is how the sweep below maps over settings. A value, at three indices at once:
+# `choose` selects one of several functions by an index that may be traced, so one compiled program serves all of them.
+# The sweep below maps over settings this way. This example evaluates one weight at three indices at once:
 
 # %%
 options = [from_name(setting) for setting in TABLE_1[:3]]
 
 
 def visual_weight(index):
-  """The weight of the visual term in the index-th of the options."""
+  """Returns the weight of the visual term in the option at `index`."""
   chosen = choose(options, index)
   weights, _ = chosen.update(jnp.asarray(0), chosen.init(), Losses({}))
   return weights["visual_vocalizing"]
@@ -238,21 +239,21 @@ def visual_weight(index):
 print(TABLE_1[:3], jax.vmap(visual_weight)(jnp.arange(3)))
 
 # %% [markdown]
-# ## A function of your own, and functions that look at the losses
+# ## Your own function, and functions that use the losses
 #
-# Three come with the package: `uncertainty` (Kendall et al. 2018), `dynamic_average` (Liu et al. 2019) and `grad_norm`
-# (Chen et al. 2018), which also asks the training step for the norms of the terms' gradients. A new one needs no more
-# than this: weights in proportion to each loss, averaged over the last steps, so that what lags behind counts for more.
-# The network may lack a branch, and then its terms are absent; a term that no block of a batch counted for is NaN.
+# The package includes three: `uncertainty` (Kendall et al. 2018), `dynamic_average` (Liu et al. 2019) and `grad_norm`
+# (Chen et al. 2018), which also needs the gradient norms of the terms from the training step. The cell below defines a
+# new one: weights in proportion to each loss, averaged over the last steps, so that terms that lag behind weigh more.
+# If the network lacks a branch, its terms are absent; a term without any valid block in the batch is NaN.
 
 # %%
 
 
 def lagging(rate=0.05):
-  """Weights in proportion to the running means of the losses; they add up to 9."""
+  """Returns a function whose weights are proportional to running means of the losses and sum to 9."""
 
   def init():
-    return jnp.full(len(TERMS), jnp.log(2.0), jnp.float32)  # [9], the losses where all that is done is to guess
+    return jnp.full(len(TERMS), jnp.log(2.0), jnp.float32)  # [9], the loss at probability 0.5
 
   def update(step, state, losses):
     means = jnp.stack([jnp.asarray(losses.means.get(name, jnp.nan), jnp.float32) for name in TERMS])
@@ -263,8 +264,9 @@ def lagging(rate=0.05):
 
 
 # %% [markdown]
-# No network is needed to see what such a function does. Losses that are made up: they begin at that of a guess, and
-# those of the audio branch fall fast, the visual one hardly, and those after fusion in between.
+# Such a function can be examined without a network. The following losses are artificial: all start at the loss of
+# probability 0.5; those of the audio branch fall fast, the visual one hardly falls, and those after fusion lie in
+# between.
 
 # %%
 import optax
@@ -280,7 +282,7 @@ FALL_STEPS = {
 
 
 def trace(function):
-  """The weights over the first steps under the losses made up. -> [steps, 9]."""
+  """Returns the weights over the first steps for the artificial losses. -> [steps, 9]."""
 
   def advance(state, step):
     losses = Losses({name: jnp.log(2.0) * jnp.exp(-step / FALL_STEPS[name]) for name in TERMS})
@@ -312,15 +314,15 @@ display(Image(FOLDER / "adaptive.png", width=900))
 # %% [markdown]
 # ## A small sweep
 #
-# A sweep trains every setting with every seed as one program: the training step is mapped over its members by `vmap`.
-# Each member is a run in a folder of its own, as if it had been trained alone. A setting is a value of
-# `config.loss_weights`; "module:function" names one of your own, and `__main__` is this notebook.
+# A sweep trains every setting with every seed as one program: `vmap` maps the training step over its members. Each
+# member is a run in its own folder, as if it had been trained alone. A setting is a value of `config.loss_weights`;
+# "module:function" names your own function, and `__main__` is this notebook.
 #
-# The data are a minute of simulated video for training and half a minute for validation, and the network is the small
-# one, with face images of 64 x 64. This shows how sweeps are made. **Which setting is better cannot be read from it**:
-# F is event-based, onsets only, with a collar of 0.5 s (protocol `closed`), on a single recording of 30 s, after a
-# few dozen steps. The last line compares steps a second with those of one run alone; on a CPU, which one run fills
-# already, there may be no gain.
+# The data are one minute of simulated video for training and half a minute for validation. The network is the small
+# one, with face images of 64 x 64. This example shows how to run a sweep. **It does not show which setting is better**:
+# F is event-based, onset only, with a collar of 0.5 s (protocol `closed`), on a single recording of 30 s, after a few
+# dozen steps. The last line compares the steps per second with those of a single run; on a CPU, which a single run
+# already saturates, there may be no gain.
 
 # %%
 from attavvad_jax import config as config_lib
@@ -344,8 +346,8 @@ result = sweep(config, FOLDER / "sweep", SETTINGS, SEEDS)
 print(describe(result))
 
 # %% [markdown]
-# What weights the terms had, as the runs logged them: of each setting the first seed. In so few steps they have hardly
-# begun to move where their optimizer is slow, as that of `uncertainty` is by default.
+# These are the weights that the runs logged, for the first seed of each setting. In so few steps, weights with a slow
+# optimizer, such as those of `uncertainty` by default, have hardly moved.
 
 # %%
 for member, _ in result.best:
@@ -355,5 +357,5 @@ for member, _ in result.best:
     display(Markdown(f"`{member}`"), Image(path, width=900))
 
 # %% [markdown]
-# From a terminal: `attavvad train --config.loss_weights=package.module:function` for one run, and
-# `attavvad sweep --settings=1/1/1,1/1/.5,uncertainty --seeds=1,2,3` for many.
+# In a terminal, `attavvad train --config.loss_weights=package.module:function` trains one run, and
+# `attavvad sweep --settings=1/1/1,1/1/.5,uncertainty --seeds=1,2,3` trains many.

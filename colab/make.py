@@ -1,7 +1,7 @@
-"""Makes the notebooks from their text: runs each from top to bottom and stores it with what it shows.
+"""Makes the notebooks from their text: runs each from top to bottom and stores it with its outputs.
 
-python colab/make.py                 # all of them, as they are stored
-python colab/make.py --quick detect  # one, in the short form of the tests; stores nothing
+python colab/make.py                 # runs and stores all notebooks
+python colab/make.py --quick detect  # runs the short form of one notebook, as the tests do; stores nothing
 """
 
 import argparse
@@ -13,15 +13,13 @@ import tempfile
 
 HERE = Path(__file__).parent
 NAMES = ("detect", "train", "loss_weights", "paper")
-# Of the notebooks' own folders, so that a run differs from the last one in what it found alone.
+# Temporary folders of the notebooks are replaced in outputs, so that stored notebooks differ only in their results.
 _TEMPORARY = re.compile(rf"{re.escape(tempfile.gettempdir())}/tmp\w+")
 
 
 def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument(
-    "names", nargs="*", choices=[*NAMES, []], default=[], help="of notebooks; all where none is given"
-  )
+  parser.add_argument("names", nargs="*", choices=[*NAMES, []], default=[], help="names of notebooks (default: all)")
   parser.add_argument("--quick", action="store_true", help="run the short form and store nothing")
   arguments = parser.parse_args()
   if arguments.quick:
@@ -31,7 +29,7 @@ def main() -> None:
 
 
 def make(name: str, stores: bool) -> None:
-  """Runs a notebook, but for the cell that installs the package, which is installed here."""
+  """Runs a notebook without its cell that installs the package, and stores it if `stores` is set."""
   import jupytext
   from nbclient import NotebookClient
   import nbformat
@@ -39,7 +37,7 @@ def make(name: str, stores: bool) -> None:
   notebook = jupytext.read(HERE / f"{name}.py")
   cells = notebook.cells
   notebook.cells = [cell for cell in cells if not cell.source.startswith("%pip")]
-  # The kernel of this very environment, whatever others are known on this machine.
+  # python3 is the kernel of this environment, whichever other kernels are registered on this machine.
   client = NotebookClient(notebook, timeout=900, kernel_name="python3", resources={"metadata": {"path": str(HERE)}})
   client.execute()
   if not stores:
@@ -52,7 +50,7 @@ def make(name: str, stores: bool) -> None:
       continue
     number += 1
     cell.execution_count, cell.metadata = number, {}
-    # Progress bars and the like say nothing to a reader.
+    # Standard error holds progress bars, which a reader does not need.
     outputs = [output for output in cell.get("outputs", []) if output.get("name") != "stderr"]
     for output in outputs:
       if "execution_count" in output:
@@ -64,7 +62,7 @@ def make(name: str, stores: bool) -> None:
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
   }
-  notebook.nbformat_minor = 4  # without ids of cells, which change every time
+  notebook.nbformat_minor = 4  # minor version 5 requires cell ids, which change on every run
   nbformat.write(notebook, HERE / f"{name}.ipynb")
   print(f"wrote {HERE / name}.ipynb", file=sys.stderr)
 

@@ -14,16 +14,17 @@
 # # The paper, step by step
 #
 # Hou et al., *Attention-based cross-modal fusion for audio-visual voice activity detection in musical video streams*,
-# Interspeech 2021: each equation beside the code that computes it and the shapes that come out, on blocks of a
-# simulated performance. Then a short training, and a look at what attention and fusion do inside the network. It takes
-# less than five minutes on two CPU cores. The paper's own results are not reproduced here: its data are private.
+# Interspeech 2021: this notebook shows each equation with the code that computes it and the shapes of the results, on
+# blocks of a simulated performance. It then trains a network briefly and examines what attention and fusion do inside
+# it. It takes less than five minutes on two CPU cores. It does not reproduce the paper's results, because the paper's
+# data are private.
 
 # %%
 import os
 from pathlib import Path
 import subprocess
 
-if not Path("../setup.py").exists():  # Colab brings this notebook alone
+if not Path("../setup.py").exists():  # Colab opens the notebook without the repository
   if not Path("attavvad_jax").exists():
     address = "https://github.com/attavvad-jax/attavvad_jax"
     clone = subprocess.run(["git", "clone", "-q", "--depth", "1", address], capture_output=True, text=True)
@@ -32,8 +33,8 @@ if not Path("../setup.py").exists():  # Colab brings this notebook alone
   os.chdir("attavvad_jax/colab")
 
 # %% [markdown]
-# What is missing is installed beside what is there; versions that fit stay as they are, under a kernel that has some of
-# them in memory. Should pip say below that it replaced one which had been imported, restart the kernel once.
+# The next cell installs missing packages and keeps compatible versions, because the running kernel has some of them in
+# memory. If pip reports below that it replaced an imported package, restart the kernel once.
 
 # %%
 # %pip install -e "..[simulation,reproduce]"
@@ -41,17 +42,17 @@ if not Path("../setup.py").exists():  # Colab brings this notebook alone
 # %%
 import sys
 
-sys.path.insert(0, "..")  # for the package, which a kernel that is running does not see yet
+sys.path.insert(0, "..")  # a running kernel does not see a newly installed package
 
 from attavvad_jax.machine import prepare_xla
 
-prepare_xla()  # before jax is imported: faster convolutions on CPUs, and compiled programs are kept
+prepare_xla()  # before importing jax: faster convolutions on CPUs, and a cache of compiled programs
 
 # %% [markdown]
 # ## Settings
 #
-# The network is the paper's with half of its filters, and face images of 64 x 64 instead of 450 x 300, so that it
-# trains in a minute or two on a CPU.
+# The network is the paper's with half of the filters and with face images of 64 x 64 instead of 450 x 300, so that it
+# trains in one to two minutes on a CPU.
 
 # %%
 import tempfile
@@ -60,13 +61,13 @@ from attavvad_jax import config as config_lib
 from attavvad_jax.configs import att_avvad, demo
 from attavvad_jax.experiments.plan import BUDGETS
 
-QUICK = "ATTAVVAD_QUICK" in os.environ  # the tests' short form
-MINUTES = {"train": 8.0, "validation": 1.0, "test": 4.0}  # of simulated video
+QUICK = "ATTAVVAD_QUICK" in os.environ  # set by the tests
+MINUTES = {"train": 8.0, "validation": 1.0, "test": 4.0}  # minutes of simulated video
 if QUICK:
   MINUTES = dict.fromkeys(MINUTES, 0.5)
 EPOCHS = 1 if QUICK else 4
-BLOCKS_PER_EVENT = 5 if QUICK else 40  # of the pictures that look inside the network
-SEED = 1  # of data and draws
+BLOCKS_PER_EVENT = 5 if QUICK else 40  # number of blocks in the figures of attention and embeddings
+SEED = 1  # seed of the data and of the choice of blocks
 FOLDER = Path(tempfile.mkdtemp())
 
 budget = BUDGETS["smoke" if QUICK else "small"]
@@ -79,9 +80,9 @@ spec = config_lib.data_spec(config)
 # %% [markdown]
 # ## The blocks
 #
-# The network decides three times a second, for a *block*: 352 ms of sound, which make 15 audio frames, and three images
-# of the performer's face. The performances are simulated with exact labels; no voice, face, tune or place is in two
-# splits.
+# The network decides three times a second, once for each *block*: 352 ms of audio, which are 15 audio frames, and three
+# images of the performer's face. The performances are simulated with exact labels; the splits share no voice, face,
+# tune or place.
 
 # %%
 from attavvad_jax.datasets.prepare import prepare_simulated
@@ -90,8 +91,8 @@ summary = prepare_simulated(FOLDER / "data", spec, "live", MINUTES, seed=SEED)
 print(summary)
 
 # %% [markdown]
-# The first 16 blocks of the test split as a batch. Letters for the axes: B blocks, S samples, T audio frames, F mel
-# bands, N images, H and W height and width, E events, D embedding.
+# This is a batch of the first 16 blocks of the test split. The axes are B blocks, S samples, T audio frames, F mel
+# bands, N images, H height, W width, E events, D embedding.
 
 # %%
 from attavvad_jax.datasets.loader import PreparedData, batches_in_order
@@ -105,13 +106,14 @@ for name, values in batch.items():
   print(f"{name:<12}{values.dtype!s:<7}{' x '.join(map(str, values.shape))}")
 
 # %% [markdown]
-# ## What the network hears and sees
+# ## The inputs of the network
 #
-# From the power spectrum of each frame, under a Hamming window of 44 ms with 50 % overlap, 64 mel bands in dB:
+# The audio input is 64 mel bands in dB, from the power spectrum of each frame, with a Hamming window of 44 ms and 50 %
+# overlap:
 #
 # $$X_{t,f} = 10 \log_{10} \sum_k M_{f,k} \, |\mathrm{STFT}(x)_{t,k}|^2$$
 #
-# One block of it, and its three images as they are cut out around the face:
+# The figure shows one block and its three images, which are cut out around the face:
 
 # %%
 from IPython.display import Image, display
@@ -122,16 +124,16 @@ import numpy as np
 
 from attavvad_jax.features.log_mel import log_mel
 
-shown = int(np.argmax(batch["image_mask"].all(axis=1)))  # the first block in which all images show a face
+shown = int(np.argmax(batch["image_mask"].all(axis=1)))  # the first block whose images all show a face
 decibels = np.asarray(log_mel(jnp.asarray(batch["waveform"]), spec.clock))  # [B,T,F]
 
 figure = Figure(figsize=(10, 2.8), dpi=150, layout="constrained")
 axes = figure.subplots(1, 1 + spec.clock.images_per_block, width_ratios=[2] + [1] * spec.clock.images_per_block)
-picture = axes[0].imshow(decibels[shown].T, origin="lower", aspect="auto")
+panel = axes[0].imshow(decibels[shown].T, origin="lower", aspect="auto")
 axes[0].set_title(f"log-mel of a block of {EVENTS[batch['label'][shown]]}, dB")
 axes[0].set_xlabel("audio frame")
 axes[0].set_ylabel("mel band")
-figure.colorbar(picture, ax=axes[0])
+figure.colorbar(panel, ax=axes[0])
 for axis, image in zip(axes[1:], batch["images"][shown], strict=True):
   axis.imshow(image, cmap="gray", vmin=0, vmax=255)
   axis.set_axis_off()
@@ -139,9 +141,9 @@ figure.savefig(FOLDER / "block.png")
 display(Image(FOLDER / "block.png", width=900))
 
 # %% [markdown]
-# The network takes the log-mel scaled to about [-1, 1] by fixed numbers, $(X + 40) / 60$, and each image scaled from
-# its own minimum and maximum to [0, 1]. An image in which no face was found is masked. `network_inputs` does all of it,
-# in training and detection alike.
+# The log-mel is scaled to about [-1, 1] by constants, $(X + 40) / 60$, and each image is scaled from its own minimum
+# and maximum to [0, 1]. An image without a detected face is masked. `network_inputs` does this in training and in
+# detection.
 
 # %%
 from attavvad_jax.features.front_end import network_inputs
@@ -153,8 +155,8 @@ for name, values in zip(("log_mel [B,T,F]", "images [B,N,H,W]", "image_mask [B,N
 # %% [markdown]
 # ## The network
 #
-# Built as training builds it, with fresh parameters. What comes out of each of its modules is worked out from the
-# shapes alone, without computing anything.
+# The network is built as in training, with fresh parameters. jax derives the output shapes of its modules without
+# computing any values.
 
 # %%
 from attavvad_jax.checkpoints import leaf_shapes
@@ -167,7 +169,7 @@ model, state = setup.model, setup.create_state(batch)
 
 
 def capture(variables, *inputs):
-  """The outputs of the network, and those of all modules in it."""
+  """Returns the outputs of the network and of all its modules."""
   return model.apply(variables, *inputs, train=False, capture_intermediates=True, mutable=["intermediates"])
 
 
@@ -176,7 +178,7 @@ shapes = {name.replace("/__call__/[0]", ""): shape for name, shape in leaf_shape
 
 
 def show_shapes(*modules):
-  """What some modules give, and the modules in them."""
+  """Prints the output shapes of some modules and of their submodules."""
   for name, shape in shapes.items():
     if name.startswith(modules) and "[" not in name:
       print(f"{name:<32}{' x '.join(map(str, shape))}")
@@ -185,13 +187,14 @@ def show_shapes(*modules):
 # %% [markdown]
 # ### Blocks of gated convolutions (Section 2.1)
 #
-# Sound goes through four blocks. In each, a convolution is gated by another, and a strided one with a ReLU follows:
+# The log-mel passes through four blocks. In each block, one convolution gates another, and a strided convolution with a
+# ReLU follows:
 #
 # $$h = \mathrm{BN}(W * x + b) \odot \sigma(\mathrm{BN}(V * x + c)), \qquad
 # y = \mathrm{ReLU}(\mathrm{BN}(U *_{\mathrm{strided}} h + d))$$
 #
-# $W$ and $V$ are computed as one convolution with twice the filters, which `gated_norm` splits again. Time keeps its 15
-# frames; frequency is halved by every block, 64 to 4.
+# $W$ and $V$ are computed as one convolution with twice the filters; `gated_norm` splits its output. The time axis keeps
+# its 15 frames; every block halves the frequency axis, from 64 to 4.
 
 # %%
 show_shapes("audio/block_")
@@ -199,9 +202,9 @@ show_shapes("audio/block_")
 # %% [markdown]
 # ### A head for each event: gated GRUs and the core vectors (Section 2.1)
 #
-# The bands and filters that are left make one vector a frame. For each event $i$, two GRUs read the 15 frames; from the
-# last state of the one, gated by that of the other, comes the core representation vector $q_i$, and from it the
-# probability of the event by sound alone:
+# The remaining bands and filters of a frame form one vector. For each event $i$, two GRUs read the 15 frames. The last
+# state of one, gated by that of the other, gives the core representation vector $q_i$, and $q_i$ gives the probability
+# of the event from audio alone:
 #
 # $$g_i = \mathrm{BN}(\mathrm{GRU}_i(y)_T) \odot \sigma(\mathrm{BN}(\mathrm{GRU}'_i(y)_T)), \qquad
 # q_i = \sigma(\mathrm{BN}(A_i g_i + a_i)), \qquad p_i^{a} = \sigma(u_i^T q_i + v_i)$$
@@ -214,12 +217,12 @@ show_shapes("audio/gru", "audio/embedding", "audio/logits")
 # %% [markdown]
 # ### The images: the vocalization vector $K$ (Section 2.2)
 #
-# The three images are the channels of one picture, which goes through four blocks like those above, with strides in
-# both directions. What is left, as one vector $z$, gives $K$ and the probability that the performer vocalizes:
+# The three images are the channels of one input, which passes through four blocks like those above, with strides in
+# both directions. The flattened result $z$ gives $K$ and the probability that the performer vocalizes:
 #
 # $$K = \sigma(\mathrm{BN}(B z + b)), \qquad p^{v} = \sigma(u^T K + v)$$
 #
-# $K$ is 0 in a block without any image, about which the paper says nothing.
+# $K$ is 0 in a block without any image; the paper does not define this case.
 
 # %%
 show_shapes("visual/")
@@ -231,17 +234,17 @@ show_shapes("visual/")
 #
 # $$ATT = \mathrm{Softmax}(Q^T K / \sqrt{d_k}) \tag{1}$$
 #
-# Each event's vector is multiplied by its factor, and a head of its own decides from the product:
+# Each event's vector is multiplied by its factor, and a separate head decides from the product:
 #
 # $$p_i^{av} = \sigma(u_i^T \, \mathrm{ReLU}(\mathrm{BN}(C_i (ATT_i \, q_i) + c_i)) + v_i)$$
 #
-# (The code that the authors released leaves out $1 / \sqrt{d_k}$; here it is as in the paper.)
+# (The authors' released code omits $1 / \sqrt{d_k}$; this implementation follows the paper.)
 
 # %%
 show_shapes("fusion/")
 
 # %% [markdown]
-# Eq. 1 once more, in four lines of NumPy, beside what the network gives before any training:
+# The next cell computes Eq. 1 in four lines of NumPy and compares it with the untrained network:
 
 # %%
 outputs = jax.jit(lambda variables, *inputs: model.apply(variables, *inputs, train=False))(state.variables, *inputs)
@@ -255,16 +258,16 @@ factors = ", ".join(f"{event} {factor:.3f}" for event, factor in zip(EVENTS, att
 print(f"attention in the block above: {factors}")
 
 # %% [markdown]
-# ### How many parameters
+# ### Number of parameters
 #
-# Of this small network and of the paper's, with its images of 450 x 300. The larger one is not built: its shapes are
-# enough.
+# The next cell counts the parameters of this small network and of the paper's, with its images of 450 x 300. Shapes are
+# enough for the larger network, which is not built.
 
 # %%
 
 
 def count_parameters(params):
-  """How many numbers there are in each part of a network, and altogether."""
+  """Counts the parameters of each part of a network, and their total."""
   parts = {name: sum(leaf.size for leaf in jax.tree.leaves(part)) for name, part in params.items()}
   return {**parts, "altogether": sum(parts.values())}
 
@@ -287,12 +290,13 @@ for title, params in (("here", state.params), ("the paper's", paper_variables["p
 # %% [markdown]
 # ## The loss
 #
-# Nine binary cross-entropies, of all that the network says, weighted and added up (Eq. 2):
+# The loss is a weighted sum of nine binary cross-entropies, one for each output of the network (Eq. 2):
 #
 # $$L = \lambda_1 L_{a-sil} + \lambda_2 L_{a-spe} + \lambda_3 L_{a-sin} + \lambda_4 L_{a-oth} + \lambda_5 L_{v-voc} +
 # \lambda_6 L_{av-sil} + \lambda_7 L_{av-spe} + \lambda_8 L_{av-sin} + \lambda_9 L_{av-oth} \tag{2}$$
 #
-# $L_{v-voc}$ is to tell speech or singing of the performer from the rest. Its mean is over the blocks with an image.
+# $L_{v-voc}$ separates speech or singing of the performer from everything else. Its mean is over the blocks with an
+# image.
 
 # %%
 from attavvad_jax.losses import TERMS, binary_cross_entropies, mean_terms, total_loss
@@ -307,10 +311,10 @@ print(f"L, where every lambda is 1: {float(total_loss(terms, dict.fromkeys(TERMS
 # %% [markdown]
 # ## A short training
 #
-# Eq. 2 with every weight 1, Adam with a rate of 0.001, a few epochs over minutes of simulated video; the checkpoint
-# with the highest F on validation is kept. Then the scores of the kept network on the test split, in the paper's
-# protocol. One seed of data, one run, minutes of video: they say how far this training came, so that what follows can
-# be judged by it, and nothing about real footage.
+# The next cell trains with every weight of Eq. 2 at 1 and Adam with a learning rate of 0.001, for a few epochs over
+# minutes of simulated video, and keeps the checkpoint with the highest F on validation. It then scores this checkpoint
+# on the test split with the paper's protocol. The data are minutes of video with one seed, in one run. The scores show
+# how far this training came and say nothing about real footage.
 
 # %%
 from attavvad_jax.evaluation.run import evaluate_checkpoint
@@ -321,9 +325,9 @@ print(evaluate_checkpoint(run, summary.path, "test", "paper"))
 # %% [markdown]
 # ## Attention after training
 #
-# Blocks of the test split, drawn at random, as many of each true event where the split has so many, and the factors
-# that Eq. 1 gives them. Even attention would be 0.25 everywhere. Under the picture are the means by true event: a row
-# for each truth, a column for each factor.
+# The figure shows the factors of Eq. 1 for random blocks of the test split, with equal numbers of each true event if
+# the split has enough. Uniform attention would be 0.25 everywhere. The table below the figure gives the means, with a
+# row for each true event and a column for each factor.
 
 # %%
 from attavvad_jax.reports.samples import draw_blocks
@@ -335,8 +339,8 @@ present = [event for event in EVENTS if event in labels]
 
 figure = Figure(figsize=(10, 2.6), dpi=150, layout="constrained")
 axis = figure.subplots()
-picture = axis.imshow(attention.T, aspect="auto", interpolation="nearest")
-figure.colorbar(picture, ax=axis, label="attention")
+panel = axis.imshow(attention.T, aspect="auto", interpolation="nearest")
+figure.colorbar(panel, ax=axis, label="attention")
 axis.set_yticks(range(len(EVENTS)), EVENTS)
 positions = [np.flatnonzero(labels == event) for event in present]
 axis.set_xticks([position.mean() for position in positions], [f"truly {event}" for event in present])
@@ -354,10 +358,10 @@ for event in present:
 # %% [markdown]
 # ## Figure 3: the core vectors before and after fusion
 #
-# A point is a block: its four core vectors side by side, drawn in two dimensions by t-SNE. In the paper's figure the
-# events part more clearly after fusion. t-SNE shows who is near whom and little else; the silhouettes are therefore
-# taken in the network's own space: 1 where the events are far apart, 0 where they overlap, below 0 where they are mixed
-# up.
+# Each point is a block: its four core vectors, concatenated and mapped to two dimensions by t-SNE. In the paper's
+# figure, the events separate more clearly after fusion. Since t-SNE preserves little more than neighborhoods, the
+# silhouettes are computed in the space of the network: 1 if the events are far apart, 0 if they overlap, below 0 if
+# they are mixed.
 
 # %%
 from attavvad_jax.reports.embeddings import figure_3, figure_4
@@ -368,11 +372,12 @@ display(Image(FOLDER / "figure_3.png", width=900))
 print(separation)
 
 # %% [markdown]
-# ## Figure 4: acoustic vectors and the visual one
+# ## Figure 4: acoustic and visual vectors
 #
-# The core vector of each block's true event, and in black the visual vector $K$, filled where the performer vocalizes.
-# In the paper, the visual vectors lie on the side of speech and singing. The number counts it: how many visual vectors
-# have a vector of speech or singing for their nearest, in blocks in which the performer vocalizes and in others.
+# The figure shows the core vector of each block's true event and, in black, the visual vector $K$, filled if the
+# performer vocalizes. In the paper, the visual vectors lie on the side of speech and singing. The number below measures
+# this: how many visual vectors have a vector of speech or singing as their nearest neighbor, in blocks in which the
+# performer vocalizes and in other blocks.
 
 # %%
 figure, alignment = figure_4(run, summary.path, "test", BLOCKS_PER_EVENT, SEED)
@@ -381,5 +386,5 @@ display(Image(FOLDER / "figure_4.png", width=700))
 print(alignment)
 
 # %% [markdown]
-# The tables and figures of the paper at length, with several seeds and their spread, on simulated performances or on
-# MAVC100: `attavvad reproduce`.
+# `attavvad reproduce` makes all tables and figures of the paper, with several seeds and their spread, on simulated
+# performances or on MAVC100.

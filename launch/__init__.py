@@ -1,1 +1,1 @@
-"""Thin launchers, the verbs of `attavvad` with absl flags: `python -m launch.train --config=configs/att_avvad.py`."""
+"""Thin launchers: `python -m launch.train --config=configs/att_avvad.py` runs a verb of `attavvad` with absl flags."""

@@ -1,4 +1,4 @@
-"""Runs a verb of `attavvad` with absl flags, which are made of the table of verbs."""
+"""Runs a verb of `attavvad` with absl flags, which are defined from the table of verbs."""
 
 from collections.abc import Sequence
 import sys
@@ -21,12 +21,12 @@ def run(name: str) -> None:
   sys.modules["__main__"].__doc__ = f"{command.description}\n\nThe same as: {command.example}"
 
   def parse(argv: Sequence[str]) -> list[str]:
-    """Parses flags; a misspelt one is bad input like any other."""
+    """Parses flags; reports a misspelled one like other bad input."""
     try:
-      rest, found = split_overrides(flags.FLAGS.read_flags_from_files(argv, force_gnu=False))
-      overrides.extend(found)
+      rest, found_overrides = split_overrides(flags.FLAGS.read_flags_from_files(argv, force_gnu=False))
+      overrides.extend(found_overrides)
       rest = flags.FLAGS(rest)
-      if not flags.FLAGS["verbosity"].using_default_value:  # absl's own flag, of which absl has a default of its own
+      if not flags.FLAGS["verbosity"].using_default_value:  # absl's own flag stands for --verbose if given
         flags.FLAGS["verbose"].value = True
       return rest
     except (flags.Error, TypeError, ValueError) as error:
@@ -51,7 +51,7 @@ def define(command: Command, flag_values: flags.FlagValues) -> None:
 
 
 def values_of(command: Command, flag_values: flags.FlagValues) -> dict[str, Any]:
-  """The value of each option, once the flags have been parsed."""
+  """Returns the value of each option after the flags have been parsed."""
   values = {}
   for option in (*command.options, *COMMON):
     value = flag_values[option.flag or option.name].value
@@ -60,7 +60,7 @@ def values_of(command: Command, flag_values: flags.FlagValues) -> dict[str, Any]
 
 
 class _Parser(flags.ArgumentParser):  # type: ignore[type-arg]
-  """Reads the text of a flag as the console command does."""
+  """Parses the text of a flag as the console command does."""
 
   def __init__(self, option: Option):
     super().__init__()
@@ -75,7 +75,7 @@ class _Parser(flags.ArgumentParser):  # type: ignore[type-arg]
 
 def _call(command: Command, argv: Sequence[str], overrides: Sequence[str]) -> int:
   if len(argv) > 1:
-    message = f"{argv[1]!r} is not understood; options are given as --name=value, see --helpshort"
+    message = f"{argv[1]!r} is not understood; expected options given as --name=value, see --helpshort"
     return guard(lambda: _fail(message))
   return run_command(command, values_of(command, flags.FLAGS), overrides)
 

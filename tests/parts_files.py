@@ -1,33 +1,33 @@
-"""Parts of recordings with a flash and a beep at known times, and what joins them."""
+"""Parts of recordings with flashes and beeps at known times, and functions that join them."""
 
 import av
 from media_files import gray, write_media
 import numpy as np
 
 RATE_HZ = 16_000
-# Of the parts: what an encoder adds at their ends is short then.
+# Sample rate of the parts; at a high rate, the encoder's padding at their ends is short.
 _STORED_HZ = 48_000
-# Seconds of two parts, and when it flashes and beeps in each: at whole pictures.
+# Seconds of two parts, and the times of the flashes and beeps in each, at whole frames.
 PARTS = ((2.0, (0.6, 1.48)), (1.6, (0.28, 1.0)))
 
 
 def write_part(path, part, start_s=0.0, **options):
-  """A part, a tuple of `PARTS`, whose time stamps begin at `start_s`."""
+  """Writes a part, a tuple as in `PARTS`, whose time stamps begin at `start_s`."""
   seconds, marks = part
   count = round(25 * seconds)
-  # The encoder's pictures must differ, or a key frame is all there is.
-  pictures = [gray(230 if any(abs(i / 25 - mark) < 0.02 for mark in marks) else 20 + i % 2) for i in range(count)]
+  # Frames must differ, or the encoder writes only a key frame.
+  frames = [gray(230 if any(abs(i / 25 - mark) < 0.02 for mark in marks) else 20 + i % 2) for i in range(count)]
   beep = np.int16(20_000 * np.sin(np.arange(_STORED_HZ // 20) * 2 * np.pi * 1000 / _STORED_HZ))
-  sound = np.zeros(round(seconds * _STORED_HZ), np.int16)
+  audio = np.zeros(round(seconds * _STORED_HZ), np.int16)
   for mark in marks:
     first = round(mark * _STORED_HZ)
-    sound[first : first + len(beep)] = beep
+    audio[first : first + len(beep)] = beep
   times = start_s + np.arange(count) / 25
-  return write_media(path, pictures, times, sound, sample_rate_hz=_STORED_HZ, audio_start_s=start_s, **options)
+  return write_media(path, frames, times, audio, sample_rate_hz=_STORED_HZ, audio_start_s=start_s, **options)
 
 
 def write_playlist(folder, parts=PARTS, *, suffix=".ts", starts_s=(0.0, 0.0), discontinuity=True, segment_s=1):
-  """A finished HLS playlist of the parts, each in segments of its own; `suffix` as of `remux_to_segments`."""
+  """Writes a finished HLS playlist of the parts, each with its own segments; `suffix` as for `remux_to_segments`."""
   lists = []
   for number, (part, start_s) in enumerate(zip(parts, starts_s, strict=True)):
     whole = write_part(folder / f"whole_{number}.mp4", part, start_s)
@@ -43,7 +43,7 @@ def write_playlist(folder, parts=PARTS, *, suffix=".ts", starts_s=(0.0, 0.0), di
 
 
 def remux_to_segments(source, playlist, suffix=".ts", segment_s=1):
-  """The lines of a finished playlist, the last of which says that it is; .ts or .m4s segments lie beside it."""
+  """Writes .ts or .m4s segments beside a playlist; returns its lines, which end with the end marker."""
   options = {"hls_time": str(segment_s), "hls_list_size": "0", "hls_playlist_type": "vod"}
   options["hls_segment_filename"] = str(playlist.with_suffix("")) + "_%d" + suffix
   if suffix == ".m4s":
@@ -55,7 +55,7 @@ def remux_to_segments(source, playlist, suffix=".ts", segment_s=1):
 
 
 def remux(source, target, options=None):
-  """The same streams in another container."""
+  """Copies the streams to another container."""
   with av.open(str(source)) as reader, av.open(str(target), "w", options=options or {}) as writer:
     streams = {stream.index: writer.add_stream_from_template(stream) for stream in reader.streams}
     for packet in reader.demux():
@@ -66,18 +66,18 @@ def remux(source, target, options=None):
 
 
 def expected_marks(parts=PARTS):
-  """When it flashes and beeps in all parts in a row."""
+  """Returns the times of the flashes and beeps with all parts one after the other."""
   ends = np.cumsum([0.0, *(seconds for seconds, _ in parts)])
   return [float(end + mark) for end, (_, marks) in zip(ends, parts, strict=False) for mark in marks]
 
 
 def beeps_s(samples):
-  """When each beep begins."""
+  """Returns the time at which each beep begins."""
   loud = np.abs(samples.astype(int)) > 5000
   return np.flatnonzero(np.diff(np.convolve(loud, np.ones(800))[: len(loud)] > 0, prepend=False))[::2] / RATE_HZ
 
 
-def flashes_s(pictures):
-  """When each flash begins: `TimedFrame` in order."""
-  bright = [picture.picture.rgb.mean() > 128 for picture in pictures]
-  return [p.time_s for p, now, before in zip(pictures, bright, [False, *bright], strict=False) if now and not before]
+def flashes_s(frames):
+  """Returns the time at which each flash begins; `frames` are `TimedFrame` in order."""
+  bright = [timed.frame.rgb.mean() > 128 for timed in frames]
+  return [p.time_s for p, now, before in zip(frames, bright, [False, *bright], strict=False) if now and not before]

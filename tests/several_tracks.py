@@ -1,4 +1,4 @@
-"""Files with several sound tracks and pictures, written by PyAV alone."""
+"""Files with several audio and video tracks, written by PyAV alone."""
 
 from fractions import Fraction
 
@@ -10,13 +10,13 @@ RATE_HZ = 16000
 
 
 def tone(hz, seconds=1.0, channels=1):
-  """int16 [1,n*channels], packed."""
+  """Returns a sine, int16 [1,n*channels], with interleaved channels."""
   sine = 10000 * np.sin(2 * np.pi * hz * np.arange(round(seconds * RATE_HZ)) / RATE_HZ)
   return np.repeat(np.int16(sine), channels)[None]
 
 
-def write_tracks(path, sounds, levels=(), codec=None):
-  """Writes sound tracks (hz, channels, disposition, metadata) and pictures (gray level, disposition) of a second."""
+def write_tracks(path, audio_tracks, levels=(), codec=None):
+  """Writes a second of audio tracks (hz, channels, disposition, metadata) and video tracks (level, disposition)."""
   codec = codec or {".mp4": "aac", ".ts": "mp2"}.get(path.suffix, "pcm_s16le")
   with av.open(str(path), "w") as container:
     streams = []
@@ -27,7 +27,7 @@ def write_tracks(path, sounds, levels=(), codec=None):
       streams.append(
         (stream, [av.VideoFrame.from_ndarray(np.full((48, 64, 3), level, np.uint8), format="rgb24") for _ in range(25)])
       )
-    for hz, channels, flags, metadata in sounds:
+    for hz, channels, flags, metadata in audio_tracks:
       layout = {1: "mono", 2: "stereo"}[channels]
       stream = container.add_stream(codec, rate=RATE_HZ, layout=layout)
       stream.disposition = flags
@@ -47,9 +47,10 @@ def write_tracks(path, sounds, levels=(), codec=None):
   return path
 
 
-def heard_in(sound):
-  spectrum = np.abs(np.fft.rfft(sound.astype(float)))
-  return 10 * round(float(np.argmax(spectrum)) * RATE_HZ / len(sound) / 10)
+def dominant_hz(audio):
+  """Returns the strongest frequency, rounded to 10 Hz."""
+  spectrum = np.abs(np.fft.rfft(audio.astype(float)))
+  return 10 * round(float(np.argmax(spectrum)) * RATE_HZ / len(audio) / 10)
 
 
 NONE, DEFAULT = Disposition(0), Disposition.default

@@ -1,4 +1,4 @@
-"""A detector without training, and streams of drawn sound and pictures."""
+"""An untrained detector, and streams of synthetic audio and video."""
 
 import functools
 
@@ -17,7 +17,7 @@ RATE = 25
 
 
 class Levels(nn.Module):
-  """Logits of loudness and contrast: quick to compile, and different in every block."""
+  """Computes logits from loudness and contrast: quick to compile, and different in every block."""
 
   @nn.compact
   def __call__(self, log_mel, images, image_mask, *, train):
@@ -37,11 +37,11 @@ class Levels(nn.Module):
 
 
 class LevelDetector(Detector):
-  """As if its checkpoint had been read."""
+  """A detector with `Levels` in place of a checkpoint."""
 
   model = Levels()
   variables = None
-  digest = "0" * 64  # as of a checkpoint
+  digest = "0" * 64  # as long as a checkpoint's
 
   def __init__(self, checkpoint=None, smoothing=None):
     self.name = str(checkpoint)
@@ -56,12 +56,12 @@ class LevelDetector(Detector):
 
 @functools.cache
 def _compiled():
-  """Once for all, as all are the same."""
+  """Compiles the model once, as all detectors are the same."""
   return Detector.predict.func(LevelDetector())
 
 
-def drawn_sound(duration_s, seed=0):
-  """Noise whose level changes from time to time, int16."""
+def drawn_audio(duration_s, seed=0):
+  """Returns noise whose level changes at intervals, int16 [n]."""
   rng = np.random.default_rng(seed)
   count = round(duration_s * 16_000)
   levels = np.repeat(10 ** rng.uniform(-3.5, -0.5, count // 9000 + 1), 9000)[:count]
@@ -69,7 +69,7 @@ def drawn_sound(duration_s, seed=0):
 
 
 def drawn_images(duration_s, seed=0):
-  """Pictures uint8 [32,48,3] whose contrast changes, at 25 a second."""
+  """Returns frames uint8 [32,48,3] whose contrast changes, at 25 frames per second."""
   rng = np.random.default_rng(seed)
   ramp = np.linspace(-1, 1, 48)[None, :, None] ** 3 * np.ones((32, 1, 3))
   count = round(duration_s * RATE)
@@ -78,11 +78,11 @@ def drawn_images(duration_s, seed=0):
 
 
 def write_drawn(path, duration_s):
-  """The same as a video file."""
+  """Writes the frames and the audio to a video file."""
   with VideoWriter(path, 48, 32, RATE, 16_000) as writer:
     for image in drawn_images(duration_s):
       writer.write_frame(image)
-    writer.write_samples(drawn_sound(duration_s))
+    writer.write_samples(drawn_audio(duration_s))
   return path
 
 

@@ -1,9 +1,11 @@
+"""Files and folders that appear only once they are complete."""
+
 import pytest
 
 from attavvad_jax.files import new_folder, replacing, write_text
 
 
-def test_file_is_replaced_once_the_new_one_is_whole(tmp_path):
+def test_file_is_replaced_once_the_new_one_is_complete(tmp_path):
   path = tmp_path / "a.txt"
   path.write_text("old")
   with replacing(path) as part:
@@ -13,7 +15,7 @@ def test_file_is_replaced_once_the_new_one_is_whole(tmp_path):
   assert list(tmp_path.iterdir()) == [path]
 
 
-def test_exception_leaves_what_was_there(tmp_path):
+def test_exception_keeps_the_old_file(tmp_path):
   path = tmp_path / "a.txt"
   path.write_text("old")
 
@@ -28,12 +30,12 @@ def test_exception_leaves_what_was_there(tmp_path):
   assert list(tmp_path.iterdir()) == [path]
 
 
-def test_text_is_utf8_with_unix_line_ends(tmp_path):
+def test_text_is_utf8_with_unix_line_endings(tmp_path):
   write_text(tmp_path / "a.txt", "Año\n")
   assert (tmp_path / "a.txt").read_bytes() == "Año\n".encode()
 
 
-def test_folder_is_there_once_it_is_whole(tmp_path):
+def test_folder_appears_once_it_is_complete(tmp_path):
   with new_folder(tmp_path / "new") as part:
     (part / "a.txt").write_text("new")
     assert not (tmp_path / "new").exists()
@@ -41,7 +43,7 @@ def test_folder_is_there_once_it_is_whole(tmp_path):
   assert (tmp_path / "new" / "a.txt").read_text() == "new"
 
 
-def test_folder_of_an_exception_is_not(tmp_path):
+def test_exception_leaves_no_folder(tmp_path):
   def fail():
     with new_folder(tmp_path / "new") as part:
       (part / "a.txt").write_text("half")
@@ -53,7 +55,7 @@ def test_folder_of_an_exception_is_not(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["file", "folder"])
-def test_folder_that_holds_something_is_left_alone(tmp_path, name):
+def test_existing_file_or_nonempty_folder_is_an_error(tmp_path, name):
   (tmp_path / "folder").mkdir()
   for path in (tmp_path / "file", tmp_path / "folder" / "a.txt"):
     path.write_text("old")

@@ -1,8 +1,8 @@
-"""A run, a data set and a label file that were written before the modules moved and models took branches.
+"""A run, a data set and a label file that an earlier version wrote are still read.
 
-files_of_before.zip was made on 30 November 2026 by the version before: the data set of `prepared.py` with three blocks
-of drawn numbers, a run of three steps on it by `tiny.py` with few filters, its scores of a batch of counted numbers,
-and two events.
+files_of_before.zip was made on 30 November 2026 by the version in which modules had other names and models had no
+branches. It contains the data set of `prepared.py` with three blocks of random numbers, a run of three steps on it by
+`tiny.py` with few filters, its scores of a batch of consecutive numbers, and two events.
 """
 
 import json
@@ -39,7 +39,7 @@ def test_a_data_set_is_read(before):
   assert data.digest("train") is not None
 
 
-def test_a_checkpoint_gives_the_scores_that_it_gave(before):
+def test_a_checkpoint_gives_the_same_scores(before):
   trained = TrainedModel(before / "run")
   assert trained.meta["step"] == 3
   assert trained.meta["config"]["optimizer"]["name"] == "adam"
@@ -53,8 +53,8 @@ def test_a_checkpoint_gives_the_scores_that_it_gave(before):
   np.testing.assert_allclose(trained.predict(batch).audio_visual, expected, atol=1e-6)
 
 
-def test_a_run_goes_on(before):
-  """Its config has none of the keys that came later."""
+def test_a_run_resumes(before):
+  """The run's config lacks the keys that later versions added."""
   config = tiny_config(
     before / "data" / "drawn" / "default" / "2.0.0",
     batch_size=1,
@@ -76,7 +76,7 @@ def test_a_run_goes_on(before):
   assert jax.tree.all(jax.tree.map(np.array_equal, stored["nu"], restored.optimizer[0].nu))
   assert any(np.any(leaf) for leaf in jax.tree.leaves(stored["mu"]))
   config.optimizer.clip_norm = 1.0
-  with pytest.raises(ValueError, match="other values of optimizer"):
+  with pytest.raises(ValueError, match=r"other values .*optimizer"):
     check_workdir(before / "run", set_up(config))
 
 

@@ -9,8 +9,8 @@ from attavvad_jax.models.outputs import Outputs
 
 SILENCE, SPEECH, SINGING, OTHERS = range(4)
 ONES = dict.fromkeys(TERMS, 1.0)
-# Compiled whole, which is many times faster than one operation after another; but jax sorts the names of what it has
-# compiled, so that what is said of their order is said of the functions themselves.
+# Compiled, which is many times faster than running one operation after another. jax sorts the keys of compiled results,
+# so tests of the order of terms call the functions themselves.
 binary_cross_entropies = jax.jit(losses.binary_cross_entropies)
 total_loss = jax.jit(losses.total_loss)
 
@@ -56,16 +56,16 @@ def test_terms_by_hand():
   assert terms.counts["visual_vocalizing"] == 3
 
 
-def test_each_branch_may_have_labels_of_its_own():
+def test_each_branch_can_have_its_own_labels():
   outputs, labels, *masks = _batch()
   audio_labels = np.array([SPEECH, SPEECH, OTHERS, OTHERS, SILENCE])
   visual_labels = np.array([SINGING, OTHERS, SPEECH, SILENCE, SPEECH])
-  given = binary_cross_entropies(outputs, labels, *masks, audio_labels=audio_labels, visual_labels=visual_labels)
+  actual = binary_cross_entropies(outputs, labels, *masks, audio_labels=audio_labels, visual_labels=visual_labels)
   groups = ((TERMS[:4], audio_labels), (TERMS[4:5], visual_labels), (TERMS[5:], labels))
-  for names, of_group in groups:
-    expected = binary_cross_entropies(outputs, of_group, *masks)
+  for names, group_labels in groups:
+    expected = binary_cross_entropies(outputs, group_labels, *masks)
     for name in names:
-      np.testing.assert_array_equal(given.sums[name], expected.sums[name])
+      np.testing.assert_array_equal(actual.sums[name], expected.sums[name])
 
 
 def test_total_is_the_weighted_sum_of_the_means():
@@ -93,7 +93,7 @@ def test_extreme_logits_stay_finite_and_exact():
   np.testing.assert_allclose(list(terms.sums.values()), [0.0, 0.0, 1e4, np.exp(-30.0)], rtol=1e-6)
 
 
-def test_a_term_that_nothing_counts_for():
+def test_a_term_that_no_block_counts_for_is_nan_and_adds_nothing():
   outputs, labels, image_mask, block_mask = _batch()
   image_mask[:] = False
 
@@ -130,7 +130,7 @@ def test_a_weight_of_zero_removes_the_gradient_of_its_term_alone(name):
   assert zero == [term == name for term in TERMS]
 
 
-def test_a_model_without_a_branch_gives_fewer_terms():
+def test_a_model_without_a_branch_has_fewer_terms():
   outputs, *rest = _batch()
   terms = losses.binary_cross_entropies(Outputs(audio_logits=outputs.audio_logits), *rest)
   assert tuple(terms.sums) == TERMS[:4]
@@ -143,7 +143,7 @@ def test_bfloat16_logits_are_summed_in_float32():
   assert {x.dtype for x in jax.tree.leaves(terms)} == {np.dtype("float32")}
 
 
-def test_a_missing_weight_is_named():
+def test_a_missing_weight_is_refused_by_name():
   weights = {name: 1.0 for name in TERMS if name != "audio_speech"}
-  with pytest.raises(ValueError, match="no loss weight for audio_speech"):
+  with pytest.raises(ValueError, match="loss weight for audio_speech;"):
     total_loss(binary_cross_entropies(*_batch()), weights)

@@ -1,4 +1,4 @@
-"""Notebooks run in their short form, and what is stored is what their text says."""
+"""Notebooks run in their short form, and stored notebooks agree with their text."""
 
 import importlib.util
 from pathlib import Path
@@ -18,7 +18,7 @@ _spec.loader.exec_module(make)
 each = pytest.mark.parametrize("name", make.NAMES)
 
 
-def test_all_notebooks_are_known():
+def test_all_notebooks_are_listed():
   assert {path.stem for path in COLAB.glob("*.ipynb")} == set(make.NAMES)
   assert {path.stem for path in COLAB.glob("*.py")} == {*make.NAMES, "check", "make"}
 
@@ -26,7 +26,7 @@ def test_all_notebooks_are_known():
 @pytest.mark.slow
 @pytest.mark.skipif(
   not model_files.cache_path(model_files.DETECTOR).is_file(),
-  reason="no face model in the cache: make install fetches it",
+  reason="no face model in the cache; make install downloads it",
 )
 @each
 def test_notebook_runs(name):
@@ -36,7 +36,7 @@ def test_notebook_runs(name):
 
 
 @each
-def test_stored_notebook_is_its_text(name):
+def test_stored_notebook_agrees_with_its_text(name):
   text, stored = jupytext.read(COLAB / f"{name}.py"), jupytext.read(COLAB / f"{name}.ipynb")
   assert [(c.cell_type, c.source) for c in stored.cells] == [(c.cell_type, c.source) for c in text.cells]
 
@@ -51,18 +51,18 @@ def test_stored_notebook_was_run_from_top_to_bottom(name):
 
 
 @each
-def test_notebook_opens_in_colab_and_leaves_versions_that_fit(name):
+def test_notebook_opens_in_colab_and_keeps_compatible_versions(name):
   first, *others = jupytext.read(COLAB / f"{name}.py").cells
   assert re.match(
     rf"\[!\[Open in Colab\]\(\S+\)\]\(https://colab\.research\.google\.com/github/\S+/{name}\.ipynb\)", first.source
   )
-  # Pins would replace packages under a kernel that has them in memory; -q would hide that pip says so.
+  # Pins would replace packages that the kernel has imported; -q would hide pip's message about it.
   (install,) = (cell.source for cell in others if cell.source.startswith("%pip"))
   assert re.fullmatch(r'%pip install -e "\.\.\[[a-z,]+\]"', install)
 
 
 @each
-def test_notebook_alone_fetches_the_repository_or_says_why_not(name, tmp_path, monkeypatch):
+def test_notebook_without_repository_fetches_it_or_reports_the_error(name, tmp_path, monkeypatch):
   fetch = next(cell.source for cell in jupytext.read(COLAB / f"{name}.py").cells if cell.cell_type == "code")
   git = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_VALUE_0": "https://github.com/attavvad-jax/attavvad_jax"}
   for key, value in git.items():
@@ -79,7 +79,7 @@ def test_notebook_alone_fetches_the_repository_or_says_why_not(name, tmp_path, m
   for arguments in (["init", "-q"], ["add", "."], commit):
     subprocess.run(["git", *arguments], cwd=published, check=True)
   monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.file://{published}.insteadOf")
-  for _ in range(2):  # a kernel that is started again begins where the first one did
+  for _ in range(2):  # a restarted kernel begins in the same folder
     monkeypatch.chdir(tmp_path)
     exec(fetch, {})
     assert Path.cwd() == tmp_path / "attavvad_jax" / "colab"

@@ -70,8 +70,20 @@ def test_names_are_found_where_they_were(module, name, new_module, new_name):
   assert old is getattr(importlib.import_module(f"attavvad_jax.{new_module}"), new_name)
 
 
-def test_what_never_was_is_not_found():
+@pytest.mark.parametrize("old", moved.MOVED_NAMES)
+def test_a_renamed_name_warns_and_gives_the_object_of_today(old):
+  old_module, _, name = old.rpartition(".")
+  module, new_name = moved.MOVED_NAMES[old]
+  place = importlib.import_module(f"attavvad_jax.{old_module}")
+  with pytest.warns(DeprecationWarning, match=rf"attavvad_jax\.{old} has moved to attavvad_jax\.{module}\.{new_name};"):
+    value = getattr(place, name)
+  assert value is getattr(importlib.import_module(f"attavvad_jax.{module}"), new_name)
+
+
+def test_a_name_that_never_existed_is_not_found():
   with pytest.raises(ModuleNotFoundError):
     importlib.import_module("attavvad_jax.detection.none")
   with pytest.raises(ImportError):
     from attavvad_jax.media import none  # noqa: F401
+  with pytest.raises(AttributeError, match="'none'"):
+    importlib.import_module("attavvad_jax.loss_weights").none  # noqa: B018

@@ -1,4 +1,4 @@
-"""Weights that ship with the package: used only as they left."""
+"""The shipped weights are used only if every file is intact."""
 
 import hashlib
 
@@ -10,7 +10,7 @@ from tools.pack import pack
 
 @pytest.fixture
 def shipped(tmp_path):
-  """A folder as it ships; the digests are those of another program's making."""
+  """Returns a folder as it ships; its digests do not come from the code under test."""
   (tmp_path / "meta").mkdir()
   files = {"meta/metadata": b"{}", "variables.bin": b"\x00\x01"}
   for name, content in files.items():
@@ -20,13 +20,13 @@ def shipped(tmp_path):
   return tmp_path
 
 
-def test_whole_weights_are_the_checkpoint(shipped):
+def test_intact_weights_are_the_checkpoint(shipped):
   assert shipped_checkpoint(shipped) == shipped
 
 
 def test_damaged_file_is_named(shipped):
   (shipped / "variables.bin").write_bytes(b"\x00\x02")
-  with pytest.raises(ValueError, match=r"variables\.bin: its sha256 is not the one in SHA256SUMS.*install the package"):
+  with pytest.raises(ValueError, match=r"variables\.bin: its sha256 differs .* SHA256SUMS"):
     shipped_checkpoint(shipped)
 
 
@@ -36,12 +36,12 @@ def test_missing_file_is_named(shipped):
     shipped_checkpoint(shipped)
 
 
-def test_without_weights_a_checkpoint_is_asked_for(tmp_path):
-  with pytest.raises(ValueError, match=r"no trained weights ship .*--checkpoint="):
+def test_error_without_weights_names_the_checkpoint_option(tmp_path):
+  with pytest.raises(ValueError, match=r"no trained weights .*--checkpoint="):
     shipped_checkpoint(tmp_path)
 
 
-def test_packed_weights_are_whole_and_without_the_optimizer(shipped, tmp_path):
+def test_packed_weights_are_intact_and_without_the_optimizer(shipped, tmp_path):
   checkpoint = tmp_path / "step"
   for item in ("meta", "variables", "optimizer"):
     (checkpoint / item / "d").mkdir(parents=True)
@@ -51,15 +51,15 @@ def test_packed_weights_are_whole_and_without_the_optimizer(shipped, tmp_path):
   pack(checkpoint, shipped)
   assert shipped_checkpoint(shipped) == shipped
   assert (shipped / "variables" / "d" / "file").read_bytes() == b"variables"
-  assert not (shipped / "meta" / "metadata").exists()  # of the weights before
+  assert not (shipped / "meta" / "metadata").exists()  # a file of the replaced weights
   assert not (shipped / "optimizer").exists()
   assert not list((shipped / "meta").rglob("commit_success.txt"))
   assert (shipped / "README.md").read_text() == "The card."
 
 
 @pytest.mark.slow
-def test_weights_that_ship_tell_who_is_heard_in_a_performance_they_have_not_seen():
-  """Simulated, of the test split, with nobody's face learned by heart; and each block as likely as its label."""
+def test_shipped_weights_detect_in_performances_that_they_were_not_trained_on():
+  """The performances are simulated scenes of the test split."""
   import numpy as np
 
   from attavvad_jax.inference.detector import Detector
@@ -73,7 +73,7 @@ def test_weights_that_ship_tell_who_is_heard_in_a_performance_they_have_not_seen
   for number in range(3):
     scene = draw_scene(77, number, "test", 20.0, "live")
     blocks = list(render_blocks(scene, detector.spec.clock, detector.spec.crop))
-    found = detector.score(blocks).decision.argmax(axis=1)
-    right.append(found == block_labels(scene.timeline, detector.spec.clock, len(blocks)))
-  # A detector of others alone would be right in a fifth of them.
+    decided = detector.score(blocks).decision.argmax(axis=1)
+    right.append(decided == block_labels(scene.timeline, detector.spec.clock, len(blocks)))
+  # Always answering "others" would be right in a fifth of the blocks.
   assert np.concatenate(right).mean() > 0.75

@@ -1,1 +1,1 @@
-"""What only developers run; none of it is in the wheel."""
+"""Tools for developers; the wheel does not include them."""

@@ -1,4 +1,4 @@
-"""Runs a tool that is described as a verb of `attavvad` is."""
+"""Runs a tool that a `Command` describes, like the verbs of `attavvad`."""
 
 import sys
 from typing import NoReturn

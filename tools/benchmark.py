@@ -1,4 +1,4 @@
-"""Times a part of the toolkit beside its peers: one JSON object a line, then a table.
+"""Times a part of the toolkit and its peers: prints one JSON object per case, then a table.
 
 python -m tools.benchmark --suite=frontend
 """
@@ -16,16 +16,16 @@ def run(suite: str, runs: int) -> None:
 COMMAND = Command(
   "benchmark",
   "time a part of the toolkit",
-  "Times a part of the toolkit beside its peers: one JSON object a line, then a table.",
+  "Times a part of the toolkit and its peers: prints one JSON object per case, then a table.",
   "python -m tools.benchmark --suite=frontend",
   (
     Option(
       "suite",
-      "what is timed",
+      "suite to time",
       required=True,
       choices=("frontend", "model", "detect", "media", "devices"),
     ),
-    Option("runs", "how often each case is timed, in alternation", "integer", default=5),
+    Option("runs", "number of timed runs of each case, in alternation", "integer", default=5),
   ),
   run,
 )

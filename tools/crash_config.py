@@ -1,4 +1,4 @@
-"""The network as small as it can be: what `python -m tools.crash_test` trains."""
+"""The smallest network, which `python -m tools.crash_test` trains."""
 
 import ml_collections
 
@@ -19,11 +19,11 @@ def get_config() -> ml_collections.ConfigDict:
       visual_strides=((3, 3),),
     )
   )
-  # Weights that learn have a state of their own to lose.
+  # Adaptive weights have a state, which a crash must not lose.
   config.loss_weights = "dynamic_average"
   config.batch_size = 16
   config.num_epochs = 4
-  # Half of the time goes into saving.
+  # Checkpoints this frequent take half of the time, so that signals often arrive while one is written.
   config.checkpoint_every_steps = 4
   config.log_every_steps = 2
   return config

@@ -1,10 +1,10 @@
-"""Crash tests: programs killed at random moments, one of several processes lost, a full disk. Is anything lost?
+"""Crash tests: checks that nothing is lost when programs or processes are killed or the disk is full.
 
 python -m tools.crash_test --part=kill,processes,disk --tries=30 --folder=/tmp/crashes
 
-The verbs of `attavvad` are run as a user starts them, on a small simulated data set. A program that was interrupted is
-started again by the same command until it ends. What it leaves must be what an uninterrupted program leaves: the same
-files, bit-identical arrays, the same validations, nothing else.
+The tests run the verbs of `attavvad` as a user does, on a small simulated data set. They interrupt a program at random
+moments and restart it with the same command until it ends. The outputs must equal those of an uninterrupted program:
+the same files, bit-identical arrays, the same validation scores, and nothing else.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -30,11 +30,11 @@ from tools import app
 PARTS = ("kill", "processes", "disk")
 PROGRAMS = ("training", "preparation", "sweep")
 
-# A program that was asked to end must have saved and ended by then.
+# Time in which a program must save and end after SIGTERM.
 STOP_S = 15.0
-# The other processes must have ended so long after one was killed: what `training.processes` waits, and some more.
+# Time in which the other processes must end after one was killed: the timeout of `training.processes` and a margin.
 LOSS_S = 90.0
-# No program here takes so long.
+# Longer than any program here takes.
 _LONGEST_S = 600.0
 _NUM_PROCESSES = 4
 _DISK_MB = 64
@@ -46,13 +46,13 @@ T = TypeVar("T")
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-  """What came of crashing one program.
+  """The result of crashing one program.
 
   Attributes:
-    name: of the program and what was done to it.
-    tried: how often.
-    lost: of these, how often something was lost, or it did not go on, or an error was not clear.
-    notes: how it went, and what was wrong.
+    name: name of the program and the interruption.
+    tried: number of tries.
+    lost: number of tries in which data was lost, the program did not resume, or its error was unclear.
+    notes: observations and failures.
   """
 
   name: str
@@ -70,36 +70,36 @@ class Job:
   """A program that writes into a folder.
 
   Attributes:
-    name: of the program.
-    arguments: gives those of `attavvad`, for a folder.
-    at_work: what stands on its standard error once it is at work.
-    found: what it left in a folder, to be compared.
-    saves_when_asked: whether SIGTERM makes it save and end.
+    name: name of the program.
+    arguments: function from a folder to the arguments of `attavvad`.
+    at_work: text in its output that shows that it is at work.
+    contents: function from a folder to the outputs to compare.
+    saves_on_sigterm: whether the program saves and ends on SIGTERM.
   """
 
   name: str
   arguments: Callable[[Path], Sequence[str]]
   at_work: str
-  found: Callable[[Path], Contents]
-  saves_when_asked: bool = False
+  contents: Callable[[Path], Contents]
+  saves_on_sigterm: bool = False
 
   def start(self, folder: Path, more: Sequence[str] = (), log: Path | None = None) -> "Program":
     return Program([*self.arguments(folder), *more], log or folder.with_name(f"{folder.name}.log"))
 
   def finish(self, folder: Path, log: Path | None = None) -> None:
-    """Runs it to its end.
+    """Runs the program to its end.
 
     Raises:
-      RuntimeError: it does not.
+      RuntimeError: the exit code is not 0.
     """
     with self.start(folder, log=log) as program:
       program.wait_to_end()
     if program.code != 0:
-      raise RuntimeError(f"{self.name} ended with code {program.code}: {program.said[-500:]}")
+      raise RuntimeError(f"{self.name} ended with code {program.code}: {program.output[-500:]}")
 
 
 class Program:
-  """A running verb of `attavvad`, killed at the end of the `with` block; its output goes into a file."""
+  """A running verb of `attavvad`, killed at the end of the `with` block; its output goes to a file."""
 
   def __init__(self, arguments: Sequence[str], log: Path):
     self._log = log
@@ -115,26 +115,26 @@ class Program:
     self._process.wait()
 
   @property
-  def said(self) -> str:
+  def output(self) -> str:
     return self._log.read_text(encoding="utf-8", errors="replace")
 
   @property
   def code(self) -> int | None:
-    """The exit code; negative after a signal, None while it is at work."""
+    """The exit code; negative after a signal, None while the program runs."""
     return self._process.poll()
 
   def send(self, signal_number: int) -> None:
     self._process.send_signal(signal_number)
 
   def wait_for(self, text: str) -> bool:
-    """Returns when the program has said a text, or False when it has ended before."""
-    return _wait(lambda: True if text in self.said else False if self.code is not None else None, _LONGEST_S)
+    """Waits until the program has printed a text. Returns False if it has ended before."""
+    return _wait(lambda: True if text in self.output else False if self.code is not None else None, _LONGEST_S)
 
   def wait_to_end(self, seconds: float = _LONGEST_S) -> float:
-    """Returns when it has ended, and how long that took.
+    """Waits until the program has ended and returns the seconds waited.
 
     Raises:
-      TimeoutError: it has not.
+      TimeoutError: the program has not ended in time.
     """
     start = time.monotonic()
     _wait(lambda: self.code is not None or None, seconds)
@@ -149,39 +149,39 @@ def crash(
   programs: Sequence[str] = PROGRAMS,
   epochs: int = 4,
 ) -> Iterator[Outcome]:
-  """Crashes programs; yields what came of each.
+  """Crashes programs and yields the outcome of each.
 
   Args:
-    parts: of `PARTS`.
-    folder: is made and gets what the programs write; must not be there.
-    tries: for each program.
-    seed: of the moments.
-    programs: of `PROGRAMS`, those to be killed.
-    epochs: that a training has.
+    parts: some of `PARTS`.
+    folder: output folder of the programs; it is created and must not exist.
+    tries: number of interruptions of each program.
+    seed: seed of the random moments.
+    programs: programs to kill, some of `PROGRAMS`.
+    epochs: number of epochs of a training run.
 
   Raises:
-    ValueError: no such part or program, the folder is there, or a small disk cannot be made here.
+    ValueError: a part or program is unknown, the folder exists, or the system does not allow a small disk.
   """
   for flag, given, known in (("part", parts, PARTS), ("programs", programs, PROGRAMS)):
     if unknown := sorted(set(given) - set(known)):
-      raise ValueError(f"--{flag}: no such thing as {', '.join(unknown)}; expected some of {', '.join(known)}")
+      raise ValueError(f"--{flag} contains unknown values: {', '.join(unknown)}; expected some of {', '.join(known)}")
   if tries < 1:
     raise ValueError(f"--tries is {tries}; expected 1 or more")
   if folder.exists():
-    raise ValueError(f"{folder}: is there; name a folder that is not")
+    raise ValueError(f"{folder}: exists; name a new folder")
   folder.mkdir(parents=True)
   rng = np.random.default_rng(seed)
   data = folder / "data"
   preparing = Job("preparation", _prepare, "preparing:", _files)
   preparing.finish(data)
-  training = Job("training", lambda output: _train(data, output, epochs), "training:", _run_of, saves_when_asked=True)
+  training = Job("training", lambda output: _train(data, output, epochs), "training:", _run_of, saves_on_sigterm=True)
   sweeping = Job(
-    "sweep", lambda output: _sweep(data, output, epochs), "training 2 runs:", _runs_of, saves_when_asked=True
+    "sweep", lambda output: _sweep(data, output, epochs), "training 2 runs:", _runs_of, saves_on_sigterm=True
   )
   if "kill" in parts:
     for job in (job for job in (training, preparing, sweeping) if job.name in programs):
       yield _kill(job, folder, tries, rng, signal.SIGKILL)
-      if job.saves_when_asked:
+      if job.saves_on_sigterm:
         yield _kill(job, folder, tries, rng, signal.SIGTERM)
   if "processes" in parts:
     yield _lose_processes(training, folder, tries, rng)
@@ -205,7 +205,7 @@ def _sweep(data: Path, output: Path, epochs: int) -> list[str]:
 
 
 def _kill(job: Job, folder: Path, tries: int, rng: np.random.Generator, signal_number: signal.Signals) -> Outcome:
-  """Sends a program a signal at random moments of its work, starts it again, and compares what it leaves in the end."""
+  """Sends a program a signal at random moments of its work, restarts it, and compares its final outputs."""
   name = f"{job.name} {signal_number.name}"
   expected, work_s = _reference(job, folder)
   tried = lost = saving = unbroken = 0
@@ -225,23 +225,23 @@ def _kill(job: Job, folder: Path, tries: int, rng: np.random.Generator, signal_n
           tried, unbroken = tried + 1, unbroken + 1
           waits_s.append(program.wait_to_end())
           if signal_number == signal.SIGTERM and (program.code != 0 or waits_s[-1] > STOP_S):
-            raise RuntimeError(f"ended with code {program.code} after {waits_s[-1]:.1f} s: {program.said[-500:]}")
+            raise RuntimeError(f"ended with code {program.code} after {waits_s[-1]:.1f} s: {program.output[-500:]}")
           saving += any(output.glob("**/*orbax-checkpoint-tmp*"))
       job.finish(output)
-      _compare(expected, job.found(output))
+      _compare(expected, job.contents(output))
     except (RuntimeError, ValueError) as error:
       lost += max(unbroken, 1)
       notes.append(f"{output.name}: {error}")
     unbroken = 0
-  if job.saves_when_asked and signal_number == signal.SIGKILL:
-    notes.insert(0, f"{saving} of them while a checkpoint was written")
+  if job.saves_on_sigterm and signal_number == signal.SIGKILL:
+    notes.insert(0, f"{saving} of them during a checkpoint write")
   if signal_number == signal.SIGTERM:
-    notes.insert(0, f"ended {max(waits_s):.1f} s later at most, with code 0")
+    notes.insert(0, f"ended at most {max(waits_s):.1f} s later, with code 0")
   return Outcome(name, tried, lost, notes)
 
 
 def _lose_processes(job: Job, folder: Path, tries: int, rng: np.random.Generator) -> Outcome:
-  """Kills one of several processes at a random moment; the others must say so and end, and all go on together."""
+  """Kills one of several processes at a random moment; the others must report it and end, and all must resume."""
   expected, work_s = _reference(job, folder, _NUM_PROCESSES)
   lost, notes, waits_s = 0, [], []
   output = folder / "processes"
@@ -249,32 +249,32 @@ def _lose_processes(job: Job, folder: Path, tries: int, rng: np.random.Generator
     try:
       with _together(job, output, _NUM_PROCESSES) as programs:
         if not programs[0].wait_for(job.at_work):
-          raise RuntimeError(f"did not start: {programs[0].said[-500:]}")
+          raise RuntimeError(f"did not start: {programs[0].output[-500:]}")
         time.sleep(rng.uniform(0, work_s / (tries + 1)))
         victim = int(rng.integers(_NUM_PROCESSES))
         programs[victim].send(signal.SIGKILL)
         waits_s.append(max(program.wait_to_end(LOSS_S) for program in programs))
         for index, program in enumerate(programs):
-          # Said by us, or by jax where process 0, which holds what they are joined by, is the one that is lost.
-          clear = re.search(r"lost another of the|another task died", program.said)
+          # The package reports the loss; if process 0 is lost, which runs jax's coordinator, jax reports it.
+          clear = re.search(r"lost another of the|another task died", program.output)
           if index != victim and (program.code == 0 or not clear):
-            raise RuntimeError(f"process {index} ended with code {program.code}: {program.said[-500:]}")
+            raise RuntimeError(f"process {index} ended with code {program.code}: {program.output[-500:]}")
     except (RuntimeError, TimeoutError, ValueError) as error:
       lost += 1
       notes.append(str(error))
   try:
     _finish_together(job, output, _NUM_PROCESSES)
-    _compare(expected, job.found(output))
+    _compare(expected, job.contents(output))
   except (RuntimeError, ValueError) as error:
     lost = tries
     notes.append(str(error))
   if waits_s:
-    notes.insert(0, f"the others ended {max(waits_s):.1f} s later at most")
+    notes.insert(0, f"the others ended at most {max(waits_s):.1f} s later")
   return Outcome(f"{job.name}, one of {_NUM_PROCESSES} processes SIGKILL", tries, lost, notes)
 
 
 def _fill_disk(job: Job, folder: Path, tries: int, rng: np.random.Generator) -> Outcome:
-  """Fills the disk at a random moment of the work; it must say so, and go on when there is room again."""
+  """Fills the disk at a random moment of the work; the program must report it, and resume when there is space."""
   expected, work_s = _reference(job, folder)
   tried = lost = 0
   notes: list[str] = []
@@ -286,16 +286,16 @@ def _fill_disk(job: Job, folder: Path, tries: int, rng: np.random.Generator) -> 
           if program.wait_for(job.at_work):
             time.sleep(rng.uniform(0, work_s / 10))
           if program.code == 0:
-            shutil.rmtree(output)  # it came to its end before: once more from the start
+            shutil.rmtree(output)  # the program ended before the disk was full: start anew
             continue
           tried += 1
           _fill(filler, room_bytes=int(rng.integers(0, 200_000)))
           program.wait_to_end()
-          text = program.said.strip().splitlines()[-1]
+          text = program.output.strip().splitlines()[-1]
           if program.code != 2 or not re.search(r"^attavvad: .*no space left on device", text):
-            raise RuntimeError(f"ended with code {program.code}: {program.said[-500:]}")
+            raise RuntimeError(f"ended with code {program.code}: {program.output[-500:]}")
           if not notes:
-            notes.append(f"says: {text}")
+            notes.append(f"error: {text}")
         filler.unlink()
       except (RuntimeError, ValueError) as error:
         lost += 1
@@ -303,7 +303,7 @@ def _fill_disk(job: Job, folder: Path, tries: int, rng: np.random.Generator) -> 
         filler.unlink(missing_ok=True)
     try:
       job.finish(output, log)
-      _compare(expected, job.found(output))
+      _compare(expected, job.contents(output))
     except (RuntimeError, ValueError) as error:
       lost = tried
       notes.append(str(error))
@@ -312,7 +312,7 @@ def _fill_disk(job: Job, folder: Path, tries: int, rng: np.random.Generator) -> 
 
 @functools.cache
 def _reference(job: Job, folder: Path, num_processes: int = 1) -> tuple[Contents, float]:
-  """What a run leaves that nothing interrupts, and the seconds it was at work."""
+  """Returns the outputs of an uninterrupted run and the seconds of its work."""
   output = folder / f"{job.name}_alone_{num_processes}"
   if num_processes > 1:
     with _together(job, output, num_processes) as programs:
@@ -326,13 +326,13 @@ def _work(job: Job, programs: Sequence[Program], output: Path) -> tuple[Contents
   work_s = max(program.wait_to_end() for program in programs)
   for program in programs:
     if program.code != 0:
-      raise RuntimeError(f"{job.name} ended with code {program.code}: {program.said[-500:]}")
-  return job.found(output), work_s
+      raise RuntimeError(f"{job.name} ended with code {program.code}: {program.output[-500:]}")
+  return job.contents(output), work_s
 
 
 @contextlib.contextmanager
 def _together(job: Job, output: Path, num_processes: int) -> Iterator[list[Program]]:
-  """Processes that train together on this machine."""
+  """Starts processes that train together on this machine."""
   with socket.socket() as free, contextlib.ExitStack() as stack:
     free.bind(("127.0.0.1", 0))
     port = free.getsockname()[1]
@@ -353,27 +353,27 @@ def _finish_together(job: Job, output: Path, num_processes: int) -> None:
 
 @contextlib.contextmanager
 def _small_disk(mount: Path) -> Iterator[Path]:
-  """A disk of `_DISK_MB` in memory, in a name space of its own, that is gone with the program that holds it."""
+  """Mounts a disk of `_DISK_MB` in memory, in a namespace that disappears with the process that holds it."""
   mount.mkdir()
   script = f'mount -t tmpfs -o size={_DISK_MB}m tmpfs "$0" && echo made && exec sleep infinity'
   command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, str(mount)]
   try:
     holder = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
   except FileNotFoundError as error:
-    raise ValueError("part disk needs the command unshare, of util-linux") from error
+    raise ValueError("part disk needs the command unshare; install util-linux") from error
   with holder:
     try:
       assert holder.stdout is not None
       assert holder.stderr is not None
       if holder.stdout.readline() != "made\n":
-        raise ValueError(f"part disk needs a Linux where users may mount: {holder.stderr.read().strip()}")
+        raise ValueError(f"part disk needs a Linux that lets users mount file systems: {holder.stderr.read().strip()}")
       yield Path(f"/proc/{holder.pid}/root{mount.absolute()}")
     finally:
       holder.kill()
 
 
 def _fill(path: Path, room_bytes: int) -> None:
-  """Writes a file that takes all room but so much."""
+  """Writes a file that leaves `room_bytes` of free space."""
   with path.open("wb", buffering=0) as file:
     with contextlib.suppress(OSError):
       while file.write(bytes(2**16)):
@@ -382,65 +382,65 @@ def _fill(path: Path, room_bytes: int) -> None:
 
 
 def _files(folder: Path) -> Contents:
-  """The bytes of every file, by path."""
+  """Returns the bytes of every file by path."""
   return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def _runs_of(folder: Path) -> Contents:
-  """Those of a sweep's members."""
+  """Returns the outputs of all members of a sweep."""
   return {f"{run.name}/{name}": value for run in sorted(folder.iterdir()) for name, value in _run_of(run).items()}
 
 
 def _run_of(workdir: Path) -> Contents:
-  """What a run leaves: its files by name, but those of TensorBoard; the arrays of its checkpoints; its log."""
+  """Returns the outputs of a run: file names, files and arrays of its checkpoints, and the validations of its log."""
   import jax
 
   from attavvad_jax.checkpoints import leaf_name, read_meta, restore_item
   from attavvad_jax.training.checkpoints import KINDS
 
-  found: Contents = {"files": sorted(path.name for path in workdir.iterdir())}
+  contents: Contents = {"files": sorted(path.name for path in workdir.iterdir())}
   for kind in KINDS:
     steps = sorted(path.name for path in (workdir / "checkpoints" / kind).iterdir())
-    found[f"checkpoints/{kind}"] = steps
+    contents[f"checkpoints/{kind}"] = steps
     for step in steps:
       folder = workdir / "checkpoints" / kind / step
-      found[f"{kind} files"] = sorted(path.name for path in folder.iterdir())
-      found[f"{kind} meta"] = {name: value for name, value in read_meta(folder).items() if name != "versions"}
+      contents[f"{kind} files"] = sorted(path.name for path in folder.iterdir())
+      contents[f"{kind} meta"] = {name: value for name, value in read_meta(folder).items() if name != "versions"}
       for item in ("variables", "optimizer"):
         leaves, _ = jax.tree_util.tree_flatten_with_path(restore_item(folder.absolute(), item))
-        found.update({f"{kind} {item} {leaf_name(path)}": np.asarray(leaf) for path, leaf in leaves})
+        contents.update({f"{kind} {item} {leaf_name(path)}": np.asarray(leaf) for path, leaf in leaves})
   lines = [json.loads(line) for line in (workdir / "log.jsonl").read_text(encoding="utf-8").splitlines()]
-  # How many steps a line of training is about depends on where a run was asked to end.
-  found["log"] = [line for line in lines if line["split"] == "validation"]
-  return found
+  # The steps that a training line covers depend on the moment of SIGTERM, so only validations are compared.
+  contents["log"] = [line for line in lines if line["split"] == "validation"]
+  return contents
 
 
-def _compare(expected: Contents, found: Contents) -> None:
-  """Raises a RuntimeError that names what is missing, what is left over, and what is different."""
-  missing, extra = sorted(expected.keys() - found.keys()), sorted(found.keys() - expected.keys())
-  different = [name for name in expected.keys() & found.keys() if not _same(expected[name], found[name])]
-  problems = {"missing": missing, "left over": extra, "different": sorted(different)}
+def _compare(expected: Contents, actual: Contents) -> None:
+  """Raises a RuntimeError that names missing, extra and different contents."""
+  missing, extra = sorted(expected.keys() - actual.keys()), sorted(actual.keys() - expected.keys())
+  different = [name for name in expected.keys() & actual.keys() if not _same(expected[name], actual[name])]
+  problems = {"missing": missing, "extra": extra, "different": sorted(different)}
   if any(problems.values()):
     listed = "; ".join(f"{what}: {', '.join(names[:5])}" for what, names in problems.items() if names)
-    raise RuntimeError(f"not what an uninterrupted one leaves: {listed}")
+    raise RuntimeError(f"outputs differ from those of an uninterrupted program: {listed}")
 
 
 def _same(a: Any, b: Any) -> bool:
   return np.array_equal(a, b, equal_nan=True) if isinstance(a, np.ndarray) else a == b
 
 
-def _wait(found: Callable[[], T | None], seconds: float) -> T:
-  """What a function gives once it is not None."""
+def _wait(poll: Callable[[], T | None], seconds: float) -> T:
+  """Waits until a function returns a value other than None, and returns it."""
   end_s = time.monotonic() + seconds
-  while (value := found()) is None:
+  while (value := poll()) is None:
     if time.monotonic() > end_s:
-      raise TimeoutError(f"not within {seconds:.0f} s")
+      raise TimeoutError(f"timed out after {seconds:.0f} s")
     time.sleep(0.02)
   return value
 
 
 def run(part: Sequence[str], programs: Sequence[str], tries: int, seed: int, folder: str) -> int:
-  """Prints what came of each program; the exit code is 1 if anything was lost."""
+  """Prints the outcome of each program. Returns the exit code, 1 if anything was lost."""
   lost = 0
   for outcome in crash(part, Path(folder), tries, seed, programs):
     print(outcome, flush=True)
@@ -454,17 +454,17 @@ COMMAND = Command(
   "Kills programs, loses processes and fills disks, and counts whether anything is lost (exit code 1).",
   "python -m tools.crash_test --folder=/tmp/crashes --tries=30",
   (
-    Option("part", "what is done: some of kill,processes,disk", "list", default=PARTS, metavar="PART,…"),
+    Option("part", "tests to run: some of kill,processes,disk", "list", default=PARTS, metavar="PART,…"),
     Option(
       "programs",
-      "programs that the part kill kills: some of training,preparation,sweep",
+      "programs to kill in the part kill: some of training,preparation,sweep",
       "list",
       default=PROGRAMS,
       metavar="PROGRAM,…",
     ),
-    Option("tries", "how often each program is interrupted", "integer", default=30),
-    Option("seed", "seed of the moments", "integer", default=0),
-    Option("folder", "receives what the programs write; must not exist", "path", required=True),
+    Option("tries", "number of interruptions of each program", "integer", default=30),
+    Option("seed", "seed of the random moments", "integer", default=0),
+    Option("folder", "output folder of the programs; must not exist", "path", required=True),
   ),
   run,
 )

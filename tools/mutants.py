@@ -1,11 +1,11 @@
-"""Mutation check: do the tests notice when a constant or a condition is changed?
+"""Mutation check: tests whether the tests notice a changed constant or condition.
 
 python -m tools.mutants
 python -m tools.mutants --only=collar
 
-Each of `MUTANTS` is applied to a temporary copy of the checkout, where the tests that should notice it are run. A
-mutant is killed if they fail. The copy without a mutant must pass all of them. The exit code is 1 if fewer than
-`LEAST_KILLED` of all mutants are killed. It takes about five minutes on two cores, so it is no part of CI.
+The check applies each of `MUTANTS` to a temporary copy of the checkout and runs the tests that should notice it. A
+mutant is killed if these tests fail; without a mutant they must pass. The exit code is 1 if fewer than `LEAST_KILLED`
+of all mutants are killed. The check takes about five minutes on two cores, so it is not part of CI.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,7 +24,7 @@ from tools import app
 
 ROOT = Path(__file__).parent.parent
 LEAST_KILLED = 27
-# A test that then still runs has been made to hang.
+# A test that runs longer counts as hanging.
 _LONGEST_S = 600.0
 _PASSED, _FAILED = 0, 1
 
@@ -34,10 +34,10 @@ class Mutant:
   """A change that tests should notice.
 
   Attributes:
-    name: what is changed.
-    path: the file, below `attavvad_jax`.
-    old: text that the file has exactly once.
-    new: what takes its place.
+    name: description of the changed constant or condition.
+    path: file below `attavvad_jax`.
+    old: text that occurs exactly once in the file.
+    new: replacement text.
     tests: files below `tests`, or tests in them, that should fail.
   """
 
@@ -59,36 +59,44 @@ _LOG_MEL = ("features/test_log_mel.py",)
 _DECODE = ("media/test_decode.py",)
 
 MUTANTS = (
-  Mutant("least overlap of a face with its track", "faces/tracks.py", "_MIN_IOU = 0.2", "_MIN_IOU = 0.5", _TRACKS),
+  Mutant("minimum overlap of a face with its track", "faces/tracks.py", "_MIN_IOU = 0.2", "_MIN_IOU = 0.5", _TRACKS),
   Mutant(
-    "correlation below which there was a cut", "faces/cuts.py", "_CORRELATION = 0.5", "_CORRELATION = 0.8", _TRACKER
+    "correlation below which there is a cut", "faces/cuts.py", "_CORRELATION = 0.5", "_CORRELATION = 0.8", _TRACKER
   ),
   Mutant("gap over which boxes are interpolated", "faces/tracks.py", "_MAX_GAP_S = 1.0", "_MAX_GAP_S = 2.0", _TRACKER),
-  Mutant("time after which a face is another", "faces/tracks.py", "_RESUME_S = 5.0", "_RESUME_S = 8.0", _TRACKS),
-  Mutant("score by which another face takes over", "faces/tracks.py", "_TAKEOVER = 1.5", "_TAKEOVER = 1.1", _TRACKS),
-  Mutant("furthest jump of a head", "faces/tracks.py", "_MAX_JUMP = 1.0", "_MAX_JUMP = 1.5", _TRACKS),
-  Mutant("largest growth of a head", "faces/boxes.py", "_MAX_GROWTH = 1.6", "_MAX_GROWTH = 2.5", _TRACKS),
+  Mutant(
+    "time after which a face starts a new track", "faces/tracks.py", "_RESUME_S = 5.0", "_RESUME_S = 8.0", _TRACKS
+  ),
+  Mutant(
+    "score ratio by which another face takes over", "faces/tracks.py", "_TAKEOVER = 1.5", "_TAKEOVER = 1.1", _TRACKS
+  ),
+  Mutant("maximum jump of a head", "faces/tracks.py", "_MAX_JUMP = 1.0", "_MAX_JUMP = 1.5", _TRACKS),
+  Mutant("maximum growth of a head", "faces/boxes.py", "_MAX_GROWTH = 1.6", "_MAX_GROWTH = 2.5", _TRACKS),
   Mutant(
     "gap of labels that is closed", "evaluation/protocols.py", "HALF_BLOCK_S = 1 / 6", "HALF_BLOCK_S = 1 / 4", _METRICS
   ),
-  Mutant("gap that is rounding", "evaluation/metrics.py", "_ROUNDING_S = 1e-3", "_ROUNDING_S = 3e-3", _METRICS),
+  Mutant("gap that counts as rounding", "evaluation/metrics.py", "_ROUNDING_S = 1e-3", "_ROUNDING_S = 3e-3", _METRICS),
   Mutant("collar of the paper", "evaluation/protocols.py", "False, collar_s=0.5", "False, collar_s=0.4", _METRICS),
   Mutant(
-    "offset collar by length",
+    "offset collar by event length",
     "evaluation/protocols.py",
     "collar_s=0.2, length_fraction=0.5",
     "collar_s=0.2, length_fraction=0.3",
     _METRICS,
   ),
   Mutant(
-    "collar, itself included",
+    "collar, inclusive",
     "evaluation/metrics.py",
     "<= protocol.collar_s",
     "< protocol.collar_s",
     ("evaluation/test_counting.py",),
   ),
   Mutant(
-    "level of intervals", "evaluation/bootstrap.py", "_LEVEL = 0.95", "_LEVEL = 0.9", ("evaluation/test_bootstrap.py",)
+    "level of confidence intervals",
+    "evaluation/bootstrap.py",
+    "_LEVEL = 0.95",
+    "_LEVEL = 0.9",
+    ("evaluation/test_bootstrap.py",),
   ),
   Mutant("momentum of batch normalization", "models/layers.py", "MOMENTUM = 0.9", "MOMENTUM = 0.99", _LAYERS),
   Mutant("epsilon of batch normalization", "models/layers.py", "EPSILON = 1e-5", "EPSILON = 1e-3", _LAYERS),
@@ -110,7 +118,11 @@ MUTANTS = (
     ("inference/test_streaming.py",),
   ),
   Mutant(
-    "shortest event", "timeline/smoothing.py", "min_duration_s: float = 0.5", "min_duration_s: float = 0.3", _EVENTS
+    "minimum duration of an event",
+    "timeline/smoothing.py",
+    "min_duration_s: float = 0.5",
+    "min_duration_s: float = 0.3",
+    _EVENTS,
   ),
   Mutant(
     "width of the moving average", "timeline/smoothing.py", "mean_blocks: int = 3", "mean_blocks: int = 5", _EVENTS
@@ -126,24 +138,24 @@ MUTANTS = (
     _LOG_MEL,
   ),
   Mutant("floor of the log-mel", "features/log_mel.py", "_MIN_POWER = 1e-10", "_MIN_POWER = 1e-9", _LOG_MEL),
-  Mutant("jitter of time stamps", "media/decode.py", "GAP = Fraction(1, 100)", "GAP = Fraction(1, 1000)", _DECODE),
-  Mutant("time that a picture is held", "media/decode.py", "HOLD_S = 0.5", "HOLD_S = 1.0", _DECODE),
+  Mutant("jitter of time stamps", "media/joiner.py", "GAP = Fraction(1, 100)", "GAP = Fraction(1, 1000)", _DECODE),
+  Mutant("time for which a frame is held", "media/frame.py", "HOLD_S = 0.5", "HOLD_S = 1.0", _DECODE),
   Mutant(
-    "pictures a second that lips need",
+    "frames per second that lips need",
     "recordings/assembler.py",
     "FRAMES_PER_SECOND = 4.5",
     "FRAMES_PER_SECOND = 3.5",
     ("recordings/test_blocks.py",),
   ),
   Mutant(
-    "share lost at once by a mix",
+    "fraction that a mix loses suddenly",
     "media/mixing.py",
     "_SUDDEN = 0.2, 0.75",
     "_SUDDEN = 0.2, 0.95",
     ("media/test_mixing.py",),
   ),
   Mutant(
-    "level of background that can be heard",
+    "level of audible background",
     "features/augmentation.py",
     "_AUDIBLE_DBFS = -50.0",
     "_AUDIBLE_DBFS = -70.0",
@@ -155,7 +167,7 @@ MUTANTS = (
 def run(only: str) -> int:
   mutants = [mutant for mutant in MUTANTS if only in mutant.name]
   if not mutants:
-    raise ValueError(f"no mutant is named {only!r}; expected part of: {', '.join(mutant.name for mutant in MUTANTS)}")
+    raise ValueError(f"no mutant is named {only!r}; expected a part of: {', '.join(mutant.name for mutant in MUTANTS)}")
   for mutant in mutants:
     _check(mutant)
   with tempfile.TemporaryDirectory(prefix="mutants_") as folder:
@@ -164,7 +176,7 @@ def run(only: str) -> int:
     for tests in dict.fromkeys(mutant.tests for mutant in mutants):
       if _test(copy, tests) != _PASSED:
         raise ValueError(
-          f"{' '.join(tests)}: fails without any mutant, or takes over {_LONGEST_S:g} s; make it pass first"
+          f"{' '.join(tests)}: fails without a mutant or takes over {_LONGEST_S:g} s; make it pass first"
         )
     killed = 0
     for number, mutant in enumerate(mutants, 1):
@@ -175,21 +187,21 @@ def run(only: str) -> int:
       took_s = time.monotonic() - start_s
       print(f"{number:2} {'killed  ' if is_killed else 'SURVIVED'} {took_s:4.0f} s  {mutant.name}", flush=True)
   least = min(LEAST_KILLED, len(mutants))
-  print(f"{killed} of {len(mutants)} killed; at least {least} should be")
+  print(f"{killed} of {len(mutants)} killed; at least {least} are expected")
   return 0 if killed >= least else 1
 
 
 def _check(mutant: Mutant) -> None:
-  """Refuses a mutant that does not fit the source any more."""
+  """Checks that the old text of a mutant occurs exactly once in the source."""
   path = ROOT / "attavvad_jax" / mutant.path
   if (count := path.read_text(encoding="utf-8").count(mutant.old)) != 1:
     raise ValueError(
-      f"{path}: has {mutant.old!r} {count} times, expected once; bring `MUTANTS` in tools/mutants.py up to date"
+      f"{path}: contains {mutant.old!r} {count} times, expected once; update `MUTANTS` in tools/mutants.py"
     )
 
 
 def _copy_checkout(copy: Path) -> None:
-  """Copies what tests need; compiled programs are shared with the checkout's own tests."""
+  """Copies the files that tests need; the copy shares the cache of compiled programs with the checkout."""
   for name in ("attavvad_jax", "tests", "tools", "launch", "configs", "pyproject.toml"):
     source = ROOT / name
     if source.is_dir():
@@ -214,10 +226,10 @@ def _applied(mutant: Mutant, copy: Path) -> Iterator[None]:
 
 
 def _test(copy: Path, tests: Iterable[str]) -> int:
-  """The exit code of pytest: passed or failed, nothing else. Tests that hang have failed."""
+  """Runs tests and returns the exit code of pytest, passed or failed. Hanging tests count as failed."""
   command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-m", "not slow"]
   command += [f"tests/{test}" for test in tests]
-  # No compiled bytecode: a file changed twice within a second would be taken for unchanged.
+  # Without bytecode files, since Python takes a file that changes twice within a second for unchanged.
   environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
   try:
     done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=_LONGEST_S)
@@ -233,7 +245,7 @@ COMMAND = Command(
   "check that the tests notice changed constants and conditions",
   "Changes one constant or condition at a time in a copy of the checkout and runs the tests that should notice it.",
   "python -m tools.mutants",
-  (Option("only", "run the mutants whose name has this in it", default=""),),
+  (Option("only", "run the mutants whose name contains this text", default=""),),
   run,
 )
 

@@ -1,4 +1,4 @@
-"""Puts a checkpoint into the package, as the weights that ship with it.
+"""Copies a checkpoint into the package as its weights.
 
 python -m tools.pack --checkpoint=runs/detector
 """
@@ -13,14 +13,14 @@ from tools import app
 
 
 def pack(checkpoint: Path, folder: Path = FOLDER) -> None:
-  """Puts the parameters and the metadata of a checkpoint in the place of those that ship, with their manifest.
+  """Replaces the weights of the package by the parameters and metadata of a checkpoint, and writes their manifest.
 
   Args:
-    checkpoint: as `checkpoints.find_checkpoint` gives it.
-    folder: of the weights; what else is in it, such as the model card, stays.
+    checkpoint: folder of the checkpoint, as returned by `checkpoints.find_checkpoint`.
+    folder: folder of the weights; its other files, such as the model card, stay.
   """
   manifest = folder / MANIFEST
-  manifest.unlink(missing_ok=True)  # so that half of the weights are never taken for all
+  manifest.unlink(missing_ok=True)  # an interrupted copy must not pass as complete weights
   for item in ITEMS:
     shutil.rmtree(folder / item, ignore_errors=True)
     shutil.copytree(checkpoint / item, folder / item, ignore=shutil.ignore_patterns(*LEFT_OUT))
@@ -36,10 +36,10 @@ def run(checkpoint: str) -> None:
 
 COMMAND = Command(
   "pack",
-  "put a checkpoint into the package",
-  "Puts a checkpoint into the package, as the weights that ship with it.",
+  "copy a checkpoint into the package",
+  "Copies a checkpoint into the package as its weights.",
   "python -m tools.pack --checkpoint=runs/detector",
-  (Option("checkpoint", "what training wrote", "path", required=True),),
+  (Option("checkpoint", "workdir or checkpoint folder of a training run", "path", required=True),),
   run,
 )
 

@@ -1,10 +1,10 @@
-"""Runs the tests on the lowest or the highest versions of the packages that computing rests on.
+"""Runs the tests with the lowest or the highest versions of the numerical packages.
 
-python tools/versions.py lowest                                  # everyday tests, and those that train
+python tools/versions.py lowest                                  # fast tests and training tests
 python tools/versions.py highest --python=python3.13 tests/training
 
-The lowest versions are those that setup.py allows of the packages below; the highest are what pip takes where nothing
-is pinned. It makes a virtual environment of its own, needs the network, and is no part of the tests.
+The lowest versions are the minimum that setup.py allows for `PACKAGES`; the highest are those that pip chooses without
+pins. The tool creates a virtual environment, needs the network, and is not part of the tests.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import sys
 import tempfile
 
 ROOT = Path(__file__).parents[1]
-# Slow, but nothing else runs a training step as placement maps it over devices.
+# Slow, but only these tests run a training step that placement maps over devices.
 TRAINING = ["tests/training/test_loop.py", "tests/training/test_processes.py"]
 PACKAGES = ("jax", "flax", "orbax-checkpoint", "numpy", "mediapipe")
 
@@ -23,8 +23,8 @@ PACKAGES = ("jax", "flax", "orbax-checkpoint", "numpy", "mediapipe")
 def main() -> int:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument("which", choices=("lowest", "highest"))
-  parser.add_argument("--python", default=sys.executable, help="the interpreter (default: this one)")
-  parser.add_argument("tests", nargs="*", help="arguments of pytest (default: everyday tests, and those that train)")
+  parser.add_argument("--python", default=sys.executable, help="interpreter to use (default: this one)")
+  parser.add_argument("tests", nargs="*", help="arguments of pytest (default: fast tests and training tests)")
   arguments = parser.parse_args()
   with tempfile.TemporaryDirectory() as folder:
     environment = Path(folder) / "environment"
@@ -41,7 +41,7 @@ def main() -> int:
 
 
 def lowest() -> list[str]:
-  """The lowest versions that setup.py allows, as pip's constraints; jaxlib goes with jax."""
+  """Returns pip constraints of the lowest versions that setup.py allows; jaxlib has the version of jax."""
   allowed = dict(re.findall(r'"([\w.-]+)>=([\d.]+)', (ROOT / "setup.py").read_text(encoding="utf-8")))
   versions = {package: allowed[package] for package in PACKAGES}
   return [f"{package}=={version}" for package, version in {**versions, "jaxlib": versions["jax"]}.items()]

@@ -1,1 +1,1 @@
-"""The command line `attavvad`: one table of verbs, from which its parser and the absl flags of `launch/` are made."""
+"""The command line `attavvad`: one table of verbs, which defines its parser and the absl flags of `launch/`."""

@@ -1,4 +1,4 @@
-"""What a verb is: a name, help, options, and the function that it calls. Imports neither jax nor numpy."""
+"""Defines a verb: its name, help, options, and the function that it calls. Imports neither jax nor numpy."""
 
 from collections.abc import Callable, Sequence
 import dataclasses
@@ -16,17 +16,17 @@ class Option:
   """One option of a verb, or a positional argument.
 
   Attributes:
-    name: as the verb's function takes it. On the command line `_` and `-` are the same.
+    name: name of the parameter of the verb's function. On the command line `_` and `-` are the same.
     help: what the option means.
-    kind: how its text is read. A "list" is separated by commas, "seconds" are finite and not negative, and a "config"
-      is an experiment as `configs.load` takes it, whose keys may be overridden by --config.KEY=VALUE.
-    default: the value of an option that is not given.
-    choices: all values that are allowed, where there are few.
-    metavar: what stands for the value in the help.
-    required: whether it must be given.
-    positional: whether it is given without its name.
+    kind: how its text is parsed. A "list" is separated by commas, "seconds" are finite and not negative, and a "config"
+      is an experiment as `configs.load` takes it, whose keys --config.KEY=VALUE overrides.
+    default: value if the option is not given.
+    choices: all allowed values; empty if any value of the kind is allowed.
+    metavar: placeholder of the value in the help.
+    required: whether the option must be given.
+    positional: whether the value is given without the option's name.
     repeated: whether it may be given several times; its value is then a tuple.
-    flag: its name as an absl flag, where that is not `name`.
+    flag: name of the absl flag, if it differs from `name`.
   """
 
   name: str
@@ -42,7 +42,7 @@ class Option:
 
   @property
   def option(self) -> str:
-    """What it is called on the command line."""
+    """The option's name on the command line."""
     return f"--{self.name.replace('_', '-')}"
 
   @property
@@ -52,14 +52,14 @@ class Option:
     return f"{self.help} (default: {self.text(self.default)})"
 
   def text(self, value: Any) -> str:
-    """A value as it is given on a command line."""
+    """Formats a value for a command line."""
     return ",".join(value) if self.kind == "list" else str(value)
 
   def parse(self, text: str) -> Any:
-    """The value of one text.
+    """Parses the text of one value.
 
     Raises:
-      ValueError: it is none of this kind, or none of the choices.
+      ValueError: the text is not of this kind, or not one of the choices.
     """
     value = _PARSERS.get(self.kind, str)(text)
     if self.choices and value not in self.choices:
@@ -73,12 +73,12 @@ class Command:
 
   Attributes:
     name: the verb.
-    summary: one line, for the list of verbs.
-    description: what it does, for its own help.
-    example: a command line that works as it stands.
-    options: what it takes.
-    run: called with the value of every option by its name; may return an exit code. It imports what it needs, so that
-      the help of a verb is shown at once.
+    summary: one line for the list of verbs.
+    description: what the verb does, for its own help.
+    example: a complete command line.
+    options: its options, without those of every verb.
+    run: function that is called with the value of every option by name; may return an exit code. It imports its
+      dependencies itself, so that the help of a verb appears at once.
   """
 
   name: str
@@ -90,18 +90,18 @@ class Command:
 
   @functools.cached_property
   def config(self) -> Option | None:
-    """The option that names an experiment, if there is one."""
+    """The option that names an experiment, or None."""
     return next((option for option in self.options if option.kind == "config"), None)
 
   def call(self, values: dict[str, Any], overrides: Sequence[str] = ()) -> int | None:
-    """Runs it.
+    """Runs the verb.
 
     Args:
-      values: of its options; the config by its reference.
-      overrides: of keys of the config, as `--config.batch_size=16`.
+      values: values of its options; the config is given by its name.
+      overrides: overrides of keys of the config, such as `--config.batch_size=16`.
 
     Raises:
-      ValueError: the config or an override cannot be used, or there is no config to override.
+      ValueError: the config or an override is invalid, or the verb takes no config.
     """
     if self.config is not None:
       from attavvad_jax import configs
@@ -112,7 +112,7 @@ class Command:
     return self.run(**values)
 
   def line(self, values: dict[str, Any]) -> str:
-    """The command line that gives these values, without those that are defaults."""
+    """Returns the command line that gives these values; it omits defaults."""
     words = ["attavvad", self.name]
     for option in self.options:
       value = values[option.name]

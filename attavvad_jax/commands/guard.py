@@ -1,4 +1,4 @@
-"""How a command ends: errors as one line, exit codes, and processes that train together."""
+"""Ends a command: prints errors as one line, returns exit codes, and stops processes that train together."""
 
 from collections.abc import Callable
 import os
@@ -10,15 +10,15 @@ import traceback
 from attavvad_jax.errors import one_line
 from attavvad_jax.machine import prepare_xla
 
-# Process 0 holds the service that the others need until they have said what is wrong.
+# Process 0 hosts the coordination service. The others need it until they have printed their errors.
 _OTHERS_LEAVE_S = 3.0
 
 
 def guard(run: Callable[[], object], *, verbose: bool = False) -> int:
   """Runs a command, which may return its exit code.
 
-  Bad input becomes one clear line on standard error and exit code 2, after a traceback if `verbose`. With
-  ATTAVVAD_TRACEBACK set, errors are raised.
+  Bad input gives one line on standard error and exit code 2, after a traceback if `verbose`. If the environment
+  variable ATTAVVAD_TRACEBACK is set, errors are raised instead.
   """
   prepare_xla()
   try:
@@ -27,8 +27,8 @@ def guard(run: Callable[[], object], *, verbose: bool = False) -> int:
   except KeyboardInterrupt:
     print("attavvad: interrupted", file=sys.stderr)
     return 130
-  except BrokenPipeError:  # whoever read the output, such as `head`, has read enough
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the rest is flushed to where it is lost
+  except BrokenPipeError:  # the reader of the output, such as `head`, has closed it
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # discards the buffered rest
     return 128 + signal.SIGPIPE
   except (ValueError, OSError, ImportError) as error:
     if os.environ.get("ATTAVVAD_TRACEBACK"):
@@ -43,7 +43,7 @@ def guard(run: Callable[[], object], *, verbose: bool = False) -> int:
 def leave(run: Callable[[], int]) -> int:
   """Returns the exit code of a process, or exits at once if it trains with others and has failed.
 
-  An orderly exit would wait for the others, which may have died or wait for this one.
+  A normal exit would wait for the others, which may have died or may wait for this one.
   """
   try:
     code = run()
@@ -53,7 +53,7 @@ def leave(run: Callable[[], int]) -> int:
     traceback.print_exc()
     code = 1
   finally:
-    # Its work is saved, or has failed: asked to end in its last second, it ends with the code that says which.
+    # The work is saved or has failed: a late SIGTERM must not replace the exit code that reports which.
     if not _has_joined_others():
       signal.signal(signal.SIGTERM, signal.SIG_IGN)
   if code and _has_joined_others():

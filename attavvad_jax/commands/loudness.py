@@ -1,4 +1,4 @@
-"""What is printed beside results and errors: remarks, progress bars and the logs of libraries."""
+"""Controls output other than results and errors: notes, progress bars and the logs of libraries."""
 
 from collections.abc import Iterator
 import contextlib
@@ -10,10 +10,10 @@ from attavvad_jax.notes import QUIET
 
 @contextlib.contextmanager
 def loudness(*, quiet: bool, verbose: bool) -> Iterator[None]:
-  """Silences remarks and progress bars if `quiet`, and prints what libraries log at level INFO if `verbose`.
+  """Silences notes and progress bars if `quiet`, and prints what libraries log at level INFO if `verbose`.
 
   Raises:
-    ValueError: both are asked for.
+    ValueError: both are true.
   """
   from absl import logging as absl_logging
 
@@ -43,5 +43,5 @@ def loudness(*, quiet: bool, verbose: bool) -> Iterator[None]:
 
 
 def _is_worth_reading(record: logging.LogRecord) -> bool:
-  """With jaxlib before 0.11, grain warns everybody who imports it that profilers do not see its worker processes."""
+  """Rejects a warning of grain, printed on import with jaxlib before 0.11: profilers miss its worker processes."""
   return "multiprocess worker profiling" not in str(record.msg)

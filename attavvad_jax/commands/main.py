@@ -20,13 +20,13 @@ def main(argv: Sequence[str] | None = None) -> int:
   """Runs one verb.
 
   Returns:
-    The exit code: 0, 1 where some of many files failed, or 2 for bad input.
+    The exit code: 0 for success, 1 if some of many files failed, 2 for bad input.
   """
   return run(*parser_lib.parse(parser_lib.build(COMMANDS), COMMANDS, sys.argv[1:] if argv is None else argv))
 
 
 def run(command: Command, values: dict[str, Any], overrides: Sequence[str] = ()) -> int:
-  """Runs a verb with the values of its options and of those of all verbs; returns the exit code."""
+  """Runs a verb with the values of its own and of the common options; returns the exit code."""
   values = dict(values)
   quiet, verbose = values.pop("quiet"), values.pop("verbose")
   _find_modules_here()
@@ -41,7 +41,7 @@ def run(command: Command, values: dict[str, Any], overrides: Sequence[str] = ())
 
 
 def _find_modules_here() -> None:
-  """Lets `package.module` name a module in the current folder, as for `python -m`, after all that is installed."""
+  """Lets `package.module` name a module in the current folder, as for `python -m`; installed modules come first."""
   here = os.getcwd()
   if not sys.flags.safe_path and not {"", here} & set(sys.path):
     sys.path.append(here)

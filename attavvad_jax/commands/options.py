@@ -3,21 +3,21 @@
 from attavvad_jax.commands.base import Option
 from attavvad_jax.weights import SHIPPED
 
-QUIET = Option("quiet", "print results and errors, no progress and no remarks", "switch", default=False)
-VERBOSE = Option("verbose", "print what libraries log, and the traceback of an error", "switch", default=False)
-# Of every verb.
+QUIET = Option("quiet", "print results and errors only, no progress and no notes", "switch", default=False)
+VERBOSE = Option("verbose", "print the logs of libraries, and the traceback of an error", "switch", default=False)
+# Every verb takes these.
 COMMON = (QUIET, VERBOSE)
 
 CHECKPOINT = Option(
   "checkpoint",
-  "what training wrote: a workdir or a folder in its checkpoints; or the weights of the package",
+  "a workdir, a folder in its checkpoints, or shipped: the weights of the package",
   "path",
   default=SHIPPED,
 )
 
 AUDIO_TRACK = Option(
   "audio_track",
-  "which of several audio tracks: its number, from 1, or its language as the file has it (default: as players choose)",
+  "which of several audio tracks: its number, from 1, or its language code in the file (default: as players choose)",
   metavar="N|LANG",
 )
 AUDIO_CHANNELS = Option(
@@ -28,14 +28,14 @@ AUDIO_CHANNELS = Option(
 )
 VIDEO_TRACK = Option(
   "video_track",
-  "which of several video tracks, from 1 (default: as the file says, else the one that shows faces)",
+  "which of several video tracks, from 1 (default: the one that the file marks, else the one that shows faces)",
   metavar="N",
 )
 TRACKS = (AUDIO_TRACK, AUDIO_CHANNELS, VIDEO_TRACK)
 
 LABEL_MAP = Option(
   "map",
-  "what labels mean, as SPEAKER_00=speech,music=others,la=none (left out)",
+  "events that labels stand for, such as SPEAKER_00=speech,music=others,la=none; none drops a label",
   "list",
   default=(),
   metavar="LABEL=EVENT,…",

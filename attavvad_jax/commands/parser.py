@@ -1,4 +1,4 @@
-"""The parser of `attavvad`, made of the table of verbs."""
+"""The parser of `attavvad`, built from the table of verbs."""
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from attavvad_jax.commands.options import COMMON
 
 SHELLS = ("bash", "zsh", "tcsh")
 
-# An override of a key of a config, as ml_collections takes it: --config.batch_size=16, --noconfig.remat.
+# Matches an override of a config key in the syntax of ml_collections: --config.batch_size=16, --noconfig.remat.
 _OVERRIDE = re.compile(r"--?(no)?config\.[^=]+(=.*)?", re.DOTALL)
 _OPTION = re.compile(r"(--[A-Za-z][\w-]*)(=.*)?", re.DOTALL)
 
@@ -26,10 +26,10 @@ class Parser(argparse.ArgumentParser):
 
 
 def build(commands: Mapping[str, Command]) -> Parser:
-  """The parser of all verbs. What it returns has `command`, the verb, and the value of each of its options."""
+  """Returns the parser of all verbs. It parses the verb as `command`, and the value of each of its options."""
   parser = Parser(
     prog="attavvad",
-    description="Detects when the performer on camera speaks, sings or is silent, and when other audio is heard.",
+    description="Detects when the performer on camera speaks, sings or is silent, and when audio has another source.",
   )
   parser.add_argument("--version", action="version", version=__version__)
   parser.add_argument(
@@ -50,10 +50,10 @@ def parse(
   """Parses a command line.
 
   Returns:
-    The verb, the value of each of its options and of those of all verbs, and the overrides of its config.
+    The verb, the values of its own and of the common options, and the overrides of its config.
 
   Raises:
-    SystemExit: with code 2 after one line that says what is wrong; with 0 after --help and the like.
+    SystemExit: with code 2 after a one-line error; with 0 after --help, --version and --completion.
   """
   rest, overrides = split_overrides(argv)
   namespace, unknown = parser.parse_known_args([_with_dashes(word) for word in rest])
@@ -83,7 +83,7 @@ def split_overrides(argv: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def add_options(parser: argparse.ArgumentParser, command: Command) -> None:
-  """Gives a parser the options of a verb."""
+  """Adds the options of a verb to a parser."""
   for option in (*command.options, *COMMON):
     settings: dict[str, Any] = {"help": option.help_with_default.replace("%", "%%")}
     if option.kind == "switch":
@@ -137,14 +137,14 @@ class _Completion(argparse.Action):
 
 
 class _Formatter(argparse.HelpFormatter):
-  """Leaves the example as it is, and options in one piece."""
+  """Keeps the example unwrapped, and does not break options at hyphens."""
 
   def _fill_text(self, text: str, width: int, indent: str) -> str:
     return text if text.startswith(_EXAMPLE) else textwrap.fill(text, width, break_on_hyphens=False)
 
 
 def texts(command: Command) -> dict[str, Any]:
-  """The help of a verb, as the constructor of a parser takes it."""
+  """Returns the help of a verb as arguments of a parser's constructor."""
   return {
     "description": command.description,
     "epilog": f"{_EXAMPLE}{command.example}",
@@ -171,7 +171,7 @@ def _metavar(option: Option) -> str | None:
 
 
 def _with_dashes(word: str) -> str:
-  """An option with `-` in the place of `_`; anything else as it is."""
+  """Replaces `_` by `-` in the name of an option; returns any other word unchanged."""
   match = _OPTION.fullmatch(word)
   return word if match is None else match[1].replace("_", "-") + (match[2] or "")
 

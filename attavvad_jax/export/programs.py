@@ -1,7 +1,8 @@
-"""Programs that leave Python: a detector as StableHLO and as ONNX, from samples and pixels to probabilities.
+"""Exports a detector as StableHLO and ONNX programs that turn samples and pixels into probabilities without Python.
 
-Front end, normalization, network and parameters are inside. Each program is compared with the network, as it lies in
-the file, before it is given out. Axes: B blocks, S samples, M images, H, W height and width, E events.
+A program contains the front end, the normalization, the network and its parameters. Each written program is loaded
+and compared with the network before the folder is kept. Axes: B blocks, S samples, M images, H, W height and width, E
+events.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -33,15 +34,15 @@ from attavvad_jax.recordings import read_blocks
 from attavvad_jax.timeline import Clock
 from attavvad_jax.versions import versions
 
-# What each format needs beside jax.
+# The packages that each format needs beside jax.
 FORMATS = {"stablehlo": ("flatbuffers",), "onnx": ("onnx", "onnxruntime")}
 PLATFORMS = ("cpu", "cuda", "tpu")
-# Largest difference between a probability of a program and the network's.
+# The largest difference allowed between a program's probability and the network's.
 TOLERANCE = 1e-4
-# Every sixth block of the first half minute of a recording, in batches of these sizes.
+# Programs are compared on every sixth block of a recording's first half minute, in batches of these sizes.
 _NUM_BLOCKS, _EVERY = 16, 6
 _BATCH_SIZES = (1, 4, _NUM_BLOCKS)
-# An accelerator would otherwise round factors to ten bits, and each in its own way.
+# By default, accelerators round factors to ten bits, each in its own way.
 _PRECISION = "highest"
 _LOADERS = Path(__file__).parent / "loaders"
 
@@ -50,13 +51,13 @@ Scores = dict[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-  """How far a program is from the network on some blocks.
+  """The difference between a program and the network on some blocks.
 
   Attributes:
-    program: the format.
-    input: which blocks.
-    batch_size: how many of them the program saw at once.
-    largest: absolute difference of each output's probabilities; NaN where one of them is.
+    program: the program's format.
+    input: name of the blocks.
+    batch_size: number of blocks in a batch.
+    largest: largest absolute difference of each output's probabilities; NaN if one of them is NaN.
   """
 
   program: str
@@ -66,7 +67,7 @@ class Difference:
 
   @property
   def holds(self) -> bool:
-    """No output is further off than `TOLERANCE`."""
+    """Whether no output differs by more than `TOLERANCE`."""
     return all(value <= TOLERANCE for value in self.largest.values())
 
 
@@ -78,25 +79,25 @@ def export_detector(
   formats: Sequence[str] = tuple(FORMATS),
   stream: TextIO | None = None,
 ) -> None:
-  """Writes a folder with a detector's programs, what they take, how exact they are, and examples that run them.
+  """Writes a folder with a detector's programs, their inputs, their accuracy, and examples that run them.
 
   Args:
-    checkpoint: what training wrote, or "shipped": the weights that come with the package.
-    output: the folder, which must be new or empty. It holds a program of each format, metadata.json, parity.json, and
-      load_stablehlo.py and load_onnx.py, which need nothing of this package.
-    video: a recording to compare on; a simulated performance where None.
-    formats: some of `FORMATS`.
-    stream: where differences are printed; standard output where None.
+    checkpoint: a checkpoint or workdir that training wrote, or "shipped" for the weights in the package.
+    output: the folder, which must be new or empty. It receives a program of each format, metadata.json, parity.json,
+      blocks.py, and load_stablehlo.py and load_onnx.py, which do not need this package.
+    video: a recording to compare on; None for a simulated performance.
+    formats: names in `FORMATS`.
+    stream: where the differences are printed; None for standard output.
 
   Raises:
-    ValueError: bad input, or a program differs from the network by more than `TOLERANCE`; nothing has been written.
+    ValueError: an input is invalid, or a program differs from the network by more than `TOLERANCE`; nothing is written.
     ImportError: a package that a format needs is missing.
   """
   stream = stream or sys.stdout
   _check_formats(formats)
   with new_folder(output) as folder:
     detector = Detector(checkpoint)
-    # Trained in lower precision or not: what is exported computes as exactly as its parameters are kept.
+    # Programs compute in float32, the precision of the parameters, even if the network was trained in a lower one.
     model = detector.model
     model = with_fields(model, dtype=jnp.float32) if "dtype" in field_names(model) else model
     variables, spec = detector.variables, detector.spec
@@ -125,8 +126,8 @@ def export_detector(
 
 
 def scores(variables: Any, batch: Mapping[str, Any], *, model: nn.Module, clock: Clock) -> dict[str, jax.Array]:
-  """`predict`, with the scores that the model gives by their names. Traceable for any number of blocks."""
-  # Block by block: over many, log-mel chooses the size of its chunks by their number.
+  """Returns the scores of `predict` by name, without the outputs that the model lacks. Works for a symbolic B."""
+  # Block by block, because log-mel chooses the size of its chunks by the number of blocks.
   inputs = jax.vmap(functools.partial(network_inputs, clock=clock))(dict(batch))
   with jax.default_matmul_precision(_PRECISION):
     outputs = model.apply(variables, *inputs, train=False)
@@ -135,7 +136,7 @@ def scores(variables: Any, batch: Mapping[str, Any], *, model: nn.Module, clock:
 
 
 def input_shapes(spec: DataSpec) -> dict[str, jax.ShapeDtypeStruct]:
-  """What a program takes: waveform int16 [B,S], images uint8 [B,M,H,W], image_mask bool [B,M]; for any B from 1 on."""
+  """Returns a program's inputs: waveform int16 [B,S], images uint8 [B,M,H,W], image_mask bool [B,M]; for any B >= 1."""
   from jax import export
 
   (blocks,) = export.symbolic_shape("blocks")
@@ -148,24 +149,24 @@ def input_shapes(spec: DataSpec) -> dict[str, jax.ShapeDtypeStruct]:
 
 
 def to_stablehlo(program: Callable[[dict[str, jax.Array]], dict[str, jax.Array]], spec: DataSpec) -> bytes:
-  """The program as `jax.export` serializes it, for all of `PLATFORMS`."""
+  """Returns the program as `jax.export` serializes it, for all `PLATFORMS`."""
   from jax import export
 
   return bytes(export.export(jax.jit(program), platforms=PLATFORMS)(input_shapes(spec)).serialize())
 
 
 def _calling_convention(path: Path) -> int:
-  """The number by which jax tells what it can run of what other versions of it have written."""
+  """Returns the number by which jax decides whether it can run a program that another version wrote."""
   from jax import export
 
   return export.deserialize(bytearray(path.read_bytes())).calling_convention_version
 
 
 def load(path: Path) -> Callable[[HostBatch], Scores]:
-  """A program of a file, which ends in its format, as a function of a batch of 1 block or more.
+  """Returns the program in a file as a function of a batch of 1 block or more. The file's suffix is its format.
 
-  The function raises a ValueError for a batch of 0 blocks, and so do both where another jax wrote the program, as the
-  metadata beside it say, and the one that is here cannot run it.
+  The function raises a ValueError for a batch of 0 blocks. Both it and `load` raise a ValueError if the installed jax
+  cannot run the program and the metadata beside it name another version.
   """
   if path.suffix == ".stablehlo":
     from jax import export
@@ -188,7 +189,7 @@ def load(path: Path) -> Callable[[HostBatch], Scores]:
 
   def run_blocks(batch: HostBatch) -> Scores:
     if not len(batch["waveform"]):
-      raise ValueError(f"{path}: 0 blocks; a program takes 1 or more at once")
+      raise ValueError(f"{path}: got 0 blocks; expected 1 or more")
     return run(dict(batch))
 
   return run_blocks
@@ -196,7 +197,7 @@ def load(path: Path) -> Callable[[HostBatch], Scores]:
 
 @contextlib.contextmanager
 def _versions_named(path: Path) -> Iterator[None]:
-  """Says of an error whose jax wrote a program, where that is another."""
+  """Names both versions of jax in an error if a program was written by another version."""
   try:
     yield
   except Exception as error:
@@ -206,14 +207,14 @@ def _versions_named(path: Path) -> Iterator[None]:
       raise
     raise ValueError(
       f"{path} was written by jax {written_by}, and jax {jax.__version__} cannot run it "
-      f"({str(error).splitlines()[0]}); install jax=={written_by}, or export it with the jax that is here"
+      f"({str(error).splitlines()[0]}); install jax=={written_by}, or export it with the installed jax"
     ) from error
 
 
 def compare(
   programs: Mapping[str, Callable[[HostBatch], Scores]], inputs: Mapping[str, HostBatch], expected: Mapping[str, Scores]
 ) -> list[Difference]:
-  """How far programs are from what the network says of each input, at several batch sizes."""
+  """Returns the differences between programs and the network's scores on each input, at several batch sizes."""
   differences = []
   for input_name, blocks in inputs.items():
     num_blocks = len(blocks["waveform"])
@@ -232,7 +233,7 @@ def compare(
 
 
 def random_blocks(spec: DataSpec, seed: int = 0) -> dict[str, np.ndarray]:
-  """Noise of all levels, pictures of noise, and any images missing; the first block is silent, flat and unseen."""
+  """Returns blocks of noise at many levels with images of noise, some missing; the first is all zeros, no images."""
   rng = np.random.default_rng(seed)
   shapes = {name: (_NUM_BLOCKS, *value.shape[1:]) for name, value in input_shapes(spec).items()}
   levels = np.geomspace(1, 20_000, _NUM_BLOCKS)[:, None]
@@ -244,7 +245,7 @@ def random_blocks(spec: DataSpec, seed: int = 0) -> dict[str, np.ndarray]:
 
 
 def _recorded_blocks(spec: DataSpec, video: str | Path | None) -> dict[str, dict[str, np.ndarray]]:
-  """Some blocks of the video, or of a simulated performance, by a name that says which."""
+  """Returns some blocks of the video or, without one, of a simulated performance, by the name of their source."""
   if video is not None:
     with contextlib.closing(read_blocks(video, spec.clock, spec.crop)) as blocks:  # type: ignore[type-var]
       return {Path(video).name: _stack(blocks)}
@@ -256,7 +257,9 @@ def _recorded_blocks(spec: DataSpec, video: str | Path | None) -> dict[str, dict
     scene = draw_scene(seed=0, index=0, split="test", duration_s=_NUM_BLOCKS * _EVERY * spec.clock.block_s)
     return {"simulated performance": _stack(render_blocks(scene, spec.clock, spec.crop))}
   except (ValueError, ImportError) as error:
-    raise ValueError(f"no performance to compare on: {error}; or give a recording with --video") from error
+    raise ValueError(
+      f"no performance could be simulated to compare on: {error}; or give a recording with --video"
+    ) from error
 
 
 def _stack(blocks: Iterable[Block]) -> dict[str, np.ndarray]:
@@ -265,7 +268,7 @@ def _stack(blocks: Iterable[Block]) -> dict[str, np.ndarray]:
 
 
 def _network(variables: Any, model: nn.Module, clock: Clock) -> Callable[[HostBatch], Scores]:
-  """What programs are compared with: `predict` as the detector has it."""
+  """Returns the reference for the programs: `predict` on the detector's own variables."""
   compiled = jax.jit(functools.partial(predict, model=model, clock=clock))
 
   def network(batch: HostBatch) -> Scores:
@@ -286,7 +289,7 @@ def _check_formats(formats: Sequence[str]) -> None:
   for name in formats:
     if missing := [package for package in FORMATS[name] if importlib.util.find_spec(package) is None]:
       raise ImportError(
-        f"for {name}, {' and '.join(missing)} must be installed: pip install 'attavvad_jax[export]', or leave it out "
+        f"the format {name} needs {' and '.join(missing)}: pip install 'attavvad_jax[export]', or choose other formats "
         "with --formats"
       )
 
@@ -295,23 +298,23 @@ def _check_parity(differences: Sequence[Difference]) -> None:
   if failed := [difference for difference in differences if not difference.holds]:
     raise ValueError(
       f"{_line(failed[0])}: more than {TOLERANCE:g} in {len(failed)} of {len(differences)} comparisons, so nothing was "
-      "written; please report it with the versions of jax and onnxruntime"
+      "written; please report this with the versions of jax and onnxruntime"
     )
 
 
 def _line(difference: Difference) -> str:
   name, value = max(difference.largest.items(), key=lambda item: (np.isnan(item[1]), item[1]))
   return (
-    f"program.{difference.program} on {difference.input}, {difference.batch_size} at once: differs from the network by "
-    f"up to {value:.1e} ({name})"
+    f"program.{difference.program} on {difference.input}, batch size {difference.batch_size}: differs from the network "
+    f"by up to {value:.1e} ({name})"
   )
 
 
 _BOX = (
-  "with crop.margin of its width and height on each side, widened to the image's aspect ratio, in luma; brightness and "
-  "contrast do not matter"
+  "extended by crop.margin of its width and height on each side and widened to the image's aspect ratio, in luma; "
+  "brightness and contrast do not matter"
 )
-# What images show, by `Crop.part`.
+# The content of the images, by `Crop.part`.
 _SHOWN = {
   "face": f"the performer's face: its box {_BOX}",
   "mouth": f"the performer's mouth: the lower half of the face's box {_BOX}",
@@ -320,16 +323,16 @@ _SHOWN = {
 
 
 def _metadata(detector: Detector, model: nn.Module, outputs: Iterable[str], formats: Sequence[str]) -> dict[str, Any]:
-  """What somebody needs to know who has only the folder."""
+  """Returns the description of the programs for a user who has only the folder."""
   clock, crop, events = detector.spec.clock, detector.spec.crop, list(detector.spec.events)
   outputs = sorted(outputs)
   per_event = {name: ["blocks", len(events)] for name in ("audio", "audio_visual", "attention")}
   about = {
     "waveform": "mono samples of the block: block i starts at sample round(i * sample_rate_hz / block_rate_hz); zeros "
-    "after the end of the sound",
-    "images": f"{_SHOWN[crop.part]}; clock.images_before of them of the time before the block, then those at the "
-    "middles of equal parts of it",
-    "image_mask": "false where there is no image; what stands in its place does not matter",
+    "after the end of the audio",
+    "images": f"{_SHOWN[crop.part]}; first the last clock.images_before images before the block, then those at the "
+    "centers of equal parts of it",
+    "image_mask": "false where there is no image; the pixels in its place do not matter",
   }
   return {
     "attavvad_jax": __version__,
@@ -361,7 +364,7 @@ def _packages(formats: Iterable[str]) -> list[str]:
 def _parity(
   differences: Sequence[Difference], inputs: Mapping[str, HostBatch], expected: Mapping[str, Scores]
 ) -> dict[str, Any]:
-  """What was found; with how far the network's own probabilities range, beside which a difference counts."""
+  """Returns the record of the comparison, with the range of the network's probabilities as a scale."""
   device = jax.devices()[0]
   return {
     "tolerance": TOLERANCE,

@@ -1,15 +1,16 @@
-"""A function on arrays as an ONNX graph: its jaxpr, operation by operation.
+"""Converts a function on arrays to an ONNX graph: its jaxpr, operation by operation.
 
-What depends on nothing but constants is computed here and now; loops of a fixed length are written out; the first axis
-stays variable. Operations are those that the networks and their front end are made of, others are refused by name.
+The first axis stays variable. Values that depend only on constants are computed during the conversion, and loops of a
+fixed length are unrolled. The converter knows the operations of the networks and their front end; others raise an error
+that names them.
 
-Why this converter is our own: the batch size stays variable. jax2onnx (0.17.1) converts the shipped detector for a
-fixed number of blocks and agrees with it to 6e-8, but fails where the first axis is symbolic
-(`InconclusiveDimensionOperation`). Other converters go by way of TensorFlow.
+The project has its own converter because the batch size must stay variable. jax2onnx (0.17.1) converts the shipped
+detector for a fixed number of blocks and agrees with it to 6e-8, but fails if the first axis is symbolic
+(`InconclusiveDimensionOperation`). Other converters need TensorFlow.
 
-The Fourier transform is ONNX's own DFT. Against it, a product with a matrix took about as long in ONNX Runtime (0.4 and
-0.3 ms for a block, 1.9 and 2.2 ms for eight, on busy cores) and halved the rounding (3e-7 and 5e-7 of the spectrum), of
-which nothing is left in the scores; its matrix takes 4 MB.
+The Fourier transform is ONNX's DFT. A matrix product instead took about as long in ONNX Runtime (0.4 ms against 0.3 ms
+for a block, 1.9 ms against 2.2 ms for eight, on busy cores). It halved the rounding error (3e-7 against 5e-7 of the
+spectrum), which does not reach the scores, and its matrix takes 4 MB.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +22,7 @@ import jax
 from jax.extend import core
 import numpy as np
 
-# Opset and format of ONNX 1.13 and ONNX Runtime 1.14.
+# The opset and the format version of ONNX 1.13 and ONNX Runtime 1.14.
 _OPSET, _IR_VERSION = 18, 8
 _INT_MIN = np.iinfo(np.int64).min
 
@@ -49,32 +50,32 @@ _ELEMENTWISE = {
   "sub": "Sub",
   "tanh": "Tanh",
 }
-# Functions within functions, whose body is taken as if it stood there. `pjit` is what older releases of jax call `jit`.
+# Calls of inner functions, which are inlined. `jit` is named `pjit` in older releases of jax.
 _CALLS = ("jit", "pjit", "custom_jvp_call", "custom_vjp_call")
-# What matters to gradients and to rematerialization only.
+# Operations that matter only to gradients and rematerialization.
 _IDENTITIES = ("copy", "name", "stop_gradient")
 
 
 def to_onnx(function: Callable[[dict[str, jax.Array]], dict[str, jax.Array]], inputs: Mapping[str, Any]) -> bytes:
-  """The function as a serialized ONNX model with the same names of inputs and outputs.
+  """Returns the function as a serialized ONNX model with the same names of inputs and outputs.
 
   Args:
-    function: pure; named arrays to named arrays. Its constants become the model's.
+    function: a pure function of named arrays that returns named arrays. Its constants become the model's.
     inputs: shape and dtype of each input, as `jax.ShapeDtypeStruct`; the first axis of all is the same variable of
       `jax.export.symbolic_shape`.
 
   Raises:
-    ValueError: the function is made of something that has no counterpart here.
+    ValueError: the function uses an operation that cannot be converted.
     ImportError: the package onnx is missing.
   """
   from onnx import checker, helper
 
   closed, outputs = jax.make_jaxpr(function, return_shape=True)(dict(inputs))
-  # As pytrees, dicts are in the order of their keys.
+  # jax flattens dicts in the order of their keys.
   names, output_names = sorted(inputs), sorted(outputs)
   graph = _Graph(names[0], inputs[names[0]].shape[0])
   arguments = [_Value(inputs[name].shape, name) for name in names]
-  # Constants are computed where float32 is float32.
+  # Accelerators may compute float32 constants less exactly.
   with jax.default_device(jax.local_devices(backend="cpu")[0]):
     results = _run(graph, closed.jaxpr, closed.consts, arguments)
     for name, value in zip(output_names, results, strict=True):
@@ -108,8 +109,8 @@ def _info(name: str, spec: Any) -> Any:
 class _Value:
   """A value of the jaxpr: a name in the graph, or a constant.
 
-  An axis of its `shape` may have size 1 where the jaxpr's is larger: ONNX repeats it as numpy does, and biases are
-  never written out at the size of images.
+  An axis of its `shape` may have size 1 where the jaxpr's is larger. ONNX broadcasts it as numpy does, so a bias is
+  never stored at the size of an image.
   """
 
   shape: tuple[Any, ...]
@@ -118,7 +119,7 @@ class _Value:
 
 
 class _Graph:
-  """The nodes and constants of an ONNX graph that grows."""
+  """The nodes and constants of an ONNX graph under construction."""
 
   def __init__(self, batched_input: str, batch: Any):
     self.nodes: list[Any] = []
@@ -126,7 +127,7 @@ class _Graph:
     self._batched_input, self._batch = batched_input, batch
 
   def add(self, op: str, inputs: Sequence[str], outputs: int | Sequence[str] = 1, **attributes: Any) -> list[str]:
-    """Appends a node; returns the names of its outputs."""
+    """Appends a node and returns the names of its outputs."""
     from onnx import helper
 
     if isinstance(outputs, int):
@@ -135,7 +136,7 @@ class _Graph:
     return list(outputs)
 
   def constant(self, values: Any, dtype: Any = None) -> str:
-    """The name of a constant, of which equal ones are one."""
+    """Returns the name of a constant; equal constants share one."""
     from onnx import numpy_helper
 
     array = np.ascontiguousarray(values, dtype).reshape(np.shape(values))
@@ -145,11 +146,11 @@ class _Graph:
     return self.constants[key].name
 
   def name(self, value: _Value) -> str:
-    """The name of a value, whose axes of size 1 may stand for more."""
+    """Returns the name of a value, whose axes of size 1 may still need broadcasting."""
     return self.constant(value.constant) if value.name is None else value.name
 
   def whole(self, value: _Value, shape: Sequence[Any]) -> str:
-    """The name of a value at its full size."""
+    """Returns the name of a value at its full size."""
     if tuple(value.shape) == tuple(shape):
       return self.name(value)
     if value.name is None and _is_static(shape):
@@ -161,7 +162,7 @@ class _Graph:
     return self.add("Expand", [self.name(value), self.add("Concat", parts, axis=0)[0]])[0]
 
   def needed(self, outputs: Sequence[str]) -> list[Any]:
-    """The nodes that the outputs depend on, in their order."""
+    """Returns the nodes that the outputs depend on, in their order."""
     wanted, nodes = set(outputs), []
     for node in reversed(self.nodes):
       if wanted.intersection(node.output):
@@ -174,7 +175,7 @@ class _Graph:
 
 
 def _run(graph: _Graph, jaxpr: Any, constants: Sequence[Any], arguments: Sequence[_Value]) -> list[_Value]:
-  """Appends what a jaxpr does to some values; returns its results."""
+  """Appends the operations of a jaxpr on the arguments and returns its results."""
   known = dict(zip(jaxpr.constvars, (_Value(np.shape(c), constant=c) for c in constants), strict=True))
   known.update(zip(jaxpr.invars, arguments, strict=True))
 
@@ -204,19 +205,19 @@ def _convert(graph: _Graph, equation: Any, values: list[_Value]) -> list[_Value]
     if operation in _ELEMENTWISE:
       return _elementwise(graph, equation, values, _ELEMENTWISE[operation])
     if operation not in _RULES:
-      raise ValueError("unknown here")
+      raise ValueError("no rule for it")
     names_or_values = _RULES[operation](graph, equation, values)
   except ValueError as error:
     raise ValueError(
-      f"the network cannot become ONNX: jax's operation {operation} is not converted ({error}); leave ONNX out with "
-      "--formats=stablehlo"
+      f"the network cannot be converted to ONNX: jax's operation {operation} is not converted ({error}); leave ONNX "
+      "out with --formats=stablehlo"
     ) from error
   results = zip(names_or_values, _shapes(equation.outvars), strict=True)
   return [value if isinstance(value, _Value) else _Value(shape, value) for value, shape in results]
 
 
 def _compute(equation: Any, values: Sequence[_Value]) -> list[_Value]:
-  """The results of an operation on constants."""
+  """Computes an operation on constants."""
   arguments = [
     value.constant if tuple(value.shape) == shape else np.broadcast_to(value.constant, shape)
     for value, shape in zip(values, _shapes(equation.invars), strict=True)
@@ -246,7 +247,7 @@ def _cast(graph: _Graph, name: str, dtype: Any) -> str:
 
 
 def _joint_shape(values: Sequence[_Value]) -> tuple[Any, ...]:
-  """The shape of what is made of values element by element."""
+  """Returns the shape of an elementwise operation's result."""
   rank = max(len(value.shape) for value in values)
   shapes = [(1,) * (rank - len(value.shape)) + tuple(value.shape) for value in values]
   return tuple(next((size for size in sizes if size != 1), 1) for sizes in zip(*shapes, strict=True))
@@ -255,7 +256,7 @@ def _joint_shape(values: Sequence[_Value]) -> tuple[Any, ...]:
 def _elementwise(graph: _Graph, equation: Any, values: Sequence[_Value], op: str) -> list[_Value]:
   names = [graph.name(value) for value in values]
   dtype, result_dtype = (np.dtype(atom.aval.dtype) for atom in (equation.invars[0], equation.outvars[0]))
-  # Run-times reckon with integers of 32 bits or more.
+  # ONNX runtimes support arithmetic only on integers of 32 bits or more.
   is_narrow = dtype.kind in "iu" and dtype.itemsize < 4
   if is_narrow:
     names = [_cast(graph, name, np.int32) for name in names]
@@ -301,7 +302,7 @@ def _convert_element_type(graph, equation, values):
 
 def _select(graph, equation, values):
   if len(values) != 3 or equation.invars[0].aval.dtype != bool:
-    raise ValueError("a choice by number")
+    raise ValueError("a choice by an index")
   condition, if_false, if_true = (graph.name(value) for value in values)
   return [_Value(_joint_shape(values), graph.add("Where", [condition, if_true, if_false])[0])]
 
@@ -426,7 +427,7 @@ def _convolve(graph, equation, values):
 
 
 def _fft(graph, equation, values):
-  """Real input only. A complex value has one more axis in the graph, of its two parts."""
+  """Converts transforms of real input. A complex value has one more axis in the graph, for its two parts."""
   params, (shape,) = equation.params, _shapes(equation.invars)
   if params["fft_type"].name != "RFFT" or len(params["fft_lengths"]) != 1:
     raise ValueError(f"the transform {params['fft_type'].name} over {len(params['fft_lengths'])} axes")
@@ -435,7 +436,7 @@ def _fft(graph, equation, values):
 
 
 def _part(index: int) -> Callable[..., list[str]]:
-  """Real or imaginary part."""
+  """Returns the rule for the real (0) or the imaginary (1) part."""
 
   def rule(graph, equation, values):
     return graph.add("Gather", [graph.name(values[0]), graph.constant(index, np.int64)], axis=-1)
@@ -444,29 +445,29 @@ def _part(index: int) -> Callable[..., list[str]]:
 
 
 def _gather(graph, equation, values):
-  """A stretch of some axes, or places along one of them, if they are known beforehand."""
+  """Converts a slice of some axes, or constant indices along one axis."""
   numbers, sizes = equation.params["dimension_numbers"], equation.params["slice_sizes"]
   shape = _shapes(equation.invars)[0]
   axes, indices = list(numbers.start_index_map), values[1].constant
   if indices is None:
-    raise ValueError("places that are computed")
+    raise ValueError("indices that are computed")
   name, starts = graph.whole(values[0], shape), np.asarray(indices)
   if not numbers.collapsed_slice_dims and starts.ndim == 1:
     starts = np.clip(starts, 0, [shape[axis] - sizes[axis] for axis in axes])
     return _sliced(graph, name, axes, starts, starts + [sizes[axis] for axis in axes], [1] * len(axes))
   if tuple(numbers.collapsed_slice_dims) != tuple(axes) or len(axes) != 1:
-    raise ValueError("places along several axes")
+    raise ValueError("indices along several axes")
   (axis,), places = axes, starts[..., 0]
   kept = [i for i in range(len(shape)) if i != axis]
   offsets = [i if i < axis else i - 1 + places.ndim for i in kept]
   is_whole = all(sizes[i] == shape[i] for i in kept) and list(numbers.offset_dims) == offsets
   if not is_whole or not ((places >= 0) & (places < shape[axis])).all():
-    raise ValueError("parts of an axis, another order of axes, or places outside of an axis")
+    raise ValueError("parts of an axis, another order of axes, or indices outside an axis")
   return graph.add("Gather", [name, graph.constant(places, np.int64)], axis=axis)
 
 
 def _scan(graph, equation, values):
-  """A loop of fixed length, written out."""
+  """Unrolls a loop of fixed length."""
   params, shapes = equation.params, _shapes(equation.invars)
   num_constants, num_carried = _scan_sizes(params)
   constants, state = values[:num_constants], values[num_constants : num_constants + num_carried]

@@ -1,4 +1,4 @@
-"""Finds faces, tracks them from picture to picture, and cuts the performer's out."""
+"""Detects faces, tracks them from image to image, and crops the performer's face."""
 
 from attavvad_jax.faces.boxes import prominence
 from attavvad_jax.faces.crop import crop_face

@@ -1,6 +1,6 @@
-"""Cuts a face, or a part of it, out of a picture.
+"""Crops a face, or a part of it, from a frame.
 
-Axes: H, W picture or crop.
+Axes: H, W crop; h, w frame.
 """
 
 import cv2
@@ -9,28 +9,28 @@ import numpy as np
 from attavvad_jax.blocks import Crop
 from attavvad_jax.faces.lips import FACE_PX, draw_lips, face_mesh
 
-# Where parts lie in the detector's box, which reaches from the forehead to the chin: x, y, width, height as fractions.
+# Places of parts in the detector's box, which spans forehead to chin: x, y, width, height as fractions of the box.
 _PLACES = {"face": (0.0, 0.0, 1.0, 1.0), "mouth": (0.2, 0.52, 0.6, 0.5)}
-# The face mesh was made for boxes that are half as large again.
+# The face mesh expects boxes that are 1.5 times as large.
 _MESH_CROP = Crop(FACE_PX, FACE_PX, margin=0.25)
 
 
 def crop_face(gray: np.ndarray, box: np.ndarray, crop: Crop) -> np.ndarray:
-  """Cuts a face, or a part of it, out of a gray picture; or draws its lips (`lips.draw_lips`).
+  """Crops a face, or a part of it, from a gray frame; or draws its lips (`lips.draw_lips`).
 
-  The box of the part grows by the margin on each side and then, about its center, to the image's aspect ratio. What
-  lies outside the picture repeats its edge.
+  The box of the part grows by the margin on each side and then, about its center, to the crop's aspect ratio. Outside
+  the frame, its edge is repeated.
 
   Args:
-    gray: uint8 [h,w].
-    box: of the face, [4]: x, y, width, height as fractions of the picture.
+    gray: gray frame, uint8 [h,w].
+    box: box of the face, [4]: x, y, width, height as fractions of the frame.
     crop: size, margin and part.
 
   Returns:
     uint8 [H,W].
 
   Raises:
-    MediaError: the lips are to be drawn and the model that finds them cannot be had.
+    MediaError: the part is the lips, and the model that finds them is not available.
   """
   if crop.part == "lips":
     return draw_lips(face_mesh()(crop_face(gray, box, _MESH_CROP)), crop.height_px, crop.width_px, crop.margin)
@@ -47,6 +47,6 @@ def crop_face(gray: np.ndarray, box: np.ndarray, crop: Crop) -> np.ndarray:
 
 
 def _span(center: float, length: float) -> np.ndarray:
-  """Indices of the pixels of a span; at least one."""
+  """Returns the indices of the pixels of a span; at least one."""
   count = max(1, round(length))
   return np.arange(count) + round(center - count / 2)

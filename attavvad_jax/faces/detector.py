@@ -1,6 +1,6 @@
-"""Finds the faces in a picture with mediapipe.
+"""Detects the faces in a frame with mediapipe.
 
-Boxes are x, y, width, height as fractions of the displayed picture. Axes: K faces of one picture, H, W picture.
+Boxes are x, y, width, height as fractions of the displayed frame. Axes: K faces of one frame, H, W frame.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,14 +26,14 @@ SYSTEM_LIBRARIES = "libgl1 libegl1 libgles2 libglib2.0-0"
 class FaceDetector:
   """mediapipe's face detector as a function; use it in a `with` statement.
 
-  A picture without a face is looked at again in overlapping square tiles, which finds faces down to 30 px.
+  If the whole frame shows no face, overlapping square tiles are searched, which finds faces down to 30 px.
 
   Args:
-    model_path: the model file; where None, `model_files.resolve` finds it.
-    threshold: score below which a face is not one.
+    model_path: path of the model file; if None, `model_files.resolve` finds it.
+    threshold: smallest score of a face.
 
   Raises:
-    MediaError: the model cannot be fetched, or mediapipe misses libraries of the system.
+    MediaError: the model cannot be fetched, or mediapipe lacks system libraries.
   """
 
   def __init__(self, model_path: str | os.PathLike[str] | None = None, threshold: float = 0.6):
@@ -53,7 +53,7 @@ class FaceDetector:
         )
         self._image, self._format = mediapipe.Image, mediapipe.ImageFormat.SRGB
         self._detector = vision.FaceDetector.create_from_options(options)
-        # One line of theirs is printed once a process, when their memory happens to lie badly: it is brought out here.
+        # mediapipe prints one line per process on the first badly aligned image. Provoking it here keeps it hidden.
         for side in (64, 192, 480, 720) * 5:
           self._detect_whole(np.zeros((side, side, 3), np.uint8))
           printed.seek(0)
@@ -61,7 +61,7 @@ class FaceDetector:
             break
       except (ImportError, OSError) as error:
         raise MediaError(
-          f"mediapipe cannot start ({error}); on Debian and its kin: apt-get install {SYSTEM_LIBRARIES}"
+          f"mediapipe cannot start ({error}); on Debian and Ubuntu: apt-get install {SYSTEM_LIBRARIES}"
         ) from error
       except (ValueError, RuntimeError) as error:
         raise MediaError(f"{path}: mediapipe cannot use this face model ({str(error).splitlines()[0]})") from error
@@ -74,24 +74,24 @@ class FaceDetector:
       self._detector.close()
 
   def __call__(self, rgb: np.ndarray) -> np.ndarray:
-    """Faces in a picture, uint8 RGB [H,W,3] -> float64 [K,5]: x, y, width, height, score."""
+    """Detects the faces in a frame, uint8 RGB [H,W,3] -> float64 [K,5]: x, y, width, height, score."""
     faces = self._detect_whole(rgb)
     if len(faces):
       return faces
     height, width = rgb.shape[:2]
-    found = []
+    tile_faces = []
     for x, y, side in _tiles(width, height):
       faces = self._detect_whole(np.ascontiguousarray(rgb[y : y + side, x : x + side]))
       scale = np.array([side / width, side / height, side / width, side / height, 1.0])
-      found.append(faces * scale + np.array([x / width, y / height, 0.0, 0.0, 0.0]))
-    return _without_duplicates(np.concatenate(found))
+      tile_faces.append(faces * scale + np.array([x / width, y / height, 0.0, 0.0, 0.0]))
+    return _without_duplicates(np.concatenate(tile_faces))
 
   def _detect_whole(self, rgb: np.ndarray) -> np.ndarray:
     height, width = rgb.shape[:2]
-    found = self._detector.detect(self._image(image_format=self._format, data=rgb)).detections
+    detections = self._detector.detect(self._image(image_format=self._format, data=rgb)).detections
     rows = [
       (box.origin_x / width, box.origin_y / height, box.width / width, box.height / height, face.categories[0].score)
-      for face in found
+      for face in detections
       for box in [face.bounding_box]
     ]
     return np.array(rows, np.float64).reshape(-1, 5)
@@ -99,7 +99,7 @@ class FaceDetector:
 
 @contextlib.contextmanager
 def _silent_stderr() -> Iterator[IO[bytes]]:
-  """Keeps what libraries print below Python's level off the screen: it goes to the file that is yielded."""
+  """Redirects what native libraries print on standard error to the yielded file."""
   saved = os.dup(2)
   try:
     with tempfile.TemporaryFile() as printed:
@@ -111,9 +111,9 @@ def _silent_stderr() -> Iterator[IO[bytes]]:
 
 
 def _tiles(width: int, height: int) -> list[tuple[int, int, int]]:
-  """x, y, side of squares that overlap: three or more along a wide or tall picture, four in one that is nearly square.
+  """Returns x, y, side of overlapping squares: three or more along a wide or tall frame, four in a nearly square one.
 
-  Every square of a fifth of the picture's shorter side, wherever it is, lies whole in one of them.
+  Every square of a fifth of the frame's shorter side, anywhere in the frame, lies completely in one of them.
   """
   short, long = min(width, height), max(width, height)
   overlap = math.ceil(short / 5)
@@ -128,12 +128,12 @@ def _tiles(width: int, height: int) -> list[tuple[int, int, int]]:
 
 
 def _places(extent: int, side: int, count: int) -> list[int]:
-  """Where so many tiles begin, evenly spaced from one end to the other."""
+  """Returns the starts of `count` tiles, evenly spaced from one end to the other."""
   return [part * (extent - side) // max(1, count - 1) for part in range(count)]
 
 
 def _without_duplicates(faces: np.ndarray) -> np.ndarray:
-  """Of boxes that overlap, the one with the best score. [K,5] -> [K',5]."""
+  """Keeps the box with the best score among overlapping ones. [K,5] -> [K',5]."""
   kept: list[np.ndarray] = []
   for face in faces[np.argsort(-faces[:, 4], kind="stable")]:
     if all(iou(face, other) < 0.3 for other in kept):

@@ -1,6 +1,6 @@
-"""A face's lips, drawn from landmarks: what a mouth does, without skin, light, beard, place and turn of the head.
+"""Draws a face's lips from landmarks: movement without skin, light, beard, and position and rotation of the head.
 
-Axes: P landmarks of a face, H, W the drawing.
+Axes: P landmarks of a face, H, W drawing.
 """
 
 import functools
@@ -11,19 +11,19 @@ import numpy as np
 
 from attavvad_jax.media.errors import MediaError
 
-# Side of the square face image that the face mesh looks at.
+# Side of the face mesh's square input.
 FACE_PX = 192
 NUM_LANDMARKS = 468
 
-# Landmarks of the face mesh, by their numbers in its canonical face: outer corners of the eyes, as the picture shows
-# them from left to right; root and base of the nose, which no speech moves; the lips' outer and inner edges, in order.
+# Landmarks of the face mesh, by their numbers in its canonical face: outer corners of the eyes, from left to right in
+# the frame; root and base of the nose, which do not move in speech; the lips' outer and inner edges, in order.
 EYES = (33, 263)
 NOSE_ROOT, NOSE_BASE = 168, 2
 OUTER_LIPS = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)
 INNER_LIPS = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191)
 
-# In distances of the eyes' outer corners: width of the drawing without margin, and how far its middle is below the base
-# of the nose. A mouth at rest is about 0.55 wide.
+# In distances of the eyes' outer corners: width of the drawing without margin, and distance of its center below the
+# base of the nose. A mouth at rest is about 0.55 wide.
 _WIDTH = 0.7
 _BELOW_NOSE = 0.24
 
@@ -49,7 +49,7 @@ class FaceMesh:
     self._lock = threading.Lock()
 
   def __call__(self, face: np.ndarray) -> np.ndarray:
-    """Landmarks of a gray face image, uint8 [192,192]: x, y, depth in its pixels, float32 [P,3]."""
+    """Returns the landmarks of a gray face image, uint8 [192,192]: x, y, depth in its pixels, float32 [P,3]."""
     blob = cv2.dnn.blobFromImage(cv2.merge([face] * 3), 1 / 255)
     with self._lock:
       self._net.setInput(blob)
@@ -58,21 +58,21 @@ class FaceMesh:
 
 @functools.cache
 def face_mesh() -> FaceMesh:
-  """The face mesh of this process."""
+  """Returns the face mesh, loaded once per process."""
   return FaceMesh()
 
 
 def draw_lips(landmarks: np.ndarray, height_px: int, width_px: int, margin: float) -> np.ndarray:
-  """Draws the lips gray, and white what is between them, on black; as seen from the front, upright, of one size.
+  """Draws gray lips with a white opening on black: seen from the front, upright, in a fixed size.
 
-  A white line runs around the drawing, so that it has black and white whatever the mouth does, and scaling an image by
-  its extremes changes nothing.
+  A white line surrounds the drawing, so that it always has black and white, and scaling an image by its extremes
+  changes nothing.
 
   Args:
-    landmarks: of `FaceMesh`, [P,3].
+    landmarks: landmarks of `FaceMesh`, [P,3].
     height_px: height of the drawing.
     width_px: width of the drawing.
-    margin: what is added on each side of the usual width, as a fraction of it.
+    margin: extra width on each side, as a fraction of the width without margin.
 
   Returns:
     uint8 [H,W].
@@ -88,9 +88,9 @@ def draw_lips(landmarks: np.ndarray, height_px: int, width_px: int, margin: floa
 
 
 def facing(landmarks: np.ndarray) -> np.ndarray:
-  """Landmarks as seen from the front of an upright head: right and down of the base of the nose. [P,3] -> [P,2].
+  """Projects landmarks to the front view of an upright head: right and down from the base of the nose. [P,3] -> [P,2].
 
-  In distances of the eyes' outer corners.
+  The unit is the distance of the eyes' outer corners.
   """
   left, right, root, base = (landmarks[index].astype(np.float64) for index in (*EYES, NOSE_ROOT, NOSE_BASE))
   distance = max(float(np.linalg.norm(right - left)), 1e-6)

@@ -1,8 +1,8 @@
-"""Finds or fetches the models of faces; `python -m attavvad_jax.faces.model_files` prints their paths.
+"""Finds or fetches the face models; `python -m attavvad_jax.faces.model_files` prints their paths.
 
-They are Google's, of mediapipe (Apache-2.0), which uses but no longer ships them: the detector BlazeFace full range,
-sparse (676,746 bytes), and the face mesh, which places landmarks (1,242,398 bytes). Each is known by its checksum,
-wherever it comes from.
+They are models of Google's mediapipe (Apache-2.0), which uses but no longer ships them: the detector BlazeFace full
+range, sparse (676,746 bytes), and the face mesh, which places landmarks (1,242,398 bytes). A checksum identifies each,
+whatever its source.
 """
 
 from collections.abc import Callable
@@ -25,13 +25,13 @@ WHEEL = "mediapipe==0.10.21"
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-  """A file.
+  """A model file.
 
   Attributes:
-    title: what it is, for people.
-    file_name: in the cache folder, the bucket and the wheel.
+    title: name of the model in messages.
+    file_name: name of the file in the cache folder, the bucket and the wheel.
     module: folder of the wheel that holds it.
-    sha256: of its content.
+    sha256: digest of its content.
   """
 
   title: str
@@ -66,19 +66,20 @@ _WHEEL_TIMEOUT_S = 300.0
 
 
 def cache_path(model: Model) -> Path:
-  """Where a model is kept once it has been fetched."""
+  """Returns the path of a fetched model."""
   return cache_dir() / model.file_name
 
 
 def resolve(model: Model, path: str | os.PathLike[str] | None = None) -> Path:
-  """Path of a model's file, fetched where it has to be.
+  """Returns the path of a model's file, after fetching it if necessary.
 
-  Looks in this order: `path`, trusted as it is; the cache folder, if the checksum fits; Google's public bucket; the
-  wheel of an older mediapipe, which pip downloads and nobody installs. What was fetched goes to the cache folder.
+  The sources are, in this order: `path`, without a check of its content; the cache folder, if the checksum matches;
+  Google's public bucket; the wheel of an older mediapipe, which pip downloads but does not install. A fetched file goes
+  to the cache folder.
 
   Raises:
     OSError: the given path is not a file, or the cache folder cannot be written to.
-    MediaError: neither source could be reached, or what they gave is another file.
+    MediaError: no source could be reached, or their files have another checksum.
   """
   if path is not None:
     if not Path(path).is_file():
@@ -103,9 +104,9 @@ def resolve(model: Model, path: str | os.PathLike[str] | None = None) -> Path:
       with replacing(cached) as part:
         part.write_bytes(content)
       return cached
-    reasons.append(f"{name}: another file than expected (checksum differs)")
+    reasons.append(f"{name}: not the expected file (checksum differs)")
   raise MediaError(
-    f"cannot fetch {model.title} ({'; '.join(reasons)}); connect to the internet once, or put {model.file_name} at "
+    f"cannot fetch {model.title} ({'; '.join(reasons)}); connect to the internet once, or save {model.file_name} as "
     f"{cached}"
   )
 
@@ -120,7 +121,7 @@ def _from_bucket(model: Model) -> bytes:
 
 
 def _from_wheel(model: Model) -> bytes:
-  """A model out of the wheel for one fixed platform: the file inside is the same for all."""
+  """Extracts a model from the wheel for one fixed platform: the file is the same in all wheels."""
   with tempfile.TemporaryDirectory() as folder:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
     command += ["--python-version", "3.11", "--implementation", "cp", "--platform", "manylinux_2_28_x86_64"]

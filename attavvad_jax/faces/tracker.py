@@ -1,6 +1,6 @@
-"""Tracks faces through the pictures of a recording, and gives the performer's in each of them.
+"""Tracks faces through the images of a recording, and returns the performer's face in each.
 
-Boxes are x, y, width, height as fractions of the displayed picture. Axes: K faces of one picture, H, W picture.
+Boxes are x, y, width, height as fractions of the displayed frame. Axes: K faces of one frame, H, W frame.
 """
 
 from collections import deque
@@ -12,18 +12,21 @@ import numpy as np
 from attavvad_jax.faces.cuts import is_cut, make_thumbnail
 from attavvad_jax.faces.detector import Detect
 from attavvad_jax.faces.tracks import SeenFace, Tracks
-from attavvad_jax.media.decode import Frame
+from attavvad_jax.media.frame import Frame
 
-# How far the choice of the performer looks ahead.
+# Seconds that the choice of the performer looks ahead.
 LOOKAHEAD_S = 10.0
-# Pictures that may wait for the detector; each is as large as the picture.
+# Frames that may wait for the detector; each is held in full size.
 _MAX_UNDER_WAY = 4
 
 
 class TrackedImage(NamedTuple):
-  """One picture in gray, uint8 [H,W], or None where there is none; the performer's face box [4], or None.
+  """An image with its faces.
 
-  All its faces, the performer's among them, where they were asked for.
+  Attributes:
+    gray: the gray frame, uint8 [H,W], or None without a frame.
+    box: box of the performer's face, [4], or None.
+    faces: all its faces including the performer's, if requested.
   """
 
   gray: np.ndarray | None
@@ -32,27 +35,25 @@ class TrackedImage(NamedTuple):
 
 
 class FaceTracker:
-  """Follows the performer's face through evenly spaced pictures that come in one by one.
+  """Follows the performer's face through evenly spaced images that arrive one by one.
 
-  Each `detect_every`-th picture, and the first after a cut, goes to the detector. Faces that stay near their place
-  form a track; a track ends at a cut. A track's score is the sum over its sightings of size times nearness to the
-  center, old sightings counting less. The performer of an image is the track with the highest score among those that
-  span it, where sightings up to `lookahead_s` later count too: a face that is seen for a moment scores little, one
-  that stays scores much from its first image on. The performer changes only when their track ends or another scores
-  half as much again. Between two sightings at most a second apart the box is interpolated; elsewhere an image belongs
-  to the nearest picture that was looked at in the same shot. If no face was there, the image has none.
+  Every `detect_every`-th image, and the first after a cut, goes to the detector. Faces that stay near their place form
+  a track; a track ends at a cut. A track's score is the sum over its sightings of size times nearness to the center,
+  with less weight for old sightings. The performer of an image is the track with the highest score among those that
+  span it. Sightings up to `lookahead_s` later count too, so that a lasting face scores high from its first image on and
+  a brief one scores low. The performer changes only when their track ends or another scores 1.5 times as much. Between
+  two sightings at most a second apart the box is interpolated; other images take the result of the nearest image of the
+  same shot that the detector searched. If it shows no face, the image has none.
 
-  What is held: the gray pictures of `lookahead_s`, and the tracks that reach into them. To be closed after use; then
-  the detector is at rest.
+  Memory holds the gray frames of `lookahead_s`, and the tracks that reach into them. `close` stops the detector thread.
 
   Args:
-    detect: faces of one picture, as `FaceDetector`.
-    images_per_second: rate of the pictures.
-    detect_every: pictures from one detection to the next, at least 1.
-    lookahead_s: seconds by which the output lags behind the input. With 0, a box is that of the last picture that was
-      looked at.
-    all_faces: whether the images come with all their faces. A face is a track: one that comes back after a cut, or
-      after five seconds, is another.
+    detect: detects the faces of one frame, such as `FaceDetector`.
+    images_per_second: rate of the images.
+    detect_every: number of images from one detection to the next, at least 1.
+    lookahead_s: seconds by which the output lags behind the input. With 0, the box is that of the last searched image.
+    all_faces: whether images come with all their faces. A face is a track: after a cut, or after five seconds out of
+      sight, it counts as another face.
   """
 
   def __init__(
@@ -67,8 +68,8 @@ class FaceTracker:
     self._detect_every = detect_every
     self._all_faces = all_faces
     self._waiting: deque[np.ndarray | None] = deque()
-    # Detections under way, in a thread of their own while this one decodes. The image, not the detector's speed, says
-    # when one is waited for, so that the result does not depend on the machine.
+    # Detections run in a thread while this one decodes. The image number, not the detector's speed, determines when to
+    # wait for one, so that the result does not depend on the machine.
     self._under_way: deque[tuple[int, Future[np.ndarray], bool]] = deque()
     self._worker = ThreadPoolExecutor(1)
     self._tracker = Tracks(images_per_second)
@@ -77,17 +78,17 @@ class FaceTracker:
     self._next_in = self._next_out = self._next_detection = 0
     self._previous: np.ndarray | None = None
 
-  def push(self, picture: Frame | None) -> list[TrackedImage]:
-    """Takes the next picture, or None where there is none, which ends a shot; gives the images that are ready."""
+  def push(self, frame: Frame | None) -> list[TrackedImage]:
+    """Takes the next frame, or None without one, which ends the shot; returns the images that are ready."""
     index = self._next_in
     self._next_in += 1
     gray = thumbnail = None
-    if picture is not None:
-      gray = picture.gray
+    if frame is not None:
+      gray = frame.gray
       thumbnail = make_thumbnail(gray)
       cut = self._previous is None or is_cut(self._previous, thumbnail)
       if cut or index >= self._next_detection:
-        self._under_way.append((index, self._worker.submit(self._detect, picture.rgb), cut))
+        self._under_way.append((index, self._worker.submit(self._detect, frame.rgb), cut))
         self._next_detection = index + self._detect_every
     self._take_faces(index - self._lag)
     self._previous = thumbnail
@@ -95,7 +96,7 @@ class FaceTracker:
     return [self._next()] if len(self._waiting) > self._ahead else []
 
   def finish(self) -> list[TrackedImage]:
-    """The images that still wait; no more pictures come."""
+    """Ends the input and returns the remaining images."""
     self._take_faces(self._next_in)
     return [self._next() for _ in range(len(self._waiting))]
 
@@ -103,7 +104,7 @@ class FaceTracker:
     self._worker.shutdown()
 
   def _take_faces(self, last: int) -> None:
-    """Takes the faces of all images up to `last`."""
+    """Adds the detected faces of all images up to `last` to the tracks."""
     while self._under_way and self._under_way[0][0] <= last:
       image, faces, cut = self._under_way.popleft()
       self._tracker.add(image, np.asarray(faces.result()), cut)

@@ -1,6 +1,6 @@
-"""Joins faces found in single pictures to tracks, and chooses the performer's.
+"""Joins the faces of single images to tracks, and chooses the performer's.
 
-Boxes are x, y, width, height as fractions of the displayed picture. Axes: K faces of one picture.
+Boxes are x, y, width, height as fractions of the displayed frame. Axes: K faces of one image.
 """
 
 from bisect import bisect_left, bisect_right
@@ -11,21 +11,21 @@ import numpy as np
 
 from attavvad_jax.faces.boxes import iou, jump, prominence
 
-# How fast old sightings are forgotten.
+# Time constant with which the weight of old sightings decays.
 _MEMORY_S = 30.0
-# Boxes are interpolated over gaps up to the first; a face that comes back to its place within the second is the same.
+# Boxes are interpolated over gaps up to _MAX_GAP_S; a face that returns to its place within _RESUME_S is the same.
 _MAX_GAP_S = 1.0
 _RESUME_S = 5.0
-# Another face takes over only if it scores this much more: two singers side by side must not take turns.
+# Factor by which another face must exceed the performer's score: two singers side by side must not take turns.
 _TAKEOVER = 1.5
-# Least overlap of a face with the last sighting of its track.
+# Smallest overlap of a face with the last sighting of its track.
 _MIN_IOU = 0.2
-# For a head that moved further than its box: its distance in face sizes (`boxes.jump`).
+# Largest movement of a head whose boxes do not overlap, in face sizes (`boxes.jump`).
 _MAX_JUMP = 1.0
 
 
 class SeenFace(NamedTuple):
-  """A face in one picture: its number, unique in the recording; the number of its shot's first image; its box [4]."""
+  """A face in one image: its number, unique in the recording; the number of its shot's first image; its box [4]."""
 
   number: int
   shot: int
@@ -55,11 +55,11 @@ class Track:
     self.boxes.append(box)
 
   def score(self, now: int, memory: float) -> float:
-    """Score of all sightings as remembered at image `now`."""
+    """Returns the decayed score of all sightings at image `now`."""
     return self._score * math.exp((self.last - now) / memory) if self.indices else 0.0
 
   def box(self, index: int, nearest: int, max_gap: float) -> np.ndarray | None:
-    """Box at an image whose nearest picture with detection is `nearest`; None where the face was not seen."""
+    """Returns the box at an image whose nearest searched image is `nearest`; None if the face was not seen."""
     after = bisect_left(self.indices, index)
     if after < len(self.indices) and self.indices[after] == index:
       return self._smooth(after, max_gap)
@@ -73,13 +73,13 @@ class Track:
     return None
 
   def _smooth(self, k: int, max_gap: float) -> np.ndarray:
-    """Mean of a sighting, twice, and its neighbors in time: a box that trembles makes lips tremble."""
+    """Averages a sighting (weight 2) and its neighbors in time (weight 1): a trembling box makes lips tremble."""
     if not 0 < k < len(self.indices) - 1:
       return self.boxes[k]
     if max(np.diff(self.indices[k - 1 : k + 2])) > max_gap:
       return self.boxes[k]
     before, box, after = self.boxes[k - 1 : k + 2]
-    # Of corners or of center and size alike: the mean is linear.
+    # The mean is linear: it is the same for corners as for center and size.
     return (before + 2 * box + after) / 4
 
   def forget_before(self, index: int) -> None:
@@ -89,21 +89,21 @@ class Track:
 
 
 class Tracks:
-  """Joins detections to tracks and chooses the performer; images must be asked for in ascending order."""
+  """Joins detections to tracks and chooses the performer; images must be requested in ascending order."""
 
   def __init__(self, images_per_second: float):
     self._memory = _MEMORY_S * images_per_second
-    # At least one image, or nothing could ever be interpolated.
+    # With less than one image, nothing could be interpolated.
     self._max_gap = max(_MAX_GAP_S * images_per_second, 1.0)
     self._resume = max(_RESUME_S * images_per_second, 1.0)
     self._tracks: list[Track] = []
-    self._num_tracks = 0  # those that are forgotten included
-    self._looked: list[int] = []  # images that the detector saw
+    self._num_tracks = 0  # including dropped ones
+    self._looked: list[int] = []  # images that the detector searched
     self._shots: list[int] = []  # first image of each shot
     self._performer: Track = Track(-1, -1)
 
   def add(self, index: int, faces: np.ndarray, cut: bool) -> None:
-    """Takes the faces [K,5] of image `index`; `cut` tells that a shot begins with it."""
+    """Adds the faces [K,5] of image `index`; `cut` marks the first image of a shot."""
     if cut:
       self._shots.append(index)
     self._looked.append(index)
@@ -117,7 +117,7 @@ class Tracks:
       track.see(index, face[:4], self._memory)
 
   def box(self, index: int) -> np.ndarray | None:
-    """The performer's box at an image, or None."""
+    """Returns the performer's box at an image, or None."""
     shot, nearest = self._nearest(index)
     spanning = self._spanning(index, shot, nearest)
     self._forget(index)
@@ -132,17 +132,17 @@ class Tracks:
     return best.box(index, nearest, self._max_gap)
 
   def faces(self, index: int) -> tuple[SeenFace, ...]:
-    """All faces of an image; to be asked for before its performer is."""
+    """Returns all faces of an image. Call it before `box` of the same image."""
     shot, nearest = self._nearest(index)
     boxes = ((t.number, t.box(index, nearest, self._max_gap)) for t in self._spanning(index, shot, nearest))
     return tuple(SeenFace(number, shot, box) for number, box in boxes if box is not None)
 
   def _spanning(self, index: int, shot: int, nearest: int) -> list[Track]:
-    """The tracks that an image may belong to."""
+    """Returns the tracks that an image may belong to."""
     return [t for t in self._tracks if t.shot == shot and (t.first <= index <= t.last or nearest in (t.first, t.last))]
 
   def _nearest(self, index: int) -> tuple[int, int]:
-    """First image of the shot that holds an image, and the picture nearest to it that was looked at in that shot."""
+    """Returns the first image of the shot that holds an image, and the nearest searched image of that shot."""
     k = bisect_right(self._shots, index) - 1
     shot = self._shots[k]
     end = self._shots[k + 1] if k + 1 < len(self._shots) else math.inf
@@ -163,7 +163,7 @@ class Tracks:
 def _associate(
   faces: np.ndarray, tracks: list[Track], index: int, max_gap: float
 ) -> list[tuple[np.ndarray, Track | None]]:
-  """Pairs each face with the track that it continues, or None: first by overlap, then by nearness and size."""
+  """Pairs each face with the track that it continues, or None: first by overlap, then by distance and size."""
   pairs: dict[int, Track] = {}
 
   def take(scored: list[tuple[float, int, Track]]) -> None:

@@ -1,1 +1,1 @@
-"""Front end: pure functions from waveforms and images to what the network reads."""
+"""The front end: pure functions from waveforms and images to the inputs of the networks."""

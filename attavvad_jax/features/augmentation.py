@@ -1,21 +1,23 @@
-"""Augmentation of training batches: pure functions of a key and a batch, on the device.
+"""Augmentation of training batches on the device, by pure functions of keys and a batch.
 
-Every function draws with a key for each block, so that all its images change alike and no block's draw depends on which
-others stand beside it, and gives back a batch with some entries replaced; `augment` runs those that an `Augmentation`
-asks for. What one block gives another, a voice or background, is drawn from the whole batch as it was recorded, in
-order of the blocks' places in it: several devices draw what one would. What becomes of the targets:
+Each function takes one key per block and returns the batch with some entries replaced; `augment` runs those that an
+`Augmentation` asks for. All images of a block change alike, and no block's draw depends on the other blocks beside it.
+Voices and background that one block takes from another are drawn from the whole batch as recorded, in the order of the
+blocks' places in it, so that several devices draw the same as one. The changes affect the targets as follows:
 
-- Gain, tilt, masks on the log-mel, brightness, contrast, shift, turn, zoom, erasing and flip leave them as they are.
-- A voice laid under a face that utters none is somebody else's: the performer's events become others, those of any
-  voice are the voice's, and the target of the visual term stays that of the block as recorded.
-- Background mixed into a block is the sound of another block in which no voice is heard. Voices stay what they are,
-  others stay others, and silence becomes others.
-- Without images a block keeps its events: who is heard must then be told by ear. The visual term does not count it, as
-  for any block without an image.
-- Without sound nothing is heard: both labels become silence. The mouth moves as it did, so the target of the visual
-  term stays that of the block as recorded.
+- Gain, tilt, masks on the log-mel, brightness, contrast, shift, turn, zoom, erasing and flip leave them unchanged.
+- A voice swapped in under a face that does not vocalize is somebody else's: the performer's event becomes others, the
+  event of any voice becomes the voice's, and the visual term keeps the target of the block as recorded.
+- Background mixed into a block is the audio of another block without a voice. Speech, singing and others keep their
+  labels, and silence becomes others.
+- A block without images keeps its events: the network must then decide from the audio who vocalizes. The visual term
+  does not count the block, as for any block without images.
+- In a block without audio, both labels become silence. The mouth still moves, so the visual term keeps the target of
+the
+  block as recorded.
 
-Axes: B blocks, W blocks of the whole batch, S samples, T audio frames, F mel bands, N images, H, W height and width.
+Axes: B blocks, W blocks of the whole batch (in images, W is the width), S samples, T audio frames, F mel bands, N
+images, H height.
 """
 
 from collections.abc import Callable, Mapping
@@ -34,24 +36,24 @@ from attavvad_jax.settings import Augmentation
 from attavvad_jax.shapes import Array, Bool, Float, Int, Key, Num, Number, Shaped
 from attavvad_jax.timeline import BACKGROUND, EVENTS, VOCAL_EVENTS, Clock
 
-# The fields of several blocks on the way into a compiled function, stacked along the first axis.
+# The fields of several blocks as arguments of a compiled function, stacked along the first axis.
 Batch = Mapping[str, Array]
 
-# A background below this level is none: raised to a signal-to-noise ratio, it would be hiss.
+# Audio below this level is not used as background: raised to a signal-to-noise ratio, it would be hiss.
 _AUDIBLE_DBFS = -50.0
 _SILENCE, _OTHERS = EVENTS.index("silence"), EVENTS.index(BACKGROUND)
 _VOICES = np.array([EVENTS.index(event) for event in VOCAL_EVENTS])
 
 
 class Waveforms(NamedTuple):
-  """The waveforms of the whole batch, in order of their places in it, whichever device has them.
+  """The waveforms of the whole batch over all devices, in the order of their places in it.
 
   Attributes:
-    waveforms: as recorded, of the type that the batch has them in, [W,S].
-    offers: index of the event that a block can give another: a voice, or background that can be heard; -1 where it has
-      nothing to give, as padding and what is too quiet. Int32 [W].
-    places: of the blocks, int32 [W].
-    own_places: of the blocks of this device, int32 [B].
+    waveforms: waveforms as recorded, [W,S], in the batch's type.
+    offers: int32 [W], index of the event that a block can give another: a voice, or audible background. -1 for blocks
+      with nothing to give, such as padding and blocks that are too quiet.
+    places: int32 [W], places of the blocks in the whole batch.
+    own_places: int32 [B], places of this device's blocks.
   """
 
   waveforms: Num[Array, "W S"]
@@ -68,20 +70,20 @@ def augment(
   places: Int[Array, " B"] | None = None,
   axis_name: str | None = None,
 ) -> Batch:
-  """The front end with augmentation before and after it.
+  """Runs the front end with augmentation before and after it.
 
   Args:
-    keys: one for each block; every kind of change has a draw of its own, so that one does not depend on another. [B]
+    keys: [B], one key per block. Each kind of change has its own draw, so that no change depends on another.
     batch: waveform int16 [B,S], images uint8 [B,N,H,W], image_mask bool [B,N], label and audio_label int32 [B],
       block_mask bool [B].
     clock: the clock of the blocks.
-    augmentation: what is changed.
-    places: of the blocks in the whole batch, no two the same but for padding, int32 [B]; None for 0, 1, 2 and so on.
-    axis_name: the mapped axis of the devices that have the whole batch between them, None without one. Where voices or
-      background are mixed, each is sent the waveforms of all.
+    augmentation: changes to make, and their maxima and probabilities.
+    places: int32 [B], places of the blocks in the whole batch, unique except for padding; None for 0, 1, 2 and so on.
+    axis_name: mapped axis of the devices among which the whole batch is distributed; None without one. If voices are
+      swapped or background is mixed, every device gets the waveforms of all.
 
   Returns:
-    The batch with images as `network_inputs` gives them, and its log_mel in the place of waveform.
+    The batch with images as `network_inputs` returns them, and log_mel in place of waveform.
   """
   a = augmentation
   mix_keys, gain_keys, drop_keys, flip_keys, shift_keys, mask_keys, *more = _split(keys, 11)
@@ -118,12 +120,12 @@ def augment(
 
 
 def gather_waveforms(batch: Batch, places: Int[Array, " B"] | None = None, axis_name: str | None = None) -> Waveforms:
-  """What the blocks of all devices can give each other.
+  """Gathers the waveforms of all devices' blocks, and the voices and backgrounds that they offer each other.
 
   Args:
-    batch: waveform, audio_label and block_mask are read.
-    places: as of `augment`.
-    axis_name: as of `augment`.
+    batch: batch of which waveform, audio_label and block_mask are read.
+    places: as for `augment`.
+    axis_name: as for `augment`.
   """
   own_places = jnp.arange(len(batch["label"])) if places is None else places
   waveforms, audio_label = batch["waveform"], batch["audio_label"]
@@ -140,19 +142,19 @@ def gather_waveforms(batch: Batch, places: Int[Array, " B"] | None = None, axis_
 
 
 def swap_audio(keys: Key[Array, " B"], batch: Batch, probability: Number, waveforms: Waveforms | None = None) -> Batch:
-  """Lays voices under faces that utter none, in the place of what was heard there.
+  """Replaces the audio of blocks whose performer does not vocalize by another block's voice.
 
-  A voice is the sound of another block of the batch, in which somebody speaks or sings; each as often as the other,
-  where there are both. A batch without voices is left alone.
+  A voice is the audio of a block of the batch in which somebody speaks or sings; speech and singing are drawn equally
+  often if the batch has both. A batch without voices stays unchanged.
 
   Args:
-    keys: of the draws, one for each block.
-    batch: waveform, label, audio_label and block_mask are read.
-    probability: that a block whose performer neither speaks nor sings gets a voice.
-    waveforms: of the whole batch; None where `batch` is the whole.
+    keys: one key per block for the draws.
+    batch: batch of which waveform, label, audio_label and block_mask are read.
+    probability: probability that a block whose performer neither speaks nor sings gets a voice.
+    waveforms: waveforms of the whole batch; None if `batch` is the whole batch.
 
   Returns:
-    The batch; of blocks with another's voice, label is others and audio_label the voice's.
+    The batch; for blocks with another's voice, label is others and audio_label is the voice's.
   """
   whether_keys, source_keys = _split(keys, 2)
   label, audio_label = batch["label"], batch["audio_label"]
@@ -164,8 +166,8 @@ def swap_audio(keys: Key[Array, " B"], batch: Batch, probability: Number, wavefo
     return _pick(block_key, offered[_pick(voice_key, offered.any(axis=1))])
 
   source = _draw(source_keys, draw)
-  utters_nothing = batch["block_mask"] & ~jnp.isin(label, _VOICES)
-  swapped = utters_nothing & offered.any() & (_uniform(whether_keys) < probability)
+  no_voice = batch["block_mask"] & ~jnp.isin(label, _VOICES)
+  swapped = no_voice & offered.any() & (_uniform(whether_keys) < probability)
   return {
     **batch,
     "waveform": jnp.where(swapped[:, None], waveforms.waveforms[source], batch["waveform"]),
@@ -182,67 +184,67 @@ def mix_background(
   max_snr_db: Number,
   waveforms: Waveforms | None = None,
 ) -> Batch:
-  """Adds the sound of another block of the batch, drawn from those in which no voice but something is heard.
+  """Adds the audio of another block of the batch, drawn from those that are audible but have no voice.
 
-  It is added so many dB below the block's own level as is drawn between the two ratios; to a block of silence, which
-  has no level to speak of, as it is. A batch without such a block is left alone. Where a data set has no labels of any
-  voice, `audio_label` repeats the performer's, and a voice off camera counts as background: of the performer it stays
-  true.
+  The ratio of the block's own level to the background's is drawn between the two limits; a block of silence has no
+  meaningful level and gets the background unscaled. A batch without background stays unchanged. If a data set has no
+  labels of any voice, `audio_label` repeats the performer's, and a voice off camera counts as background; the
+  performer's labels stay true.
 
   Args:
-    keys: of the draws, one for each block.
-    batch: waveform, label, audio_label and block_mask are read.
-    probability: that a block gets background.
-    min_snr_db: least ratio of the block's level to the background's.
-    max_snr_db: greatest.
-    waveforms: of the whole batch; None where `batch` is the whole.
+    keys: one key per block for the draws.
+    batch: batch of which waveform, label, audio_label and block_mask are read.
+    probability: probability that a block gets background.
+    min_snr_db: minimum ratio of the block's level to the background's.
+    max_snr_db: maximum ratio of the block's level to the background's.
+    waveforms: waveforms of the whole batch; None if `batch` is the whole batch.
 
   Returns:
     The batch with waveform float32 in [-1, 1]; where background was added, silence in label and in audio_label has
     become others.
   """
   whether_keys, source_keys, snr_keys = _split(keys, 3)
-  sound, audio_label = _to_float(batch["waveform"]), batch["audio_label"]
+  own, audio_label = _to_float(batch["waveform"]), batch["audio_label"]
 
   waveforms = gather_waveforms(batch) if waveforms is None else waveforms
   is_background = (waveforms.offers >= 0) & ~jnp.isin(waveforms.offers, _VOICES)
-  may_give = is_background & (waveforms.places != waveforms.own_places[:, None])  # [B,W]: to a block, from a block
+  may_give = is_background & (waveforms.places != waveforms.own_places[:, None])  # [B,W]: receiving and giving block
   source = jax.vmap(_pick)(source_keys, may_give)
   mixed = batch["block_mask"] & may_give.any(axis=1) & (_uniform(whether_keys) < probability)
 
   background = _to_float(waveforms.waveforms[source])
   snr_db = _uniform(snr_keys, min_snr_db, max_snr_db)
-  # Where nothing may be taken, the level of what was drawn may be 0.
-  gain = _level(sound) / jnp.where(mixed, _level(background), 1.0) * 10 ** (-snr_db / 20)
+  # A block that gets no background may have drawn one whose level is 0.
+  gain = _level(own) / jnp.where(mixed, _level(background), 1.0) * 10 ** (-snr_db / 20)
   gain = jnp.where(audio_label == _SILENCE, 1.0, gain)
-  sum_of_both = jnp.clip(sound + gain[:, None] * background, -1.0, 1.0)
+  sum_of_both = jnp.clip(own + gain[:, None] * background, -1.0, 1.0)
   return {
     **batch,
-    "waveform": jnp.where(mixed[:, None], sum_of_both, sound),
+    "waveform": jnp.where(mixed[:, None], sum_of_both, own),
     "label": _silence_to_others(batch["label"], mixed),
     "audio_label": _silence_to_others(audio_label, mixed),
   }
 
 
 def change_gain(keys: Key[Array, " B"], batch: Batch, gain_db: Number) -> Batch:
-  """Makes each block's sound up to `gain_db` louder or quieter, and clips it as a recorder would.
+  """Makes each block's audio up to `gain_db` louder or quieter, and clips it as a recorder would.
 
   Returns:
     The batch with waveform float32 in [-1, 1].
   """
-  sound = _to_float(batch["waveform"])
+  waveform = _to_float(batch["waveform"])
   drawn_db = _uniform(keys, -gain_db, gain_db)
-  return {**batch, "waveform": jnp.clip(sound * 10 ** (drawn_db[:, None] / 20), -1.0, 1.0)}
+  return {**batch, "waveform": jnp.clip(waveform * 10 ** (drawn_db[:, None] / 20), -1.0, 1.0)}
 
 
 def drop_modality(keys: Key[Array, " B"], batch: Batch, images_probability: Number, audio_probability: Number) -> Batch:
-  """Takes from a block its images, or its sound, or neither.
+  """Removes the images or the audio of some blocks.
 
   Returns:
-    The batch; blocks without images have image_mask false, those without sound a waveform of zeros and silence in label
-    and audio_label.
+    The batch; blocks without images have image_mask False, and blocks without audio have a waveform of zeros and
+    silence in label and audio_label.
   """
-  # One draw for both, so that no block loses both.
+  # One draw decides both, so that no block loses both.
   drawn = _uniform(keys)
   no_images, no_audio = drawn < images_probability, drawn >= 1.0 - audio_probability
   return {
@@ -262,23 +264,23 @@ def flip_images(keys: Key[Array, " B"], batch: Batch, probability: Number) -> Ba
 
 
 def shift_images(keys: Key[Array, " B"], batch: Batch, fraction: float) -> Batch:
-  """Moves the images of each block by whole pixels, as if the face had been found a little aside.
+  """Shifts the images of each block by whole pixels, as if the face box were slightly off.
 
   Args:
-    keys: of the draws, one for each block.
-    batch: images are read.
-    fraction: of height and width, by which they move at most; what comes in is the edge, repeated.
+    keys: one key per block for the draws.
+    batch: batch of which images are read.
+    fraction: maximum shift as a fraction of height and of width; the edge is repeated into the exposed border.
   """
   images = batch["images"]
   down_keys, right_keys = _split(keys, 2)
 
-  def taken(keys: Key[Array, " B"], size: int) -> Array:
-    """Where each row or column comes from. [B, size]."""
+  def source_index(keys: Key[Array, " B"], size: int) -> Array:
+    """Index of the row or column from which each one is taken. [B, size]."""
     most = round(fraction * size)
     shift = _draw(keys, lambda key: jax.random.randint(key, (), -most, most + 1))
     return jnp.clip(jnp.arange(size) - shift[:, None], 0, size - 1)
 
-  rows, columns = taken(down_keys, images.shape[2]), taken(right_keys, images.shape[3])
+  rows, columns = source_index(down_keys, images.shape[2]), source_index(right_keys, images.shape[3])
 
   def move(image: Array, row: Array, column: Array) -> Array:
     return image[:, row[:, None], column[None, :]]
@@ -287,13 +289,14 @@ def shift_images(keys: Key[Array, " B"], batch: Batch, fraction: float) -> Batch
 
 
 def turn_images(keys: Key[Array, " B"], batch: Batch, degrees: float, zoom_fraction: float) -> Batch:
-  """Turns the images of each block about their middle and changes the size of what is in them, in one resampling.
+  """Rotates the images of each block about their center and scales their contents, in one resampling.
 
   Args:
-    keys: of the draws, one for each block.
-    batch: images uint8 are read.
-    degrees: by which they turn at most, either way.
-    zoom_fraction: by which they grow at most, and shrink likewise; what comes in is the edge, repeated.
+    keys: one key per block for the draws.
+    batch: batch of which images uint8 are read.
+    degrees: maximum rotation in either direction.
+    zoom_fraction: maximum fraction by which the contents grow; they shrink by at most the same factor. The edge is
+      repeated into the exposed border.
   """
   images = batch["images"]
   height, width = images.shape[2:]
@@ -313,15 +316,15 @@ def turn_images(keys: Key[Array, " B"], batch: Batch, degrees: float, zoom_fract
 
 
 def erase_images(keys: Key[Array, " B"], batch: Batch, fraction: float) -> Batch:
-  """Puts an even gray in the place of a rectangle of each block's images (Random Erasing, Zhong et al., AAAI 2020).
+  """Fills a rectangle of each block's images with uniform gray (Random Erasing, Zhong et al., AAAI 2020).
 
-  It hides what is there, and as images are scaled by their darkest and brightest pixels, it changes the contrast of all
-  the rest, as a lamp or a dark coat beside a face does.
+  The rectangle hides a part of the images. Since images are scaled by their darkest and brightest pixels, it also
+  changes the contrast of the rest, as a lamp or a dark coat beside a face does.
 
   Args:
-    keys: of the draws, one for each block.
-    batch: images uint8 are read.
-    fraction: of height and of width, that the rectangle has at most; its size, place and gray are drawn.
+    keys: one key per block for the draws.
+    batch: batch of which images uint8 are read.
+    fraction: largest size of the rectangle as a fraction of height and of width; size, place and gray are drawn.
   """
   images = batch["images"]
   height, width = images.shape[2:]
@@ -334,15 +337,15 @@ def erase_images(keys: Key[Array, " B"], batch: Batch, fraction: float) -> Batch
 
 
 def tilt_log_mel(keys: Key[Array, " B"], batch: Batch, tilt_db: Number) -> Batch:
-  """Makes the sound of each block darker or brighter, as another microphone or another room would.
+  """Tilts the spectrum of each block, as another microphone or another room would.
 
   Args:
-    keys: of the draws, one for each block.
-    batch: log_mel [B,T,F], scaled, is read.
-    tilt_db: most by which the lowest band grows or shrinks against the highest; the middle stays.
+    keys: one key per block for the draws.
+    batch: batch of which log_mel [B,T,F], scaled, is read.
+    tilt_db: maximum by which the lowest band is raised or lowered against the highest; the middle stays.
 
   Returns:
-    The batch; what was at the floor of `log_mel` or falls below it is there.
+    The batch; values at the floor of `log_mel` stay there, and values that fall below it are raised to it.
   """
   log_mel = batch["log_mel"]
   drawn_db = _uniform(keys, -tilt_db, tilt_db)[:, None, None] * jnp.linspace(0.5, -0.5, log_mel.shape[2])
@@ -354,13 +357,13 @@ def mask_log_mel(keys: Key[Array, " B"], batch: Batch, max_frames: int, max_band
   """Hides a run of audio frames and a run of mel bands of each block (SpecAugment, Park et al., Interspeech 2019).
 
   Args:
-    keys: of the draws, one for each block.
-    batch: log_mel [B,T,F] is read.
-    max_frames: most frames hidden; how many and which is drawn, none included.
-    max_bands: most bands hidden, likewise.
+    keys: one key per block for the draws.
+    batch: batch of which log_mel [B,T,F] is read.
+    max_frames: maximum number of hidden frames; the number, from 0 on, and the place are drawn.
+    max_bands: maximum number of hidden bands, drawn in the same way.
 
   Returns:
-    The batch; what is hidden is the mean of the block's log-mel.
+    The batch; hidden values are the mean of the block's log-mel.
   """
   log_mel = batch["log_mel"]
   frames_keys, bands_keys = _split(keys, 2)
@@ -371,16 +374,16 @@ def mask_log_mel(keys: Key[Array, " B"], batch: Batch, max_frames: int, max_band
 
 
 def change_light(keys: Key[Array, " B"], batch: Batch, brightness_fraction: Number, contrast_fraction: Number) -> Batch:
-  """Makes the images of each block brighter or darker, and differences within them greater or smaller.
+  """Changes the brightness and the contrast of each block's images.
 
-  Done to images that are already scaled to [0, 1] by their own minimum and maximum, which would undo it: a lamp or a
-  shadow beside the face moves everything else in the same way.
+  It applies to images that are already scaled to [0, 1] by their own minimum and maximum, since that scaling would undo
+  it. A lamp or a shadow beside the face has the same effect on the rest of an image.
 
   Args:
-    keys: of the draws, one for each block.
-    batch: images float32 [B,N,H,W] in [0, 1] and image_mask are read.
-    brightness_fraction: most that is added or taken away.
-    contrast_fraction: most by which distances from the middle gray grow or shrink.
+    keys: one key per block for the draws.
+    batch: batch of which images float32 [B,N,H,W] in [0, 1] and image_mask are read.
+    brightness_fraction: maximum that is added or subtracted.
+    contrast_fraction: maximum fraction by which differences from middle gray grow or shrink.
 
   Returns:
     The batch; images in [0, 1], zeros where masked.
@@ -394,13 +397,13 @@ def change_light(keys: Key[Array, " B"], batch: Batch, brightness_fraction: Numb
 
 
 def _to_float(waveform: Num[Array, "B S"]) -> Float[Array, "B S"]:
-  """Int16 as float32 in [-1, 1), as `log_mel` reads it; float32 as it is."""
+  """Converts int16 to float32 in [-1, 1), as `log_mel` does; returns float32 unchanged."""
   return waveform.astype(jnp.float32) / 32768.0 if waveform.dtype == jnp.int16 else waveform
 
 
-def _level(sound: Float[Array, "B S"]) -> Float[Array, " B"]:
+def _level(waveform: Float[Array, "B S"]) -> Float[Array, " B"]:
   """Root mean square of each block. [B,S] float32 -> [B]."""
-  return jnp.sqrt(jnp.mean(sound**2, axis=1))
+  return jnp.sqrt(jnp.mean(waveform**2, axis=1))
 
 
 def _silence_to_others(label: Int[Array, " B"], where: Bool[Array, " B"]) -> Int[Array, " B"]:
@@ -408,13 +411,13 @@ def _silence_to_others(label: Int[Array, " B"], where: Bool[Array, " B"]) -> Int
 
 
 def _pick(key: Key[Array, ""], mask: Bool[Array, " W"]) -> Int[Array, ""]:
-  """Where one of the true ones is, each as likely as the other; 0 where there is none. bool [W] -> int32 []."""
+  """Draws the index of a true element, all equally likely; 0 if there is none. bool [W] -> int32 []."""
   nth = jax.random.randint(key, (), 0, jnp.maximum(mask.sum(), 1))
   return jnp.argmax(jnp.cumsum(mask) > nth)
 
 
 def _run(keys: Key[Array, " B"], size: int, longest: int) -> Bool[Array, "B {size}"]:
-  """For each block a run of 0 to `longest` true, anywhere it fits. [B, size] bool."""
+  """Draws for each block a run of 0 to `longest` true elements, anywhere it fits. [B, size] bool."""
 
   def run(key: Key[Array, ""]) -> Array:
     length_key, start_key = jax.random.split(key)
@@ -427,15 +430,15 @@ def _run(keys: Key[Array, " B"], size: int, longest: int) -> Bool[Array, "B {siz
 
 
 def _draw(keys: Key[Array, " B"], draw: Callable[[Key[Array, ""]], Array]) -> Shaped[Array, "B ..."]:
-  """What is drawn with each block's key. [B, ...]."""
+  """Calls `draw` with each block's key. [B, ...]."""
   return jax.vmap(draw)(keys)
 
 
 def _uniform(keys: Key[Array, " B"], low: Number = 0.0, high: Number = 1.0) -> Float[Array, " B"]:
-  """A number between two for each block. [B]."""
+  """Draws a number between `low` and `high` for each block. [B]."""
   return _draw(keys, lambda key: jax.random.uniform(key, minval=low, maxval=high))
 
 
 def _split(keys: Key[Array, " B"], num: int) -> tuple[Key[Array, " B"], ...]:
-  """Several keys for each block from one. [num] of [B]."""
+  """Splits each block's key into several. [num] of [B]."""
   return tuple(_draw(keys, lambda key: jax.random.split(key, num)).T)

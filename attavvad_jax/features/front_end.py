@@ -1,4 +1,7 @@
-"""From a batch of blocks to what the networks take: the one road that training, evaluation and detection share."""
+"""Computes the inputs of the networks from a batch of blocks, for training, evaluation and detection alike.
+
+Axes: B blocks, S samples, T audio frames, F mel bands, N images, H, W height and width.
+"""
 
 from collections.abc import Mapping
 
@@ -14,15 +17,15 @@ from attavvad_jax.timeline import Clock
 def network_inputs(
   batch: Mapping[str, Array | np.ndarray], clock: Clock
 ) -> tuple[Float[Array, "*B T F"], Float[Array, "*B N H W"], Bool[Array, "*B N"]]:
-  """Log-mel and normalized images of a batch, on the device.
+  """Computes the log-mel and the normalized images of a batch on the device.
 
   Args:
-    batch: waveform int16 [B,S], images uint8 [B,N,H,W], image_mask bool [B,N]; other entries are left alone.
+    batch: waveform int16 [B,S], images uint8 [B,N,H,W], image_mask bool [B,N]; other entries are ignored.
     clock: the clock of the blocks.
 
   Returns:
     Scaled log-mel float32 [B,T,F], images float32 [B,N,H,W] in [0, 1], image_mask bool [B,N].
   """
   mask = jnp.asarray(batch["image_mask"])
-  sound = scale_log_mel(log_mel(jnp.asarray(batch["waveform"]), clock))
-  return sound, normalize_images(jnp.asarray(batch["images"]), mask), mask
+  scaled = scale_log_mel(log_mel(jnp.asarray(batch["waveform"]), clock))
+  return scaled, normalize_images(jnp.asarray(batch["images"]), mask), mask

@@ -1,1 +1,1 @@
-"""A checkpoint as a detector: from blocks to scores, from a video to its timeline."""
+"""Detection with a checkpoint: from blocks to scores, from a video to its timeline."""

@@ -1,4 +1,4 @@
-"""A checkpoint as a detector of whole files."""
+"""Detects in whole files with a checkpoint."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,22 +21,22 @@ from attavvad_jax.recordings import Report, read_blocks
 from attavvad_jax.timeline import Timeline, others_meaning, scores_to_timeline
 from attavvad_jax.trained import TrainedModel, empty_batch
 
-# Batches that may wait for the network while the video is read on; bounds the memory of a long file.
+# Batches that may wait for the network while decoding continues; bounds the memory of a long file.
 _MAX_WAITING = 8
-# Faces that are seen for less than this get no timeline of their own.
+# Faces that are seen for a shorter time get no timeline.
 MIN_FACE_S = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Detection:
-  """What was found in one file.
+  """The result of one file, for the performer or for one of all faces.
 
   Attributes:
-    timeline: the performer's events, of the audio-visual output; or those of one of all faces.
+    timeline: the events, from the audio-visual output.
     scores: probabilities of every block, [B,...] numpy.
-    boxes: the performer's face, float32 [B,N,4]: x, y, width, height as fractions of the frame, NaN where not seen.
-    report: what was missing or damaged.
-    face: its number, from 1, where there is a detection for each face; None for the performer's.
+    boxes: the face, float32 [B,N,4]: x, y, width, height as fractions of the frame, NaN where it is not seen.
+    report: missing or damaged parts of the input.
+    face: number of the face, from 1, if each face has a detection; None for the performer.
   """
 
   timeline: Timeline
@@ -47,7 +47,7 @@ class Detection:
 
   @property
   def decision(self) -> np.ndarray:
-    """The scores that decided, [B,E]: fused where the model fuses, else of the audio branch."""
+    """The scores that determine the events, [B,E]: fused if the model fuses, else those of the audio branch."""
     return np.asarray(self.scores.decision)
 
 
@@ -55,16 +55,16 @@ class Detector(TrainedModel):
   """A `TrainedModel` that detects in whole files.
 
   Args:
-    checkpoint: what training wrote, or "shipped": the weights that come with the package. It is kept as `name`.
+    checkpoint: a workdir, a checkpoint folder, or "shipped": the weights of the package. The attribute `name` keeps it.
 
   Raises:
-    ValueError: no checkpoint at the path, or one whose parameters do not fit its own configuration.
+    ValueError: there is no checkpoint at the path, or its parameters do not fit its configuration.
   """
 
   def __call__(
     self, video: str | Path, performer: str | Performer = "prominent", tracks: Tracks = DEFAULT_TRACKS
   ) -> Timeline:
-    """The performer's timeline in one file; `detect` gives more than that."""
+    """Returns the performer's timeline in one file; `detect` also returns scores, boxes and a report."""
     return self.detect(video, performer=performer, tracks=tracks).timeline
 
   def detect(
@@ -77,32 +77,32 @@ class Detector(TrainedModel):
     face_lookahead_s: float = LOOKAHEAD_S,
     find_faces: Detect | None = None,
   ) -> Detection:
-    """Scores and timeline of one file; memory is flat in its length but for the scores.
+    """Computes scores and timeline of one file. Apart from the scores, memory does not grow with its length.
 
     Args:
-      video: any file with sound that FFmpeg reads.
-      performer: whose timeline it is, as `Performer` says.
-      tracks: which of the file's sound and pictures are used.
-      info: what `probe` says of the file and these tracks, where it has been asked already.
-      face_lookahead_s: how far the choice of a prominent performer looks ahead; streams look less far.
-      find_faces: finds the faces of a picture; where None, a `FaceDetector` is opened for this file. Give an open one
-        to detect in many files.
+      video: any file with audio that FFmpeg reads.
+      performer: how the performer is chosen, see `Performer`.
+      tracks: which of the file's audio and video tracks are used.
+      info: result of `probe` for the file and these tracks, if it is known already.
+      face_lookahead_s: seconds that the choice of a prominent performer looks ahead; streams use a smaller value.
+      find_faces: detects the faces of a frame; if None, a `FaceDetector` is opened for this file. Pass an open one to
+        detect in many files.
 
     Raises:
-      ValueError: the file cannot be used; says why.
+      ValueError: the file cannot be used; the message says why.
     """
     if isinstance(performer, str):
       performer = Performer.parse(performer)
     if performer.by in ("prominent", "box"):
       options = {"box": performer.box, "lookahead_s": face_lookahead_s, "detect": find_faces}
-      found, report = self._scores(video, info or probe(video, tracks), _performer_rows, options)
-      chosen = np.arange(len(found.blocks))
+      face_scores, report = self._scores(video, info or probe(video, tracks), _performer_rows, options)
+      chosen = np.arange(len(face_scores.blocks))
     else:
-      found, report = self._all_scores(video, info or probe(video, tracks), find_faces)
-      chosen = performer_rows(found, performer, self.spec.clock)
-    scores = take(found.scores, chosen)
+      face_scores, report = self._all_scores(video, info or probe(video, tracks), find_faces)
+      chosen = performer_rows(face_scores, performer, self.spec.clock)
+    scores = take(face_scores.scores, chosen)
     timeline = scores_to_timeline(np.asarray(scores.decision), self.spec.clock, report.duration_s, self.smoothing)
-    return Detection(timeline, scores, found.boxes[chosen], report)
+    return Detection(timeline, scores, face_scores.boxes[chosen], report)
 
   def detect_faces(
     self,
@@ -112,43 +112,43 @@ class Detector(TrainedModel):
     info: MediaInfo | None = None,
     find_faces: Detect | None = None,
   ) -> list[Detection]:
-    """Scores and timeline of every face that is seen for a second or more, in order of appearance.
+    """Computes scores and timeline of every face that is seen for a second or more, in order of appearance.
 
-    A face is what can be followed within a shot: after a cut, or five seconds out of sight, it is another. Its timeline
-    has events from where it is first seen to where it is last seen, and a gap before and after. Where it is not seen,
-    its scores are those of the sound alone.
+    A face is followed within one shot: after a cut, or after five seconds out of sight, it counts as another face. Its
+    timeline has events from its first to its last sighting, and gaps before and after. In blocks without it, its scores
+    depend on the audio alone.
 
     Args:
-      video: as `detect` takes it.
-      tracks: likewise.
-      info: likewise.
-      find_faces: likewise.
+      video: as in `detect`.
+      tracks: as in `detect`.
+      info: as in `detect`.
+      find_faces: as in `detect`.
 
     Raises:
-      ValueError: the file cannot be used, or no face is seen in it.
+      ValueError: the file cannot be used, or no face is seen for a second or more.
     """
     clock = self.spec.clock
-    found, report = self._all_scores(video, info or probe(video, tracks), find_faces)
-    faces, fleeting = faces_by_appearance(found, math.ceil(MIN_FACE_S * clock.block_rate_hz))
+    face_scores, report = self._all_scores(video, info or probe(video, tracks), find_faces)
+    faces, fleeting = faces_by_appearance(face_scores, math.ceil(MIN_FACE_S * clock.block_rate_hz))
     if not faces:
-      raise ValueError(f"{video}: no face is seen for {MIN_FACE_S:g} s or more; expected one at least")
+      raise ValueError(f"{video}: no face is seen for {MIN_FACE_S:g} s or more; expected at least one")
     if fleeting:
-      report.warnings.append(f"faces left out that are seen for less than {MIN_FACE_S:g} s: {fleeting}")
+      report.warnings.append(f"dropped faces that are seen for less than {MIN_FACE_S:g} s: {fleeting}")
     detections = []
     for number, face in enumerate(faces, start=1):
-      rows = face_rows(found, face)
-      scores = take(found.scores, rows)
-      blocks = found.blocks[found.faces == face]
+      rows = face_rows(face_scores, face)
+      scores = take(face_scores.scores, rows)
+      blocks = face_scores.blocks[face_scores.faces == face]
       timeline = self._timeline_within(np.asarray(scores.decision), blocks[0], blocks[-1] + 1, report.duration_s)
-      detections.append(Detection(timeline, scores, found.boxes[rows], report, number))
+      detections.append(Detection(timeline, scores, face_scores.boxes[rows], report, number))
     return detections
 
   def score(self, blocks: Iterable[Block]) -> BlockScores:
-    """Scores of blocks that have been read, or put together, elsewhere. [B,...] numpy."""
+    """Scores given blocks. [B,...] numpy."""
     return self._score(self._batches((row for block in blocks for row in _performer_rows(block)), []))
 
   def _timeline_within(self, scores: np.ndarray, first: int, end: int, duration_s: float) -> Timeline:
-    """The timeline of the blocks from `first` until before `end`; nothing is said of the others."""
+    """Returns the timeline of the blocks `first` to `end` (exclusive), without events in the others."""
     start_s = self.spec.clock.start_s(first)
     within = scores_to_timeline(scores[first:end], self.spec.clock, duration_s - start_s, self.smoothing)
     events = (
@@ -158,7 +158,7 @@ class Detector(TrainedModel):
     return Timeline(events, duration_s)
 
   def _all_scores(self, video: str | Path, info: MediaInfo, find_faces: Detect | None) -> tuple[FaceScores, Report]:
-    """Scores of all faces, and of nobody's."""
+    """Scores every block once for each face in it and once without a face."""
     return self._scores(video, info, _all_rows, {"all_faces": True, "detect": find_faces})
 
   def _scores(
@@ -168,14 +168,14 @@ class Detector(TrainedModel):
     rows_of: Callable[[Block], Iterator["_Row"]],
     options: Mapping[str, Any],
   ) -> tuple[FaceScores, Report]:
-    """Scores of the rows that are made of each block; `options` are those of `read_blocks`."""
+    """Scores the rows that `rows_of` yields for each block; `options` are those of `read_blocks`."""
     report = Report()
     blocks = progress_bar(
       read_blocks(video, self.spec.clock, self.spec.crop, info=info, report=report, **options),
       desc=Path(video).name,
       unit="block",
       total=self.spec.clock.num_blocks(info.duration_s) if info.duration_s else None,
-      disable=None,  # only where somebody watches
+      disable=None,  # shown on a terminal only
       leave=False,
     )
     rows: list[_Row] = []
@@ -186,7 +186,7 @@ class Detector(TrainedModel):
     return FaceScores(blocks, faces, shots, np.stack([row.boxes for row in rows]), scores), report
 
   def _batches(self, rows: Iterable["_Row"], seen: list["_Row"]) -> Iterator[tuple[Mapping[str, np.ndarray], int]]:
-    """Fixed-size batches with the number of rows in each; what is not for the network is kept aside."""
+    """Yields fixed-size batches with the number of rows in each, and appends the rows without inputs to `seen`."""
     batch, filled = empty_batch(self.spec, BATCH_SIZE), 0
     for row in rows:
       for key in batch:
@@ -200,7 +200,7 @@ class Detector(TrainedModel):
       yield batch, filled
 
   def _score(self, batches: Iterable[tuple[Mapping[str, np.ndarray], int]]) -> BlockScores:
-    """Scores batches in a thread of its own, so that the network is read and compiled while the video is decoded."""
+    """Scores batches in a thread, so that the network compiles while the video is decoded."""
     with ThreadPoolExecutor(1) as worker:
       worker.submit(lambda: self.predict(empty_batch(self.spec, BATCH_SIZE)))
       waiting: list[Future[BlockScores]] = []
@@ -217,7 +217,7 @@ class Detector(TrainedModel):
 
 
 class _Row(NamedTuple):
-  """What is scored: a block with the images of one face, or of nobody."""
+  """One input of the network: a block with the images of one face, or with masked images."""
 
   block: int
   face: int
@@ -227,13 +227,13 @@ class _Row(NamedTuple):
 
 
 def _performer_rows(block: Block) -> Iterator[_Row]:
-  """The block with the face that was followed while it was read."""
+  """Yields the block with the face that was followed during reading."""
   inputs = {"waveform": block.waveform, "images": block.images, "image_mask": block.image_mask}
   yield _Row(block.index, NOBODY, NOBODY, block.boxes, inputs)
 
 
 def _all_rows(block: Block) -> Iterator[_Row]:
-  """The block with nobody's face, and with that of each who is seen in it."""
+  """Yields the block without a face, then with each face that is seen in it."""
   inputs = {
     "waveform": block.waveform,
     "images": np.zeros_like(block.images),

@@ -1,4 +1,4 @@
-"""Which videos a command line means: files, folders, patterns, and lists on standard input."""
+"""Finds the videos that a command line names: files, folders, patterns, and lists on standard input."""
 
 from collections.abc import Iterable, Iterator
 import dataclasses
@@ -21,7 +21,7 @@ STANDARD_INPUT = "-"
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-  """A video, and the place of its results in the output folder: a path without an extension."""
+  """A video, and the path of its results relative to the output folder, without an extension."""
 
   video: Path
   stem: Path
@@ -29,11 +29,11 @@ class Job:
 
 @dataclasses.dataclass(frozen=True)
 class Failure:
-  """What could not be used, and why.
+  """An unusable input and the reason.
 
   Attributes:
-    name: the video, or what was to stand for some.
-    error: the reason; it names it, too.
+    name: the video, or the folder or pattern that named none.
+    error: the reason; its message includes the name.
   """
 
   name: str
@@ -46,13 +46,13 @@ class Failure:
 def find_jobs(
   inputs: Iterable[str], listed: Iterable[str], notes: list[str] | None = None
 ) -> tuple[list[Job], list[Failure]]:
-  """The videos that are meant, each once and in the order of the inputs, and what is meant and cannot be used.
+  """Returns the named videos, each once and in the order of the inputs, and the inputs that cannot be used.
 
   Args:
-    inputs: files; folders, of which all videos and sound files are taken, those of the folders in it included, but
-      nothing that is hidden by a dot before its name; patterns with `*`, `?`, `[` and `**`; `-` for what is listed.
-    listed: such inputs, but for `-`, one a line.
-    notes: receives a line on what was skipped in a folder.
+    inputs: files; folders, which stand for all video and audio files in them and their subfolders, except names that
+      begin with a dot; patterns with `*`, `?`, `[` and `**`; `-` for the lines of `listed`.
+    listed: further inputs other than `-`, one per line.
+    notes: receives a line for each folder in which files were skipped.
   """
   jobs: dict[Path, Job] = {}
   stems: dict[Path, Path] = {}
@@ -65,7 +65,7 @@ def find_jobs(
         if video in jobs:
           continue
         if (other := stems.setdefault(job.stem, job.video)) != job.video:
-          reason = f"{job.video}: its results would have the names of those of {other}; rename one of them"
+          reason = f"{job.video}: its results would have the same names as those of {other}; rename one of them"
           failures.append(Failure(str(job.video), ValueError(reason)))
           continue
         jobs[video] = job
@@ -83,34 +83,34 @@ def _with_list(inputs: Iterable[str], listed: Iterable[str]) -> Iterator[str]:
 
 
 def _expand(text: str, notes: list[str]) -> Iterator[Job]:
-  """The videos of one input."""
+  """Yields the videos of one input."""
   path = Path(text)
   if path.is_dir():
     yield from _of_folder(path, notes)
   elif path.exists() or not glob.has_magic(text):
     yield Job(path, Path(path.stem))
   else:
-    found = sorted(glob.glob(text, recursive=True))
-    if not found:
-      raise ValueError(f"{text}: no file has such a name")
-    for name in found:
+    names = sorted(glob.glob(text, recursive=True))
+    if not names:
+      raise ValueError(f"{text}: no file matches this pattern")
+    for name in names:
       yield from _expand(name, notes)
 
 
 def _of_folder(folder: Path, notes: list[str]) -> Iterator[Job]:
-  """All videos and sound files in a folder, and in the folders in it, but those that were written by us."""
+  """Yields all video and audio files in a folder and its subfolders, except those that this package wrote."""
   files = files_in(folder)
   videos = {path.with_suffix("") for path in files if has_video_name(path)}
   media = [path for path in files if has_media_name(path)]
-  # Of a video and its sound under one name, the video has both.
+  # A video contains the audio that lies beside it under the same name.
   twins = [path for path in media if not has_video_name(path) and path.with_suffix("") in videos]
   if twins:
-    count = f"{len(twins)} sound file{'' if len(twins) == 1 else 's'}"
+    count = f"{len(twins)} audio file{'' if len(twins) == 1 else 's'}"
     notes.append(f"{folder}: {count} skipped beside videos of the same names: {name_some(twins)}")
-  # Results, labels and what else belongs to a video by its name, are no videos that one may miss.
+  # Results, labels and other files named after a video are not reported as skipped.
   named = {path.with_suffix("") for path in media}
   others = [path for path in files if not has_media_name(path) and not any(stem in named for stem in _stems(path))]
-  skipped = tell_skipped(others, "neither videos nor sound") if others else ""
+  skipped = tell_skipped(others, "neither video nor audio") if others else ""
   if not media:
     expected = f"expected files with {' '.join(sorted(VIDEO_SUFFIXES | AUDIO_SUFFIXES))}"
     raise ValueError(f"{folder}: no videos in this folder; {expected}{skipped and f'; {skipped}'}")
@@ -122,7 +122,7 @@ def _of_folder(folder: Path, notes: list[str]) -> Iterator[Job]:
 
 
 def _stems(path: Path) -> Iterator[Path]:
-  """The path with fewer and fewer extensions: of `a.face1.tsv`, `a.face1` and `a`."""
+  """Yields the path with fewer and fewer extensions: for `a.face1.tsv`, `a.face1` and `a`."""
   while path.suffix:
     path = path.with_suffix("")
     yield path

@@ -1,14 +1,13 @@
-"""`attavvad stream`: a camera, an address or a paced file in; a live display, and a line of JSON for each finding, out.
+"""`attavvad stream`: reads a camera, an address or a paced file; writes a live display and JSON lines.
 
-The lines (`--output`), one JSON object each, told apart by `type`; times are seconds after the first connection began.
-Within a connection, parts whose time stamps leap are put in a row (`media.parts`). `stream.schema.json` has the lines
-exactly:
+Each line of `--output` is one JSON object with a `type`; times are seconds after the first connection began. Within a
+connection, parts whose time stamps jump follow each other (`media.parts`). `stream.schema.json` defines the lines:
 
-    start   what is read and by what: source, checkpoint, checkpoint_sha256, version, block_rate_hz, events, lookahead_s
-    block   onset_s, offset_s, event (by this block alone), audio, visual, audio_visual (null where the model has none),
+    start   input and detector: source, checkpoint, checkpoint_sha256, version, block_rate_hz, events, lookahead_s
+    block   onset_s, offset_s, event (by this block alone), audio, visual, audio_visual (null if the model has none),
             box (of the last image with a face, else null), delay_ms (after the end of the block)
-    event   onset_s, offset_s, event, score; can no longer change
-    notice  time_s, text: what is amiss with the input, and when it is well again
+    event   onset_s, offset_s, event, score; the event is final
+    notice  time_s, text: a problem with the input, or the recovery from it
     end     duration_s, blocks, delay_ms: p50, p99, max; null without blocks
 """
 
@@ -42,19 +41,19 @@ from attavvad_jax.weights import SHIPPED
 
 SCHEMA = Path(__file__).parent / "stream.schema.json"
 
-# Nothing for this long is worth a word.
+# A pause of the input of at least this length gets a notice.
 _NOTABLE_S = 5.0
-# Decisions that come later than this are worth a word.
+# Decisions later than this get a notice.
 _LATE_S = 2.0
-# How often the display and Ctrl-C are looked after while nothing comes.
+# Interval at which Ctrl-C and pauses are checked while no input arrives.
 _TICK_S = 0.2
-# Seconds between attempts to connect again; the last is repeated.
+# Seconds between attempts to reconnect; the last is repeated.
 _BACKOFF_S = (1.0, 2.0, 4.0, 8.0, 15.0)
 _BARS = " ▁▂▃▄▅▆▇█"
 
 
 class Delays:
-  """How long after the end of their blocks decisions came, counted by the millisecond: memory does not grow."""
+  """Histogram of the delays of decisions after the ends of their blocks, in milliseconds: memory does not grow."""
 
   _LONGEST_MS = 60_000
 
@@ -69,20 +68,20 @@ class Delays:
     return int(self._counts.sum())
 
   def percentile_ms(self, percent: float) -> int:
-    """The smallest delay that so many per cent of the decisions did not exceed, rounded up to a millisecond."""
+    """Returns the smallest delay that `percent` of the decisions do not exceed, rounded up to a millisecond."""
     return int(np.searchsorted(np.cumsum(self._counts), percent / 100 * self.blocks))
 
   def summary(self) -> dict[str, int] | None:
-    """Median, 99th percentile and maximum in milliseconds."""
+    """Returns median, 99th percentile and maximum in milliseconds, or None without decisions."""
     if not self.blocks:
       return None
     return {"p50": self.percentile_ms(50), "p99": self.percentile_ms(99), "max": self.percentile_ms(100)}
 
 
 class Zero:
-  """When media time zero was, by `time.monotonic`: as the sample said that came soonest after it had been heard.
+  """Estimates media time zero by `time.monotonic`, from the input that arrived with the smallest delay.
 
-  Of the last half minute or more: the clock of a source runs a little faster or slower than ours.
+  The estimate covers the last 30 s to 60 s, since the clock of a source may run slightly faster or slower than ours.
   """
 
   _WINDOW_S = 30.0
@@ -103,16 +102,16 @@ class Zero:
 
 @dataclasses.dataclass
 class Session:
-  """What is told while a stream lasts, and where to.
+  """The output of a stream: JSON lines and the display.
 
   Attributes:
-    lines: where JSON lines go, each written whole at once; None for nowhere.
-    screen: where people look.
+    lines: file of the JSON lines, flushed after each; None for no file.
+    screen: file of the display.
     block_s: seconds of a block.
-    offset_s: seconds from the beginning of the first connection to that of the present one.
-    end_s: up to where blocks have been scored.
-    duration_s: up to where there are events.
-    delays: of all decisions.
+    offset_s: seconds from the start of the first connection to that of the current one.
+    end_s: end of the last scored block.
+    duration_s: end of the last event.
+    delays: delays of all decisions.
   """
 
   lines: TextIO | None
@@ -124,13 +123,13 @@ class Session:
   delays: Delays = dataclasses.field(default_factory=Delays)
 
   def write(self, type: str, **values: Any) -> None:
-    """One line of JSON."""
+    """Writes one line of JSON."""
     if self.lines is not None:
       self.lines.write(json.dumps({"type": type, **values}, allow_nan=False, ensure_ascii=False) + "\n")
       self.lines.flush()
 
   def say(self, text: str) -> None:
-    """A line for people, above the one that changes."""
+    """Prints a line to the display, above the status line."""
     self.screen.write(("\r\x1b[K" if self.screen.isatty() else "") + text + "\n")
     self.screen.flush()
 
@@ -175,7 +174,7 @@ class Session:
     summary = self.delays.summary()
     self.write("end", duration_s=round(self.duration_s, 6), blocks=self.delays.blocks, delay_ms=summary)
     if summary is None:
-      self.say("no blocks")
+      self.say("no blocks scored")
     else:
       self.say(
         f"{self.delays.blocks} blocks; decided {summary['p50']} ms after the end of the block (median), "
@@ -195,36 +194,36 @@ def stream(
   retry_s: float = 60.0,
   screen: TextIO | None = None,
 ) -> None:
-  """Detects in what comes in until it ends, or until SIGINT (Ctrl-C) or SIGTERM; then the rest is written.
+  """Detects in a stream until it ends, or until SIGINT (Ctrl-C) or SIGTERM; then writes the rest.
 
-  A lost connection ends the events; when it is made again, the next begin. Nothing is said of the time between, and
-  nothing that a playlist or a recording has given is told again.
+  A lost connection ends the current event, and a new connection starts new ones. The time between has no events. Input
+  that a playlist or a recording has already given is not processed again.
 
   Args:
-    name: a file, an address or a device, as `Source`.
-    checkpoint: what training wrote, or "shipped": the weights that come with the package.
-    microphone: a device for the sound beside a camera.
-    output: a file for the JSON lines, which must not be there yet, or `-` for standard output; none where None.
-    performer: whose events: the `prominent` face, or what is in a `box:`, as `Performer` says.
-    tracks: which of several sounds and pictures are used.
-    face_lookahead_s: how far the choice of the face looks ahead.
-    retry_s: for how long a lost connection is tried for; one that is made and gives nothing is none.
-    screen: where the display goes; standard error where None.
+    name: a file, an address or a device, see `Source`.
+    checkpoint: a workdir, a checkpoint folder, or "shipped": the weights of the package.
+    microphone: a device that records the audio of a camera without any.
+    output: a new file for the JSON lines, or `-` for standard output; None writes no lines.
+    performer: how the performer is chosen, see `Performer`: `prominent` or `box:`.
+    tracks: which of several audio and video tracks are used.
+    face_lookahead_s: seconds that the choice of the performer's face looks ahead.
+    retry_s: seconds to try to restore a lost connection; a connection without input does not count as restored.
+    screen: file of the display; None for standard error.
 
   Raises:
-    ValueError, OSError: input, checkpoint or output cannot be used, or a lost connection could not be made again; in
-      that case all lines have been written.
+    ValueError, OSError: input, checkpoint or output cannot be used, or a lost connection was not restored; in the
+      last case all lines have been written.
   """
   performer = Performer.parse(performer) if isinstance(performer, str) else performer
   if performer.by not in ("prominent", "box"):
     raise ValueError(
-      f"performer is '{performer}', which only a whole recording tells; expected prominent or box:X,Y,WIDTH,HEIGHT"
+      f"performer is '{performer}', which needs the whole recording; expected prominent or box:X,Y,WIDTH,HEIGHT"
     )
   source = Source(name, microphone, tracks)
   detector = Detector(checkpoint)
   clock = detector.spec.clock
   if output is not None and output != "-" and os.path.lexists(output):
-    raise FileExistsError(f"{output} is there already; choose another file, or remove it")
+    raise FileExistsError(f"{output} already exists; choose another file or remove it")
   with contextlib.ExitStack() as stack:
     stop = stack.enter_context(_stopped_by_signals())
     connection = source.connect(clock.sample_rate_hz)
@@ -244,7 +243,7 @@ def stream(
       lookahead_s=round(streaming.lookahead_s, 6),
     )
     if not is_quiet():
-      session.say(f"listening to {name}; an event is told {streaming.lookahead_s:.1f} s after it ends")
+      session.say(f"reading {name}; each event is reported {streaming.lookahead_s:.1f} s after it ends")
     try:
       _run(source, connection, streaming, session, retry_s, stop)
     finally:
@@ -259,8 +258,8 @@ def _run(
   retry_s: float,
   stop: threading.Event,
 ) -> None:
-  """All connections of one stream, one after the other."""
-  began_s: float | None = None  # when the first of them began, by time.monotonic
+  """Reads all connections of one stream, one after the other."""
+  began_s: float | None = None  # start of the first connection, by time.monotonic
   attempts = _Attempts(source.name, retry_s)
   while True:
     with connection:
@@ -274,7 +273,7 @@ def _run(
       session.notice(f"connection lost: {lost}")
       attempts.begin()
     else:
-      attempts.failed(f"nothing came ({lost})", session)
+      attempts.failed(f"no input ({lost})", session)
     attempt = _connect_again(source, streaming, session, attempts, stop)
     if attempt is None:
       return
@@ -282,29 +281,29 @@ def _run(
 
 
 class _Attempts:
-  """Attempts to connect again since something last came."""
+  """The attempts to reconnect since the last input."""
 
   def __init__(self, name: str, retry_s: float):
     self._name, self._retry_s, self._until_s = name, retry_s, math.inf
     self.count = 0
 
   def begin(self) -> None:
-    """Something has come, and no more does."""
+    """Starts the attempts after a connection with input was lost."""
     self.count, self._until_s = 0, time.monotonic() + self._retry_s
 
   def wait_s(self) -> float:
-    """How long to wait before the next."""
+    """Counts the next attempt and returns the seconds to wait before it."""
     self.count += 1
     return _BACKOFF_S[min(self.count, len(_BACKOFF_S)) - 1]
 
   def failed(self, why: str, session: Session) -> None:
-    """Says why the last of them gave nothing.
+    """Writes a notice why the last attempt failed.
 
     Raises:
-      MediaError: it took too long.
+      MediaError: `retry_s` has passed.
     """
     if time.monotonic() > self._until_s:
-      raise MediaError(f"{self._name}: not connected again within {self._retry_s:.0f} s; at last: {why}")
+      raise MediaError(f"{self._name}: not reconnected within {self._retry_s:.0f} s; last error: {why}")
     session.notice(f"not connected: {why}")
 
 
@@ -315,7 +314,7 @@ def _read(
   began_s: float | None,
   stop: threading.Event,
 ) -> tuple[str | None, Zero]:
-  """Everything that one connection gives. Why it was lost, or None at the end, and when it began."""
+  """Processes the input of one connection; returns why it was lost, or None at the end, and its time zero."""
   zero = Zero()
   last_s = time.monotonic()
   first, silent, late = True, False, False
@@ -332,47 +331,47 @@ def _read(
     waited_s = time.monotonic() - last_s
     if arrival is None:
       if waited_s > SILENT_S:
-        lost = f"nothing came for {waited_s:.0f} s"
+        lost = f"no input for {waited_s:.0f} s"
         break
       if waited_s > _NOTABLE_S and not silent:
         silent = True
-        session.notice(f"nothing has come for {waited_s:.0f} s")
+        session.notice(f"no input for {waited_s:.0f} s so far")
       continue
     if silent:
       silent = False
-      session.notice(f"input again after {waited_s:.1f} s")
+      session.notice(f"input resumed after {waited_s:.1f} s")
     zero.add(arrival)
     if first and began_s is not None:
-      session.notice("connected again")
+      session.notice("reconnected")
       session.offset_s = max(session.end_s, zero.at_s - began_s)
     first = False
-    delay_s = _tell(_push(streaming, arrival), session, zero.at_s)
+    delay_s = _report(_push(streaming, arrival), session, zero.at_s)
     if delay_s > _LATE_S and not late:
       late = True
-      session.notice(f"decisions come {delay_s:.1f} s late: the input comes in bursts, or faster than it is dealt with")
+      session.notice(f"decisions are {delay_s:.1f} s late: the input arrives in bursts, or faster than it is processed")
     last_s = time.monotonic()
     _pass_on(connection, session)
   _pass_on(connection, session)
   if not first:
-    _tell(streaming.finish(), session, zero.at_s)
+    _report(streaming.finish(), session, zero.at_s)
   return (None if stop.is_set() else lost), zero
 
 
 def _pass_on(connection: Connection, session: Session) -> None:
-  """Tells what the readers of a connection found amiss."""
+  """Writes the warnings of a connection's readers as notices."""
   while connection.warnings:
     session.notice(connection.warnings.pop(0))
 
 
 def _push(streaming: StreamingDetector, arrival: Arrival) -> Update:
   nothing = np.zeros(0, np.int16)
-  if arrival.picture is not None:
-    return streaming.push(nothing, [arrival.picture])
+  if arrival.frame is not None:
+    return streaming.push(nothing, [arrival.frame])
   return streaming.push(nothing if arrival.samples is None else arrival.samples)
 
 
-def _tell(update: Update, session: Session, zero_s: float) -> float:
-  """Writes and shows an update; how late the last of its blocks was."""
+def _report(update: Update, session: Session, zero_s: float) -> float:
+  """Writes and shows an update; returns the delay of its last block in seconds."""
   now_s, delay_s = time.monotonic(), 0.0
   for warning in update.warnings:
     session.notice(warning)
@@ -391,10 +390,10 @@ def _connect_again(
   attempts: _Attempts,
   stop: threading.Event,
 ) -> Connection | None:
-  """Tries until there is a connection, which may give nothing yet, or told to stop (None).
+  """Tries until there is a connection, which may lack input, or until `stop` is set (None).
 
   Raises:
-    MediaError: it took too long.
+    MediaError: `retry_s` has passed.
   """
   while not stop.wait(attempts.wait_s()):
     try:
@@ -406,7 +405,7 @@ def _connect_again(
 
 @contextlib.contextmanager
 def _lines(output: str | None) -> Iterator[TextIO | None]:
-  """The file that lines go to. It has its name from the start, as others may follow it while it grows."""
+  """Opens the file of the lines. It has its final name from the start, so that others can follow it while it grows."""
   if output is None or output == "-":
     yield None if output is None else sys.stdout
   else:
@@ -416,7 +415,7 @@ def _lines(output: str | None) -> Iterator[TextIO | None]:
 
 @contextlib.contextmanager
 def _stopped_by_signals() -> Iterator[threading.Event]:
-  """Set by the first SIGINT or SIGTERM; the second acts as ever."""
+  """Yields an event that the first SIGINT or SIGTERM sets; the second has its usual effect."""
   stop = threading.Event()
   if threading.current_thread() is not threading.main_thread():
     yield stop
@@ -437,7 +436,7 @@ def _stopped_by_signals() -> Iterator[threading.Event]:
 
 
 def _status(block: ScoredBlock, end_s: float, delay_s: float) -> str:
-  """The line that changes: time, event, a bar for each score."""
+  """Returns the status line: time, event, a bar for each score."""
   bars = "  ".join(f"{name} {_bar(score)}" for name, score in zip(EVENTS, block.scores.decision, strict=True))
   lips = "" if block.scores.visual is None else f"  lips {_bar(block.scores.visual)}"
   face = "face" if not np.isnan(block.boxes[:, 0]).all() else "no face"
@@ -449,5 +448,5 @@ def _bar(score: Any) -> str:
 
 
 def _rounded(values: Any) -> Any:
-  """Scores for JSON: a number, a list or null."""
+  """Rounds scores for JSON: a number, a list or null."""
   return None if values is None else np.round(np.asarray(values, np.float64), 6).tolist()

@@ -1,4 +1,4 @@
-"""What is written of a detection, by name: label files, JSON with all scores, the annotated video, the page.
+"""Writes detections: label files, JSON with all scores, the annotated video, the page.
 
 Axes: B blocks, E events, N images of a block.
 """
@@ -16,11 +16,11 @@ from attavvad_jax.marks import mark_of
 from attavvad_jax.timeline import EVENTS, Clock, others_meaning
 from attavvad_jax.versions import versions
 
-if TYPE_CHECKING:  # jax takes a second to import, and names of outputs are checked before
+if TYPE_CHECKING:  # importing jax takes a second, and output names are checked before
   from attavvad_jax.inference.detector import Detection
   from attavvad_jax.recordings import Report
 
-# What `--to` may name, and how its files end: each in its own way, so that none has the name of another.
+# Names that `--to` takes, and the suffixes of their files. The suffixes are distinct, so that no file replaces another.
 SUFFIXES = {
   "json": ".json",
   "tsv": ".tsv",
@@ -38,17 +38,17 @@ SUFFIXES = {
 DEFAULT = ("tsv", "json")
 SCHEMA = Path(__file__).parent / "detection.schema.json"
 
-# Names of label formats where `annotations` calls them otherwise.
+# Names of label formats in `annotations`, where they differ.
 _FORMATS = {"vtt": "webvtt"}
-# What a result depends on beside the weights.
+# Packages that a result depends on.
 _PACKAGES = ("av", "flax", "jax", "jaxlib", "mediapipe", "numpy")
 
 
 def check_names(to: Iterable[str]) -> None:
-  """Refuses names of outputs that there are not.
+  """Validates names of outputs.
 
   Raises:
-    ValueError: names them, or there are none.
+    ValueError: a name is unknown, or there are none.
   """
   to = tuple(to)
   if unknown := [name for name in to if name not in SUFFIXES] or (not to and ["nothing"]):
@@ -56,7 +56,7 @@ def check_names(to: Iterable[str]) -> None:
 
 
 def output_paths(stem: Path, to: Iterable[str], face: int | None = None) -> list[Path]:
-  """The files that `write_outputs` writes, of one face where it has a number; the page is of all faces."""
+  """Returns the files that `write_outputs` writes, for the face of this number if given; all faces share the page."""
   marks = {name: "" if face is None or name == "html" else f".face{face}" for name in to}
   return [stem.with_name(f"{stem.name}{mark}{SUFFIXES[name]}") for name, mark in marks.items()]
 
@@ -70,25 +70,25 @@ def write_outputs(
   origin: Mapping[str, Any],
   writing: Callable[[Path], contextlib.AbstractContextManager[None]],
 ) -> list[Path]:
-  """Writes what was found in a video; each file is there whole or not at all.
+  """Writes the detections of a video; each file is written completely or not at all.
 
-  The files of the first face are written last, so that where these are, the others are.
+  The files of the first face are written last: if they exist, so do the others.
 
   Args:
     video: the recording.
-    detections: of the performer, or of each face.
-    stem: where to write: the files' path without what `output_paths` adds. Its folder is there.
+    detections: the performer's detection, or one for each face.
+    stem: path of the files without the suffixes that `output_paths` adds. Its folder must exist.
     to: names of `SUFFIXES`.
-    clock: of the detections.
-    origin: what JSON says of the detector: `checkpoint`, `performer` and `identity`.
-    writing: entered while a file is written: puts it on record.
+    clock: clock of the detections.
+    origin: fields `checkpoint`, `performer` and `identity` of the JSON file.
+    writing: context manager entered while a file is written, which records it.
 
   Returns:
     The files, those of the first face first.
 
   Raises:
-    ValueError: the annotated video is asked for of a file without pictures.
-    OSError: something cannot be written.
+    ValueError: the annotated video is requested for a file without video.
+    OSError: a file cannot be written.
   """
   written: list[Path] = []
   for detection in reversed(detections):
@@ -120,7 +120,7 @@ def _write(name: str, path: Path, video: Path, detection: "Detection", clock: Cl
 
 
 def document(video: Path, detection: "Detection", clock: Clock, origin: Mapping[str, Any]) -> dict[str, Any]:
-  """What JSON holds beside the events and the duration; `detection.schema.json` describes it."""
+  """Returns the JSON fields other than events and duration; `detection.schema.json` describes them."""
   scores = detection.scores
   return {
     "schema_version": 1,
@@ -147,7 +147,7 @@ def document(video: Path, detection: "Detection", clock: Clock, origin: Mapping[
 
 
 def _audio(report: "Report") -> dict[str, Any] | None:
-  """The sound track and the channels that were used, and what else there was."""
+  """Describes the audio track and the channels that were used, and all audio tracks."""
   media = report.media
   if media is None or media.audio_track is None:
     return None
@@ -163,7 +163,7 @@ def _audio(report: "Report") -> dict[str, Any] | None:
 
 
 def _video(report: "Report") -> dict[str, Any] | None:
-  """The pictures that were used, and what else there was."""
+  """Describes the video track that was used, and all video tracks."""
   media = report.media
   if media is None or media.video_track is None:
     return None
@@ -171,5 +171,5 @@ def _video(report: "Report") -> dict[str, Any] | None:
 
 
 def _rounded(values: Any) -> Any:
-  """To the millionth, as JSON holds it; None where there are no such scores."""
+  """Rounds scores to 1e-6 for JSON; None stays None."""
   return None if values is None else np.round(np.asarray(values, np.float64), 6).tolist()

@@ -1,22 +1,22 @@
-"""Who of the faces in a recording is the performer, as a user says it."""
+"""Parses the rule that chooses the performer among the faces of a recording."""
 
 import dataclasses
 import math
 
-_EXPECTED = "prominent, largest, vocal, at:SECONDS or box:X,Y,WIDTH,HEIGHT in fractions of the picture"
+_EXPECTED = "prominent, largest, vocal, at:SECONDS or box:X,Y,WIDTH,HEIGHT in fractions of the frame"
 
 
 @dataclasses.dataclass(frozen=True)
 class Performer:
-  """How the performer is chosen among the faces.
+  """The rule that chooses the performer among the faces.
 
   | as text | the performer is |
   | --- | --- |
-  | `prominent` | the face that is large, near the center and there for long, told while the recording is read |
-  | `largest` | of those seen, the one that is the largest and longest there, wherever in the picture |
-  | `vocal` | of those seen, the one whose mouth the network takes to vocalize for the longest |
+  | `prominent` | the face that is large, near the center and visible for long, chosen while the recording is read |
+  | `largest` | the face that is largest and visible for longest, anywhere in the frame |
+  | `vocal` | the face whose mouth vocalizes for longest according to the network |
   | `at:12.5` | the most prominent face 12.5 seconds after the start; in other shots the most prominent one |
-  | `box:0.4,0.2,0.1,0.2` | what is in this place (x, y, width, height), all the time; no face is looked for |
+  | `box:0.4,0.2,0.1,0.2` | the content of this box (x, y, width, height) throughout; no face is detected |
   """
 
   by: str = "prominent"
@@ -30,10 +30,10 @@ class Performer:
 
   @classmethod
   def parse(cls, text: str) -> "Performer":
-    """From the text of the table above.
+    """Parses a text of the table above.
 
     Raises:
-      ValueError: it is not understood.
+      ValueError: the text is none of them.
     """
     kind, _, value = text.partition(":")
     try:

@@ -1,9 +1,9 @@
-"""What results are of: beside those of a recording lies a record that says so, and that names each of the files.
+"""Records what results were made from. The record lies beside the results of a recording and lists their files.
 
-A result is done only if all that it depends on, its identity, is the same: the bytes of the video and of the
-checkpoint, who was looked at and how, and the version of this package. Names and times of files stand for nothing. Of
-the files only those are replaced or removed that the record names and that have not been changed since, whatever is
-asked for: see `marks`. The record also holds the timelines, so that they can be told again from any format.
+A result is up to date only if its identity is unchanged: the bytes of the video and of the checkpoint, the choice of
+the performer and of tracks, the smoothing, and the version of this package. Names and times of files do not count. Only
+files that the record lists and that are unchanged since are replaced or removed, whatever the options: see `marks`. The
+record also holds the timelines, so that they can be printed again whatever the formats of the files.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,58 +23,58 @@ _SCHEMA_VERSION = 1
 
 @dataclasses.dataclass(frozen=True)
 class FaceResult:
-  """What was found of the performer, or of one of all faces.
+  """The result for the performer, or for one of all faces.
 
   Attributes:
     timeline: the events.
-    face: its number, None for the performer's.
-    pictures: images that the video has a picture for.
-    seen: those of them in which the face was found.
+    face: number of the face; None for the performer.
+    num_images: number of images for which the video has a frame.
+    seen: number of those in which the face was found.
   """
 
   timeline: Timeline
   face: int | None
-  pictures: int
+  num_images: int
   seen: int
 
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-  """One detection.
+  """The result of one detection.
 
   Attributes:
-    identity: all that it depends on, as JSON holds it.
-    video: the file, and what was in it.
-    content: likewise.
-    found: of the performer, or of each face.
-    choices: what was chosen of a recording that has several tracks, as `media.Report` says it.
-    warnings: what is missing or damaged in it.
+    identity: everything that the result depends on, as JSON values.
+    video: path of the video.
+    content: content of the video.
+    faces: result for the performer, or for each face.
+    choices: notes of `media.Report` on the choice among several tracks.
+    warnings: missing or damaged parts of the video.
   """
 
   identity: Mapping[str, Any]
   video: Path
   content: Content
-  found: Sequence[FaceResult]
+  faces: Sequence[FaceResult]
   choices: Sequence[str]
   warnings: Sequence[str]
 
 
 class Record:
-  """The record of what is written under a stem.
+  """The record of the files written under a stem.
 
   Attributes:
-    result: what the files are of; None where nothing is known.
-    removed: files of the result before that `writing` has removed, since they would have lain beside those of another.
+    result: the result that the files hold; None if it is unknown.
+    removed: files of the previous result that `writing` has removed, because they belong to another detection.
   """
 
   def __init__(self, stem: Path):
-    """Reads the record, if there is one that can be read; without one, nothing that is there is ours."""
+    """Reads the record if there is a readable one; without one, no existing file counts as a result."""
     self._stem = stem
     self.removed: list[Path] = []
     self.result: Result | None = None
-    # None for a file that was being written when the program was killed: before or after it was put in its place.
+    # None for a file that was being written when the program was killed; it may be old or new.
     self._files: dict[str, Content | None] = {}
-    # Files of the result before.
+    # Files of the previous result.
     self._stale: set[str] = set()
     values = read_record(record_path(stem))
     if values is not None and values.get("schema_version") == _SCHEMA_VERSION:
@@ -85,9 +85,9 @@ class Record:
     self._on_disk = _text(record_path(stem))
 
   def content_of(self, video: Path) -> Content | None:
-    """What is in a video if it is what was in that of the result; else None.
+    """Returns the content of a video if it equals that of the result's video; else None.
 
-    Its bytes are read only where they may have changed.
+    The bytes are read only if they may have changed.
     """
     if self.result is None or (content := self.result.content.found_in(video)) is None:
       return None
@@ -95,42 +95,42 @@ class Record:
     return content
 
   def holds(self, identity: Mapping[str, Any], paths: Iterable[Path]) -> bool:
-    """Whether all these files are there as they were written, and are of this identity."""
+    """Whether all these files exist, unchanged since they were written, and have this identity."""
     if self.result is None or self._stale or self.result.identity != identity:
       return False
     if not all(self._files.get(path.name) is not None and self._is_ours(path) for path in paths):
       return False
     if self._values() != self._saved:
-      # The same bytes with other times, as after copying: kept, so that they need not be read next time.
+      # Equal bytes with other times, as after copying: the new times save reading the bytes again.
       with contextlib.suppress(OSError):
         self._save()
     return True
 
   def differences(self, identity: Mapping[str, Any]) -> list[str]:
-    """In what the result whose files are there differs from one of another identity; nothing where none are."""
+    """Returns the keys of `identity` that differ from the existing result; none if none of its files exists."""
     if self.result is None or not self._present():
       return []
     names = dict.fromkeys((*identity, *self.result.identity))
     return [name for name in names if identity.get(name) != self.result.identity.get(name)]
 
   def check_files(self, paths: Iterable[Path]) -> None:
-    """Refuses to write over what is not ours.
+    """Checks that each path is free or holds an unchanged result.
 
     Raises:
-      ValueError: names the file.
+      ValueError: a path holds another file; the message names it.
     """
     for path in paths:
       if os.path.lexists(path) and not self._is_ours(path):
         raise ValueError(
-          f"{path} is there already, and no record says that it is a result, unchanged since: it is never replaced; "
-          "rename it, or choose another folder with --output"
+          f"{path} already exists and is not recorded as an unchanged result, so it is never replaced; rename it, or "
+          "choose another folder with --output"
         )
 
   def check_video(self, video: Path, content: Content) -> None:
-    """Refuses to mix results of a video with those of another one: neither its file nor its content is the same.
+    """Checks that existing results are not those of another video, with another path and other content.
 
     Raises:
-      ValueError: names both, and the files that are there.
+      ValueError: they are; the message names both videos and the existing files.
     """
     if self.result is None or self.result.content.sha256 == content.sha256:
       return
@@ -143,16 +143,16 @@ class Record:
 
   @contextlib.contextmanager
   def writing(self, result: Result | None, path: Path) -> Iterator[None]:
-    """Puts a file of a result, or of none, on record; in the `with` block it is written, whole or not at all.
+    """Records a file, which the `with` block writes completely or not at all; `result` is None for other files.
 
-    Once the first file is there, those of another result are removed: they would lie beside it as if they were its own.
+    After the first file of a result, the files of the previous result are removed: they would look like its own.
 
     Raises:
-      ValueError: there is a file of that name that is not ours, or another program has begun to write here.
+      ValueError: the path holds a file that is not an unchanged result, or another program has begun to write here.
       OSError: the record cannot be written.
     """
     if _text(record_path(self._stem)) != self._on_disk:
-      raise ValueError(f"{path}: another program has written results of this name meanwhile; run this again")
+      raise ValueError(f"{path}: another program has written results of this name meanwhile; run the command again")
     self.check_files([path])
     before = dict(self._files)
     self._files[path.name] = None
@@ -161,12 +161,12 @@ class Record:
       yield
     except BaseException:
       self._files = before
-      # The reason why the file could not be written may hold for the record, too, which is right as it is.
+      # Saving the record may fail for the same reason; the record on disk is still correct then.
       with contextlib.suppress(OSError):
         self._save()
       raise
     del self._files[path.name]
-    if _what(self.result) != _what(result):
+    if _identity_and_marks(self.result) != _identity_and_marks(result):
       self._stale = set(self._files)
     self.result = result
     self._stale.discard(path.name)
@@ -178,7 +178,7 @@ class Record:
       self._save()
 
   def _present(self) -> list[str]:
-    """The files that are there, as they were written."""
+    """Returns the names of the files that exist, unchanged since they were written."""
     return [name for name in self._files if self._is_ours(self._stem.with_name(name))]
 
   def _is_ours(self, path: Path) -> bool:
@@ -187,10 +187,10 @@ class Record:
     content = self._files[path.name]
     if content is None:
       return True
-    found = content.found_in(path)
-    if found is not None:
-      self._files[path.name] = found
-    return found is not None
+    current = content.found_in(path)
+    if current is not None:
+      self._files[path.name] = current
+    return current is not None
 
   def _remove_stale(self) -> None:
     for name in sorted(self._stale):
@@ -210,30 +210,30 @@ class Record:
     return {
       "schema_version": _SCHEMA_VERSION,
       "result": None if self.result is None else self._from_result(self.result),
-      "marks": _what(self.result)[1],
+      "marks": _identity_and_marks(self.result)[1],
       "files": {name: content and dataclasses.asdict(content) for name, content in self._files.items()},
       "stale": sorted(self._stale),
     }
 
   def _from_result(self, result: Result) -> dict[str, Any]:
-    # As seen from here, so that it is found again where both have been moved.
+    # The relative path stays valid if videos and results are moved together.
     video = Path(os.path.relpath(result.video, self._stem.parent)).as_posix()
-    found = [
+    faces = [
       {
-        "face": one.face,
-        "pictures": one.pictures,
-        "seen": one.seen,
-        "duration_s": one.timeline.duration_s,
-        "events": [dataclasses.astuple(event) for event in one.timeline],
+        "face": face.face,
+        "pictures": face.num_images,
+        "seen": face.seen,
+        "duration_s": face.timeline.duration_s,
+        "events": [dataclasses.astuple(event) for event in face.timeline],
       }
-      for one in result.found
+      for face in result.faces
     ]
     content = dataclasses.asdict(result.content)
     return {
       "identity": result.identity,
       "video": video,
       "content": content,
-      "found": found,
+      "found": faces,
       "choices": list(result.choices),
       "warnings": list(result.warnings),
     }
@@ -241,23 +241,23 @@ class Record:
   def _to_result(self, values: Mapping[str, Any] | None) -> Result | None:
     if values is None:
       return None
-    found = [
+    faces = [
       FaceResult(
-        Timeline((Event(*event) for event in one["events"]), one["duration_s"]),
-        one["face"],
-        one["pictures"],
-        one["seen"],
+        Timeline((Event(*event) for event in face["events"]), face["duration_s"]),
+        face["face"],
+        face["pictures"],
+        face["seen"],
       )
-      for one in values["found"]
+      for face in values["found"]
     ]
     video = Path(os.path.normpath(self._stem.parent / values["video"]))
     content = Content.from_dict(values["content"])
-    return Result(values["identity"], video, content, found, values["choices"], values["warnings"])
+    return Result(values["identity"], video, content, faces, values["choices"], values["warnings"])
 
 
-def _what(result: Result | None) -> tuple[Mapping[str, Any] | None, list[str]]:
-  """What a result is of, and which events it holds."""
-  return (None, []) if result is None else (result.identity, [mark_of(found.timeline) for found in result.found])
+def _identity_and_marks(result: Result | None) -> tuple[Mapping[str, Any] | None, list[str]]:
+  """Returns the identity of a result and the marks of its events."""
+  return (None, []) if result is None else (result.identity, [mark_of(face.timeline) for face in result.faces])
 
 
 def _text(path: Path) -> str | None:

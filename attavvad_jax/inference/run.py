@@ -1,4 +1,4 @@
-"""`attavvad detect`: videos in; their timelines printed, and written in the formats that are asked for."""
+"""`attavvad detect`: prints the timelines of videos and writes them in the requested formats."""
 
 from collections.abc import Iterable, Iterator, Sequence
 import contextlib
@@ -22,7 +22,7 @@ from attavvad_jax.inference.record import FaceResult, Record, Result
 from attavvad_jax.inference.summary import check_summary, write_summary
 from attavvad_jax.marks import Content
 from attavvad_jax.media import DEFAULT_TRACKS, MediaError, MediaInfo, Tracks, probe
-from attavvad_jax.media.decode import open_file
+from attavvad_jax.media.packets import open_file
 from attavvad_jax.notes import note
 from attavvad_jax.timeline.text import timeline_text
 from attavvad_jax.weights import SHIPPED
@@ -41,26 +41,26 @@ def detect_file(
   overwrite: bool = False,
   stream: TextIO | None = None,
 ) -> Detection:
-  """Detects in one file, prints the timeline, and writes it under the video's name, in the place of its last result.
+  """Detects in one file, prints the timeline, and writes it under the video's name, replacing its previous result.
 
   Args:
-    video: a file with sound.
-    checkpoint: what training wrote, or "shipped": the weights that come with the package.
-    output: folder for the results; made if missing.
-    to: what is written, names of `outputs.SUFFIXES`.
-    performer: whose timeline it is, as `Performer` says.
-    tracks: which of the file's sound and pictures are used.
-    overwrite: whether the results of another video of the same name are replaced, too.
-    stream: where the timeline is printed; standard output where None.
+    video: a file with audio.
+    checkpoint: a workdir, a checkpoint folder, or "shipped": the weights of the package.
+    output: folder for the results; created if missing.
+    to: formats to write, names of `outputs.SUFFIXES`.
+    performer: how the performer is chosen, see `Performer`.
+    tracks: which of the file's audio and video tracks are used.
+    overwrite: whether results of another video with the same name are replaced, too.
+    stream: where the timeline is printed; None for standard output.
 
   Raises:
-    ValueError: the video, the checkpoint or the output folder cannot be used, or there is a file in the way that is not
-      a result, or not this video's; nothing has been written then.
+    ValueError: the video, the checkpoint or the output folder cannot be used, or a file in the way is not a result or
+      belongs to another video; nothing has been written in that case.
   """
   task = _task(checkpoint, output, to, performer, tracks, stream)
   job = Job(Path(video), Path(Path(video).stem))
   outcome = _Work(task, job).detect(None, overwrite)
-  _tell_alone(task, job, outcome)
+  _report_alone(task, job, outcome)
   (detection,) = outcome.detections
   return detection
 
@@ -79,37 +79,36 @@ def detect_files(
   listed: Iterable[str] = (),
   stream: TextIO | None = None,
 ) -> int:
-  """Detects in many files; one that cannot be used does not stop the others, and is listed at the end.
+  """Detects in many files; an unusable one does not stop the others and is listed at the end.
 
-  What has been written by an earlier run is not done again, as long as all that it depends on is the same: see
-  `record`. Other results of the same video are replaced.
+  Results of an earlier run are kept while everything that they depend on is unchanged: see `record`. Other results of
+  the same video are replaced.
 
   Args:
-    inputs: files, folders, patterns, or `-` for `listed`, as `inputs.find_jobs` takes them. A video of a folder has its
-      results in a folder of the same name as its own.
-    checkpoint: as `detect_file` takes it, like `output`, `to` and `stream`.
-    output: likewise.
-    to: likewise.
-    performer: whose timeline it is, as `Performer` says; the prominent face where None.
+    inputs: files, folders, patterns, or `-` for `listed`, see `inputs.find_jobs`. Results of a folder's videos go to
+      subfolders named like those of the videos.
+    checkpoint: as in `detect_file`.
+    output: as in `detect_file`.
+    to: as in `detect_file`.
+    performer: how the performer is chosen, see `Performer`; None for the prominent face.
     faces: "all" for a timeline of each face, else "performer".
-    tracks: which sound and pictures are used of files that have several.
-    overwrite: whether what is done is done again, and results of other videos of the same name are replaced.
-    summary: where a table of all videos goes, as `summary` describes it; nowhere where None.
-    listed: inputs, one a line.
-    stream: where the timeline of a single file, or a line for each of many, is printed.
+    tracks: which audio and video tracks are used of files with several.
+    overwrite: whether existing results are computed again, and results of other videos with the same name are replaced.
+    summary: path of a table of all videos, see the module `summary`; None for no table.
+    listed: inputs, one per line.
+    stream: where the timeline of a single file, or a line for each of many, is printed; None for standard output.
 
   Returns:
-    The exit code: 0, or 1 where some of many files could not be used.
+    The exit code: 0, or 1 if some of many files could not be used.
 
   Raises:
-    ValueError: checkpoint, output folder or a choice cannot be used, or the only file; nothing has been written then,
-      but for the summary.
-    OSError: likewise.
+    ValueError, OSError: the checkpoint, the output folder, an option or the only file cannot be used; nothing but the
+      summary has been written in that case.
   """
   if faces not in FACES:
     raise ValueError(f"faces is {faces!r}; expected one of {', '.join(FACES)}")
   if faces == "all" and performer is not None:
-    raise ValueError("where all faces get their timelines, no performer is chosen; leave one of the two out")
+    raise ValueError("faces=all and a performer exclude each other; drop one of the two")
   task = _task(checkpoint, output, to, None if faces == "all" else performer or "prominent", tracks, stream)
   notes: list[str] = []
   jobs, failures = find_jobs(inputs, listed, notes)
@@ -136,7 +135,7 @@ def detect_files(
 
 @dataclasses.dataclass(frozen=True)
 class _Task:
-  """What is done with every video; `performer` is None where all faces get their timelines."""
+  """The settings for every video; `performer` is None if all faces get timelines."""
 
   detector: Detector
   output: Path
@@ -146,7 +145,7 @@ class _Task:
   stream: TextIO
 
   def identity(self, content: Content) -> dict[str, Any]:
-    """All that a result depends on, as JSON holds it. What is added here makes other results of other values."""
+    """Returns everything that a result depends on, as JSON values. Results with another identity are replaced."""
     identity = {
       "video": content.sha256,
       "checkpoint": self.detector.digest,
@@ -159,7 +158,7 @@ class _Task:
     return json.loads(json.dumps(identity))
 
   def paths(self, job: Job, num_faces: int = 1) -> list[Path]:
-    """What is written of a video; where all faces get their timelines, of so many of them."""
+    """Returns the files of a video; `num_faces` counts if all faces get timelines."""
     faces = [None] if self.performer is not None else range(1, num_faces + 1)
     paths = [path for face in faces for path in output_paths(self.output / job.stem, self.to, face)]
     return list(dict.fromkeys(paths))
@@ -178,7 +177,7 @@ def _task(
   tracks: Tracks,
   stream: TextIO | None,
 ) -> _Task:
-  """Checks what can be checked before a video is opened."""
+  """Validates everything that needs no video, and loads the checkpoint."""
   check_names(to)
   if isinstance(performer, str):
     performer = Performer.parse(performer)
@@ -188,14 +187,14 @@ def _task(
 
 @dataclasses.dataclass(frozen=True)
 class _Outcome:
-  """What came of a video.
+  """The outcome for one video.
 
   Attributes:
-    result: of now, or of when it was done.
-    detections: empty where it was done already.
+    result: the new or the kept result.
+    detections: the new detections; empty if the result was kept.
     written: the files, those of the first face first.
-    differences: in what it differs from the result that it replaces.
-    removed: files of that result that would have lain beside it.
+    differences: keys of the identity that differ from the replaced result.
+    removed: files of the replaced result that were removed.
   """
 
   result: Result
@@ -206,34 +205,34 @@ class _Outcome:
 
 
 class _Work:
-  """One video, and what is known of its results."""
+  """One video and the record of its results."""
 
   def __init__(self, task: _Task, job: Job):
     self._task, self._job = task, job
     self._record = Record(task.output / job.stem)
-    # What is in the video, where it is what was in it before.
+    # The video's content if it is unchanged, else None.
     self._known = self._record.content_of(job.video)
 
   def done(self) -> _Outcome | None:
-    """What there is, if all of it is there and of just what is asked for."""
+    """Returns the existing result if it is complete and has the requested identity; else None."""
     result = self._record.result
     if self._known is None or result is None:
       return None
-    is_held = self._record.holds(self._task.identity(self._known), self._task.paths(self._job, len(result.found)))
+    is_held = self._record.holds(self._task.identity(self._known), self._task.paths(self._job, len(result.faces)))
     return _Outcome(result) if is_held else None
 
   def detect(self, find_faces: Detect | None, overwrite: bool) -> _Outcome:
-    """Detects and writes; what is in the way and must not be replaced is found before.
+    """Detects and writes, after checking that no file is in the way.
 
     Raises:
-      ValueError: there is such a file, or the video cannot be used.
-      OSError: the video cannot be read, or something cannot be written.
+      ValueError: a file in the way must not be replaced, or the video cannot be used.
+      OSError: the video cannot be read, or a file cannot be written.
     """
     task, job, record = self._task, self._job, self._record
     with open_file(job.video) as file:
       info = probe(job.video, task.tracks, file)
       if not info.has_video and "mp4" in task.to:
-        raise MediaError(f"{job.video}: no pictures in this file to draw on; leave mp4 out of the outputs")
+        raise MediaError(f"{job.video}: mp4 output needs video, but this file has none; drop mp4 from the outputs")
       content = self._known or Content.of_open(file)
     if not overwrite:
       record.check_video(job.video, content)
@@ -243,8 +242,8 @@ class _Work:
 
     detections = task.detect(job.video, info, find_faces)
     report = detections[0].report
-    found = [_found(detection) for detection in detections]
-    result = Result(identity, job.video, content, found, report.choices, report.warnings)
+    faces = [_face_result(detection) for detection in detections]
+    result = Result(identity, job.video, content, faces, report.choices, report.warnings)
     record.check_files(task.paths(job, len(detections)))
     stem = task.output / job.stem
     stem.parent.mkdir(parents=True, exist_ok=True)
@@ -255,15 +254,15 @@ class _Work:
     return _Outcome(result, detections, written, differences, removed)
 
 
-def _found(detection: Detection) -> FaceResult:
+def _face_result(detection: Detection) -> FaceResult:
   report = detection.report
-  pictures = report.num_images - report.images_without_frame
+  num_images = report.num_images - report.images_without_frame
   seen = int(np.isfinite(detection.boxes[..., 0]).sum())
-  return FaceResult(detection.timeline, detection.face, pictures, min(seen, pictures))
+  return FaceResult(detection.timeline, detection.face, num_images, min(seen, num_images))
 
 
 def _detect_alone(task: _Task, jobs: Sequence[Job], overwrite: bool) -> Iterator[tuple[str, Result | Failure]]:
-  """The only video, if there is one, with its timeline on the screen."""
+  """Processes the only video, if there is one, and prints its timeline."""
   for job in jobs:
     try:
       work = _Work(task, job)
@@ -271,29 +270,29 @@ def _detect_alone(task: _Task, jobs: Sequence[Job], overwrite: bool) -> Iterator
     except (ValueError, OSError) as error:
       yield str(job.video), Failure(str(job.video), error)
       continue
-    _tell_alone(task, job, outcome)
+    _report_alone(task, job, outcome)
     yield str(job.video), outcome.result
 
 
-def _tell_alone(task: _Task, job: Job, outcome: _Outcome) -> None:
+def _report_alone(task: _Task, job: Job, outcome: _Outcome) -> None:
   for choice in outcome.result.choices:
     note(choice)
   for warning in outcome.result.warnings:
     note(f"warning: {warning}")
-  for found in outcome.result.found:
-    if found.face is not None:
-      print(f"face {found.face}", file=task.stream)
-    print(timeline_text(found.timeline), file=task.stream)
+  for face in outcome.result.faces:
+    if face.face is not None:
+      print(f"face {face.face}", file=task.stream)
+    print(timeline_text(face.timeline), file=task.stream)
   if not outcome.detections:
-    print(f"{job.video}: done already; --overwrite does it again", file=task.stream)
-  if said := _say_what_was_before(outcome):
-    print(f"made anew: {said}", file=task.stream)
+    print(f"{job.video}: up to date; --overwrite detects again", file=task.stream)
+  if changes := _describe_replaced(outcome):
+    print(f"replaced the previous result: {changes}", file=task.stream)
   for path in outcome.written:
     print(f"wrote {path}", file=task.stream)
 
 
 def _detect_each(task: _Task, jobs: Sequence[Job], overwrite: bool) -> Iterator[tuple[str, Result | Failure]]:
-  """Many videos, a line for each."""
+  """Processes many videos and prints a line for each."""
   with contextlib.ExitStack() as stack:
     find_faces: Detect | None = None
     for number, job in enumerate(jobs, start=1):
@@ -310,31 +309,31 @@ def _detect_each(task: _Task, jobs: Sequence[Job], overwrite: bool) -> Iterator[
         print(f"[{number}/{len(jobs)}] {failure}", file=sys.stderr, flush=True)
         yield failure.name, failure
         continue
-      _tell_one_of_many(task, mark, outcome)
+      _report_one_of_many(task, mark, outcome)
       yield str(job.video), outcome.result
 
 
-def _tell_one_of_many(task: _Task, mark: str, outcome: _Outcome) -> None:
+def _report_one_of_many(task: _Task, mark: str, outcome: _Outcome) -> None:
   if not outcome.detections:
-    print(f"{mark}: done already", file=task.stream, flush=True)
+    print(f"{mark}: up to date", file=task.stream, flush=True)
     return
   for choice in outcome.result.choices:
     note(f"{mark}: {choice}")
   for warning in outcome.result.warnings:
     note(f"{mark}: warning: {warning}")
   names = ", ".join(path.name for path in outcome.written)
-  said = _say_what_was_before(outcome)
-  print(f"{mark}: wrote {names}{said and f' (anew: {said})'}", file=task.stream, flush=True)
+  changes = _describe_replaced(outcome)
+  print(f"{mark}: wrote {names}{changes and f' (replaced: {changes})'}", file=task.stream, flush=True)
 
 
-def _say_what_was_before(outcome: _Outcome) -> str:
-  """In what the result before was another, and which of its files are gone; empty where there was none."""
-  parts = {"other": outcome.differences, "removed": [path.name for path in outcome.removed]}
+def _describe_replaced(outcome: _Outcome) -> str:
+  """Describes how the replaced result differed and which of its files were removed; empty without such a result."""
+  parts = {"different": outcome.differences, "removed": [path.name for path in outcome.removed]}
   return "; ".join(f"{verb} {', '.join(names)}" for verb, names in parts.items() if names)
 
 
 def _check_writable(folder: Path) -> None:
-  """Refuses an output folder before minutes are spent on a video."""
+  """Checks the output folder before minutes are spent on a video."""
   existing = folder
   while not existing.exists():
     existing = existing.parent

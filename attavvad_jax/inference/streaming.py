@@ -1,4 +1,4 @@
-"""A detector of streams: what comes in is scored block by block, with the result that the whole file would have given.
+"""Detects in streams: scores input block by block, with the same result as for the whole file.
 
 Axes: E events, N images of a block, S samples of a block.
 """
@@ -23,19 +23,19 @@ from attavvad_jax.recordings import BlockAssembler
 from attavvad_jax.timeline import EVENTS, Clock, Event, others_meaning
 from attavvad_jax.timeline.incremental import Settled, SmoothingState, advance, initial_state, lookahead_blocks
 
-# How much longer sound may be than pictures, and pictures than sound, before the shorter is taken for missing.
+# Maximum lag between audio and video before the late stream counts as missing.
 PATIENCE_S = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
 class ScoredBlock:
-  """What was found in one block.
+  """The result of one block.
 
   Attributes:
     index: number of the block, from 0.
-    scores: its probabilities, numpy, without the axis B.
+    scores: probabilities, numpy, without the axis B.
     boxes: the performer's face, float32 [N,4], as in `Block`.
-    label: the most likely of `EVENTS` in this block by itself; smoothing may decide otherwise.
+    label: the most likely of `EVENTS` in this block alone; smoothing may change it.
   """
 
   index: int
@@ -49,7 +49,7 @@ class ScoredBlock:
 
 @dataclasses.dataclass(frozen=True)
 class Update:
-  """What a push has made known: blocks, events that can no longer change, and a line for each thing amiss."""
+  """The new results of a push: blocks, final events, and warnings."""
 
   blocks: Sequence[ScoredBlock] = ()
   events: Sequence[Event] = ()
@@ -68,33 +68,33 @@ class LabelRun:
 
 @struct.dataclass
 class StreamState:
-  """What is carried from block to block: a pytree, to be kept and put back as one likes."""
+  """The state carried from block to block: a pytree that can be saved and restored."""
 
   smoothing: SmoothingState
   run: LabelRun
 
 
 class StreamingDetector:
-  """Scores sound and pictures while they come in; use it in a `with` statement.
+  """Scores audio and video as they arrive; use it in a `with` statement.
 
-  A block is scored as soon as its last sample is in and a picture later than its last image. Its label is settled
-  `lookahead_blocks` blocks later, when no more sound could change it, and an event is given when the block after it is
-  settled. Blocks and events are those of `Detector.detect` with the same `box` and `face_lookahead_s`, to the rounding
-  of floating-point numbers, however the input is cut into pushes; where sound or pictures come more than `PATIENCE_S`
-  after the other, they are taken for missing.
+  A block is scored as soon as its last sample and a frame later than its last image have arrived. Its label is settled
+  `lookahead_blocks` blocks later, when further input cannot change it, and an event is returned when the block after it
+  is settled. Blocks and events equal those of `Detector.detect` with the same `box` and `face_lookahead_s`, up to
+  floating-point rounding, however the input is split into pushes. If audio or video arrives more than `PATIENCE_S`
+  after the other, it counts as missing.
 
-  One compiled program, used for every block, is made when the `with` block is entered. What is held does not grow with
-  the length of the stream.
+  Entering the `with` block compiles one program, which scores every block. Memory does not grow with the length of the
+  stream.
 
   Args:
     detector: network, clock, crop and smoothing.
-    box: the performer's face, where it is known.
-    has_video: whether any are to be expected; without, every image is masked.
-    face_lookahead_s: how far the choice of the performer looks ahead. Every block waits for it.
-    detect: finds the faces of a picture; a `FaceDetector` where None.
+    box: box of the performer's face, if it is known.
+    has_video: whether video is expected; without it, every image is masked.
+    face_lookahead_s: seconds that the choice of the performer looks ahead. Every block waits for them.
+    detect: detects the faces of a frame; None for a `FaceDetector`.
 
   Raises:
-    ValueError: the box is not inside the picture, or the smoothing looks too far ahead for a stream.
+    ValueError: the box is not inside the frame, or the smoothing looks too far ahead for a stream.
   """
 
   def __init__(
@@ -119,12 +119,12 @@ class StreamingDetector:
 
   @property
   def sample_rate_hz(self) -> int:
-    """Of the samples that are pushed."""
+    """Sample rate of the pushed samples."""
     return self._clock.sample_rate_hz
 
   @property
   def lookahead_s(self) -> float:
-    """Seconds of input that must follow an event before it is given: it ends where another has been settled."""
+    """Seconds of input that must follow an event before it is returned: the next event must be settled."""
     return self._face_lookahead_s + (self.lookahead_blocks + 1) * self._clock.block_s
 
   def __enter__(self) -> Self:
@@ -133,7 +133,7 @@ class StreamingDetector:
         self._detect = stack.enter_context(FaceDetector())
       stack.enter_context(self._recording)
       self._begin()
-      self._score(None)  # compiled now, not when the first block is waited for
+      self._score(None)  # compiles before the first block arrives
       self._begin()
       self._open = stack.pop_all()
     return self
@@ -142,15 +142,15 @@ class StreamingDetector:
     self._open.close()
 
   def push(self, samples: np.ndarray, frames: Iterable[TimedFrame] = ()) -> Update:
-    """Takes what has come in since the last push, and gives what it makes known.
+    """Processes the input since the last push and returns the new results.
 
     Args:
-      samples: the next samples, int16 [n], mono, at the clock's rate; none may be left out.
-      frames: the next pictures with their times in seconds after the first sample, in ascending order
+      samples: the next samples, int16 [n], mono, at the clock's rate, without gaps.
+      frames: the next video frames with their times in seconds after the first sample, in ascending order
         (`TimedFrame(time_s, Frame.from_rgb(rgb))`).
 
     Raises:
-      ValueError: the samples are of another type.
+      ValueError: the samples have another type or shape.
     """
     samples = np.asarray(samples)
     if samples.dtype != np.int16 or samples.ndim != 1:
@@ -161,7 +161,7 @@ class StreamingDetector:
     return self._update(self._assembler.take())
 
   def finish(self) -> Update:
-    """The rest, at the end of the stream; what is pushed after it begins another."""
+    """Ends the stream and returns the remaining results; the next push starts another stream."""
     update = self._update(self._assembler.finish())
     events = list(update.events)
     for _ in range(self.lookahead_blocks):
@@ -204,7 +204,7 @@ class StreamingDetector:
     return update
 
   def _score(self, block: Block | None) -> tuple[BlockScores, Settled]:
-    """The step for a block, or one after the end."""
+    """Runs the step for a block, or a step after the last block (None)."""
     clock, crop = self._clock, self._detector.spec.crop
     if block is None:
       block = Block(
@@ -215,7 +215,7 @@ class StreamingDetector:
         boxes=np.zeros((clock.images_per_block, 4), np.float32),
       )
     inputs = {key: getattr(block, key)[None] for key in ("waveform", "images", "image_mask")}
-    # A few hundred bytes: with all of it in the host's memory, every call looks the same to the compiler.
+    # The state has a few hundred bytes. Kept in host memory, it never triggers a new compilation.
     smoothing, scores, settled = jax.device_get(
       self._step(self._detector.variables, self.state.smoothing, inputs, np.asarray(block.index >= 0))
     )
@@ -223,7 +223,7 @@ class StreamingDetector:
     return scores, settled
 
   def _settle(self, settled: Settled) -> list[Event]:
-    """Adds a settled block to the run; gives the event that has ended with it."""
+    """Adds a settled block to the run; returns the event that it ends, if any."""
     label, run = int(settled.label), self.state.run
     if label < 0:
       return []
@@ -244,18 +244,18 @@ def step(
   model: nn.Module,
   clock: Clock,
 ) -> tuple[SmoothingState, BlockScores, Settled]:
-  """Scores one block and settles an earlier one; pure, to be jitted by the caller.
+  """Scores one block and settles an earlier one; a pure function that the caller jits.
 
   Args:
-    variables: of the network.
-    smoothing: as the step before gave it.
-    batch: a batch of one block, as `predict` takes it.
-    is_block: bool []; false in the steps after the last block, whose batch does not matter.
+    variables: variables of the network.
+    smoothing: state that the previous step returned.
+    batch: a batch of one block, as in `predict`.
+    is_block: bool []; false in steps after the last block, which ignore the batch.
     model: the network.
     clock: the clock of the blocks.
 
   Returns:
-    The state for the next step; the scores without the axis B; the block that is settled.
+    The state for the next step; the scores without the axis B; the settled block.
   """
   scores = jax.tree.map(lambda array: array[0], predict(variables, batch, model=model, clock=clock))
   smoothing, settled = advance(smoothing, scores.decision, is_block)

@@ -1,7 +1,7 @@
-"""A table of many videos, `--summary`: what was found in each, or why nothing was.
+"""Writes `--summary`, a table of many videos: the result of each, or its error.
 
-CSV with a header, and a row for each video; where all faces have their timelines, for each face. Shares are of the
-duration, `face_found` is of the images that the video has a picture for.
+The table is CSV with a header and a row for each video, or for each face if all faces get timelines. `*_share` is the
+fraction of the duration, `face_found` the fraction of the images for which the video has a frame.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,33 +26,33 @@ COLUMNS = (
 
 
 def check_summary(path: Path, taken: Iterable[Path]) -> None:
-  """Refuses a place for the table before time is spent on videos.
+  """Checks the path of the table before time is spent on videos.
 
   Args:
-    path: where the table goes.
-    taken: the videos, and what is written of them.
+    path: path of the table.
+    taken: the videos and their results.
 
   Raises:
-    ValueError: something is there that is no earlier table of ours, unchanged since, or it is one of those.
-    OSError: there is no such folder.
+    ValueError: the path is one of `taken`, or holds a file that is not an unchanged earlier table.
+    OSError: its folder does not exist.
   """
   if path.absolute() in {other.absolute() for other in taken}:
-    raise ValueError(f"summary {path}: a video or a result of one has this name; choose another")
+    raise ValueError(f"summary {path}: a video or a result has this name; choose another")
   if not path.absolute().parent.is_dir():
-    raise FileNotFoundError(f"{path.parent} is not a folder; make it before writing {path.name}")
+    raise FileNotFoundError(f"{path.parent} is not a folder; create it before writing {path.name}")
   Record(path).check_files([path])
 
 
 def write_summary(path: Path, outcomes: Sequence[tuple[str, Result | Failure]]) -> None:
-  """Writes the table, whole or not at all.
+  """Writes the table completely or not at all.
 
   Args:
-    path: where to.
-    outcomes: each video, and what was found in it or why nothing was.
+    path: path of the table.
+    outcomes: each video with its result or failure.
 
   Raises:
-    ValueError: something is there that is no earlier table of ours, unchanged since.
-    OSError: it cannot be written.
+    ValueError: the path holds a file that is not an unchanged earlier table.
+    OSError: the table cannot be written.
   """
   with (
     Record(path).writing(None, path),
@@ -69,19 +69,19 @@ def _rows(video: str, outcome: Result | Failure) -> Iterator[Mapping[str, str | 
   if isinstance(outcome, Failure):
     yield {"video": video, "error": str(outcome)}
     return
-  for found in outcome.found:
-    yield {"video": video, "warnings": "; ".join(outcome.warnings), **_numbers(found)}
+  for face in outcome.faces:
+    yield {"video": video, "warnings": "; ".join(outcome.warnings), **_numbers(face)}
 
 
-def _numbers(found: FaceResult) -> Mapping[str, str | int]:
-  """What was found of one face; no share where there is nothing that it could be a share of."""
-  timeline = found.timeline
+def _numbers(face: FaceResult) -> Mapping[str, str | int]:
+  """Returns the columns of one face; a fraction of nothing is empty."""
+  timeline = face.timeline
   totals_s = {event: timeline.total_s(event) for event in EVENTS}
-  share = lambda part, whole: f"{part / whole:.4f}" if whole else ""  # noqa: E731
+  fraction = lambda part, whole: f"{part / whole:.4f}" if whole else ""  # noqa: E731
   return {
-    "face": "" if found.face is None else found.face,
+    "face": "" if face.face is None else face.face,
     "duration_s": f"{timeline.duration_s:.3f}",
     **{f"{event}_s": f"{total_s:.3f}" for event, total_s in totals_s.items()},
-    **{f"{event}_share": share(total_s, timeline.duration_s) for event, total_s in totals_s.items()},
-    "face_found": share(found.seen, found.pictures),
+    **{f"{event}_share": fraction(total_s, timeline.duration_s) for event, total_s in totals_s.items()},
+    "face_found": fraction(face.seen, face.num_images),
   }

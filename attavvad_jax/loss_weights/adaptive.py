@@ -1,6 +1,6 @@
-"""Weights that follow the losses. Each remembers what it has seen in arrays, which checkpoints keep.
+"""Weights that adapt to the losses. Their states are arrays, which checkpoints store.
 
-A term that the model lacks has the weight 1 and is left out of all sums; one that no block of a batch counted for is
+A term that the model lacks has weight 1 and is left out of all sums. A term for which no block of a batch counted is
 left out at that step.
 
 Axes: K terms of the loss, in the order of `losses.TERMS`.
@@ -19,23 +19,23 @@ from attavvad_jax.losses import TERMS
 
 @struct.dataclass
 class UncertaintyState:
-  """s = log sigma^2 [K] and the state of its optimizer."""
+  """State of `uncertainty`: s = log sigma^2 [K], and the state of its optimizer."""
 
   log_variances: jax.Array
   optimizer: optax.OptState
 
 
 def uncertainty(optimizer: optax.GradientTransformation | None = None) -> LossWeights:
-  """Homoscedastic uncertainty (Kendall et al. 2018): weights 1 / sigma^2, with sigma of each term learned.
+  """Homoscedastic uncertainty (Kendall et al. 2018): weights 1 / sigma^2 with a learned sigma for each term.
 
-  Minimizes the sum of loss / sigma^2 + log sigma, the authors' form for cross-entropies, over s = log sigma^2, as they
-  advise: the weight is exp(-s), and the derivative by s is 1/2 - exp(-s) loss. Where it settles, the weight is
-  1 / (2 loss). The log sigma, of which no parameter of the network has a gradient, are no part of the logged total.
+  It minimizes the sum of loss / sigma^2 + log sigma, the authors' form for cross-entropies, over s = log sigma^2, as
+  they advise. The weight is exp(-s), and the derivative with respect to s is 1/2 - exp(-s) loss; at the minimum, the
+  weight is 1 / (2 loss). The logged total leaves out log sigma, since it has no gradient in the network's parameters.
 
   Args:
-    optimizer: of s; Adam with a rate of 1e-3 where None, as the network's is by default.
+    optimizer: optimizer of s; if None, Adam with a learning rate of 1e-3, like the network's default.
 
-  Differences: s has an optimizer of its own, where the authors learn it with the network's.
+  Differences: s has its own optimizer; the authors learn it with the network's.
   """
   optimizer = optax.adam(1e-3) if optimizer is None else optimizer
 
@@ -48,7 +48,7 @@ def uncertainty(optimizer: optax.GradientTransformation | None = None) -> LossWe
     counted = jnp.isfinite(means)
     gradients = jnp.where(counted, 0.5 - weights * jnp.where(counted, means, 0.0), 0.0)
     changes, optimizer_state = optimizer.update(gradients, state.optimizer, state.log_variances)
-    # An optimizer with momentum would move a term also where it has no gradient.
+    # An optimizer with momentum would also move terms that have no gradient.
     log_variances = state.log_variances + jnp.where(counted, changes, 0.0)
     return _named(weights), UncertaintyState(log_variances, optimizer_state)
 
@@ -57,7 +57,14 @@ def uncertainty(optimizer: optax.GradientTransformation | None = None) -> LossWe
 
 @struct.dataclass
 class AverageState:
-  """Sums and counts of the running epoch, and the means of the two before it, NaN before there are any; all [K]."""
+  """State of `dynamic_average`, all [K].
+
+  Attributes:
+    sums: sum of each term's means in the current epoch.
+    counts: number of steps in the current epoch that counted each term.
+    last: mean of each term in the previous epoch; NaN before there is one.
+    before_last: mean of each term in the epoch before that; NaN before there is one.
+  """
 
   sums: jax.Array
   counts: jax.Array
@@ -66,15 +73,15 @@ class AverageState:
 
 
 def dynamic_average(steps_per_epoch: int = 200, temperature: float = 2.0) -> LossWeights:
-  """Dynamic weight average (Liu et al. 2019): more weight for what falls more slowly.
+  """Dynamic weight average (Liu et al. 2019): terms whose loss falls more slowly get more weight.
 
-  Of the K terms that the model has, each has the weight K softmax(r / temperature), where r is a term's mean loss over
-  an epoch divided by that of the epoch before. For the first two epochs all weights are 1, and r is 1 for a term that
-  was not counted in both.
+  With K the number of terms that the model has, the weights are K softmax(r / temperature), where r is a term's mean
+  loss over an epoch divided by that of the previous epoch. In the first two epochs all weights are 1. A term that was
+  not counted in both epochs has r = 1.
 
   Args:
-    steps_per_epoch: over which losses are averaged; it need not be a pass over the data.
-    temperature: the larger, the more alike the weights.
+    steps_per_epoch: number of steps over which losses are averaged; it need not be a pass over the data.
+    temperature: temperature of the softmax; the larger it is, the more equal the weights.
   """
 
   def init() -> AverageState:
@@ -85,8 +92,8 @@ def dynamic_average(steps_per_epoch: int = 200, temperature: float = 2.0) -> Los
     present = jnp.array([name in losses.means for name in TERMS])
     ratios = state.last / state.before_last
     ratios = jnp.where(jnp.isfinite(ratios), ratios, 1.0)
-    shares = jax.nn.softmax(ratios / temperature, where=present)
-    weights = jnp.where(present, present.sum() * shares, 1.0)
+    fractions = jax.nn.softmax(ratios / temperature, where=present)
+    weights = jnp.where(present, present.sum() * fractions, 1.0)
 
     means = _vector(losses.means)
     counted = jnp.isfinite(means)
@@ -101,7 +108,13 @@ def dynamic_average(steps_per_epoch: int = 200, temperature: float = 2.0) -> Los
 
 @struct.dataclass
 class GradNormState:
-  """The weights [K], each term's first loss [K] (NaN before it), and the state of the weights' optimizer."""
+  """State of `grad_norm`.
+
+  Attributes:
+    weights: weights of the next step, [K].
+    first: first loss of each term, [K]; NaN before there is one.
+    optimizer: state of the weights' optimizer.
+  """
 
   weights: jax.Array
   first: jax.Array
@@ -109,19 +122,19 @@ class GradNormState:
 
 
 def grad_norm(alpha: float = 1.5, optimizer: optax.GradientTransformation | None = None) -> LossWeights:
-  """GradNorm (Chen et al. 2018, Algorithm 1): gradients of like size, larger for what is behind in training.
+  """GradNorm (Chen et al. 2018, Algorithm 1): gradients of similar norm, larger for terms that train more slowly.
 
-  With G the norm of each weighted term's gradient by the shared parameters and r its loss over its first loss, divided
-  by the mean of that over the terms, the weights descend on the sum of |G - mean(G) r^alpha|, the second part held
-  constant; then those of the terms that were counted are scaled to keep their sum.
+  Let G be the norm of each weighted term's gradient with respect to the shared parameters, and r the term's loss
+  divided by its first loss and by the mean of that ratio over the terms. The weights descend on the sum of |G - mean(G)
+  r^alpha|, with the second part held constant. The weights of the counted terms are then scaled to keep their sum.
 
-  The shared parameters are those of the layers called `embedding` of both branches (`training.step.train_step`).
+  The shared parameters are those of the layers named `embedding` of both branches (`training.step.train_step`).
 
   Args:
-    alpha: how strongly what is behind is favored; 0 asks for equal norms.
-    optimizer: of the weights; Adam with a rate of 0.025 where None.
+    alpha: how strongly slower terms are favored; 0 asks for equal norms.
+    optimizer: optimizer of the weights; if None, Adam with a learning rate of 0.025.
 
-  Differences: there are two layers before which terms part, one a branch, where the authors have one; their gradients
+  Differences: the terms share two last layers, one in each branch, where the authors have one; the gradients of both
   count as one vector. Weights are kept at 0 or above.
   """
   optimizer = optax.adam(0.025) if optimizer is None else optimizer
@@ -151,12 +164,12 @@ def grad_norm(alpha: float = 1.5, optimizer: optax.GradientTransformation | None
   return LossWeights(init, update, uses_gradient_norms=True)
 
 
-# Below any loss or weight that matters: divides where a term is exactly 0.
+# Smaller than any loss or weight that matters; keeps divisions finite where a term is exactly 0.
 _TINY = 1e-12
 
 
 def _vector(values: Mapping[str, jax.Array]) -> jax.Array:
-  """[K] float32, NaN for what is absent."""
+  """Stacks values in the order of `TERMS`. [K] float32, NaN for absent terms."""
   return jnp.stack([jnp.asarray(values.get(name, jnp.nan), jnp.float32) for name in TERMS])
 
 

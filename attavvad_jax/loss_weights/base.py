@@ -1,7 +1,4 @@
-"""What a weight function is.
-
-Axes: K terms of the loss, in the order of `losses.TERMS`.
-"""
+"""The types of weight functions."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -9,23 +6,23 @@ from typing import Any, NamedTuple
 from flax import struct
 import jax
 
-# The weight of every term of the loss, float32 [], by its name in `losses.TERMS`.
+# The weight of every loss term, float32 [], by its name in `losses.TERMS`.
 Weights = dict[str, jax.Array]
-# Arrays that a weight function remembers from step to step; () where it remembers nothing.
+# Arrays that a weight function carries from step to step; () if it carries none.
 State = Any
-# A number as a function of the step: optax's schedules, for instance.
+# A number as a function of the step, such as optax's schedules.
 Schedule = Callable[[jax.Array], jax.typing.ArrayLike]
 
 
 @struct.dataclass
 class Losses:
-  """What an adaptive function sees of a step; no gradient flows through it.
+  """The losses of a step that adaptive functions read; no gradient flows through them.
 
   Attributes:
-    means: of each term over the batch, float32 []. A term that the model lacks is absent, one that no block counted for
-      is NaN.
-    gradient_norms: of each term, before it is weighted, with regard to the shared parameters (see
-      `training.step.train_step`); only for functions with `uses_gradient_norms`.
+    means: mean of each term over the batch, float32 []. A term that the model lacks is absent; a term for which no
+      block counted is NaN.
+    gradient_norms: norm of each unweighted term's gradient with respect to the shared parameters (see
+      `training.step.train_step`), float32 []; only for functions with `uses_gradient_norms`.
   """
 
   means: dict[str, jax.Array]
@@ -36,13 +33,13 @@ Update = Callable[[jax.Array, State, Losses], tuple[Weights, State]]
 
 
 class LossWeights(NamedTuple):
-  """Nine weights as a function of the step, of what it remembers and of the losses; pure, like an optax transformation.
+  """The nine weights as a pure function of step, state and losses, like an optax transformation.
 
   Attributes:
-    init: gives the state before the first step.
-    update: from the step (int32 [], 0 at the first), the state and the step's `Losses`, the weights at this step and
-      the state after it.
-    uses_gradient_norms: the step computes `Losses.gradient_norms` for it.
+    init: returns the state before the first step.
+    update: takes the step (int32 [], 0 at the first), the state and the step's `Losses`; returns the weights of this
+      step and the next state.
+    uses_gradient_norms: whether the training step must compute `Losses.gradient_norms`.
   """
 
   init: Callable[[], State]

@@ -1,4 +1,4 @@
-"""Weight functions made of others."""
+"""Weight functions that are composed of other weight functions."""
 
 from collections.abc import Callable, Sequence
 import functools
@@ -12,12 +12,12 @@ from attavvad_jax.loss_weights.static import per_group
 
 
 def join(functions: Sequence[LossWeights], boundaries: Sequence[int]) -> LossWeights:
-  """One function after another: the i-th from step `boundaries[i - 1]` on; as `optax.join_schedules`.
+  """Runs one function after another, the i-th from step `boundaries[i - 1]` on, like `optax.join_schedules`.
 
-  Each sees steps counted from its own start, and remembers nothing of the losses before it or after its end.
+  Each function counts steps from its own start and sees only the losses between its start and its end.
 
   Raises:
-    ValueError: the boundaries are not ascending, or not one fewer than the functions.
+    ValueError: the boundaries are not above 0 and ascending, or not one fewer than the functions.
   """
   functions, starts = tuple(functions), (0, *boundaries)
   if len(starts) != len(functions) or any(a >= b for a, b in itertools.pairwise(starts)):
@@ -41,14 +41,14 @@ def join(functions: Sequence[LossWeights], boundaries: Sequence[int]) -> LossWei
 
 
 def after(steps: int, function: LossWeights, before: LossWeights | None = None) -> LossWeights:
-  """`before`, ones where none is given, for a number of steps; then the function, from its own step 0."""
+  """Runs `before` for a number of steps, or weights of 1 if it is None; then the function, from its own step 0."""
   return join([per_group() if before is None else before, function], [steps])
 
 
 def choose(functions: Sequence[LossWeights], index: jax.Array | int) -> LossWeights:
-  """The index-th of some functions, where the index may be traced: what the members of a vmapped sweep differ in.
+  """Selects one of several functions by an index, which may be traced, as for the members of a vmapped sweep.
 
-  All of them keep their states, as if each were the only one; the weights are those of the chosen one.
+  All functions keep their states as if each were the only one; the weights are those of the selected function.
   """
   functions = tuple(functions)
 
@@ -60,7 +60,7 @@ def choose(functions: Sequence[LossWeights], index: jax.Array | int) -> LossWeig
 
 
 def scale(function: LossWeights, factor: float | jax.Array | Schedule) -> LossWeights:
-  """All weights times a number or a schedule."""
+  """Multiplies all weights by a number or a schedule."""
 
   def scaled(step: jax.Array, weights: Weights) -> Weights:
     number = factor(step) if callable(factor) else factor
@@ -70,14 +70,14 @@ def scale(function: LossWeights, factor: float | jax.Array | Schedule) -> LossWe
 
 
 def clip(function: LossWeights, low: float = 0.0, high: float = float("inf")) -> LossWeights:
-  """No weight below `low` or above `high`."""
+  """Clips all weights to the range from `low` to `high`."""
   return _map(function, lambda step, weights: {name: jnp.clip(weight, low, high) for name, weight in weights.items()})
 
 
 def normalize(function: LossWeights, total: float = 9.0) -> LossWeights:
-  """The nine weights times what makes them add up to `total`; nine zeros stay.
+  """Scales the nine weights so that they add up to `total`; nine zeros stay zeros.
 
-  The sum is over all nine, also of terms that a model lacks, so that a weight does not depend on the model.
+  The sum includes terms that a model lacks, so that a weight does not depend on the model.
   """
 
   def normalized(step: jax.Array, weights: Weights) -> Weights:

@@ -1,4 +1,4 @@
-"""Weight functions by the one string that a config has for them."""
+"""Weight functions by the string that names them in a config."""
 
 from collections.abc import Callable
 import math
@@ -8,7 +8,7 @@ from attavvad_jax.loss_weights.base import LossWeights
 from attavvad_jax.loss_weights.static import per_group
 from attavvad_jax.registry import call, is_own
 
-# The rows of Table 1 as the paper writes them: weights of the groups audio/visual/audio-visual.
+# The rows of Table 1 as the paper writes them: the weights of the groups audio/visual/audio-visual.
 TABLE_1 = ("1/1/.5", "1/.5/1", ".5/1/1", "1/1/1", ".5/.5/1", ".5/.5/.5")
 
 ADAPTIVE: dict[str, Callable[[], LossWeights]] = {
@@ -17,7 +17,7 @@ ADAPTIVE: dict[str, Callable[[], LossWeights]] = {
   "grad_norm": grad_norm,
 }
 
-# Functions that have moved: a stored config may have the old name.
+# Functions that have moved, since stored configs may have the old name.
 _MOVED = {
   "configs.curriculum:audio_then_visual_then_joint": "attavvad_jax.configs.curriculum:audio_then_visual_then_joint"
 }
@@ -28,14 +28,14 @@ _EXPECTED = (
 
 
 def from_name(text: str) -> LossWeights:
-  """The weight function of a config's `loss_weights`.
+  """Returns the weight function that a config's `loss_weights` names.
 
   Args:
-    text: three numbers as in Table 1, a name of `ADAPTIVE`, or "package.module:function": a function without arguments
-      that gives a `LossWeights`.
+    text: three numbers as in Table 1, a key of `ADAPTIVE`, or "package.module:function" of a function without arguments
+      that returns a `LossWeights`.
 
   Raises:
-    ValueError: it is none of these, or what it names gives something else.
+    ValueError: the text is none of these, or the function cannot be loaded or returns something else.
   """
   if not isinstance(text, str):
     raise ValueError(f"loss_weights is {text!r}; expected {_EXPECTED}")
@@ -53,5 +53,5 @@ def from_name(text: str) -> LossWeights:
 
 
 def current_name(text: str) -> str:
-  """The name of today for one that a stored config has."""
+  """Returns today's name of a function that a stored config names."""
   return _MOVED.get(text, text)

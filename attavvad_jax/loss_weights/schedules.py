@@ -1,6 +1,7 @@
-"""Numbers as functions of the step, between any two values and 0 among them.
+"""Schedules: numbers as functions of the step, between any two values, including 0.
 
-Any function of the step serves as well; these are optax's where it has them, in the same words.
+Any other function of the step works as well. These are optax's schedules where it has them, with uniform
+arguments.
 """
 
 from collections.abc import Mapping
@@ -13,41 +14,41 @@ from attavvad_jax.loss_weights.base import Schedule
 
 
 def constant(value: float) -> Schedule:
-  """The same at every step."""
+  """Stays at `value`."""
   schedule: Schedule = optax.constant_schedule(value)
   return schedule
 
 
 def linear(start: float, end: float, steps: int) -> Schedule:
-  """From `start` to `end` in a straight line, then `end`."""
+  """Moves linearly from `start` to `end`, then stays at `end`."""
   schedule: Schedule = optax.linear_schedule(start, end, _positive(steps))
   return schedule
 
 
 def cosine(start: float, end: float, steps: int) -> Schedule:
-  """From `start` to `end` along half a cosine wave, slow at both ends, then `end`."""
+  """Moves from `start` to `end` along half a cosine wave, slowly at both ends, then stays at `end`."""
   falling = optax.cosine_decay_schedule(1.0, _positive(steps))
   return lambda step: end + (start - end) * falling(step)
 
 
 def exponential(start: float, end: float, steps: int) -> Schedule:
-  """From `start` to `end`, both above 0, by the same factor at every step, then `end`.
+  """Moves from `start` to `end`, both above 0, by the same factor at every step, then stays at `end`.
 
   Raises:
-    ValueError: one of both is not above 0: no factor leads from 0 or to it.
+    ValueError: `start` or `end` is not above 0; no factor leads from or to 0.
   """
   _positive(steps)
   for name, value in (("start", start), ("end", end)):
     if not isinstance(value, jax.core.Tracer) and not value > 0:
       raise ValueError(
-        f"exponential: {name} is {value}; expected a number above 0, as no factor leads from 0 or to it; use a small "
-        "one, or linear or cosine"
+        f"exponential: {name} is {value}; expected a number above 0, since no factor leads from or to 0; use a small "
+        "number, or linear or cosine"
       )
   return lambda step: start * (end / start) ** jnp.clip(step / steps, 0.0, 1.0)
 
 
 def piecewise(values: Mapping[int, float]) -> Schedule:
-  """Constant from each of the given steps to the next: `{0: 1.0, 1000: 0.5}`.
+  """Is constant from each of the given steps to the next: `{0: 1.0, 1000: 0.5}`.
 
   Raises:
     ValueError: the steps are not in order, or the first is not 0.
@@ -60,13 +61,13 @@ def piecewise(values: Mapping[int, float]) -> Schedule:
 
 
 def warm_up(value: float, steps: int) -> Schedule:
-  """From 0 to `value` in a straight line, then `value`."""
+  """Rises linearly from 0 to `value`, then stays at `value`."""
   schedule: Schedule = optax.warmup_constant_schedule(0.0, value, _positive(steps))
   return schedule
 
 
 def cyclic(low: float, high: float, period: int) -> Schedule:
-  """From `low` to `high` and back in straight lines, every `period` steps (Smith 2017, the triangular policy)."""
+  """Moves linearly from `low` to `high` and back every `period` steps (triangular policy, Smith 2017)."""
   _positive(period)
 
   def schedule(step: jax.Array) -> jax.Array:
@@ -77,7 +78,7 @@ def cyclic(low: float, high: float, period: int) -> Schedule:
 
 
 def _positive(steps: int) -> int:
-  """Raises a ValueError for a number of steps that is not at least 1; optax would hold the first value for ever."""
+  """Validates that a number of steps is at least 1; optax would stay at the first value forever."""
   if steps < 1:
     raise ValueError(f"a schedule over {steps} steps; expected at least 1")
   return steps

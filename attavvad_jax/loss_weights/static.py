@@ -1,4 +1,4 @@
-"""Weights for parts of the loss: a number, a schedule or a weight function for each."""
+"""Weights for parts of the loss, each given by a number, a schedule or another weight function."""
 
 from collections.abc import Sequence
 import functools
@@ -14,9 +14,9 @@ Value = float | jax.Array | Schedule | LossWeights
 
 
 def per_group(audio: Value = 1.0, visual: Value = 1.0, audio_visual: Value = 1.0) -> LossWeights:
-  """One number, schedule or weight function for each of the three groups of Table 1; the default is its row 1/1/1.
+  """Takes a number, schedule or weight function for each of Table 1's three groups; the default is its row 1/1/1.
 
-  Of a weight function, the weights of the group's terms are taken.
+  From a weight function, a group takes the weights of its own terms.
 
   >>> import optax
   >>> weights = per_group(visual=optax.linear_schedule(0.0, 1.0, 1000))
@@ -27,7 +27,7 @@ def per_group(audio: Value = 1.0, visual: Value = 1.0, audio_visual: Value = 1.0
 def per_event(
   silence: Value = 1.0, speech: Value = 1.0, singing: Value = 1.0, others: Value = 1.0, vocalizing: Value = 1.0
 ) -> LossWeights:
-  """One value, as in `per_group`, for each event, by sound and after fusion alike, and one for the visual term."""
+  """Takes a value, as in `per_group`, for each event in the audio and audio-visual groups, and for the visual term."""
   values = dict(zip(EVENTS, (silence, speech, singing, others), strict=True))
   parts: list[tuple[tuple[str, ...], Value]] = [
     ((f"audio_{event}", f"audio_visual_{event}"), value) for event, value in values.items()
@@ -36,18 +36,18 @@ def per_event(
 
 
 def per_term(**values: Value) -> LossWeights:
-  """One value, as in `per_group`, for each of the nine terms (Eq. 2's lambda_1 to lambda_9); 1 where none is given.
+  """Takes a value, as in `per_group`, for each of the nine terms (Eq. 2's lambda_1 to lambda_9); the default is 1.
 
   Raises:
-    ValueError: a name that is none of `losses.TERMS`.
+    ValueError: a name is not in `losses.TERMS`.
   """
   if unknown := [name for name in values if name not in TERMS]:
-    raise ValueError(f"no term of the loss is called {', '.join(unknown)}; expected some of {', '.join(TERMS)}")
+    raise ValueError(f"unknown loss term {', '.join(unknown)}; expected some of {', '.join(TERMS)}")
   return _parts([((name,), values.get(name, 1.0)) for name in TERMS])
 
 
 def _parts(parts: Sequence[tuple[tuple[str, ...], Value]]) -> LossWeights:
-  """Weight functions side by side, each for its terms; together they have all nine."""
+  """Combines weight functions, each for its own terms, which together are all nine."""
   functions = [(names, _function(value)) for names, value in parts]
 
   def update(step: jax.Array, state: State, losses: Losses) -> tuple[Weights, State]:

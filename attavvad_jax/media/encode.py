@@ -1,6 +1,6 @@
-"""Writes mp4 files (H.264 pictures, AAC mono sound) that every player opens.
+"""Writes mp4 files (H.264 video, AAC mono audio) that every player opens.
 
-Axes: H, W picture.
+Axes: H, W frame.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ import numpy as np
 
 # Sample rates that AAC knows.
 AAC_RATES_HZ = (7350, 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
-# Of what is written for people to watch: quick to make, and hardly to be told from its source.
+# For video that people watch: fast to encode, and hardly distinguishable from its source.
 X264_OPTIONS = {"preset": "veryfast", "crf": "20"}
 
 # Samples handed to the encoder at once, so that a long waveform is not copied whole.
@@ -25,21 +25,21 @@ _CHUNK_SAMPLES = 16_384
 class VideoWriter:
   """Writes one mp4 file; use it in a `with` statement.
 
-  Frame ``i`` is shown from i / frames_per_second on, sample ``j`` is heard at j / sample_rate_hz. Frames and samples
-  may be written in any order and in pieces of any size; what is encoded goes to the file as it comes. The file has a
+  Frame ``i`` is displayed from i / frames_per_second on, sample ``j`` is played at j / sample_rate_hz. Frames and
+  samples may be written in any order and in pieces of any size; encoded packets go to the file at once. The file has a
   temporary name in the folder of `path` until the `with` block ends; an exception in the block leaves no file. The
-  same input gives the same bytes: one thread encodes.
+  same input gives the same bytes, as a single thread encodes.
 
   Args:
-    path: the mp4 file to write; one that is there is replaced.
-    width_px: width of the pictures, even.
-    height_px: height of the pictures, even.
-    frames_per_second: rate of the pictures; 30000 / 1001 and the like are kept exactly.
+    path: the mp4 file to write; an existing file is replaced.
+    width_px: width of the frames, even.
+    height_px: height of the frames, even.
+    frames_per_second: frame rate; fractions such as 30000 / 1001 are kept exactly.
     sample_rate_hz: rate of the waveform, one of `AAC_RATES_HZ`.
 
   Raises:
     ValueError: a size is odd, a rate is not possible, a frame or waveform has another shape or type, or the block
-      ended without a single frame or sample.
+      ended without frames or without samples.
     OSError: the folder is missing or cannot be written to.
   """
 
@@ -70,24 +70,24 @@ class VideoWriter:
       raise IsADirectoryError(f"{self.path} is a folder; expected the name of an mp4 file to write")
     if not self.path.parent.is_dir():
       raise FileNotFoundError(f"{self.path.parent} is not a folder; make it before writing {self.path.name}")
-    # In the default milliseconds the sound's declared end would be rounded up, over the end of a block.
+    # In the default milliseconds, the declared end of the audio would be rounded up past the end of a block.
     options = {"movie_timescale": str(self._sample_rate_hz)}
     self._container = av.open(str(self._part), "w", format="mp4", options=options)
     height, width, _ = self._shape
     video = self._container.add_stream("libx264", rate=self._frames_per_second, options=X264_OPTIONS)
     video.width, video.height, video.pix_fmt = width, height, "yuv420p"
     video.codec_context.thread_count = 1
-    # What swscale makes of RGB by default (BT.601, limited range), told to the player.
+    # Declares to the player what swscale makes of RGB by default (BT.601, limited range).
     video.codec_context.colorspace = av.video.reformatter.Colorspace.SMPTE170M
     video.codec_context.color_range = av.video.reformatter.ColorRange.MPEG
     audio = self._container.add_stream("aac", rate=self._sample_rate_hz, layout="mono")
-    # 4 bits a sample is clean for voice and music, and below AAC's limit of 6 at every rate.
+    # 4 bits per sample keep voice and music clean, and stay below AAC's limit of 6 at every rate.
     audio.bit_rate = min(128_000, 4 * self._sample_rate_hz)
     self._video, self._audio = video, audio
     return self
 
   def write_frame(self, rgb: np.ndarray) -> None:
-    """Adds the next picture, uint8 [H,W,3]."""
+    """Adds the next frame, uint8 [H,W,3]."""
     if rgb.shape != self._shape or rgb.dtype != np.uint8:
       raise ValueError(f"frame {self._frames} is {rgb.dtype} {rgb.shape}; expected uint8 {self._shape}")
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
@@ -122,7 +122,7 @@ class VideoWriter:
       self._part.unlink(missing_ok=True)
 
   def _finish(self) -> None:
-    """Writes out what the encoders still hold."""
+    """Writes the packets that the encoders still hold."""
     if not self._frames or not self._samples:
       raise ValueError(f"{self.path}: {self._frames} frames and {self._samples} samples written; expected some of both")
     self._container.mux(self._video.encode(None))

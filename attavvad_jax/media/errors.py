@@ -1,5 +1,5 @@
-"""What goes wrong with other people's files."""
+"""Errors in recordings."""
 
 
 class MediaError(ValueError):
-  """A file that cannot be used as a recording; the message is one line that says why and what to do."""
+  """A file or address cannot be used as a recording; the message is one line that says why and what to do."""

@@ -1,4 +1,4 @@
-"""How the packets of a recording follow each other."""
+"""The order of a recording's packets, which decides whether they can be copied."""
 
 from collections.abc import Iterable, Iterator
 import math
@@ -6,21 +6,21 @@ from typing import Any
 
 
 class PacketOrder:
-  """Follows packets while somebody reads them; complete once all of them have been read.
+  """Records the order of packets while they are read; complete once all of them have been read.
 
   Attributes:
-    num_leaps: how often time stamps leap to another part of the recording.
+    num_leaps: number of leaps of the time stamps to another part of the recording.
   """
 
   def __init__(self):
     self.num_leaps = 0
     self._is_damaged = False
     self._last: dict[int, float] = {}  # decoding time of the last packet of each stream
-    self._shown: set[int] = set()  # streams of which a packet has been shown
+    self._shown: set[int] = set()  # streams with a packet that is shown
     self._unordered: set[int] = set()
 
   def watch(self, packets: Iterable[Any]) -> Iterator[Any]:
-    """Passes on packets as the container has them, before anything of them is changed."""
+    """Passes packets on in the container's order, before they are changed."""
     for packet in packets:
       # An empty packet without a time ends a stream.
       if packet.size or packet.dts is not None:
@@ -28,14 +28,14 @@ class PacketOrder:
       yield packet
 
   def damaged(self) -> None:
-    """Notes that something could not be read."""
+    """Notes that a packet could not be read."""
     self._is_damaged = True
 
   def may_be_copied(self, index: int) -> bool:
-    """Whether the packets of a stream can be put into another file as they come.
+    """Returns whether the packets of a stream can be copied to another file in their order.
 
-    Those before the first that is shown may be: an edit list hides them again. Others that are not shown stand between
-    two parts of a recording, whose times overlap.
+    Hidden packets before the first that is shown can be copied: an edit list hides them again. Later hidden packets
+    stand between two parts of a recording, whose times overlap.
     """
     return not self._is_damaged and index not in self._unordered
 

@@ -1,13 +1,12 @@
-"""One time line for recordings whose time stamps leap.
+"""Puts recordings whose time stamps leap on one time line.
 
-Joined files (`cat a.ts b.ts`), titles of a DVD, playlists with advertisements, cameras that set their clock anew and
-counters that wrap give several parts, each with time stamps of its own. They are put in a row: the first sound or
-picture of a part comes where the last one of the part before has ended, and within a part sound and pictures stay as
-they were to each other.
+Joined files (`cat a.ts b.ts`), titles of a DVD, playlists with advertisements, cameras that reset their clock and
+counters that wrap give several parts, each with its own time stamps. The parts are placed one after the other: each
+begins where the one before has ended, and audio and video of a part keep their offset to each other.
 
 A part begins where time stamps go back by more than `BACK_S`, or, where the container allows for it, ahead by more
-than `AHEAD_S`, and where that lasts and sound and pictures do it together. Everything else is left as it is: a single
-packet out of place, one stream alone, and what is shorter, which is a gap or an overlap.
+than `AHEAD_S`, provided that the leap lasts and that audio and video leap together. All other time stamps stay: those
+of a single packet out of place, of one stream that leaps alone, and of shorter leaps, which are gaps or overlaps.
 """
 
 from collections import deque
@@ -21,19 +20,19 @@ from typing import Any, NamedTuple
 import av
 from av.format import Flags
 
-# Pictures whose packets do not tell when they are decoded go back by up to this, as they do not come as they are shown.
+# Time stamps of video packets without a decoding time go back by up to this, as frames are stored out of display order.
 BACK_S = 0.5
-# The limit of the program ffmpeg; shorter gaps of broadcasts are gaps.
+# The limit of the program ffmpeg; shorter leaps in broadcasts are gaps.
 AHEAD_S = 10.0
-# How far sound and pictures may be apart in a container: fragments and segments are seldom longer.
+# Maximum distance of audio and video of the same time in a container: fragments and segments are seldom longer.
 APART_S = 10.0
-# A stream that goes on for this long after the other has leapt stays where it is, and one that has given nothing for as
-# long before is not waited for.
+# A stream that continues for this long after the other has leapt does not leap; a stream without packets for as long
+# before the leap is not waited for.
 _ALONE_S = 2.0
 
 
 class Placed(NamedTuple):
-  """What was pushed; the number of its part, from 0; and the seconds that its time stamps are to be shifted by."""
+  """A pushed item, the number of its part, from 0, and the seconds to add to its time stamps."""
 
   item: Any
   part: int
@@ -41,7 +40,7 @@ class Placed(NamedTuple):
 
 
 class _Held(NamedTuple):
-  """One thing that was pushed. Its time is None where it has none."""
+  """A pushed item that waits; its time is None where it has none."""
 
   track: int
   item: Any
@@ -52,7 +51,7 @@ class _Held(NamedTuple):
 
 @dataclasses.dataclass
 class _Track:
-  """The part that a stream is in, and where it has come to by its own time stamps."""
+  """The current part of a stream, and the last times of the stream by its own time stamps."""
 
   part: int
   time: float
@@ -61,14 +60,14 @@ class _Track:
 
 @dataclasses.dataclass
 class _Part:
-  """Where a part begins and has come to by its own time stamps, and what is added to them."""
+  """The begin and end of a part by its own time stamps, and the shift that is added to them."""
 
   first: float
   end: float
   shift: float = 0.0
 
   def distance(self, time: float) -> float:
-    """From a time to the part: 0 within it."""
+    """Returns the distance from a time to the part: 0 within it."""
     return max(self.first - time, time - self.end, 0.0)
 
   def take(self, held: _Held) -> None:
@@ -76,7 +75,7 @@ class _Part:
 
 
 class _Verdict(enum.Enum):
-  """On what a leap means: not known yet, a packet out of place, one stream alone, or that a part begins."""
+  """The meaning of a leap: not known yet, a packet out of place, one stream that leaps alone, or a new part."""
 
   OPEN = enum.auto()
   ASTRAY = enum.auto()
@@ -85,16 +84,16 @@ class _Verdict(enum.Enum):
 
 
 class Parts:
-  """Tells the parts of a recording and puts them in a row, while packets come in as the container has them.
+  """Separates the parts of a recording and places them one after the other, while packets come in container order.
 
-  From a leap on, packets are held until it is clear what it means: until the next of the same stream has come and the
-  other stream has leapt as well, but for no more than `APART_S` of the recording.
+  From a leap on, packets are held until its meaning is clear: until the next packet of the same stream has come and
+  the other stream has leapt as well, but for no more than `APART_S` of the recording.
 
   Args:
     goes_ahead: whether a leap ahead may begin a part.
     is_live: whether streams come as they are recorded, so that one of them does not leap long before the other.
-    tell: is given the time at which each part but the first begins, on the clock of the first.
-    tell_alone: is given the seconds by which one stream alone leaps, where that lasts.
+    on_part: receives the time at which each part but the first begins, on the clock of the first.
+    on_lone_leap: receives the seconds by which one stream leaps alone, where the leap lasts.
   """
 
   def __init__(
@@ -102,15 +101,15 @@ class Parts:
     *,
     goes_ahead: bool,
     is_live: bool = False,
-    tell: Callable[[float], None] = lambda place: None,
-    tell_alone: Callable[[float], None] = lambda by: None,
+    on_part: Callable[[float], None] = lambda place: None,
+    on_lone_leap: Callable[[float], None] = lambda by: None,
   ):
     self._goes_ahead, self._is_live = goes_ahead, is_live
-    self._tell, self._tell_alone = tell, tell_alone
+    self._on_part, self._on_lone_leap = on_part, on_lone_leap
     self._tracks: dict[int, _Track] = {}
     self._parts: list[_Part] = []
     self._held: list[_Held] = []
-    self._reached = 0.0  # where the recording has come to, on the clock of the first part
+    self._reached = 0.0  # latest time of the recording so far, on the clock of the first part
 
   def push(
     self,
@@ -120,21 +119,21 @@ class Parts:
     onset: float | None = None,
     end: float | None = None,
   ) -> list[Placed]:
-    """Takes the next packet; gives those whose place is clear, in their order.
+    """Takes the next packet; returns, in order, the packets whose place is clear.
 
     Args:
-      track: its stream, of sound or of pictures.
-      item: what is given back for it.
-      time: when it is to be decoded, in seconds; None where that is not known.
-      onset: when it is heard or seen; `time` where None.
-      end: and until when; `onset` where None.
+      track: number of its stream, audio or video.
+      item: object that is returned for the packet.
+      time: decoding time in seconds; None where it is not known.
+      onset: presentation time; `time` where None.
+      end: end of the presentation; `onset` where None.
     """
     onset = (time or 0.0) if onset is None else onset
     self._held.append(_Held(track, item, time, onset, onset if end is None else end))
     return self._release(ended=False)
 
   def finish(self) -> list[Placed]:
-    """The rest, when no more come."""
+    """Returns the packets that are still held; no more may be pushed."""
     return self._release(ended=True)
 
   def _release(self, *, ended: bool) -> list[Placed]:
@@ -158,7 +157,7 @@ class Parts:
     return placed
 
   def _follow(self, held: _Held) -> None:
-    """Notes where a stream and its part have come to."""
+    """Updates the times of a stream and its part with a packet."""
     if held.time is None:
       return
     if not self._parts:
@@ -166,7 +165,7 @@ class Parts:
       self._reached = held.end
     track = self._tracks.get(held.track)
     if track is None:
-      # The last of those that are nearest.
+      # The last of the nearest parts.
       nearest = min(range(len(self._parts)), key=lambda number: (self._parts[number].distance(held.onset), -number))
       track = self._tracks[held.track] = _Track(nearest, held.time, held.end)
     track.time, track.end = max(track.time, held.time), max(track.end, held.end)
@@ -175,14 +174,14 @@ class Parts:
     self._reached = max(self._reached, held.end + part.shift)
 
   def _leave_alone(self, held: _Held) -> None:
-    """Lets a stream go on from its leap, in the same part."""
+    """Continues a stream after its leap in the same part."""
     track = self._tracks[held.track]
     assert held.time is not None
-    self._tell_alone(held.time - track.time)
+    self._on_lone_leap(held.time - track.time)
     track.time, track.end = held.time, held.end
 
   def _leaps(self, held: _Held) -> bool:
-    """Whether a packet is far from where its stream, and the recording, have come to."""
+    """Returns whether a packet is far from the last times of its stream and part."""
     track = self._tracks.get(held.track)
     if track is None or held.time is None:
       return False
@@ -190,7 +189,7 @@ class Parts:
     return held.time < track.time - BACK_S or (self._goes_ahead and held.time > end + AHEAD_S)
 
   def _joins(self, held: _Held) -> bool:
-    """Lets a stream go on in a part that the other has begun, if that is where its packet belongs."""
+    """Moves a stream to a later part that the other stream has begun, and returns true, if its packet belongs there."""
     assert held.time is not None
     for number in range(self._tracks[held.track].part + 1, len(self._parts)):
       if self._parts[number].distance(held.onset) <= APART_S:
@@ -199,29 +198,29 @@ class Parts:
     return False
 
   def _judge(self, ended: bool) -> _Verdict:
-    """What the leap of the first packet that is held means."""
+    """Returns the meaning of the leap of the first held packet."""
     leaper = self._held[0].track
     _, run = self._split(leaper)
     if len(run) < 2:
       return _Verdict.ASTRAY if ended or len(self._timed(leaper)) > 1 else _Verdict.OPEN
     part, new = self._parts[self._tracks[leaper].part], _extent(run)
-    gone_on: list[float] = []  # of streams that have not leapt, by how much since the leap
+    continued: list[float] = []  # seconds since the leap for which each stream has not leapt
     for track, state in self._tracks.items():
-      is_heard = self._parts[state.part] is part and part.end - state.end <= _ALONE_S
+      is_active = self._parts[state.part] is part and part.end - state.end <= _ALONE_S
       old, leapt = self._split(track, new)
-      if track != leaper and is_heard and not leapt:
-        gone_on.append(max((held.end for held in old), default=state.end) - state.end)
+      if track != leaper and is_active and not leapt:
+        continued.append(max((held.end for held in old), default=state.end) - state.end)
     lasts = new.end - new.first
-    if not gone_on:
+    if not continued:
       return _Verdict.PART
-    if max(gone_on) > _ALONE_S or (ended and 2 * max(gone_on) > lasts):
+    if max(continued) > _ALONE_S or (ended and 2 * max(continued) > lasts):
       return _Verdict.ALONE
     if not (ended or lasts > APART_S):
       return _Verdict.OPEN
     return _Verdict.ALONE if self._is_live else _Verdict.PART
 
   def _begin_part(self) -> None:
-    """Gives a place to the part whose first packet is the first that is held."""
+    """Places the part that begins with the first held packet."""
     leaper = self._held[0].track
     seen = _extent(self._split(leaper)[1])
     new = dataclasses.replace(seen)
@@ -234,20 +233,20 @@ class Parts:
         self._reached = max([self._reached, *(held.end + shift for held in old)])
     new.shift = self._reached - new.first
     self._parts.append(new)
-    self._tell(self._reached)
+    self._on_part(self._reached)
 
   def _timed(self, track: int) -> list[_Held]:
     return [held for held in self._held if held.track == track and held.time is not None]
 
   def _split(self, track: int, new: _Part | None = None) -> tuple[list[_Held], list[_Held]]:
-    """What is held of a stream: up to its leap, and from there on as long as one follows the other.
+    """Splits the held packets of a stream: those before its leap, and the run of consecutive packets from the leap on.
 
-    The leap is the first one or, given a part that begins, the first one that leads there.
+    The leap is the first one or, given a new part, the first one that leads into it.
     """
     timed, state = self._timed(track), self._tracks.get(track)
     for number, held in enumerate(timed):
       if state is None:
-        # A stream that has not been there before belongs to what is nearest.
+        # The first packet of a stream belongs to the nearest part.
         leaps = new is not None and all(part.distance(held.onset) >= new.distance(held.onset) for part in self._parts)
       else:
         leaps = self._leaps(held) and (new is None or new.distance(held.onset) <= APART_S)
@@ -262,7 +261,7 @@ class Parts:
 
 
 def _follows(held: _Held, before: _Held, track: _Track | None) -> bool:
-  """Whether a packet goes on from the one before, and not from where its stream was before that had leapt."""
+  """Returns whether a packet continues from the one before, rather than from its stream's place before the leap."""
   assert held.time is not None
   assert before.time is not None
   back = track is not None and abs(held.time - track.end) < abs(held.time - before.end)
@@ -274,23 +273,23 @@ def _extent(run: list[_Held]) -> _Part:
 
 
 class Leaps:
-  """Says where time stamps leap: a line for the first time, and one at the end for all.
+  """Warns where time stamps leap: a line at the first leap, and one at the end with their number.
 
   Args:
     start_s: time stamp of time zero.
-    warnings: gets the lines.
+    warnings: receives the lines.
   """
 
   def __init__(self, start_s: float, warnings: list[str]):
     self._start_s, self._warnings = start_s, warnings
     self.count = 0
 
-  def tell(self, place: float) -> None:
-    """Another part begins at a time stamp of the first, in seconds."""
+  def add(self, place: float) -> None:
+    """Counts a part that begins at `place`, a time stamp in seconds on the clock of the first part."""
     self.count += 1
     if self.count == 1:
       self._warnings.append(
-        f"time stamps leap at {place - self._start_s:.2f} s: what follows is taken as the next part"
+        f"time stamps leap at {place - self._start_s:.2f} s: the recording continues there with its next part"
       )
 
   def finish(self) -> None:
@@ -299,7 +298,7 @@ class Leaps:
 
 
 def may_leap(container: Any) -> bool:
-  """Whether time stamps of such containers need not go on from each other."""
+  """Returns whether the container's format allows time stamps to leap."""
   return bool(container.format.flags & Flags.ts_discont.value)
 
 
@@ -308,27 +307,27 @@ def in_parts(
   container: Any,
   *,
   is_live: bool = False,
-  tell: Callable[[float], None] = lambda place: None,
-  tell_alone: Callable[[float], None] = lambda by: None,
+  on_part: Callable[[float], None] = lambda place: None,
+  on_lone_leap: Callable[[float], None] = lambda by: None,
 ) -> Iterator[Any]:
-  """Packets as they come from a container, with their time stamps on one time line (`Parts`).
+  """Puts the time stamps of a container's packets on one time line (`Parts`).
 
-  The stamps of the packets are changed. All that read a recording must give the same streams, those of its sound and
-  of its pictures, to find the same parts.
+  The stamps of the packets are changed in place. All readers of a recording must pass the same streams, audio and
+  video, to get the same parts.
 
   Args:
-    packets: of a stream of sound, a stream of pictures, or both, as they are demuxed.
-    container: where they come from.
-    is_live: whether they come as they are recorded, and not from a file or a playlist. Leaps ahead begin a part then,
-      too.
-    tell: as for `Parts`.
-    tell_alone: likewise.
+    packets: packets of an audio stream, a video stream, or both, as they are demuxed.
+    container: the container that they come from.
+    is_live: whether they come as they are recorded, rather than from a file or a playlist. Leaps ahead then always
+      begin a part.
+    on_part: as for `Parts`.
+    on_lone_leap: as for `Parts`.
 
   Returns:
-    An iterator of the packets, in their order. What `packets` raises comes after all packets before.
+    An iterator of the packets, in their order. An exception of `packets` is raised after all earlier packets.
   """
   goes_ahead = is_live or may_leap(container)
-  parts = Parts(goes_ahead=goes_ahead, is_live=is_live, tell=tell, tell_alone=tell_alone)
+  parts = Parts(goes_ahead=goes_ahead, is_live=is_live, on_part=on_part, on_lone_leap=on_lone_leap)
   clocks = {stream.index: _PacketClock(stream) for stream in container.streams}
   failure: Exception | None = None
   try:
@@ -345,13 +344,13 @@ def in_parts(
 
 
 def in_order(packets: Iterable[Any], tracks: Collection[int]) -> Iterator[Any]:
-  """Packets in the order in which they are to be decoded, from a container that keeps sound and pictures apart.
+  """Sorts packets by decoding time, where a container stores audio and video apart.
 
-  Fragments of mp4 hold all their pictures before all their sound. A packet waits for the other stream for no more than
+  Fragments of mp4 hold all their video before all their audio. A packet waits for the other stream for no more than
   `APART_S` of the recording.
 
   Args:
-    packets: on one time line, those of each stream in their order.
+    packets: packets on one time line, those of each stream in their order.
     tracks: numbers of their streams.
   """
   waiting: dict[int, deque[tuple[float, Any]]] = {track: deque() for track in tracks}
@@ -375,11 +374,11 @@ class _PacketClock:
 
   def __init__(self, stream: Any):
     self._tick_s = float(stream.time_base or 0)
-    # Where a packet does not say how long it is.
+    # For packets without a duration.
     self._length_s = float(1 / stream.average_rate) if stream.type == "video" and stream.average_rate else 0.0
 
   def times_s(self, packet: Any) -> tuple[float | None, float | None, float | None]:
-    """When a packet is decoded, when it is heard or seen, and until when, in seconds."""
+    """Returns the decoding time of a packet and the start and end of its presentation, in seconds."""
     pts, dts = packet.pts, packet.dts
     if pts is None and dts is None:
       return None, None, None
@@ -389,7 +388,7 @@ class _PacketClock:
 
 
 def _moved(placed: Placed) -> Any:
-  """A packet on the time line of the first part."""
+  """Moves a packet to the time line of the first part."""
   packet = placed.item
   if placed.part:
     if packet.is_discard:
@@ -401,7 +400,7 @@ def _moved(placed: Placed) -> Any:
 
 
 def _kept(packet: Any) -> Any:
-  """The same to be shown: FFmpeg marks what goes back within a fragmented mp4 as not to be."""
+  """Copies a packet without its discard flag, which FFmpeg sets where times go back within a fragmented mp4."""
   copy = av.Packet(bytes(packet))
   for name in ("stream", "time_base", "pts", "dts", "duration", "is_keyframe"):
     setattr(copy, name, getattr(packet, name))

@@ -1,20 +1,21 @@
-"""What an address has given, so that nothing of it comes again when it is opened anew."""
+"""Skips packets that an address has delivered before, when it is opened again."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
 import zlib
 
-# Some minutes of sound and pictures: more than the window of a live playlist holds.
+# Packets that are remembered: some minutes of audio and video, more than the window of a live playlist holds.
 _PACKETS = 30_000
-# After so many new packets in a row what was given before has passed: silence and black look the same everywhere.
+# After this many new packets in a row, all earlier packets are forgotten: packets of silence or black frames are alike
+# everywhere.
 _NEW = 50
 
 
-class Told:
-  """Tells new packets from those that an address has given before.
+class DeliveredPackets:
+  """Distinguishes new packets from those that an address has delivered before.
 
-  A live playlist still lists its last segments when it is opened again, and a recording begins anew. Packets are the
-  same if their stream, their time stamps and their content are.
+  A live playlist still lists its last segments when it is opened again, and a recording restarts from its beginning.
+  Packets are the same if their stream, time stamps and content are the same.
   """
 
   def __init__(self):
@@ -22,14 +23,14 @@ class Told:
     self._recent: dict[int, None] = {}
 
   def new(self, packets: Iterable[Any], *, is_list: bool, is_over: bool) -> Iterator[Any]:
-    """The packets that have not been given before.
+    """Yields the packets that have not been delivered before.
 
-    Of a recording that has been given in part, nothing is new until the last packets that were given have come again.
+    Where a recording has been delivered in part, nothing is new until the last delivered packets have come again.
 
     Args:
-      packets: of one connection, from its beginning on, before anything of them is changed.
-      is_list: whether they are those of a playlist; else they are a recording's.
-      is_over: whether the playlist has an end; a recording has.
+      packets: packets of one connection, from its beginning, before they are changed.
+      is_list: whether they come from a playlist rather than a recording.
+      is_over: whether the playlist has an end; true for a recording.
     """
     before, self._recent = self._recent, dict(self._recent)
     skips: bool | None = None

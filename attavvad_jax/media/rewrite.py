@@ -1,6 +1,6 @@
-"""A recording as mp4: its pictures drawn on or as they are, its sound packet by packet where it may stay as it is.
+"""Rewrites a recording as mp4: draws onto its frames or keeps them, and copies packets where possible.
 
-Axes: H, W picture.
+Axes: H, W frame.
 """
 
 from collections.abc import Callable, Collection
@@ -13,33 +13,34 @@ from typing import Any
 import av
 import numpy as np
 
-from attavvad_jax.media.decode import GAP, MediaInfo, read_order, read_packets
 from attavvad_jax.media.encode import AAC_RATES_HZ, X264_OPTIONS
+from attavvad_jax.media.info import MediaInfo, read_order
+from attavvad_jax.media.joiner import GAP
+from attavvad_jax.media.packets import read_packets
 from attavvad_jax.media.shown import UPRIGHT, Orientations, decoder
 from attavvad_jax.notes import progress_bar
 
-# Draws onto an upright picture, uint8 RGB [H,W,3], at its second; what it returns is written, of whatever even size.
+# Draws onto an upright frame, uint8 RGB [H,W,3], at a time in seconds; returns the frame to write, of any even size.
 Draw = Callable[[np.ndarray, float], np.ndarray]
 
 
 def rewrite(
   source: str | Path, target: str | Path, info: MediaInfo, kept: Collection[str], draw: Draw | None = None
 ) -> None:
-  """Writes the pictures, upright and in H.264, and the sound of a recording: of its tracks those that are used.
+  """Writes the used video track, upright and in H.264, and the used audio track of a recording.
 
-  The pictures keep their time stamps, less that of time zero and with parts in a row as they are read, their shape and
-  their colors. Packets are copied where they may be: in order, each with its time, and without a jump to another part
-  of the recording among them. Memory is flat in the length. Where somebody
-  watches, a bar shows how far it is.
+  Frames keep their shape, colors and time stamps, less that of time zero and with parts one after the other as they are
+  read. Packets are copied where possible: if they are in order, each with its time, and without a leap to another part
+  of the recording among them. Memory does not grow with the length. In a terminal, a bar shows the progress.
 
   Args:
     source: the recording.
-    target: the mp4 file to write; its name until it is whole is the caller's matter.
-    info: what is known of it: which tracks are used, and the time stamp that becomes zero. Where the order of its
+    target: the mp4 file to write; the caller chooses a temporary name until the file is complete.
+    info: the result of `probe`, with the used tracks and the time stamp that becomes zero. Where the order of the
       packets is not known, all of them are read once more.
-    kept: codecs whose packets are copied if they may be; sound in any other becomes AAC. Pictures are copied from mp4
-      and its kin only, and if nothing is drawn on them or to be turned.
-    draw: what is drawn onto the pictures, if anything.
+    kept: codecs whose packets are copied where possible; audio in any other codec becomes AAC. Video is copied only
+      from files of the mp4 and mov family, and only if nothing is drawn and no rotation is needed.
+    draw: draws onto the frames; None to keep them.
   """
   bar = progress_bar(
     desc=f"{Path(source).name}, {'converting' if draw is None else 'drawing'}",
@@ -64,7 +65,7 @@ def rewrite(
       is_kept = audio.codec_context.name in kept and order.may_be_copied(index)
       encoders[audio] = (_Copier if is_kept else _AudioEncoder)(writer, audio, info.start)
     for packet in read_packets(reader, list(encoders)):
-      # Damaged packets are passed over, as by players.
+      # Damaged packets are skipped, as players do.
       with contextlib.suppress(av.error.InvalidDataError):
         encoders[packet.stream].push(packet)
     for encoder in encoders.values():
@@ -72,20 +73,20 @@ def rewrite(
 
 
 class _VideoEncoder:
-  """Decodes the packets of the pictures, draws, and encodes them at their own times."""
+  """Decodes the packets of the video, draws onto the frames, and encodes them at their own times."""
 
   def __init__(self, writer: Any, source: Any, info: MediaInfo, draw: Draw | None, bar: Any):
     self._writer, self._start, self._draw, self._bar = writer, info.start, draw, bar
     self._decode = decoder(source)
     self._orientation = Orientations()
-    # The streams of a container must be there before the first packet is.
+    # All streams of a container must be added before its first packet.
     self._stream = self._add_stream(source, info)
     self._last_pts = -math.inf
 
   def push(self, packet: Any) -> None:
     for frame in self._decode(packet):
       pts = frame.pts - round(self._start / frame.time_base)
-      # Encoders refuse two pictures at one time; a player would show the first of them for no time.
+      # Encoders refuse two frames with the same time.
       if pts <= self._last_pts:
         continue
       self._last_pts = pts
@@ -108,7 +109,7 @@ class _VideoEncoder:
     return _even(rgb) if self._draw is None else self._draw(_even(rgb), time_s)
 
   def _add_stream(self, source: Any, info: MediaInfo) -> Any:
-    """An H.264 stream for what is drawn onto pictures like the first, in its colors."""
+    """Adds an H.264 stream with the drawn size of the first frame, and its colors."""
     first = info.first_frame
     assert first is not None
     blank = np.zeros((first.height_px, first.width_px, 3), np.uint8)
@@ -126,14 +127,14 @@ class _VideoEncoder:
 
 
 class _Copier:
-  """Hands packets through as they are."""
+  """Copies packets without decoding them."""
 
   def __init__(self, writer: Any, source: Any, start: Fraction):
     self._writer, self._stream = writer, writer.add_stream_from_template(source)
     self._shift = round(start / source.time_base)
 
   def push(self, packet: Any) -> None:
-    if packet.dts is None:  # the empty packet at the end
+    if packet.dts is None:  # the empty packet that ends a stream
       return
     packet.dts -= self._shift
     packet.pts -= self._shift
@@ -145,20 +146,20 @@ class _Copier:
 
 
 class _AudioEncoder:
-  """Encodes as AAC what mp4 does not hold: at the frames' own times, with silence between what does not follow."""
+  """Encodes audio that mp4 cannot hold as AAC, at the frames' own times, with silence in the gaps."""
 
   def __init__(self, writer: Any, source: Any, start: Fraction):
     self._writer, self._start = writer, start
     self._decode = decoder(source)
     context = source.codec_context
-    # What AAC cannot take is resampled or mixed down on the way in.
+    # Rates and layouts that AAC does not support are resampled or mixed down.
     self._rate_hz = context.sample_rate if context.sample_rate in AAC_RATES_HZ else 48_000
     self._layout = "mono" if context.channels == 1 else "stereo"
     self._stream = writer.add_stream("aac", rate=self._rate_hz, layout=self._layout)
     self._resampler: av.AudioResampler | None = None
     self._kind: tuple[Any, ...] = ()
-    self._expected = Fraction(0)  # when the next frame follows
-    self._written = self._skipped = 0  # samples given to the encoder, and those that are left out as they come
+    self._expected = Fraction(0)  # time of the next frame if there is no gap
+    self._written = self._skipped = 0  # samples given to the encoder, and next samples to leave out
 
   def push(self, packet: Any) -> None:
     for frame in self._decode(packet):
@@ -177,7 +178,7 @@ class _AudioEncoder:
     self._writer.mux(self._stream.encode(None))
 
   def _begin(self, time: Fraction) -> None:
-    """Goes on at a time, after silence or after what overlaps."""
+    """Continues at a time: fills a gap with silence, or leaves out the overlap."""
     self._resample(None)
     self._resampler = av.AudioResampler("fltp", self._layout, self._rate_hz)
     missing = round(time * self._rate_hz) - self._written
@@ -188,7 +189,7 @@ class _AudioEncoder:
 
   def _resample(self, frame: Any) -> None:
     for out in [] if self._resampler is None else self._resampler.resample(frame):
-      if out is not None:  # a resampler that had nothing to do
+      if out is not None:  # None comes from an unused resampler
         samples = out.to_ndarray()
         left_out = min(self._skipped, samples.shape[1])
         self._skipped -= left_out
@@ -203,5 +204,5 @@ class _AudioEncoder:
 
 
 def _even(rgb: np.ndarray) -> np.ndarray:
-  """A picture with the last line or column repeated where H.264 needs an even size. uint8 RGB [H,W,3]."""
+  """Repeats the last row or column of a frame, uint8 RGB [H,W,3], where its size is odd, as H.264 needs even sizes."""
   return np.ascontiguousarray(np.pad(rgb, [(0, rgb.shape[0] % 2), (0, rgb.shape[1] % 2), (0, 0)], mode="edge"))

@@ -1,9 +1,10 @@
-"""Decoded pictures as they are shown: when each of them is, and which way up.
+"""Gives decoded frames the time and the orientation in which they are displayed.
 
-Axes: H, W picture.
+Axes: H, W frame.
 """
 
 from collections.abc import Callable
+from fractions import Fraction
 import math
 from typing import Any, NamedTuple
 
@@ -12,57 +13,57 @@ from av.format import Flags
 from av.sidedata.sidedata import Type
 import numpy as np
 
-# Containers that say when a packet is to be decoded, and not when its picture is shown.
+# Containers that store decoding times, but no presentation times.
 _DECODING_TIMES = {"avi", "asf"}
-# Of these, the ones that number packets from the start of the sound on, however many pictures the decoder holds back.
+# Those of them that number packets from the start of the audio, however many frames the decoder holds back.
 _NUMBERED = {"avi"}
-# Share of the frames whose time stamps may go back, as where packets are missing, before the stamps are not believed.
+# Fraction of the frames whose time stamps may go back, as where packets are missing, before the stamps are distrusted.
 _MAX_FAULTS = 0.1
 
 
 def decoder(stream: Any) -> Callable[[Any], list[Any]]:
-  """What decodes the packets of a stream of sound or pictures, of which nothing has been decoded yet."""
+  """Returns the function that decodes the packets of an audio or video stream; no packet may have been decoded yet."""
   return FrameDecoder(stream).decode if stream.type == "video" else _decode_audio
 
 
 def _decode_audio(packet: Any) -> list[Any]:
-  # To a decoder, a packet without content is the end.
+  # A decoder takes a packet without content as the end.
   return [] if not packet.size and packet.dts is not None else packet.decode()
 
 
 class FrameDecoder:
-  """Decodes the packets of a stream of pictures; each frame's `pts` then says when it is shown.
+  """Decodes the packets of a video stream; each frame's `pts` is then its display time.
 
-  Frames come in the order in which they are shown. Their time stamps are believed as FFmpeg's best-effort time
-  believes them: those of presentation, unless these go back much more often than those of decoding. A frame without
-  one follows the frame before at its length. AVI numbers packets only: a picture is shown as many numbers after the
-  first as the decoder gives it out after the first, which is as the sound goes.
+  Frames come in display order. As in FFmpeg's best-effort time, presentation time stamps are used unless they go back
+  much more often than decoding time stamps. A frame without a time stamp follows the frame before it by that frame's
+  length. AVI only numbers packets: a frame is displayed as many numbers after the first frame as the decoder returns it
+  after the first, which keeps it in sync with the audio.
 
-  A packet without content repeats the picture before it (Ogg/Theora): that comes again, at the packet's time.
+  A packet without content repeats the frame before it (Ogg/Theora): that frame is returned again at the packet's time.
 
   Args:
-    stream: pictures of an open container, of which nothing has been decoded yet.
+    stream: video stream of an open container, of which no packet has been decoded yet.
   """
 
   def __init__(self, stream: Any):
     container = stream.container.format
     self._goes_by_decoding = container.name in _DECODING_TIMES
-    # What is taken off the times of decoding; where None, the first picture tells.
+    # Subtracted from decoding times; where None, the first frame determines it.
     self._delay = None if container.name in _NUMBERED else 0
-    # When a frame without a time stamp is shown. Elementary streams have no stamps at all, and start at zero.
+    # Display time of a frame without a time stamp. Elementary streams have no time stamps at all, and start at zero.
     self._next = 0 if container.flags & Flags.no_timestamps.value else None
     self._last = {"pts": -math.inf, "dts": -math.inf}
     self._faults = {"pts": 0, "dts": 0}
     self._frames = 0
     self._length = 1 / (stream.average_rate * stream.time_base) if stream.average_rate else 1
-    # Frames then tell which packet they come from.
+    # Frames then carry the `opaque` value of their packet.
     stream.codec_context.copy_opaque = True
     self._packets = 0
-    self._shown: tuple[int, Any] = (0, None)  # the last frame, and the number of its packet
-    self._repeats: list[tuple[int, int]] = []  # number of a packet, and when its picture is shown again
+    self._shown: tuple[int, Any] = (0, None)  # the number of the last frame's packet, and the frame
+    self._repeats: list[tuple[int, int]] = []  # the number of a packet, and a time at which its frame is repeated
 
   def decode(self, packet: Any) -> list[Any]:
-    """The frames that are known with a packet, less those without any time.
+    """Returns the frames that are complete with a packet, less those without any time.
 
     Raises:
       av.FFmpegError: the packet is damaged.
@@ -83,7 +84,7 @@ class FrameDecoder:
     return frames
 
   def _time(self, frame: Any, packet_dts: int | None) -> int | None:
-    """When a frame is shown, in its time base; None where nothing tells."""
+    """Returns the display time of a frame in its time base; None where it is unknown."""
     if self._goes_by_decoding:
       if self._delay is None and packet_dts is not None:
         self._delay = 0 if frame.dts is None else frame.dts - packet_dts
@@ -99,7 +100,7 @@ class FrameDecoder:
     return self._next if time is None else time
 
   def _repeated(self) -> list[Any]:
-    """The last frame again, as often as packets have asked for it."""
+    """Returns a copy of the last frame for each packet that repeats it."""
     number, shown = self._shown
     times = [time for packet, time in self._repeats if packet == number]
     self._repeats = [repeat for repeat in self._repeats if repeat[0] > number]
@@ -107,20 +108,25 @@ class FrameDecoder:
 
 
 def _again(frame: Any, pts: int) -> Any:
-  """A copy of a frame that is shown at another time."""
+  """Copies a frame for display at another time."""
   copy = av.VideoFrame.from_ndarray(frame.to_ndarray(), format=frame.format.name)
   copy.colorspace, copy.color_range = frame.colorspace, frame.color_range
   copy.pts, copy.time_base = pts, frame.time_base
   return copy
 
 
+def frame_time(frame: Any) -> Fraction:
+  """Returns the presentation time stamp of a decoded frame in seconds."""
+  return frame.pts * frame.time_base
+
+
 class Orientation(NamedTuple):
-  """How a stored picture becomes the displayed one: mirrored left to right or not, then turned clockwise.
+  """The steps from a stored frame to the displayed one: an optional left-right flip, then a clockwise rotation.
 
   Attributes:
     mirrored: whether left and right are exchanged.
-    quarter_turns: 0 to 3.
-    is_exact: whether the file means these, and not an angle near them.
+    quarter_turns: rotation in steps of 90 degrees, 0 to 3.
+    is_exact: whether the file declares exactly these steps, rather than an angle near them.
   """
 
   mirrored: bool
@@ -132,19 +138,19 @@ class Orientation(NamedTuple):
     """Whether width and height are exchanged."""
     return self.quarter_turns % 2 == 1
 
-  def upright(self, picture: np.ndarray) -> np.ndarray:
-    """The displayed picture, a view of the stored one. [H,W,...] -> [H,W,...] or [W,H,...]."""
-    return np.rot90(picture[:, ::-1] if self.mirrored else picture, -self.quarter_turns)
+  def upright(self, frame: np.ndarray) -> np.ndarray:
+    """Returns the displayed frame, a view of the stored one. [H,W,...] -> [H,W,...] or [W,H,...]."""
+    return np.rot90(frame[:, ::-1] if self.mirrored else frame, -self.quarter_turns)
 
 
 UPRIGHT = Orientation(False, 0)
 
 
 class Orientations:
-  """How the frames of one stream are displayed, to the nearest quarter turn, as file or codec say.
+  """Gives the orientation of the frames of one stream, to the nearest quarter turn, as file or codec declare it.
 
-  Only the first frame, and those that are turned otherwise than the one before, are looked at closely: a frame whose
-  side data have been asked for stays in memory for long.
+  Side data are read only for the first frame and where the rotation changes, because a frame stays in memory for long
+  once its side data have been read.
   """
 
   def __init__(self):
@@ -159,7 +165,7 @@ class Orientations:
 
 
 def orientation(frame: Any) -> Orientation:
-  """How a decoded frame is displayed, by FFmpeg's display matrix.
+  """Returns the orientation in which a decoded frame is displayed, by FFmpeg's display matrix.
 
   The matrix (a b u; c d v; x y w) takes the point (p, q), q downwards, to (a p + c q, b p + d q).
   """
@@ -170,7 +176,7 @@ def orientation(frame: Any) -> Orientation:
   mirrored = a * d < b * c
   if mirrored:
     a, b = -a, -b
-  # Of matrices that turn and stretch, the nearest turn.
+  # For matrices that rotate and stretch, the nearest rotation.
   quarter_turns = round(math.atan2(b - c, a + d) / (math.pi / 2)) % 4
   rest = max(abs(a), abs(d)) if quarter_turns % 2 else max(abs(b), abs(c))
   return Orientation(mirrored, quarter_turns, rest < 1e-3 * max(abs(a), abs(b), abs(c), abs(d), 1))

@@ -1,4 +1,4 @@
-"""Which of a file's sound tracks and pictures are used, and which of the sound's channels."""
+"""Chooses the audio and video tracks of a file that are used, and the channels of the audio."""
 
 from collections.abc import Sequence
 import dataclasses
@@ -11,13 +11,12 @@ from attavvad_jax.media.errors import MediaError
 Kind = Literal["audio", "video"]
 KINDS: tuple[Kind, Kind] = ("audio", "video")
 
-# `mix` of all, the left or the right one alone, or what tells them apart.
+# The mix of all channels, the left or the right one alone, or half the difference of left and right.
 CHANNELS = ("mix", "left", "right", "side")
 
-_NAMES = {"audio": "sound track", "video": "pictures"}
-_OPTIONS = {"audio": "audio track", "video": "video track"}
+_NAMES = {"audio": "audio track", "video": "video track"}
 _Flags = av.stream.Disposition
-# Tracks beside the main one: for some of the audience, about the recording, or without its voices.
+# Flags of tracks beside the main one: for some of the audience, about the recording, or without its voices.
 _BESIDE = (
   _Flags.hearing_impaired
   | _Flags.visual_impaired
@@ -32,18 +31,18 @@ _BESIDE = (
 
 @dataclasses.dataclass(frozen=True)
 class Tracks:
-  """What is used of recordings that offer a choice.
+  """The choice of tracks and channels, for recordings that have several.
 
   Attributes:
-    audio: number of the sound track, from 1 in the order of the file, or its language as the file has it (`deu`).
-      Where None, what players choose: the first that the file marks as default, else the first; tracks for the hearing
-      or visually impaired, comments and accompaniments come after the others.
-    video: number of the pictures, likewise. Where None, the only ones that the file marks as default; of several of
-      equal rank, those in which faces are found (`camera.with_camera`), else the first.
+    audio: number of the audio track, from 1 in the order of the file, or its language as stored in the file (`deu`).
+      Where None, the choice of players: the first track that the file marks as default, else the first; tracks for the
+      hearing or visually impaired, comments and accompaniments come after the others.
+    video: number of the video track, from 1 in the order of the file. Where None, the only one that the file marks as
+      default; of several of equal rank, the one in which faces are detected (`camera.with_camera`), else the first.
     channels: one of `CHANNELS`.
 
   Raises:
-    ValueError: a number is below 1, or the channels are none of these.
+    ValueError: a number is below 1, or the channels are not in `CHANNELS`.
   """
 
   audio: int | str | None = None
@@ -53,7 +52,7 @@ class Tracks:
   def __post_init__(self):
     for kind, number in (("audio", self.audio), ("video", self.video)):
       if isinstance(number, int) and number < 1:
-        raise ValueError(f"{_OPTIONS[kind]} is {number}; expected 1 or more")
+        raise ValueError(f"{_NAMES[kind]} is {number}; expected 1 or more")
     if self.audio == "":
       raise ValueError("audio track is empty; expected a number or a language")
     if self.channels not in CHANNELS:
@@ -63,7 +62,7 @@ class Tracks:
   def parse(
     cls, audio: str | None = None, video: str | int | None = None, channels: str | None = None, where: str = ""
   ) -> Self:
-    """Of texts as on a command line or in a table, where None and "" are no choice; errors begin with `where`."""
+    """Parses texts of a command line or a table, where None and "" mean no choice; errors begin with `where`."""
     try:
       if isinstance(video, str) and video and not video.isdecimal():
         raise ValueError(f"video track is {video!r}; expected a number")
@@ -79,18 +78,18 @@ DEFAULT_TRACKS = Tracks()
 
 @dataclasses.dataclass(frozen=True)
 class Track:
-  """One sound track, or one stream of pictures.
+  """One audio or video track.
 
   Attributes:
-    number: from 1, in the order of the file among its kind; cover pictures are not counted.
-    index: of the stream among all of the file.
-    language: as the file has it; None where it does not say.
-    title: likewise.
-    codec: FFmpeg's name.
-    layout: of the channels, FFmpeg's name; None of pictures.
-    channels: how many; None of pictures.
-    width_px: of the pictures as stored; None of sound.
-    height_px: likewise.
+    number: number among the tracks of its kind, from 1 in the order of the file; cover images are not counted.
+    index: index of the stream among all of the file.
+    language: language as stored in the file; None where it is not stored.
+    title: title as stored in the file; None where it is not stored.
+    codec: FFmpeg's name of the codec.
+    layout: FFmpeg's name of the channel layout; None for video.
+    channels: number of channels; None for video.
+    width_px: width of the frames as stored; None for audio.
+    height_px: height of the frames as stored; None for audio.
   """
 
   number: int
@@ -104,26 +103,26 @@ class Track:
   height_px: int | None = None
 
   def __str__(self) -> str:
-    sound = {1: "mono", 2: "stereo"}.get(self.channels or 0, self.layout)
-    shape = sound if self.width_px is None else f"{self.width_px}x{self.height_px}"
+    layout = {1: "mono", 2: "stereo"}.get(self.channels or 0, self.layout)
+    shape = layout if self.width_px is None else f"{self.width_px}x{self.height_px}"
     title = None if self.title is None else f"“{self.title}”"
     return f"{self.number} ({', '.join(part for part in (self.language, title, self.codec, shape) if part)})"
 
   def to_dict(self) -> dict[str, Any]:
-    """What tells it from the others, for JSON."""
+    """Returns the attributes that identify the track, for JSON."""
     values = dataclasses.asdict(self)
     unused = ("width_px", "height_px") if self.width_px is None else ("layout", "channels")
     return {key: value for key, value in values.items() if key not in ("index", *unused)}
 
 
 class Stored(NamedTuple):
-  """How a container stores one stream of sound or pictures.
+  """The format in which a container stores one audio or video stream.
 
   Attributes:
-    kind: of the stream.
-    codec: FFmpeg's name; None where there is no decoder.
-    pixels: FFmpeg's name of the pixel format; None of sound.
-    frames: number that the container declares; 0 where it declares none.
+    kind: kind of the stream.
+    codec: FFmpeg's name of the codec; None where there is no decoder.
+    pixels: FFmpeg's name of the pixel format; None for audio.
+    frames: declared number of frames; 0 where it is not declared.
   """
 
   kind: Kind
@@ -133,7 +132,7 @@ class Stored(NamedTuple):
 
 
 def all_stored(container: Any) -> list[Stored]:
-  """All streams of sound and pictures, cover pictures included."""
+  """Returns the formats of all audio and video streams, cover images included."""
   return [
     Stored(kind, context and context.name, getattr(context, "pix_fmt", None), stream.frames)
     for kind in KINDS
@@ -143,37 +142,37 @@ def all_stored(container: Any) -> list[Stored]:
 
 
 def all_tracks(container: Any, kind: Kind) -> list[Track]:
-  """All sound tracks, or all pictures, in the order of the file."""
+  """Returns all audio tracks, or all video tracks, in the order of the file."""
   return [_describe(number, stream) for number, stream in enumerate(_streams(container, kind), start=1)]
 
 
 def chosen(container: Any, kind: Kind, tracks: Tracks, name: str) -> list[Any]:
-  """The streams to be tried, best first: one where it was asked for, none where there are none.
+  """Returns the streams to try, best first: one where a number is requested, none where the file has none.
 
   Raises:
-    MediaError: there is no such track; names those that there are, and begins with `name`.
+    MediaError: there is no such track; the message begins with `name` and lists the tracks of the file.
   """
   streams = _streams(container, kind)
   wanted = tracks.audio if kind == "audio" else tracks.video
   if isinstance(wanted, int):
-    found = streams[wanted - 1 : wanted]
+    matching = streams[wanted - 1 : wanted]
   elif wanted is not None:
-    found = sorted((stream for stream in streams if _speaks(stream, wanted)), key=_rank)
+    matching = sorted((stream for stream in streams if _speaks(stream, wanted)), key=_rank)
   else:
     return sorted(streams, key=_rank)
-  if not found:
+  if not matching:
     there = ", ".join(map(str, all_tracks(container, kind))) or "none"
-    raise MediaError(f"{name}: no {_OPTIONS[kind]} {wanted}; there {'is' if len(streams) < 2 else 'are'} {there}")
-  return found
+    raise MediaError(f"{name}: no {_NAMES[kind]} {wanted}; there {'is' if len(streams) < 2 else 'are'} {there}")
+  return matching
 
 
 def of_equal_rank(streams: Sequence[Any]) -> list[Any]:
-  """Of the streams that `chosen` gives, the first ones, among which the file itself makes no choice."""
+  """Returns those of the streams of `chosen` that the file ranks equal to the first."""
   return [stream for stream in streams if _rank(stream) == _rank(streams[0])]
 
 
 def describe_choice(kind: Kind, used: Track | None, there: Sequence[Track]) -> str | None:
-  """One line that names the track that is used and the others; None where there is no choice."""
+  """Returns a line that names the used track and the others; None where there is no choice."""
   others = [str(track) for track in there if used is None or track.number != used.number]
   if used is None or not others:
     return None
@@ -181,14 +180,14 @@ def describe_choice(kind: Kind, used: Track | None, there: Sequence[Track]) -> s
 
 
 def _streams(container: Any, kind: Kind) -> list[Any]:
-  """A cover picture is not a video."""
+  """Returns the streams of a kind without cover images."""
   return [stream for stream in getattr(container.streams, kind) if not stream.disposition & _Flags.attached_pic]
 
 
 def _rank(stream: Any) -> tuple[bool, bool, bool, int, int]:
-  """The less, the sooner it is chosen; streams that have announced themselves and sent nothing come last.
+  """Returns a sort key: the smallest is chosen first; declared streams that have sent nothing come last.
 
-  A playlist (HLS, DASH) offers the same in several qualities, which have a bit rate each: the best of them.
+  A playlist (HLS, DASH) offers the same stream in several qualities, each with a bit rate; the best is chosen.
   """
   context, flags = stream.codec_context, stream.disposition
   is_video, quality = stream.type == "video", stream.metadata.get("variant_bitrate")
@@ -201,7 +200,7 @@ def _rank(stream: Any) -> tuple[bool, bool, bool, int, int]:
 
 
 def _speaks(stream: Any, language: str) -> bool:
-  """Whether a language is that of a stream; `en` is found in `en-GB`, too."""
+  """Returns whether a stream is in a language; `en` also matches `en-GB`."""
   tag = (_language(stream) or "").lower()
   return language.lower() in (tag, tag.partition("-")[0])
 

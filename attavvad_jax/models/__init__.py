@@ -1,4 +1,4 @@
-"""Models, by name. A model takes (log_mel, images, image_mask, *, train, rows) and returns `Outputs`."""
+"""The networks, by name. Each takes (log_mel, images, image_mask, *, train, rows) and returns `Outputs`."""
 
 from attavvad_jax.models.ablations import AudioOnly, VisualOnly
 from attavvad_jax.models.att_avvad import AttAvvad, AudioBranch, VisualBranch

@@ -1,4 +1,4 @@
-"""ATT-AVVAD with one of its senses taken away (Table 3).
+"""ATT-AVVAD with one of its two modalities removed (Table 3).
 
 Axes: B blocks, T audio frames, F mel bands, N images, H, W height and width, E events, D embedding.
 """
@@ -16,9 +16,9 @@ from attavvad_jax.shapes import Array, Bool, Float
 
 
 class AudioOnly(nn.Module):
-  """The audio branch by itself (Table 3, "audio"): Section 2.1's logits are the decision.
+  """The audio branch alone (Table 3, "audio"): Section 2.1's logits are the decision.
 
-  Call and branch as `AttAvvad`'s; the images are not looked at.
+  Call signature and branch are those of `AttAvvad`; the images are ignored.
   """
 
   audio: nn.Module = dataclasses.field(default_factory=lambda: AudioBranch(parent=None))
@@ -39,11 +39,11 @@ class AudioOnly(nn.Module):
 
 
 class VisualOnly(nn.Module):
-  """The visual branch by itself (Table 3, "visual"): each event is told from the vocalization vector K alone.
+  """The visual branch alone (Table 3, "visual"): the vocalization vector K decides each event.
 
-  Call and branch as `AttAvvad`'s; the sound is not heard. The events stand where ATT-AVVAD has those after fusion
-  (`audio_visual_logits`), made by the same layers with K in the place of the fused vectors. Where a block has no image,
-  they are what the events' frequencies make likely.
+  Call signature and branch are those of `AttAvvad`; the audio is ignored. The logits are `audio_visual_logits`, as
+  after ATT-AVVAD's fusion, and come from the same layers with K in place of the fused vectors. For a block without
+  images they reflect only how frequent the events are.
 
   Differences: the paper does not say how its visual branch, which has one output, decides among four events.
   """

@@ -29,20 +29,20 @@ Sizes = tuple[tuple[int, int], ...]
 
 
 class AudioBranch(nn.Module):
-  """Log-mel to each event's core vector and logit (Section 2.1). [B,T,F] -> [B,E,D], [B,E].
+  """Maps a log-mel spectrogram to each event's core vector and logit (Section 2.1). [B,T,F] -> [B,E,D], [B,E].
 
-  Parameters from the released code: 15x64x1 -> 15x4x32 -> 15x128 through four GLU blocks, then for each event two
-  GRUs of which one gates the other's last state, and a fully connected layer with a sigmoid.
+  The hyperparameters are the released code's: four GLU blocks map 15x64x1 to 15x4x32, which is flattened to 15x128.
+  Each event then has two GRUs, of which one gates the other's last state, and a fully connected layer with a sigmoid.
 
   Attributes:
-    num_events: E, the paper's four.
-    embedding_dim: D of the core vectors.
-    filters: of every convolution.
-    kernel_sizes: time x frequency, of the gated convolutions.
-    gru_units: of each of the 2 E GRUs.
-    dropout_rate: before the fully connected layer that makes a core vector.
+    num_events: number of events (E), four in the paper.
+    embedding_dim: length of the core vectors (D).
+    filters: number of filters of every convolution.
+    kernel_sizes: kernel sizes of the gated convolutions, time x frequency.
+    gru_units: number of units of each of the 2 E GRUs.
+    dropout_rate: rate of the dropout before the fully connected layer of the core vectors.
     axis_name: mapped axis for global batch statistics; see `NormActivation`.
-    dtype: of the computation, float32 or bfloat16. Parameters, statistics and logits are float32.
+    dtype: type of the computation, float32 or bfloat16. Parameters, statistics and logits are float32.
   """
 
   num_events: int = 4
@@ -66,7 +66,7 @@ class AudioBranch(nn.Module):
     x = x.reshape(*x.shape[:2], -1)  # [B,T,bands x filters]
 
     x = BatchedGru(2 * self.num_events, self.gru_units, self.dtype, name="gru")(x)
-    # An event's two GRUs side by side are what `nn.glu` splits: [B,E,2 x units].
+    # `nn.glu` splits an event's two GRUs, which stand side by side: [B,E,2 x units].
     x = x.reshape(x.shape[0], self.num_events, 2 * self.gru_units)
     x = NormActivation(nn.glu, 2, self.axis_name, self.dtype, name="gru_norm")(x, train=train, counted=counted)
     x = Dropout(self.dropout_rate)(x, train=train, places=rows.places)
@@ -78,27 +78,27 @@ class AudioBranch(nn.Module):
 
 
 class VisualBranch(nn.Module):
-  """Images to the vocalization vector and its logit (Section 2.2). [B,N,H,W], [B,N] -> [B,D], [B].
+  """Maps face images to the vocalization vector and its logit (Section 2.2). [B,N,H,W], [B,N] -> [B,D], [B].
 
-  The images are the channels of the first convolution. A masked image is zeros whatever it holds; a block without any
-  image has the vector 0, and no part in the batch statistics. One with some of its images has: it is what the branch
-  will be given where a face is lost for a moment.
+  The images are the channels of the first convolution. Masked images count as zeros, whatever they hold. A block
+  without any image has the zero vector and is left out of the batch statistics; a block with some of its images is
+  counted, since the branch must also handle a face that is lost for a moment.
 
-  With `motion`, how far each image differs from the one before, pixel by pixel and whatever the sign, makes further
-  channels: what moves is then told from what stands still by one layer.
+  With `motion`, the absolute pixel differences between consecutive images are further channels, so that a single layer
+  can distinguish moving from still parts.
 
-  Differences: the paper does not say what happens where no face is found. It has no motion.
+  Differences: the paper does not say what happens if no face is found. It has no motion channels.
 
   Attributes:
-    embedding_dim: D of the vocalization vector.
-    filters: of every convolution.
-    motion: whether the branch is given differences of images beside them.
-    kernel_sizes: height x width, of the gated convolutions.
-    strided_kernel_sizes: of the convolutions that follow them.
-    strides: of the same.
-    dropout_rate: before the fully connected layer that makes the vocalization vector.
+    embedding_dim: length of the vocalization vector (D).
+    filters: number of filters of every convolution.
+    motion: whether the branch also gets the differences between images.
+    kernel_sizes: kernel sizes of the gated convolutions, height x width.
+    strided_kernel_sizes: kernel sizes of the strided convolutions that follow them.
+    strides: strides of the strided convolutions.
+    dropout_rate: rate of the dropout before the fully connected layer of the vocalization vector.
     axis_name: mapped axis for global batch statistics; see `NormActivation`.
-    dtype: of the computation, float32 or bfloat16. Parameters, statistics and logit are float32.
+    dtype: type of the computation, float32 or bfloat16. Parameters, statistics and logit are float32.
   """
 
   embedding_dim: int = 128
@@ -138,20 +138,21 @@ class VisualBranch(nn.Module):
 class AttAvvad(nn.Module):
   """The audio branch, the visual branch and their fusion (Section 2, Figure 1).
 
-  Call: log_mel [B,T,F] as `features.scale_log_mel` leaves it, images [B,N,H,W] float in [0, 1], image_mask [B,N] bool;
-  `train` takes batch statistics and drops out (needs the `dropout` random key), by what `rows` says of the blocks
-  (`layers.Rows`). Returns `Outputs`. Where a block has no image, attention is uniform and nothing of the visual
-  branch reaches the result.
+  The call takes log_mel [B,T,F] as scaled by `features.log_mel.scale_log_mel`, images [B,N,H,W] float in [0, 1] and
+  image_mask [B,N] bool, and returns `Outputs`. With `train`, it uses batch statistics and dropout, which needs the
+  random key `dropout`; `rows` (`layers.Rows`) gives the blocks' places in the batch and which of them count. For a
+  block without images, attention is uniform and nothing of the visual branch reaches the result.
 
   Attributes:
-    audio: a module that is called as `AudioBranch` is; its parameters are below "audio".
-    visual: a module that is called as `VisualBranch` is; its parameters are below "visual".
-    fusion: a name of `fusion.FUSIONS`, package.module:Name of a function like those, or such a function. Layers that
-      the function creates have their own names as paths. Parameters of the heads are below "fusion".
+    audio: module with the call signature of `AudioBranch`; its parameters are below "audio".
+    visual: module with the call signature of `VisualBranch`; its parameters are below "visual".
+    fusion: a key of `fusion.FUSIONS`, package.module:Name of a function with the same signature, or such a function.
+      The parameters of layers that the function creates are below the layers' own names, those of the heads below
+      "fusion".
     axis_name: mapped axis for global batch statistics of the heads; `models.with_fields` sets it in the branches too.
-    dtype: of the heads' computation, float32 or bfloat16. Parameters, statistics, softmax and logits are float32.
+    dtype: type of the heads' computation, float32 or bfloat16. Parameters, statistics, softmax and logits are float32.
 
-  Differences: the paper names dropout (Section 3.1) but neither place nor rate.
+  Differences: the paper mentions dropout (Section 3.1) but gives neither its place nor its rate.
   """
 
   audio: nn.Module = dataclasses.field(default_factory=lambda: AudioBranch(parent=None))
@@ -181,7 +182,7 @@ class AttAvvad(nn.Module):
     fuse = find_fusion(self.fusion)
     fused, attention = fuse(events, visual, seen)
     heads = EventHeads(events.shape[-1], self.axis_name, self.dtype, name="fusion")
-    # What is fused decides about blocks without an image as well; a visual decision is of those that have one.
+    # A fused decision exists for every block, a purely visual one only for blocks with an image.
     decided = rows.where(seen) if fuse is by_decision else rows
     logits = heads(fused, train=train, counted=decided.counted)
     if fuse is by_decision:

@@ -1,6 +1,7 @@
-"""Base-A, the paper's baseline that only listens (Table 2).
+"""Base-A, the paper's audio-only baseline (Table 2).
 
-Axes: B blocks, T audio frames, F mel bands, C channels, E events, D embedding, U units of a GRU.
+Axes: B blocks, T audio frames, F mel bands, N images, H, W height and width (T and F in a `ConvBlock`), C and O input
+and output channels, E events, D embedding, U units of a GRU.
 """
 
 from flax import linen as nn
@@ -24,31 +25,31 @@ from attavvad_jax.shapes import Array, Bool, Float
 
 
 class BaseA(nn.Module):
-  """A convolutional recurrent network, trained in two stages: on clean voices, then on the mixtures.
+  """A convolutional recurrent network that is trained in two stages: on clean voices, then on the mixtures.
 
-  Hou, Soong, Luan and Li, "Transfer learning for improving singing-voice detection in polyphonic instrumental music",
-  Interspeech 2020 (arXiv 2008.04658): convolutions over the log-mel, of which the first three, L1 to L3, are what is
-  carried over and held fixed or trained further, then a recurrent layer. The two stages are two runs, of which the
+  The network follows Hou, Soong, Luan and Li, "Transfer learning for improving singing-voice detection in polyphonic
+  instrumental music", Interspeech 2020 (arXiv 2008.04658). Convolutions over the log-mel precede a recurrent layer; the
+  first three, L1 to L3, are transferred, and either fixed or fine-tuned. The two stages are two runs, of which the
   second starts from the first's checkpoint: `configs.base_a`.
 
-  Call as `AttAvvad`'s; the images are not looked at. `Outputs.audio_logits` is the decision.
+  The call signature is that of `AttAvvad`; the images are ignored. `Outputs.audio_logits` is the decision.
 
   Attributes:
-    num_events: E.
-    embedding_dim: D of the fully connected layer.
-    filters: of every convolution.
-    kernel_sizes: time x frequency, of L1 to L3; parameters below "block_0" to "block_2".
-    pool_bands: neighboring bands of which the largest value is kept, after each convolution; time is kept whole.
-    gru_units: U of the GRU in either direction.
-    dropout_rate: before the fully connected layer.
+    num_events: number of events (E).
+    embedding_dim: width of the fully connected layer (D).
+    filters: number of filters of every convolution.
+    kernel_sizes: kernel sizes of L1 to L3, time x frequency; their parameters are below "block_0" to "block_2".
+    pool_bands: number of neighboring bands that are max-pooled after each convolution; time is not pooled.
+    gru_units: number of units of the GRU in each direction (U).
+    dropout_rate: rate of the dropout before the fully connected layer.
     axis_name: mapped axis for global batch statistics; see `NormActivation`.
-    dtype: of the computation, float32 or bfloat16. Parameters, statistics and logits are float32.
+    dtype: type of the computation, float32 or bfloat16. Parameters, statistics and logits are float32.
 
-  Differences: there, one voice is told from none frame by frame over a song; here, four independent events for a block
-  of 15 frames, from the last states of the GRUs. There, the source task is speech with music added to it. How many
-  filters and units it has, and what makes it "compound", is not in the sources we had: numbers and order of the layers
-  are a plain convolutional recurrent network's, after Cakir et al., "Convolutional recurrent neural networks for
-  polyphonic sound event detection", 2017.
+  Differences: the source detects one singing voice in each frame of a song; here, four independent events are decided
+  for a block of 15 frames, from the last states of the GRUs. The source's first task is speech with added music. The
+  numbers of filters and units, and what makes the network "compound", are not in the sources that we had: the number
+  and order of the layers are those of a plain convolutional recurrent network, after Cakir et al., "Convolutional
+  recurrent neural networks for polyphonic sound event detection", 2017.
   """
 
   num_events: int = 4
@@ -78,7 +79,7 @@ class BaseA(nn.Module):
       x = block(x, train=train, counted=rows.counted)
     x = x.reshape(*x.shape[:2], -1)  # [B,T,bands x filters]
 
-    # Last states: of the block's end, and of its beginning where it is heard backwards.
+    # The last states belong to the block's end in the forward direction and to its beginning in the backward one.
     forward = BatchedGru(1, self.gru_units, self.dtype, name="gru_forward")(x)
     backward = BatchedGru(1, self.gru_units, self.dtype, name="gru_backward")(x[:, ::-1])
     x = jnp.concatenate([forward, backward], axis=-1)[:, 0]  # [B,2U]
@@ -90,7 +91,7 @@ class BaseA(nn.Module):
 
 
 class ConvBlock(nn.Module):
-  """Convolution, normalization, ReLU, the largest of neighboring bands. [B,T,F,C] -> [B,T,ceil(F/bands),O]."""
+  """Convolution, normalization, ReLU and max-pooling over bands. [B,T,F,C] -> [B,T,ceil(F/bands),O]."""
 
   filters: int
   kernel_size: tuple[int, int]
@@ -103,6 +104,7 @@ class ConvBlock(nn.Module):
     x = Conv(self.filters, self.kernel_size, dtype=self.dtype, name="conv")(x)
     norm = NormActivation(nn.relu, axis_name=self.axis_name, dtype=self.dtype, name="norm")
     x = norm(x, train=train, counted=counted)
-    # As a maximum over an axis: the gradient of a pooling window is slow on CPUs. After ReLU, 0 is never the larger.
+    # A maximum over an axis, since the gradient of a pooling window is slow on CPUs. After ReLU, the padding of 0 is
+    # never larger than a value.
     x = jnp.pad(x, ((0, 0), (0, 0), (0, -x.shape[2] % self.bands), (0, 0)))
     return named(x.reshape(*x.shape[:2], -1, self.bands, x.shape[-1]).max(axis=3), BLOCK_OUTPUT)

@@ -1,6 +1,7 @@
 """Base-AV, the paper's audio-visual baseline (Table 2).
 
-Axes: B blocks, T audio frames, F mel bands, N images, H, W height and width, E events, D embedding, U units of an LSTM.
+Axes: B blocks, T audio frames, F mel bands, N images, H, W height and width, E events, D embedding, U units of an LSTM,
+I inputs.
 """
 
 from flax import linen as nn
@@ -14,32 +15,32 @@ from attavvad_jax.shapes import Array, Bool, Float
 
 
 class BaseAV(nn.Module):
-  """Two recurrent sub-networks, for sound and for images, and a recurrent one on top of both; softmax over the events.
+  """Recurrent sub-networks for audio and for images, a recurrent network over both, and a softmax over the events.
 
-  Tao and Busso, "End-to-end audiovisual speech activity detection with bimodal recurrent neural models", Speech
-  Communication 113, 2019 (arXiv 1809.04553): features are learned from spectrum and image, by fully connected layers
-  and by convolutions; LSTMs follow each sense over time, others follow the two together. The softmax over four events
-  is this paper's (Section 3.2).
+  The network follows Tao and Busso, "End-to-end audiovisual speech activity detection with bimodal recurrent neural
+  models", Speech Communication 113, 2019 (arXiv 1809.04553). Fully connected layers learn features of the spectrum,
+  convolutions those of the images; LSTMs model each modality over time, and further LSTMs both together. The softmax
+  over four events is from this paper (Section 3.2).
 
-  Call as `AttAvvad`'s. `Outputs.audio_visual_logits` is the decision: log-odds, whose sigmoid is the softmax's
-  probability, so that losses, scores and timelines are made as for every other model. A masked image is no feature, 0,
-  whatever it holds.
+  The call signature is that of `AttAvvad`. `Outputs.audio_visual_logits` is the decision, as log-odds whose sigmoid is
+  the softmax's probability, so that losses, scores and timelines work as for every other model. A masked image has zero
+  features, whatever it holds.
 
   Attributes:
-    num_events: E.
-    embedding_dim: D of the features of a frame and of an image.
-    filters: of every convolution.
-    visual_kernel_sizes: height x width, of the convolutions; each is strided.
-    visual_strides: of the same.
-    gru_units: U of every recurrent layer, by the name that all models share.
-    dropout_rate: before the softmax layer.
+    num_events: number of events (E).
+    embedding_dim: number of features of an audio frame and of an image (D).
+    filters: number of filters of every convolution.
+    visual_kernel_sizes: kernel sizes of the convolutions, height x width; all convolutions are strided.
+    visual_strides: strides of the convolutions.
+    gru_units: number of units of every recurrent layer (U), under the name that all models share.
+    dropout_rate: rate of the dropout before the softmax layer.
     axis_name: mapped axis for global batch statistics; see `NormActivation`.
-    dtype: of the computation, float32 or bfloat16. Parameters, statistics and logits are float32.
+    dtype: type of the computation, float32 or bfloat16. Parameters, statistics and logits are float32.
 
-  Differences: there, two outcomes for each frame of a recording; here one decision for a block, from the last state,
-  and no state is carried from a block to the next. An image stands for the frames of its part of the block. Sizes are
-  ours, and strides those of ATT-AVVAD's visual branch: the source's were not in what we had of it. The losses are those
-  of four independent events (Eq. 2) on the softmax's probabilities.
+  Differences: the source has two classes for each frame of a recording; here, the last state decides once for a block,
+  and no state passes from one block to the next. An image is repeated for the audio frames of its part of the block.
+  The sizes are ours, and the strides are those of ATT-AVVAD's visual branch, since our sources do not give the original
+  ones. The losses are those of four independent events (Eq. 2) on the softmax's probabilities.
   """
 
   num_events: int = 4
@@ -80,7 +81,7 @@ class BaseAV(nn.Module):
     return Outputs(audio_visual_logits=softmax_log_odds(logits))
 
   def _features(self, x: Float[Array, "B ... _"], name: str, train: bool, counted: Counted) -> Float[Array, "B ... D"]:
-    """Fully connected, batch normalization, ReLU. [B,...,I] -> [B,...,D]."""
+    """Fully connected layer, batch normalization, ReLU. [B,...,I] -> [B,...,D]."""
     x = nn.Dense(self.embedding_dim, dtype=self.dtype, kernel_init=KERNEL_INIT, name=name)(x)
     norm = NormActivation(nn.relu, 1, self.axis_name, self.dtype, name=f"{name}_norm")
     return norm(x, train=train, counted=counted)
@@ -88,7 +89,7 @@ class BaseAV(nn.Module):
   def _image_features(
     self, images: Float[Array, "B N H W"], image_mask: Bool[Array, "B N"], train: bool, counted: Counted
   ) -> Float[Array, "B N D"]:
-    """Each image by itself; those that are masked have no part in the batch statistics. [B,N,H,W], [B,N] -> [B,N,D]."""
+    """Features of each image; masked images are left out of the batch statistics. [B,N,H,W], [B,N] -> [B,N,D]."""
     x = jnp.where(image_mask[..., None, None], images, 0.0).astype(self.dtype)
     x = x.reshape(-1, *x.shape[2:], 1)  # [B N,H,W,1]
     seen = image_mask if counted is None else image_mask & counted[:, None]
@@ -100,14 +101,14 @@ class BaseAV(nn.Module):
     return jnp.where(image_mask[..., None], x, 0.0)
 
   def _recurrent(self, x: Float[Array, "B T _"], name: str) -> Float[Array, "B T U"]:
-    """The states of an LSTM. [B,T,I] -> [B,T,U]."""
+    """States of an LSTM at every time step. [B,T,I] -> [B,T,U]."""
     cell = nn.OptimizedLSTMCell(self.gru_units, dtype=self.dtype, kernel_init=KERNEL_INIT, parent=None)
     states = nn.RNN(cell, name=name)(x)
-    assert isinstance(states, jax.Array)  # the last state would come along if asked for
+    assert isinstance(states, jax.Array)  # with return_carry, it would be a tuple
     return states
 
 
 def softmax_log_odds(logits: Float[Array, "B E"]) -> Float[Array, "B E"]:
-  """Log p / (1 - p) of a softmax's probabilities: a logit less the log-sum-exp of the others. [B,E] -> [B,E]."""
+  """Returns log p / (1 - p) of a softmax: each logit minus the log-sum-exp of the others. [B,E] -> [B,E]."""
   others = jnp.where(jnp.eye(logits.shape[-1], dtype=bool), -jnp.inf, logits[:, None])
   return logits - jax.nn.logsumexp(others, axis=-1)

@@ -1,8 +1,8 @@
-"""Models from flat fields, as a config has them.
+"""Builds models from the flat fields of a config.
 
 A model may have branches: fields that are modules, such as `AttAvvad.audio`. A flat field sets the field of that name
-in the model and in each branch that has it: `dropout_rate` that of both branches, `gru_units` that of the audio branch.
-With the name of a branch before it, it sets that of one branch: `visual_kernel_sizes`.
+in the model and in each branch that has one: `dropout_rate` applies to both branches, `gru_units` to the audio branch.
+A branch's name as a prefix restricts it to that branch: `visual_kernel_sizes`.
 """
 
 import dataclasses
@@ -24,37 +24,37 @@ MODELS: dict[str, type[nn.Module]] = {
   "base_av": BaseAV,
 }
 
-# Fields that a reference gives, as package.module:Name of a module like `AudioBranch` or `VisualBranch`.
+# Fields that may be references: package.module:Name of a module with the signature of `AudioBranch` or `VisualBranch`.
 BRANCHES = ("audio", "visual")
 
 
 def build(name: str, **fields: Any) -> nn.Module:
-  """The model of a name, with some of its fields.
+  """Builds a model by name, with values for some of its fields.
 
   >>> build("att_avvad", gru_units=32, visual_strides=((3, 3), (3, 3), (2, 2), (1, 1))).audio.gru_units
   32
 
   Args:
-    name: a name of `MODELS`, or package.module:Name of a module that is called as these are.
+    name: a key of `MODELS`, or package.module:Name of a module with the same call signature.
     **fields: flat fields as above. `audio` and `visual` may also be package.module:Name of a module with the call
       signature of `AudioBranch` or `VisualBranch`.
 
   Raises:
-    ValueError: there is no such model, branch or fusion, or neither the model nor a branch has such a field.
+    ValueError: the model, branch or fusion is unknown, or neither the model nor a branch has one of the fields.
   """
   for branch in BRANCHES:
     if isinstance(fields.get(branch), str):
       fields[branch] = registry.call(fields[branch], {}, f"model.{branch}", nn.Module)
-  # Fields without a default must be there from the start.
+  # Fields without a default must be passed to the constructor.
   own = {key: value for key, value in fields.items() if key in _own_fields(registry.resolve(name, MODELS, "model"))}
   return with_fields(registry.call(name, MODELS, "model", nn.Module, **own), **fields)
 
 
 def with_fields(model: nn.Module, **fields: Any) -> nn.Module:
-  """A copy of a model with other values of some flat fields, in itself and in its branches.
+  """Returns a copy of a model with new values of some flat fields, in itself and in its branches.
 
   Raises:
-    ValueError: neither the model nor a branch has such a field.
+    ValueError: neither the model nor a branch has one of the fields.
   """
   if unknown := sorted(set(fields) - field_names(model)):
     raise ValueError(
@@ -72,7 +72,7 @@ def with_fields(model: nn.Module, **fields: Any) -> nn.Module:
 
 
 def field_names(model: nn.Module) -> set[str]:
-  """The flat fields of a model that `with_fields` can set."""
+  """Returns the flat fields of a model that `with_fields` can set."""
   names = set(_own_fields(model))
   for branch, module in _branches(model).items():
     names.update(_own_fields(module), (f"{branch}_{field}" for field in _own_fields(module)))
@@ -85,7 +85,7 @@ def _branches(model: nn.Module) -> dict[str, nn.Module]:
 
 
 def _own_fields(model: Any) -> list[str]:
-  """The fields of a module or of its class; none of a function that gives a module."""
+  """Returns the fields of a module or of its class; for a function that returns a module, none."""
   if not dataclasses.is_dataclass(model):
     return []
   return [field.name for field in dataclasses.fields(model) if field.init and field.name not in ("parent", "name")]

@@ -1,6 +1,6 @@
-"""Ways to bring the events' vectors of the audio branch and the vocalization vector together, by name.
+"""Fusions of the audio branch's event vectors with the vocalization vector, by name.
 
-Each gives, for every event, the vector that a head decides from. Where a block has no image, nothing of the visual
+Each returns, for every event, the vector from which a head decides. For a block without images, nothing of the visual
 branch reaches the result.
 
 Axes: B blocks, E events, D embedding.
@@ -19,25 +19,25 @@ from attavvad_jax.timeline import BACKGROUND, EVENTS, VOCAL_EVENTS
 
 
 class Fused(NamedTuple):
-  """Vectors to decide from, [B,E,D] or [B,E,2D], and the attention [B,E] that made them, if any did."""
+  """Fused event vectors, [B,E,D] or [B,E,2D], and the attention [B,E] behind them, if there is one."""
 
   vectors: Float[Array, "B E _"]
   attention: Float[Array, "B E"] | None = None
 
 
-# Of events [B,E,D], visual [B,D] and seen [B]: False, and a visual vector of 0, where a block has no image.
+# Arguments: events [B,E,D], visual [B,D], seen [B]. A block without images has a visual vector of 0, and seen is False.
 Fusion = Callable[[Float[Array, "B E D"], Float[Array, "B D"], Bool[Array, " B"]], Fused]
 
 
 def semantic_attention(events: Float[Array, "B E D"], visual: Float[Array, "B D"]) -> Float[Array, "B E"]:
-  """Softmax(Q^T K / sqrt(d_k)) over the events, Eq. 1. events [B,E,D], visual [B,D] -> [B,E] float32.
+  """Softmax(Q^T K / sqrt(d_k)) over the events (Eq. 1). events [B,E,D], visual [B,D] -> [B,E] float32.
 
   Examples:
     >>> semantic_attention(jnp.eye(4)[None], jnp.zeros((1, 4))).tolist()
     [[0.25, 0.25, 0.25, 0.25]]
 
-  Differences: the released code leaves out 1 / sqrt(d_k), and reshapes the four concatenated vectors to [D,E], which
-  mixes the events, where the paper stacks them as columns.
+  Differences: the released code omits 1 / sqrt(d_k). It also reshapes the four concatenated vectors to [D,E], which
+  mixes the events; the paper stacks them as columns.
   """
   events, visual = events.astype(jnp.float32), visual.astype(jnp.float32)
   scores = jnp.einsum("bed,bd->be", events, visual) / jnp.sqrt(visual.shape[-1])
@@ -45,29 +45,29 @@ def semantic_attention(events: Float[Array, "B E D"], visual: Float[Array, "B D"
 
 
 def by_attention(events: Float[Array, "B E D"], visual: Float[Array, "B D"], seen: Bool[Array, " B"]) -> Fused:
-  """Each event's vector times its attention (Section 2.3). Uniform where there is no image."""
+  """Scales each event's vector by its attention (Section 2.3), which is uniform without images. [B,E,D]."""
   del seen
   attention = semantic_attention(events, visual)
   return Fused(events * attention[..., None].astype(events.dtype), attention)
 
 
 def by_concatenation(events: Float[Array, "B E D"], visual: Float[Array, "B D"], seen: Bool[Array, " B"]) -> Fused:
-  """Each event's vector with K behind it. [B,E,2D]; K is 0 where there is no image."""
+  """Appends K to each event's vector; without images, K is 0. [B,E,2D]."""
   del seen
   return Fused(jnp.concatenate([events, spread(visual, events.shape[1])], axis=-1))
 
 
 def by_rule(events: Float[Array, "B E D"], visual: Float[Array, "B D"], seen: Bool[Array, " B"]) -> Fused:
-  """The performer's events as far as the images say that the performer vocalizes; what is held back is Others.
+  """Passes speech and singing as far as the images show the performer vocalizing, and adds the rest to others. [B,E,D].
 
-  The rule of Hou et al., "Rule-embedded network for audio-visual voice activity detection in live musical video
-  streams", ICASSP 2021: a mask from the images multiplies the vectors of speech and singing element by element; what it
-  takes from them is heard, but is not the performer's. Silence and Others are what they are whoever is seen. Where
-  there is no image, the mask lets everything pass.
+  This is the rule of Hou et al., "Rule-embedded network for audio-visual voice activity detection in live musical video
+  streams", ICASSP 2021. A mask from the images multiplies the vectors of speech and singing elementwise; what it
+  removes is audible but not the performer's, and is added to others. Silence and others do not depend on the mask
+  otherwise. Without images, the mask passes everything.
 
-  Differences: there, a second visual output of its own says that the performer does not vocalize; here that is 1 - K.
-  There, the products that make up an event are concatenated; here they are added, so that every event's head is as wide
-  as with attention. Its heads have 256 units.
+  Differences: the source has a second visual output for a performer who does not vocalize; here it is 1 - K. The source
+  concatenates the products that make up an event and has heads of 256 units; here the products are added, so that every
+  event's head is as wide as with attention.
   """
   vocal = jnp.asarray([event in VOCAL_EVENTS for event in EVENTS])[:, None]  # [E,1]
   others = jnp.asarray([event == BACKGROUND for event in EVENTS])[:, None]
@@ -78,7 +78,7 @@ def by_rule(events: Float[Array, "B E D"], visual: Float[Array, "B D"], seen: Bo
 
 
 def by_decision(events: Float[Array, "B E D"], visual: Float[Array, "B D"], seen: Bool[Array, " B"]) -> Fused:
-  """K for every event: the visual stream by itself, whose decisions `StreamWeight` brings to those of the audio."""
+  """Returns K for every event; `StreamWeight` combines the visual stream's decisions with the audio's. [B,E,D]."""
   del seen
   return Fused(spread(visual, events.shape[1]))
 
@@ -92,22 +92,24 @@ FUSIONS: dict[str, Fusion] = {
 
 
 def find_fusion(fusion: str | Fusion) -> Fusion:
-  """The function of a name of `FUSIONS` or of package.module:Name; a function is returned as it is.
+  """Returns the function that a key of `FUSIONS` or package.module:Name stands for; returns a function unchanged.
 
   Raises:
-    ValueError: there is no such function.
+    ValueError: the name is unknown or cannot be loaded.
   """
-  found: Fusion = resolve(fusion, FUSIONS, "fusion") if isinstance(fusion, str) else fusion
-  return found
+  function: Fusion = resolve(fusion, FUSIONS, "fusion") if isinstance(fusion, str) else fusion
+  return function
 
 
 class StreamWeight(nn.Module):
-  """Decisions of two streams, each to the power of its weight. audio [B,E], visual [B,E], seen [B] -> [B,E] logits.
+  """Log-linear combination of two streams' decisions. audio [B,E], visual [B,E], seen [B] -> [B,E] logits.
 
-  Log-linear combination with weights that add up to 1, as Potamianos et al., "Recent advances in the automatic
-  recognition of audiovisual speech", Proc. IEEE 91(9), 2003, have it; of the two outcomes of one event, that is the
-  weighted mean of the logits. The weight is one number for all events and blocks, and is learned with the rest, from
-  equal shares on; they estimate theirs to discriminate on held-out data. A block without an image is decided by sound.
+  Each stream's probability is raised to the power of its weight, and the weights add up to 1, after Potamianos et al.,
+  "Recent advances in the automatic recognition of audiovisual speech", Proc. IEEE 91(9), 2003. For the two outcomes of
+  one event, this is the weighted mean of the logits. One weight serves all events and blocks; it is learned with the
+  network and starts at 1/2. For a block without images, the audio decides.
+
+  Differences: the source estimates its weights discriminatively on held-out data.
   """
 
   @nn.compact
@@ -119,5 +121,5 @@ class StreamWeight(nn.Module):
 
 
 def spread(visual: Float[Array, "B D"], num_events: int) -> Float[Array, "B {num_events} D"]:
-  """The same vector for every event. [B,D] -> [B,E,D]."""
+  """Repeats a vector for every event. [B,D] -> [B,E,D]."""
   return jnp.broadcast_to(visual[:, None], (visual.shape[0], num_events, visual.shape[-1]))

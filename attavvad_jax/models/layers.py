@@ -1,7 +1,8 @@
-"""Layers that the models share. What the paper repeats over events or gates is computed as one batched array.
+"""Layers that the models share. Layers that the paper repeats for each event or gate are computed as one batched array.
 
-Axes: B blocks, T audio frames, H and W height and width (T and F for a spectrogram), C channels, E events, G GRUs,
-U units of a GRU, I and O inputs and outputs. Parameters are float32; `dtype` is the type of the computation.
+Axes: B blocks, T audio frames, N images, H and W height and width (T and F for a spectrogram), C channels, E events, D
+embedding, G GRUs, U units of a GRU, I and O inputs and outputs, h and w height and width of a kernel, s stride.
+Parameters are float32; `dtype` is the type of the computation.
 """
 
 from collections.abc import Callable
@@ -19,37 +20,38 @@ from attavvad_jax.shapes import Array, Bool, Float, Int, Key
 
 Dtype = Any
 Activation = Callable[[Array], Array]
-# Bool [B], which blocks have a part in the batch statistics, or [B,N], which of their images; None for all.
+# Which blocks (bool [B]) or which of their images (bool [B,N]) the batch statistics count; None counts all.
 Counted = Bool[Array, "B *N"] | None
 
-# What rematerialization keeps, by name: what leaves a block of convolutions, which is small beside what is within it;
-# and batch statistics, so that no device asks the others for them twice.
+# Names of the values that rematerialization keeps: the outputs of convolution blocks, which are small compared with the
+# values inside a block; and batch statistics, so that devices exchange them only once.
 BLOCK_OUTPUT, STATISTICS = "block_output", "statistics"
-# Gives a value such a name. (jax does not annotate its types.)
+# Gives a value one of these names. Annotated here because jax does not.
 named: Callable[[Array, str], Array] = checkpoint_name
 
-# Of the running statistics: 0.99 lags a hundred steps behind, too long for a short training. Keras has 0.99 and 1e-3.
+# Running statistics with a momentum of 0.99 lag a hundred steps behind, too long for a short training. Keras uses 0.99
+# and 1e-3.
 BATCH_NORM_MOMENTUM = 0.9
 BATCH_NORM_EPSILON = 1e-5
 
-# The released network starts from Keras's defaults: these, orthogonal recurrent kernels, and biases of 0.
+# Keras's defaults, which the released network uses, together with orthogonal recurrent kernels and zero biases.
 KERNEL_INIT = nn.initializers.glorot_uniform()
 BATCHED_KERNEL_INIT = nn.initializers.glorot_uniform(batch_axis=(0,))
 
 
 class Rows(NamedTuple):
-  """What a training step says of the blocks of a batch, which may be those of one device among several.
+  """Places of the blocks in the whole batch and the blocks that count; a device may hold only some of the batch.
 
   Attributes:
-    places: of each block in the whole batch, that of all devices and processes, int32 [B]; None for 0, 1, 2 and so on.
-    counted: false for padding, which has no part in the batch statistics, bool [B]; None where there is none.
+    places: int32 [B], place of each block in the batch over all devices and processes; None for 0, 1, 2 and so on.
+    counted: bool [B], False for padding, which is left out of the batch statistics; None if there is no padding.
   """
 
   places: Int[Array, " B"] | None = None
   counted: Counted = None
 
   def where(self, mask: Bool[Array, " B"]) -> "Rows":
-    """Of these, only the blocks of a mask [B] are counted."""
+    """Counts only those of the counted blocks that are in a mask [B]."""
     return self._replace(counted=mask if self.counted is None else mask & self.counted)
 
 
@@ -57,7 +59,7 @@ EVERY_ROW = Rows()
 
 
 def differences(images: Float[Array, "B N H W"], image_mask: Bool[Array, "B N"]) -> Float[Array, "B N-1 H W"]:
-  """How far each image differs from the one before; 0 where one of both is masked.
+  """Absolute difference of each image from the previous one; 0 where either is masked.
 
   Args:
     images: float [B,N,H,W].
@@ -73,20 +75,20 @@ def differences(images: Float[Array, "B N H W"], image_mask: Bool[Array, "B N"])
 class NormActivation(nn.Module):
   """Batch normalization over the leading axes, then an activation. [B, ..., C] -> [B, ..., C'].
 
-  Only the input is kept for the backward pass, and the normalized values are computed again: at the first visual layer
-  that is 2 times as fast and saves most of the memory. Sums over a batch, here and in the gradients, are `_sum`.
+  The backward pass keeps only the input and recomputes the normalized values, which is twice as fast at the first
+  visual layer and saves most of the memory. Sums over a batch, here and in the gradients, are `_sum`.
 
-  In training, statistics are those of the blocks that are `counted`. Where none is, those of the batches before stand
-  in for them and stay as they are.
+  In training, the statistics are those of the blocks in `counted`. If no block is counted, the running statistics are
+  used and stay unchanged.
 
-  Differences: the released network has Keras's defaults, a momentum of 0.99 and an epsilon of 1e-3; here they are 0.9
+  Differences: the released network uses Keras's defaults, a momentum of 0.99 and an epsilon of 1e-3; here they are 0.9
   and 1e-5.
 
   Attributes:
-    activation: what follows the normalization, e.g. `nn.glu` or `nn.relu`.
-    feature_axes: number of last axes that have statistics of their own: 1 for [..., C], 2 for [..., E, C].
-    axis_name: name of a mapped axis (shard_map, pmap) over which batch statistics are taken, None without one.
-    dtype: of the result; statistics and normalization are float32.
+    activation: function applied after the normalization, such as `nn.glu` or `nn.relu`.
+    feature_axes: number of trailing axes with statistics of their own: 1 for [..., C], 2 for [..., E, C].
+    axis_name: name of the mapped axis (shard_map, pmap) over which batch statistics are taken; None without one.
+    dtype: type of the result; statistics and normalization are float32.
   """
 
   activation: Activation
@@ -109,8 +111,8 @@ class NormActivation(nn.Module):
       mean = jnp.where(count > 0, mean, running_mean.value)
       var = jnp.where(count > 0, var, running_var.value)
     if not self.is_initializing():
-      for running, found in ((running_mean, mean), (running_var, var)):
-        updated = BATCH_NORM_MOMENTUM * running.value + (1 - BATCH_NORM_MOMENTUM) * found
+      for running, current in ((running_mean, mean), (running_var, var)):
+        updated = BATCH_NORM_MOMENTUM * running.value + (1 - BATCH_NORM_MOMENTUM) * current
         running.value = updated if counted is None else jnp.where(count > 0, updated, running.value)
     normalize = jax.checkpoint(_normalize, static_argnums=(5, 6))
     result: Array = normalize(x, mean, var, scale, bias, self.activation, self.dtype)
@@ -120,11 +122,11 @@ class NormActivation(nn.Module):
 def _batch_statistics(
   x: Array, feature_axes: int, axis_name: str | None, counted: Counted
 ) -> tuple[Array, Array, Array | float]:
-  """Mean and (biased) variance over all but the feature axes, float32, and of how many blocks or images they are.
+  """Mean and biased variance over all but the feature axes, float32, and the number of blocks or images counted.
 
-  In two passes: the mean of squares less the squared mean loses the small variance of what a sigmoid made. Each device
-  makes both of its blocks, and all bring them together in one go (Chan et al., "Updating formulae and a pairwise
-  algorithm for computing sample variances", 1979).
+  The variance takes a second pass, since the mean of squares minus the squared mean loses the small variance of a
+  sigmoid's outputs. Each device computes both for its own blocks, and one exchange combines them (Chan et al.,
+  "Updating formulae and a pairwise algorithm for computing sample variances", 1979).
   """
   num_axes = 1 if counted is None else counted.ndim
   positions = math.prod(x.shape[num_axes : x.ndim - feature_axes])
@@ -142,9 +144,9 @@ def _batch_statistics(
   own = jnp.stack([mean, var, jnp.broadcast_to(count, mean.shape)])
   means, variances, counts = named(lax.all_gather(own, axis_name, axis=1), STATISTICS)
   total = counts.sum(axis=0)
-  parts = counts / jnp.maximum(total, 1.0)
-  mean = (parts * means).sum(axis=0)
-  return mean, (parts * (variances + (means - mean) ** 2)).sum(axis=0), total
+  fractions = counts / jnp.maximum(total, 1.0)
+  mean = (fractions * means).sum(axis=0)
+  return mean, (fractions * (variances + (means - mean) ** 2)).sum(axis=0), total
 
 
 def _normalize(
@@ -162,10 +164,10 @@ def _normalize(
 
 
 def _sum(x: Array, feature_axes: int) -> Array:
-  """Sum over all but the last axes, float32. [B, ..., C] -> [C].
+  """Sum over all but the feature axes, float32. [B, ..., C] -> [C].
 
-  Over the blocks first, which XLA vectorizes on a CPU, and over the rest as a product with ones: 5 to 15 times as fast
-  as one sum over both, which it does not. (Sums of sums it would make one again.)
+  The blocks are summed first, which XLA vectorizes on a CPU, and the rest by a product with ones. This is 5 to 15 times
+  as fast as a single sum, which XLA does not vectorize; it would merge two nested sums into one.
   """
   rows = x.astype(jnp.float32).sum(axis=0).reshape(-1, *x.shape[x.ndim - feature_axes :])
   return jnp.tensordot(jnp.ones(len(rows)), rows, 1, precision=lax.Precision.HIGHEST)
@@ -173,7 +175,7 @@ def _sum(x: Array, feature_axes: int) -> Array:
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
 def _spread(values: Array, shape: tuple[Any, ...]) -> Array:
-  """Broadcasts to a shape, whose sizes may be symbolic; the gradient is `_sum`. [C] -> [B, ..., C]."""
+  """Broadcasts to a shape, which may have symbolic sizes; the gradient is `_sum`. [C] -> [B, ..., C]."""
   return jnp.broadcast_to(values, shape)
 
 
@@ -189,7 +191,7 @@ _spread.defvjp(_spread_forward, _spread_backward)
 
 
 class Conv(nn.Module):
-  """Convolution with SAME padding. [B,H,W,C] -> [B,ceil(H/s),ceil(W/s),O]. Its gradients are made for CPUs."""
+  """Convolution with SAME padding and gradients that are fast on CPUs. [B,H,W,C] -> [B,ceil(H/s),ceil(W/s),O]."""
 
   features: int
   kernel_size: tuple[int, int]
@@ -210,10 +212,10 @@ class Conv(nn.Module):
 def strided_conv(
   x: Float[Array, "B H W C"], kernel: Float[Array, "h w C O"], strides: tuple[int, int]
 ) -> Float[Array, "B _ _ O"]:
-  """Convolution, SAME padding. x [B,H,W,C], kernel [h,w,C,O] -> [B,ceil(H/s),ceil(W/s),O].
+  """Strided convolution with SAME padding. x [B,H,W,C], kernel [h,w,C,O] -> [B,ceil(H/s),ceil(W/s),O].
 
-  The gradient of x is that of the same convolution over a space-to-depth input, 3 times as fast on a CPU as the dilated
-  convolution that autodiff makes.
+  The gradient of x is computed from the same convolution over a space-to-depth input. On a CPU, this is 3 times as fast
+  as autodiff's dilated convolution.
   """
   return _conv(x, kernel, strides, "SAME")
 
@@ -237,9 +239,9 @@ def _conv(x: Array, kernel: Array, strides: tuple[int, int], padding: Any) -> Ar
 
 
 def _space_to_depth_conv(x: Array, kernel: Array, strides: tuple[int, int]) -> Array:
-  """`strided_conv` as a convolution of stride 1 over tiles of the input, each of `strides` pixels."""
+  """Computes `strided_conv` as a convolution of stride 1 over tiles of `strides` pixels of the input."""
   pads = lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, "SAME")
-  # Whole tiles: the kernel is padded after its end, the input as far as the padded kernel reaches.
+  # To cover whole tiles, the kernel is padded at its end, and the input as far as the padded kernel reaches.
   tiles = [-(-size // stride) for size, stride in zip(kernel.shape[:2], strides, strict=True)]
   outputs = [-(-size // stride) for size, stride in zip(x.shape[1:3], strides, strict=True)]
   reach = [(o + t - 1) * s for o, t, s in zip(outputs, tiles, strides, strict=True)]
@@ -259,9 +261,9 @@ def _space_to_depth_conv(x: Array, kernel: Array, strides: tuple[int, int]) -> A
 
 
 class GluBlock(nn.Module):
-  """Gated convolution, then a strided one with ReLU. [B,H,W,C] -> [B,ceil(H/s),ceil(W/s),filters].
+  """Gated convolution followed by a strided one with ReLU. [B,H,W,C] -> [B,ceil(H/s),ceil(W/s),filters].
 
-  Linear and gate are one convolution with twice the filters (Section 2.1; Dauphin et al. 2017).
+  One convolution with twice the filters computes both the linear part and the gate (Section 2.1; Dauphin et al. 2017).
   """
 
   filters: int
@@ -284,10 +286,10 @@ class GluBlock(nn.Module):
 
 
 class BatchedGru(nn.Module):
-  """G GRUs over the same sequence in one scan; the last states. [B,T,I] -> [B,G,U].
+  """Last states of G GRUs that run over the same sequence in one scan. [B,T,I] -> [B,G,U].
 
-  Differences: the conventions are flax's GRUCell's, and its numbers; only the reset and update gates have a second,
-  recurrent bias, as in the released network (Keras's and cuDNN's default), which adds nothing but 2 U parameters.
+  Differences: conventions and results are those of flax's GRUCell. The reset and update gates have a second, recurrent
+  bias besides, as in the released network (the default of Keras and cuDNN); it adds 2 U parameters and nothing else.
   """
 
   num_grus: int
@@ -313,28 +315,28 @@ class BatchedGru(nn.Module):
       new = jnp.tanh(input_new + reset * new)
       return (1 - update) * new + update * state, None
 
-    # Of all frames and GRUs at once; the scan is left with the recurrence.
+    # The input products of all frames and GRUs are computed at once, so that the scan has only the recurrence.
     inputs = jnp.einsum("bti,gio->tgbo", x, kernel) + bias[:, None]
     state, _ = lax.scan(step, jnp.zeros((self.num_grus, x.shape[0], self.units), x.dtype), inputs)
     return state.swapaxes(0, 1)
 
 
 def _orthogonal(key: Array, shape: tuple[int, int, int]) -> Array:
-  """For each GRU, rows of all gates together that are orthonormal, as Keras has it. [G,U,3U]."""
+  """Initializes each GRU's kernel with rows that are orthonormal over all gates, as Keras does. [G,U,3U]."""
   keys = jax.random.split(key, shape[0])
   return jax.vmap(lambda key: nn.initializers.orthogonal()(key, shape[1:]))(keys)
 
 
 def block_keys(key: Key[Array, ""], places: Int[Array, " B"]) -> Key[Array, " B"]:
-  """A key for each block by its place in the whole batch. [B] -> [B] keys."""
+  """Derives a key for each block from its place in the whole batch. [B] -> [B] keys."""
   return jax.vmap(functools.partial(jax.random.fold_in, key))(places)
 
 
 class Dropout(nn.Module):
-  """Drops each value with probability `rate` and scales what is left. [B, ...] -> [B, ...].
+  """Drops each value with probability `rate` and scales the rest by 1 / (1 - rate). [B, ...] -> [B, ...].
 
-  What a block loses depends on the key "dropout" and on its place in the whole batch (`Rows.places`): a batch that is
-  shared out loses what it would lose on one device.
+  The values that a block loses depend on the key "dropout" and on its place in the whole batch (`Rows.places`), so that
+  a batch loses the same values on one device as on several.
   """
 
   rate: float
@@ -351,7 +353,7 @@ class Dropout(nn.Module):
 
 
 class EventDense(nn.Module):
-  """A fully connected layer for each event. [B,E,I] -> [B,E,O]."""
+  """A separate fully connected layer for each event. [B,E,I] -> [B,E,O]."""
 
   features: int
   dtype: Dtype = jnp.float32
@@ -368,7 +370,7 @@ class EventDense(nn.Module):
 
 
 class EventHeads(nn.Module):
-  """From each event's vector to its logit through a fully connected layer with ReLU. [B,E,D] -> [B,E] float32."""
+  """Maps each event's vector to its logit through a fully connected layer with ReLU. [B,E,D] -> [B,E] float32."""
 
   units: int
   axis_name: str | None = None

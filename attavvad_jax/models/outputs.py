@@ -1,4 +1,7 @@
-"""What every model returns. Axes: B blocks, E events, D embedding."""
+"""The outputs that all models share.
+
+Axes: B blocks, E events, D embedding.
+"""
 
 from flax import struct
 
@@ -7,17 +10,18 @@ from attavvad_jax.shapes import Array, Float
 
 @struct.dataclass
 class Outputs:
-  """Named outputs of a model; what a model lacks is None. Logits are float32, before the sigmoid.
+  """Named outputs of a model; outputs that a model lacks are None. Logits are float32, before the sigmoid.
 
   Attributes:
-    audio_logits: [B,E], the audio branch's events (Section 2.1).
-    visual_logit: [B], the performer vocalizes (Section 2.2).
-    audio_visual_logits: [B,E], the events after fusion (Section 2.3), or of images alone where there is no sound.
+    audio_logits: [B,E], logits of the events from the audio branch (Section 2.1).
+    visual_logit: [B], logit that the performer vocalizes (Section 2.2).
+    audio_visual_logits: [B,E], logits of the events after fusion (Section 2.3), or from the images alone in a model
+      without audio.
     audio_embeddings: [B,E,D], the core representation vectors q_i.
-    visual_embedding: [B,D], the vocalization vector K; zeros where a block has no image.
-    attention: [B,E] float32, Eq. 1; sums to 1 over E.
-    fused_embeddings: [B,E,D], the audio-visual event vectors: q_i times its attention, or what another fusion makes of
-      q_i and K ([B,E,2D] where it puts them side by side).
+    visual_embedding: [B,D], the vocalization vector K; zeros for a block without images.
+    attention: [B,E] float32, the attention of Eq. 1; sums to 1 over E.
+    fused_embeddings: [B,E,D], the audio-visual event vectors: each q_i times its attention, or the result of another
+      fusion of q_i and K ([B,E,2D] for concatenation).
   """
 
   audio_logits: Float[Array, "B E"] | None = None

@@ -1,4 +1,4 @@
-"""Recordings as blocks: from a file, from what comes in live, with the performer's face followed through it."""
+"""Cuts recordings, files or live input, into blocks of audio and tracked face images."""
 
 from attavvad_jax.recordings.assembler import BlockAssembler
 from attavvad_jax.recordings.read import read_blocks

@@ -1,6 +1,6 @@
-"""Puts audio and video together to blocks while they come in, for files and streams alike.
+"""Assembles blocks from audio and video while they come in, for files and streams alike.
 
-Axes: S samples of a block, N images of a block, M of the time before it and its own, H, W image.
+Axes: S samples of a block, N images of a block, M images before a block and its own, H, W image.
 """
 
 from collections import deque
@@ -13,37 +13,38 @@ import numpy as np
 
 from attavvad_jax.blocks import Block, Crop, FaceImages, ImagesBefore
 from attavvad_jax.faces import LOOKAHEAD_S, Detect, FaceTracker, TrackedImage, crop_face
-from attavvad_jax.media.decode import Frame, FrameSampler, TimedFrame
+from attavvad_jax.media.frame import Frame, FrameSampler, TimedFrame
 from attavvad_jax.recordings.boxes import Box, check_box
 from attavvad_jax.recordings.report import Report, summarize
 from attavvad_jax.timeline import Clock
 
-# With fewer pictures a second than this, lips cannot be followed: a mouth that speaks looks like one that does not.
+# At lower frame rates, lips cannot be followed: a speaking mouth looks like a silent one.
 MIN_FRAMES_PER_SECOND = 4.5
 
 
 class BlockAssembler:
-  """Puts sound and pictures together to blocks while they come in; use it in a `with` statement.
+  """Assembles blocks from audio and video while they come in; use it in a `with` statement.
 
-  The sound decides how long the recording is: pictures beyond its end are left out, missing ones are masked. A block is
-  ready once its last sample and, `lookahead_s` after its last image, a later picture are in. What is held does not grow
-  with the length of the recording, as long as sound and pictures come in at the same pace; `patience_s` sees to that.
+  The audio defines the length of the recording: frames beyond its end are left out, images without a frame are masked.
+  A block is ready once its last sample has come in, and a frame later than `lookahead_s` after its last image. Memory
+  does not grow with the length of the recording as long as audio and video come in at the same pace, which `patience_s`
+  enforces.
 
   Args:
-    clock: cuts sound and pictures into blocks.
+    clock: cuts audio and video into blocks.
     crop: size of the face images.
-    detect: finds the faces of a picture; not needed with a box or without pictures.
-    box: the performer's face, if it is known.
-    has_video: whether any are to be expected.
+    detect: detects the faces of a frame; not needed with a box or without video.
+    box: box of the performer's face, if it is known.
+    has_video: whether video is expected.
     lookahead_s: how far the choice of the performer looks ahead.
-    patience_s: how much longer sound may be than pictures, and pictures than sound, before the shorter of them is taken
-      for missing: an image is then what was last on screen, and sound is silence. What comes in too late for its place
-      is left out. Without end where all of it is there.
-    report: is filled in; its warnings say what is missing.
-    all_faces: whether the blocks come with the images of all faces.
+    patience_s: maximum lag between audio and video before the late stream counts as missing: an image then shows the
+      last displayed frame, and audio is silence. Samples and frames that come in too late are left out. Infinite where
+      the whole recording is available.
+    report: filled in; its warnings list what is missing.
+    all_faces: whether the blocks contain the images of all faces.
 
   Raises:
-    ValueError: the box is not inside the picture.
+    ValueError: the box is not inside the frame.
   """
 
   def __init__(
@@ -63,37 +64,37 @@ class BlockAssembler:
     self.report = Report() if report is None else report
     self._clock, self._crop, self._patience_s = clock, crop, patience_s
     self._has_video = has_video
-    self._follower: FaceTracker | _FixedBox
+    self._tracker: FaceTracker | _FixedBox
     if box is not None or not has_video:
-      self._follower = _FixedBox(box)
+      self._tracker = _FixedBox(box)
     else:
       assert detect is not None
-      self._follower = FaceTracker(
+      self._tracker = FaceTracker(
         detect, clock.block_rate_hz * clock.images_per_block, clock.images_per_block, lookahead_s, all_faces
       )
     self._audio = _Waveforms(clock)
     self._sampler = FrameSampler()
     self._waveforms: deque[np.ndarray] = deque()
     self._images: deque[TrackedImage] = deque()
-    self._seldom: deque[bool] = deque()  # whether lips could not be followed, of each image that is on its way
+    self._seldom: deque[bool] = deque()  # for each waiting image, whether frames came too seldom to follow lips
     self._images_before = ImagesBefore(clock)
-    self._next_image = 0  # number of the next image to be taken from the screen
+    self._next_image = 0  # number of the next image to sample
     self._next_block = 0
     self._late_frames = self._late_audio = False
     if not has_video:
       self._sampler.end()
-      self.report.warnings.append("no pictures: every image is masked")
+      self.report.warnings.append("no video: every image is masked")
 
   def __enter__(self) -> Self:
     return self
 
   def __exit__(self, *exception: object) -> None:
-    if isinstance(self._follower, FaceTracker):
-      self._follower.close()
+    if isinstance(self._tracker, FaceTracker):
+      self._tracker.close()
 
   @property
   def audio_s(self) -> float:
-    """Seconds of sound that are in, silence that stands in for missing sound included."""
+    """Seconds of audio so far, including silence in place of missing audio."""
     return self._audio.length / self._clock.sample_rate_hz
 
   def push_samples(self, samples: np.ndarray) -> None:
@@ -101,30 +102,30 @@ class BlockAssembler:
     late = self._audio.length - self._audio.received
     if self._late_audio and len(samples) > late:
       self._late_audio = False
-      self.report.warnings.append(f"sound again from {self.audio_s:.2f} s")
+      self.report.warnings.append(f"audio again from {self.audio_s:.2f} s")
     self._waveforms += self._audio.push(samples)
 
-  def push_frame(self, picture: TimedFrame) -> None:
-    """Takes the next picture; one that is not later than the one before is left out."""
-    if not self._sampler.push(picture):
+  def push_frame(self, frame: TimedFrame) -> None:
+    """Takes the next frame; leaves it out if it is not later than the frame before."""
+    if not self._sampler.push(frame):
       self.report.frames_left_out += 1
-    missing_s = picture.time_s - self._patience_s - self.audio_s
+    missing_s = frame.time_s - self._patience_s - self.audio_s
     if missing_s > 0:
       if not self._late_audio:
         self._late_audio = True
-        self.report.warnings.append(f"no sound from {self.audio_s:.2f} s: taken as silence until it comes")
+        self.report.warnings.append(f"no audio from {self.audio_s:.2f} s: silence is used until it comes")
       self._waveforms += self._audio.fill(round(missing_s * self._clock.sample_rate_hz))
 
   def end_video(self) -> None:
-    """Says that no more pictures come."""
+    """Marks the end of the video."""
     self._sampler.end()
 
   def waits_for_frame(self) -> bool:
-    """Whether a picture is the next that a block, whose sound has begun, needs."""
+    """Returns whether a block, whose audio has begun, needs another frame first."""
     return self._image_is_due() and not self._sampler.knows(self._image_s())
 
   def take(self) -> list[Block]:
-    """The blocks that have become ready."""
+    """Returns the blocks that have become ready."""
     while self._image_is_due():
       time_s = self._image_s()
       late = not self._sampler.knows(time_s)
@@ -132,18 +133,18 @@ class BlockAssembler:
         break
       if late != self._late_frames:
         self._late_frames = late
-        what = f"no picture from {time_s:.2f} s" if late else f"pictures again from {time_s:.2f} s"
+        what = f"no video from {time_s:.2f} s" if late else f"video again from {time_s:.2f} s"
         self.report.warnings.append(what)
       self._show(self._sampler.at(time_s))
     return self._ready()
 
   def finish(self) -> list[Block]:
-    """The rest of the blocks; sound and pictures are at their end."""
+    """Returns the remaining blocks, at the end of audio and video."""
     self._sampler.end()
     self._waveforms += self._audio.finish()
     while self._image_is_due():
       self._show(self._sampler.at(self._image_s()))
-    self._images += self._follower.finish()
+    self._images += self._tracker.finish()
     blocks = self._ready()
     self.report.duration_s = self.audio_s
     self.report.num_blocks = self._next_block
@@ -151,18 +152,18 @@ class BlockAssembler:
     return blocks
 
   def _image_is_due(self) -> bool:
-    """Whether the sound has reached the block of the next image."""
+    """Returns whether the audio has reached the block of the next image."""
     return self._next_image // self._clock.images_per_block < self._clock.num_blocks(self.audio_s)
 
   def _image_s(self) -> float:
     block, image = divmod(self._next_image, self._clock.images_per_block)
     return float(self._clock.image_times_s(block)[image])
 
-  def _show(self, picture: Frame | None) -> None:
-    self._images += self._follower.push(picture)
+  def _show(self, frame: Frame | None) -> None:
+    self._images += self._tracker.push(frame)
     self._next_image += 1
     spacing_s = self._sampler.spacing_s or 0.0
-    seldom = picture is not None and spacing_s * MIN_FRAMES_PER_SECOND > 1
+    seldom = frame is not None and spacing_s * MIN_FRAMES_PER_SECOND > 1
     if seldom:
       self.report.slowest_rate = min(self.report.slowest_rate, 1 / spacing_s)
     self._seldom.append(seldom)
@@ -181,28 +182,28 @@ class BlockAssembler:
 
 
 class _Waveforms:
-  """Cuts sound into blocks' waveforms, int16 [S] each, while it comes in."""
+  """Cuts audio into the waveforms of blocks, int16 [S] each, while it comes in."""
 
   def __init__(self, clock: Clock):
     self._clock = clock
     self._pending = np.zeros(0, np.int16)
     self._offset = 0  # sample at which `_pending` starts
     self._next = 0
-    self.received = 0  # samples of the source
-    self.length = 0  # samples that are in, with the silence that stood in for them
+    self.received = 0  # samples from the source so far
+    self.length = 0  # samples so far, including silence in place of missing ones
 
   def push(self, samples: np.ndarray) -> list[np.ndarray]:
-    """Takes the next samples of the source, but not those in whose place silence has been taken."""
+    """Takes the next samples of the source; leaves out those that silence has replaced."""
     late = self.length - self.received
     self.received += len(samples)
     return self._add(samples[late:])
 
   def fill(self, count: int) -> list[np.ndarray]:
-    """Takes silence in place of the samples that should come next."""
+    """Takes `count` samples of silence in place of missing samples."""
     return self._add(np.zeros(count, np.int16))
 
   def finish(self) -> list[np.ndarray]:
-    """The waveforms that are partly empty."""
+    """Returns the remaining waveforms, padded with zeros."""
     clock, rest = self._clock, []
     for last in range(self._next, clock.num_blocks(self.length / clock.sample_rate_hz)):
       waveform = self._pending[clock.start_sample(last) - self._offset :][: clock.block_samples]
@@ -222,13 +223,13 @@ class _Waveforms:
 
 
 class _FixedBox:
-  """A face that stays where it is, in place of a `FaceTracker`."""
+  """Gives every image the same box, in place of a `FaceTracker`."""
 
   def __init__(self, box: Box | None):
     self._box = None if box is None else np.asarray(box, np.float64)
 
-  def push(self, picture: Frame | None) -> list[TrackedImage]:
-    return [TrackedImage(None, None) if picture is None else TrackedImage(picture.gray, self._box)]
+  def push(self, frame: Frame | None) -> list[TrackedImage]:
+    return [TrackedImage(None, None) if frame is None else TrackedImage(frame.gray, self._box)]
 
   def finish(self) -> list[TrackedImage]:
     return []
@@ -249,7 +250,7 @@ def _block(index: int, waveform: np.ndarray, group: list[TrackedImage], crop: Cr
 
 
 def _without(seldom: np.ndarray, block: Block) -> Block:
-  """A block of which some images, bool [N], are masked, whosever face they show; boxes stay."""
+  """Masks the images of a block where `seldom`, bool [N], is true, for all faces; keeps the boxes."""
   if not seldom.any():
     return block
   seen = ~seldom
@@ -264,7 +265,7 @@ def _without(seldom: np.ndarray, block: Block) -> Block:
 def _cut_out(
   group: Sequence[TrackedImage], face: Sequence[np.ndarray | None], crop: Crop
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """One face's images, which of them there are, and its boxes; [N,H,W], [N], [N,4] as `Block` has them."""
+  """Returns one face's images [N,H,W], their mask [N] and the boxes [N,4], as in `Block`."""
   images = np.zeros((len(group), crop.height_px, crop.width_px), np.uint8)
   boxes = np.full((len(group), 4), np.nan, np.float32)
   for n, (image, box) in enumerate(zip(group, face, strict=True)):

@@ -31,35 +31,35 @@ def read_blocks(
 ) -> Iterator[Block]:
   """Reads a recording block by block, in one pass and in memory that does not grow with its length.
 
-  The sound decides how long the recording is: pictures beyond its end are left out, missing ones are masked.
+  The audio defines the length of the recording: frames beyond its end are left out, images without a frame are masked.
 
   Args:
-    path: any file with sound that FFmpeg reads. Without pictures every image is masked, and the report says so.
-    clock: cuts sound and pictures into blocks.
+    path: any file with audio that FFmpeg reads. Without video every image is masked, and the report contains a warning.
+    clock: cuts audio and video into blocks.
     crop: size of the face images.
-    tracks: which of the file's sound and pictures are used. With a box, of several pictures of equal rank the first.
-    info: what `probe` says of the file and these tracks, where it has been asked already.
-    box: x, y, width, height of the performer's face as fractions of the displayed picture. It stays where it is for the
-      whole recording, and no face is looked for.
-    report: is filled while blocks are read.
-    detect: finds the faces of a picture; where None, a `FaceDetector` lives as long as the iterator. Give an open one
+    tracks: which audio and video tracks are used. With a box, the first of several video tracks of equal rank is used.
+    info: the result of `probe` for the file and these tracks; where None, the file is probed.
+    box: x, y, width, height of the performer's face as fractions of the displayed frame. It is fixed for the whole
+      recording, and no face is searched for.
+    report: filled while blocks are read.
+    detect: detects the faces of a frame; where None, a `FaceDetector` lives as long as the iterator. Pass an open one
       to read many files.
     lookahead_s: how far the choice of the performer looks ahead.
-    all_faces: whether the blocks come with the images of all faces, as `FaceTracker` tells them apart.
+    all_faces: whether the blocks contain the images of all faces, as `FaceTracker` distinguishes them.
 
   Returns:
     An iterator over all `clock.num_blocks(duration)` blocks in order.
 
   Raises:
     OSError: the file is missing, a folder or not readable.
-    MediaError: it cannot be decoded, has no sound or no such track, or the face detector cannot start.
-    ValueError: the box is not inside the picture.
+    MediaError: the file cannot be decoded, has no audio or no such track, or the face detector cannot start.
+    ValueError: the box is not inside the frame.
   """
   check_box(box)
   report = Report() if report is None else report
   info = info or probe(path, tracks)
   if not info.has_audio:
-    raise MediaError(f"{path}: no sound in this file; expected a video with sound")
+    raise MediaError(f"{path}: no audio in this file; expected a video with audio")
   return _blocks(path, info, clock, crop, box, report, detect, lookahead_s, all_faces)
 
 
@@ -80,7 +80,7 @@ def _blocks(
     if detect is not None and box is None:
       info = choose_camera(path, info, detect)
     report.media = info
-    # Closed before the detector is, even if the caller stops half-way: detections may be under way.
+    # The assembler closes before the detector, even if the caller stops early: detections may still be running.
     assembler = stack.enter_context(
       BlockAssembler(
         clock,
@@ -93,19 +93,19 @@ def _blocks(
         all_faces=all_faces,
       )
     )
-    pictures = read_timed_frames(path, info, report.warnings)
+    frames = read_timed_frames(path, info, report.warnings)
     order = PacketOrder()
-    sound = read_audio(
+    audio = read_audio(
       path, clock.sample_rate_hz, info=info, warnings=report.warnings, passages=report.passages, order=order
     )
-    for samples in sound:
+    for samples in audio:
       assembler.push_samples(samples)
       while assembler.waits_for_frame():
-        picture = next(pictures, None)
-        if picture is None:
+        frame = next(frames, None)
+        if frame is None:
           assembler.end_video()
         else:
-          assembler.push_frame(picture)
+          assembler.push_frame(frame)
         yield from assembler.take()
       yield from assembler.take()
     report.media = dataclasses.replace(info, order=order)

@@ -1,6 +1,6 @@
-"""Sound and pictures as they come in: from a camera and a microphone, from an address, or from a file at its own pace.
+"""Live audio and video: from a camera and a microphone, from an address, or from a file at its own pace.
 
-Times are seconds after the first sample or picture of a connection.
+Times are seconds after the first sample or frame of a connection.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,78 +20,75 @@ from typing import Any, NamedTuple, Self
 import av
 import numpy as np
 
-from attavvad_jax.media.decode import (
-  AudioJoiner,
-  Converter,
-  TimedFrame,
-  frame_time,
-  read_audio,
-  read_timed_frames,
-  timed_frame,
-)
+from attavvad_jax.media.decode import read_audio, read_timed_frames
 from attavvad_jax.media.errors import MediaError
+from attavvad_jax.media.frame import Converter, TimedFrame, timed_frame
+from attavvad_jax.media.joiner import AudioJoiner
 from attavvad_jax.media.parts import Leaps, in_order, in_parts
-from attavvad_jax.media.resuming import Told
-from attavvad_jax.media.shown import decoder
+from attavvad_jax.media.resuming import DeliveredPackets
+from attavvad_jax.media.shown import decoder, frame_time
 from attavvad_jax.media.tracks import DEFAULT_TRACKS, KINDS, Kind, Tracks, all_tracks, chosen, describe_choice
 from attavvad_jax.recordings.camera import with_camera
 
-# Input devices of FFmpeg that give pictures, sound or both.
+# Input devices of FFmpeg that give video, audio or both.
 DEVICES = ("alsa", "avfoundation", "dshow", "gdigrab", "lavfi", "oss", "pulse", "v4l2", "x11grab")
 
-# Seconds that a connection may take to be made, and that it may then give nothing before it counts as lost. HLS gives
-# seconds of sound at once, and nothing in between.
+# Timeouts for opening a connection, and for data on it before it counts as lost. HLS delivers seconds of audio at once,
+# and nothing in between.
 _OPEN_S = 10.0
 SILENT_S = 20.0
-# How long a reader is waited for when it is no longer needed.
+# How long closing waits for a reader to stop.
 _CLOSE_S = 1.0
-# An input that fails so shortly before its declared end is at its end: not every server says how much it sends.
+# An input that fails less than this before its declared end has ended: not every server declares how much it sends.
 _NEAR_END_S = 1.0
-# How long the first sound waits for the first picture, and the other way round.
+# How long the first audio waits for the first frame, and vice versa.
 _MAX_START_S = 1.0
-# Arrivals that may wait to be taken; each may hold a picture.
+# Arrivals that may wait in the queue; each may hold a frame.
 _MAX_WAITING = 64
-# Options that FFmpeg's protocols and devices need to be quick, or to lose nothing.
+# Options with which FFmpeg's protocols are fast and lose nothing.
 _OPTIONS = {"rtsp": {"rtsp_transport": "tcp"}, "rtmp": {"rtmp_live": "live"}}
 
 
 class Arrival(NamedTuple):
-  """Samples, int16 [n], that follow those before, or a picture; the media time to which they reach, and when they came.
+  """The next samples, int16 [n], or a frame; the media time at which they end, and the time of their arrival.
 
   `at_s` is a time of `time.monotonic`.
   """
 
   samples: np.ndarray | None
-  picture: TimedFrame | None
+  frame: TimedFrame | None
   end_s: float
   at_s: float
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-  """Where sound and pictures come from.
+  """A file, address or device that audio and video come from.
 
-  An address of which nothing comes again when it is connected to again: playlists and recordings go on from where they
-  were.
+  A further connection to the same playlist or recording continues where the last one stopped; nothing comes twice.
 
   Attributes:
-    name: a file, an address (`rtmp://…`), or a device (`v4l2:/dev/video0`), as the user gave it.
-    microphone: a second device for the sound, of a device that gives none.
-    tracks: which of several sounds and pictures are used.
+    name: a file, an address (`rtmp://…`), or a device (`v4l2:/dev/video0`), as given by the user.
+    microphone: a second device for the audio, beside a device without audio.
+    tracks: which of several audio and video tracks are used.
   """
 
   name: str
   microphone: str | None = None
   tracks: Tracks = DEFAULT_TRACKS
-  _told: Told = dataclasses.field(default_factory=Told, init=False, repr=False, compare=False)
+  _delivered: DeliveredPackets = dataclasses.field(
+    default_factory=DeliveredPackets, init=False, repr=False, compare=False
+  )
 
   def __post_init__(self):
     if self.microphone is not None and not (self.device and _device(self.microphone)):
-      raise ValueError(f"microphone is {self.microphone!r} beside {self.name!r}; expected two devices, as alsa:default")
+      raise ValueError(
+        f"microphone is {self.microphone!r} beside {self.name!r}; expected two devices, such as alsa:default"
+      )
 
   @property
   def device(self) -> str | None:
-    """The input device of FFmpeg, if it is one."""
+    """FFmpeg's name of the input device; None for files and addresses."""
     return None if self.is_file else _device(self.name)
 
   @property
@@ -99,17 +96,17 @@ class Source:
     return Path(self.name).exists() or not ("://" in self.name or _device(self.name))
 
   def connect(self, sample_rate_hz: int) -> "Connection":
-    """Opens the source, which is then read in threads of its own.
+    """Opens the source; the connection reads it in its own threads.
 
     Raises:
-      OSError, MediaError: it cannot be opened, or has no sound.
+      OSError, MediaError: the source cannot be opened, or has no audio.
     """
     warnings: list[str] = []
     if self.is_file:
       info = with_camera(self.name, self.tracks)
       warnings += info.choices()
       if not info.has_audio:
-        raise MediaError(f"{self.name}: no sound in this file; expected a video with sound")
+        raise MediaError(f"{self.name}: no audio in this file; expected a video with audio")
       paced = _paced(
         read_audio(self.name, sample_rate_hz, info=info, warnings=warnings),
         read_timed_frames(self.name, info, warnings),
@@ -122,12 +119,12 @@ class Source:
       used = _choose(containers, names, self.tracks, warnings)
       kinds = [kind for streams in used for kind in streams]
       if "audio" not in kinds:
-        raise MediaError(f"{self.name}: no sound comes from it; expected sound, or a microphone beside it")
+        raise MediaError(f"{self.name}: no audio comes from it; expected audio, or a microphone beside it")
       is_list, ends = _is_list(containers[0]), _ends(containers[0])
       zero = _Zero() if len(containers) > 1 else None
-      told = self._told if is_list or ends else None
+      delivered = self._delivered if is_list or ends else None
       arrivals = [
-        _live(_Input(container, streams, self.tracks.channels, ends, told), sample_rate_hz, zero, warnings)
+        _live(_Input(container, streams, self.tracks.channels, ends, delivered), sample_rate_hz, zero, warnings)
         for container, streams in zip(containers, used, strict=True)
         if streams
       ]
@@ -142,13 +139,13 @@ class Source:
 
 
 class Connection:
-  """A source that is being read; use it in a `with` statement.
+  """An open source; use it in a `with` statement.
 
   Attributes:
-    has_video: whether any are to be expected.
-    ends: whether its end is the end of the recording; else it means that the connection was lost. Of a live playlist,
-      only its end tells.
-    warnings: what the readers found amiss; to be taken out by who reads them.
+    has_video: whether video is expected.
+    ends: whether the end of the input is the end of the recording, rather than a lost connection. For a live playlist,
+      this is known only at its end.
+    warnings: warnings of the readers; whoever reports a line removes it.
   """
 
   def __init__(
@@ -167,7 +164,7 @@ class Connection:
     self._close, self._has_ended = close, has_ended
     self._waiting: queue.Queue[Arrival | Exception | None] = queue.Queue(_MAX_WAITING)
     self._stop = threading.Event()
-    # Daemons: one that hangs in a driver must not keep the program from ending.
+    # Daemon threads, as a reader that hangs in a driver must not keep the program from exiting.
     self._readers = [threading.Thread(target=self._read, args=(source,), daemon=True) for source in arrivals]
 
   def __enter__(self) -> Self:
@@ -181,15 +178,15 @@ class Connection:
     self._stop.set()
     for reader in self._readers:
       reader.join(_CLOSE_S)
-    # What a reader still uses is left to it.
+    # Inputs that a reader still uses stay open.
     if not any(reader.is_alive() for reader in self._readers):
       self._close()
 
   def get(self, timeout_s: float) -> Arrival | None:
-    """The next arrival, or None if none came in time.
+    """Returns the next arrival, or None if none came in time.
 
     Raises:
-      EOFError: there is no more.
+      EOFError: the input has ended.
       OSError, MediaError: reading failed.
     """
     try:
@@ -228,18 +225,18 @@ def _device(name: str) -> str | None:
   return prefix if colon and rest and not rest.startswith("//") and prefix in DEVICES else None
 
 
-def _paced(sound: Iterator[np.ndarray], pictures: Iterator[TimedFrame], rate_hz: int) -> Iterator[Arrival]:
-  """A file as if it came from a camera: a picture comes at its time, samples when the last of them has been heard."""
+def _paced(audio: Iterator[np.ndarray], frames: Iterator[TimedFrame], rate_hz: int) -> Iterator[Arrival]:
+  """Paces a file like a camera: a frame arrives at its time, samples at the end of the last of them."""
 
-  def heard() -> Iterator[Arrival]:
+  def of_audio() -> Iterator[Arrival]:
     count = 0
-    for samples in sound:
+    for samples in audio:
       count += len(samples)
       yield Arrival(samples, None, count / rate_hz, 0.0)
 
-  shown = (Arrival(None, picture, picture.time_s, 0.0) for picture in pictures)
+  of_video = (Arrival(None, frame, frame.time_s, 0.0) for frame in frames)
   began_s = time.monotonic()
-  for arrival in heapq.merge(heard(), shown, key=lambda arrival: arrival.end_s):
+  for arrival in heapq.merge(of_audio(), of_video, key=lambda arrival: arrival.end_s):
     due_s = began_s + arrival.end_s
     time.sleep(max(0.0, due_s - time.monotonic()))
     yield arrival._replace(at_s=due_s)
@@ -257,12 +254,12 @@ def _open(name: str) -> Any:
     raise MediaError(f"{name}: this FFmpeg has no input device {device}") from error
 
 
-# The streams of a container that are used.
+# The used streams of a container, by kind.
 _Streams = dict[Kind, Any]
 
 
 def _choose(containers: list[Any], names: list[str], tracks: Tracks, warnings: list[str]) -> list[_Streams]:
-  """The sound and the pictures that are taken from each: from the first that has them."""
+  """Returns the used streams of each container: audio and video each come from the first container that has them."""
   used: list[_Streams] = [{} for _ in containers]
   for kind in KINDS:
     for container, name, streams in zip(containers, names, used, strict=True):
@@ -275,14 +272,14 @@ def _choose(containers: list[Any], names: list[str], tracks: Tracks, warnings: l
 
 
 class _Zero:
-  """The moment at which the first of several inputs began, which have no clock in common."""
+  """The start of the first of several inputs, which share no clock."""
 
   def __init__(self):
     self._lock = threading.Lock()
     self._at_s: float | None = None
 
   def after(self, at_s: float) -> float:
-    """Seconds from the beginning to a time; the first that asks sets it."""
+    """Returns the seconds from the start to a time; the first call sets the start."""
     with self._lock:
       if self._at_s is None:
         self._at_s = at_s
@@ -290,17 +287,17 @@ class _Zero:
 
 
 def _is_list(container: Any) -> bool:
-  """Whether an input is a playlist (HLS)."""
+  """Returns whether an input is a playlist (HLS)."""
   return container.format.name == "hls"
 
 
 def _ends(container: Any) -> bool:
-  """Whether an input is a recording: it says how long it is, or its server how much there is."""
+  """Returns whether an input is a recording: it declares its duration, or its server declares its size."""
   return container.duration is not None or (not _is_list(container) and container.size > 0)
 
 
 def _has_ended(name: str) -> bool:
-  """Whether a playlist says that there will be no more; FFmpeg calls an end what may be a lost connection."""
+  """Returns whether a playlist has an end marker; FFmpeg reports the end for lost connections too."""
   try:
     with _open(name) as container:
       return _ends(container)
@@ -312,32 +309,32 @@ class _Input(NamedTuple):
   """An open input.
 
   Attributes:
-    container: as PyAV has it.
-    streams: what is taken from it.
-    channels: of its sound, as `Tracks` has them.
-    ends: whether it is a recording.
-    told: what has been given in earlier connections and is not to be given again, if that can be.
+    container: PyAV's container.
+    streams: the used streams.
+    channels: channels of the audio, as in `Tracks`.
+    ends: whether the input is a recording.
+    delivered: packets of earlier connections, which are not delivered again; None for inputs that cannot repeat.
   """
 
   container: Any
   streams: _Streams
   channels: str
   ends: bool
-  told: Told | None
+  delivered: DeliveredPackets | None
 
-  def packets(self, tell: Callable[[float], None]) -> Iterator[Any]:
-    """Packets on one time line; `tell` is given the time stamp at which each part but the first begins.
+  def packets(self, on_part: Callable[[float], None]) -> Iterator[Any]:
+    """Reads packets on one time line; `on_part` receives the time stamp at which each part but the first begins.
 
     Raises:
-      MediaError: time stamps leap that are not to.
+      MediaError: the time stamps of one stream leap alone.
     """
     container, indices = self.container, [stream.index for stream in self.streams.values()]
     packets = container.demux([container.streams[index] for index in indices])
-    if self.told is not None:
-      packets = self.told.new(packets, is_list=_is_list(container), is_over=self.ends)
+    if self.delivered is not None:
+      packets = self.delivered.new(packets, is_list=_is_list(container), is_over=self.ends)
     if self.ends or _is_list(container):
-      return in_order(in_parts(packets, container, tell=tell), indices)
-    return in_parts(packets, container, is_live=True, tell=tell, tell_alone=_refuse_leap)
+      return in_order(in_parts(packets, container, on_part=on_part), indices)
+    return in_parts(packets, container, is_live=True, on_part=on_part, on_lone_leap=_refuse_leap)
 
 
 def _refuse_leap(by_s: float) -> None:
@@ -345,7 +342,7 @@ def _refuse_leap(by_s: float) -> None:
 
 
 def _live(given: _Input, rate_hz: int, zero: _Zero | None, warnings: list[str]) -> Iterator[Arrival]:
-  """Sound and pictures of an open input, as it gives them."""
+  """Reads the audio and video of an open input."""
   end_s = 0.0
   try:
     for arrival in _arrivals(given, rate_hz, zero, warnings):
@@ -358,45 +355,45 @@ def _live(given: _Input, rate_hz: int, zero: _Zero | None, warnings: list[str]) 
 
 
 def _arrivals(given: _Input, rate_hz: int, zero: _Zero | None, warnings: list[str]) -> Iterator[Arrival]:
-  places: list[float] = []  # time stamps at which parts begin, of which nothing has been said yet
+  places: list[float] = []  # time stamps at which parts begin, not yet reported
   frames = _frames(given, places.append, warnings)
   first, start = _start(frames, set(given.streams))
   if zero is not None and first:
     start -= Fraction(zero.after(first[0][2] - _length_s(first[0][1]))).limit_denominator(10**6)
   joiner, leaps = AudioJoiner(rate_hz, start, warnings, given.channels), Leaps(float(start), warnings)
   converter: Converter | None = None
-  heard = 0
+  num_samples = 0
   for kind, frame, at_s in itertools.chain(first, frames):
     while places:
       if zero is not None:
-        raise MediaError("time stamps leap, which those of the other device do not")
-      leaps.tell(places.pop(0))
+        raise MediaError("time stamps leap, unlike those of the other device")
+      leaps.add(places.pop(0))
     if kind == "audio":
       for samples in joiner.push(frame):
-        heard += len(samples)
-        yield Arrival(samples, None, heard / rate_hz, at_s)
+        num_samples += len(samples)
+        yield Arrival(samples, None, num_samples / rate_hz, at_s)
     else:
       if converter is None:
         converter = Converter(Fraction(given.streams["video"].sample_aspect_ratio or 1))
-      picture = timed_frame(frame, start, converter)
-      yield Arrival(None, picture, picture.time_s, at_s)
+      timed = timed_frame(frame, start, converter)
+      yield Arrival(None, timed, timed.time_s, at_s)
   for samples in joiner.finish():
-    heard += len(samples)
-    yield Arrival(samples, None, heard / rate_hz, time.monotonic())
+    num_samples += len(samples)
+    yield Arrival(samples, None, num_samples / rate_hz, time.monotonic())
   leaps.finish()
 
 
-def _frames(given: _Input, tell: Callable[[float], None], warnings: list[str]) -> Iterator[tuple[Kind, Any, float]]:
-  """Kind, decoded frame and time of its arrival; what does not decode is passed over."""
+def _frames(given: _Input, on_part: Callable[[float], None], warnings: list[str]) -> Iterator[tuple[Kind, Any, float]]:
+  """Yields kind, decoded frame and arrival time; skips packets that do not decode."""
   kinds = {stream.index: kind for kind, stream in given.streams.items()}
   decoders = {index: decoder(given.container.streams[index]) for index in kinds}
   for stream in given.container.streams:
     if stream.index in kinds:
-      stream.thread_type = "SLICE"  # threads that work on several frames at once would hold them back
+      stream.thread_type = "SLICE"  # frame threads would delay frames
     else:
       stream.discard = av.stream.Discard.all
   damaged = False
-  for packet in given.packets(tell):
+  for packet in given.packets(on_part):
     at_s = time.monotonic()
     try:
       frames = decoders[packet.stream.index](packet)
@@ -413,7 +410,7 @@ def _frames(given: _Input, tell: Callable[[float], None], warnings: list[str]) -
 def _start(
   frames: Iterator[tuple[Kind, Any, float]], missing: set[Kind]
 ) -> tuple[list[tuple[Kind, Any, float]], Fraction]:
-  """Frames up to the first of each kind, and the earliest of their times."""
+  """Returns the frames up to the first of each kind, and the earliest of their times."""
   taken: list[tuple[Kind, Any, float]] = []
   for item in frames:
     taken.append(item)

@@ -69,7 +69,7 @@ def write_detection_page(
     ValueError: no detections, scores of another shape, or `video` cannot be read.
     OSError: a file is missing, or the page's folder cannot be written to.
   """
-  from attavvad_jax.media.decode import probe
+  from attavvad_jax.media.info import probe
 
   path, video = Path(path), Path(video)
   if not detections:
@@ -186,7 +186,7 @@ def _is_shown_as_read(video: Path, info: "MediaInfo") -> bool:
   none turns by part of a quarter. Of files in fragments without an edit list Chromium shows pictures early by what
   their decoder holds back. Where time stamps leap, browsers stop.
   """
-  from attavvad_jax.media.decode import read_order
+  from attavvad_jax.media.info import read_order
 
   if abs(info.start) > _SAME_CLOCK_S or info.orientation.mirrored or not info.orientation.is_exact:
     return False

@@ -67,8 +67,8 @@ def write_annotated_video(
     OSError: a file is missing, or the target's folder cannot be written to.
   """
   from attavvad_jax.media import DEFAULT_TRACKS
-  from attavvad_jax.media.decode import probe
   from attavvad_jax.media.errors import MediaError
+  from attavvad_jax.media.info import probe
   from attavvad_jax.media.rewrite import rewrite
 
   source, target, clock = Path(source), Path(target), clock or Clock()

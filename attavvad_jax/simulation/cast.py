@@ -1,8 +1,8 @@
-"""Who takes part: a finite cast for each split, and the rule by which splits share nothing.
+"""A finite cast for each split, and the rule that keeps splits disjoint.
 
-Every identity (a voice, a face, a tune, a place) belongs to exactly one split: a hash of its coarse form says which.
-A split draws until what it has drawn is its own. So whatever can be learnt by heart in training is of no use in a
-test, even across data sets of different seeds.
+Every identity (a voice, a face, a tune, a place) belongs to exactly one split, which a hash of its coarse form
+determines. A split repeats a draw until the drawn identity belongs to it. A model that memorizes identities in training
+therefore gains nothing in a test, even across data sets of different seeds.
 """
 
 from collections.abc import Callable
@@ -19,10 +19,10 @@ from attavvad_jax.simulation.voices import SEXES, Voice
 T = TypeVar("T")
 
 SPLITS = ("train", "validation", "test")
-# Even, so that every cast has as many women as men.
+# People in each cast: even numbers, so that every cast has as many women as men.
 PEOPLE = {"train": 400, "validation": 60, "test": 120}
-# Part of all identities that belongs to each split.
-_SHARES = {"train": 0.6, "validation": 0.15, "test": 0.25}
+# Fraction of all identities that belongs to each split.
+_FRACTIONS = {"train": 0.6, "validation": 0.15, "test": 0.25}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Person:
   Attributes:
     name: split and number, unique for a seed.
     sex: female or male.
-    voice: speaks and sings.
-    face: is seen where the person performs.
+    voice: voice of the person's speech and singing.
+    face: face that the camera shows when the person performs.
   """
 
   name: str
@@ -43,17 +43,17 @@ class Person:
 
 
 def split_of(identity: tuple) -> str:
-  """The split that an identity belongs to. A tuple of plain numbers and texts."""
+  """Returns the split of an identity, which is a tuple of numbers and strings."""
   number = int.from_bytes(hashlib.blake2b(repr(identity).encode(), digest_size=8).digest(), "big") / 2**64
-  for split, share in _SHARES.items():
-    number -= share
+  for split, fraction in _FRACTIONS.items():
+    number -= fraction
     if number < 0:
       return split
   return SPLITS[-1]
 
 
 def draw_for(split: str, draw: Callable[[], T], identity: Callable[[T], tuple]) -> T:
-  """Draws until the identity of what is drawn belongs to the split."""
+  """Repeats a draw until its identity belongs to the split, and returns it."""
   while True:
     drawn = draw()
     if split_of(identity(drawn)) == split:
@@ -62,7 +62,7 @@ def draw_for(split: str, draw: Callable[[], T], identity: Callable[[T], tuple]) 
 
 @functools.lru_cache(maxsize=1024)
 def person(split: str, seed: int, number: int) -> Person:
-  """A member of a split's cast, counted from 0 and round again. Women and men alternate."""
+  """Returns a member of a split's cast; numbers start at 0 and wrap around. Women and men alternate."""
   number %= PEOPLE[split]
   rng = np.random.default_rng([seed, SPLITS.index(split), number, 1])
   sex = SEXES[number % 2]

@@ -1,4 +1,4 @@
-"""What a lossy codec does to sound: a round trip through FFmpeg in memory, in time to the sample."""
+"""Round trips of audio through lossy codecs of FFmpeg, in memory and aligned to the sample."""
 
 from collections.abc import Iterable
 import dataclasses
@@ -11,7 +11,7 @@ from scipy import signal
 
 from attavvad_jax.simulation.vocoder import SAMPLE_RATE_HZ
 
-# FFmpeg's encoders, with the decoder and the sample format of each.
+# Name: FFmpeg's encoder, its decoder and its sample format.
 _CODECS = {
   "aac": ("aac", "aac", "fltp"),
   "mp3": ("libmp3lame", "mp3float", "fltp"),
@@ -32,14 +32,14 @@ class Codec:
 
 
 def round_trip(wave: np.ndarray, codec: Codec) -> np.ndarray:
-  """Encodes and decodes. float32 [n] within ±1 -> float32 [n], in time with the input."""
+  """Encodes and decodes a waveform. float32 [n] within ±1 -> float32 [n], aligned with the input."""
   late = _delay(codec.name)
   return _coded(np.pad(wave, (0, late)), codec)[late:]
 
 
 @functools.cache
 def _delay(name: str) -> int:
-  """Samples by which a codec comes late. Measured, as it depends on the versions of the libraries."""
+  """Measures the delay of a codec in samples, which depends on the versions of the libraries."""
   burst = np.random.default_rng(0).standard_normal(SAMPLE_RATE_HZ).astype(np.float32)
   burst = signal.sosfilt(signal.butter(4, (300, 3000), "bandpass", fs=SAMPLE_RATE_HZ, output="sos"), burst)
   quiet = np.zeros(SAMPLE_RATE_HZ // 2, np.float32)
@@ -49,7 +49,7 @@ def _delay(name: str) -> int:
 
 
 def _coded(wave: np.ndarray, codec: Codec) -> np.ndarray:
-  """Encoded and decoded, late by the codec's delay. [n] -> [n]."""
+  """Encodes and decodes a waveform; the result lags by the codec's delay. [n] -> [n]."""
   import av
 
   name, decoder_name, sample_format = _CODECS[codec.name]
@@ -70,7 +70,7 @@ def _coded(wave: np.ndarray, codec: Codec) -> np.ndarray:
         pieces.append(frame.to_ndarray()[0])
 
   size = encoder.frame_size
-  # The codec's own delay is pushed out by silence.
+  # Trailing silence flushes the codec's own delay.
   padded = np.pad(wave, (0, 8 * size - len(wave) % size)).astype(np.float32)
   for start in range(0, len(padded), size):
     frame = av.AudioFrame.from_ndarray(padded[None, start : start + size], sample_format, "mono")

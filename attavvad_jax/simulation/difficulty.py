@@ -1,11 +1,10 @@
-"""What makes a simulated performance easy or hard, in numbers.
+"""Presets that state in numbers how easy or hard a simulated performance is.
 
-`unaccompanied` is nobody but the performer in a quiet room: what Base-A's source task is learned on. `clean` is a
-recording studio: what is hard about it is the task alone. `live` is a stream from a furnished room with guests,
-listeners and a compressed sound track. `hard` is a stage: nearly all that is not the performer's is somebody else's
-voice, the backing is as loud as the voice or louder, and the mouth is hidden or moves to something else now and then.
-`varied` is `live` with everything spread more widely, mouths that hardly open and faces that are never at rest: what a
-network is trained on that shall work on real footage.
+`unaccompanied` is the performer alone in a quiet room, for the source task of Base-A. `clean` is a recording studio,
+where only the task itself is hard. `live` is a stream from a furnished room with guests, listeners and compressed
+audio. `hard` is a stage: nearly all other audio is voices, the backing is as loud as the voice or louder, and the mouth
+is sometimes hidden or moves to other words. `varied` is `live` with wider ranges, mouths that hardly open and faces
+that are never at rest, for training networks that must work on real footage.
 """
 
 import dataclasses
@@ -15,39 +14,39 @@ Range = tuple[float, float]
 
 @dataclasses.dataclass(frozen=True)
 class Difficulty:
-  """One preset. Chances and shares are 0..1; what is "given" is meant among such events only.
+  """One preset. Probabilities and fractions are 0..1; each performance draws a value from a range (low, high).
 
   Attributes:
-    off_camera: share of the stretches labeled others in which somebody off camera speaks or sings.
-    stretch_s: how long one sound off camera lasts before another takes its place; the median.
-    answers: share of the voices off camera that do what the performer does just before or after.
-    playback: share of them in which a recorded voice comes from the loudspeakers.
-    guest: chance that a performance has a guest, who then does all off-camera speaking: a dialogue.
-    other_words: share of those two kinds in which the performer's mouth moves all the same: to other words, or along
-      with the playback.
-    idle_mouth: share of the stretches without any voice in which the performer chews, yawns, smiles or mouths words.
-    snr_db: a performance's mean level of voices over everything else that sounds; parts scatter by 3 dB around it.
-    backing_vocals: chance that a song has them.
-    music: chance of music under speech, under singing, and without a voice.
-    noise: chance of crowd, applause, cheers or clicks in a stretch.
+    off_camera: fraction of the stretches labeled others in which somebody off camera speaks or sings.
+    stretch_s: median duration of one off-camera source before another replaces it.
+    answers: fraction of the off-camera voices that do what the performer does just before or after.
+    playback: fraction of the stretches labeled others in which a recorded voice comes from the loudspeakers.
+    guest: probability that a performance has a guest, who then does all off-camera speaking: a dialogue.
+    other_words: fraction of the off-camera and playback stretches in which the performer's mouth moves nevertheless: to
+      other words, or along with the playback.
+    idle_mouth: fraction of the stretches without any voice in which the performer chews, yawns, smiles or mouths words.
+    snr_db: mean level of the voices over all other audio; parts scatter by 3 dB around it.
+    backing_vocals: probability that a song has backing vocals.
+    music: probability of music under speech, under singing, and without a voice.
+    noise: probability of crowd, applause, cheers or clicks in a stretch.
     reverb_s: time in which the room's reverberation falls by 60 dB.
-    wet: level of the reverberation over the direct sound.
-    codec: chance of a lossy codec.
-    bit_rate_kbps: of that codec.
-    occluded: share of the time in which a microphone or a hand is before the mouth.
-    stand: chance of a microphone on a stand before the chin.
-    away: share of the time in which the face is out of the frame.
+    wet: level of the reverberation relative to the direct signal.
+    codec: probability of a lossy codec.
+    bit_rate_kbps: bit rate of the codec.
+    occluded: fraction of the time in which a microphone or a hand is in front of the mouth.
+    stand: probability of a microphone on a stand in front of the chin.
+    away: fraction of the time in which the face is outside the frame.
     bad_light: 0 for good light to 1 for the worst.
-    restlessness: speed of the head's sway, 1 for somebody who sits and plays.
-    idle_mouths: shares of chewing, yawning, smiling, mouthing words and grimacing among what an idle mouth does.
-    idle_under_voice: share of the voices off camera under which the performer's mouth is idle in one of these ways, or
-      grimaces where it would have mouthed words.
-    articulation: how far a mouth opens with its voice, by performance; 1 as far as the vowels of the voice say.
-    lips: how much lips differ from the skin, by performance; 1 as much as the face has it.
-    teeth: how bright teeth are, by performance; 1 in full light.
-    turn: how far heads turn and tilt, by performance; 1 for somebody who looks into the camera.
-    beaming: share of the time in which the performer smiles with bare teeth, by performance, whatever is heard and
-      whatever else the mouth does.
+    restlessness: speed of the head's sway; 1 for somebody who sits and plays.
+    idle_mouths: fractions of chewing, yawning, smiling, mouthing words and grimacing among the idle movements.
+    idle_under_voice: fraction of the off-camera and playback stretches, among those without `other_words`, in which the
+      mouth makes an idle movement; it grimaces instead of mouthing words.
+    articulation: how far the mouth opens with its voice; 1 as far as the vowels of the voice imply.
+    lips: contrast of the lips with the skin; 1 as the face has it.
+    teeth: brightness of the teeth; 1 in full light.
+    turn: how far the head turns and tilts; 1 for somebody who looks into the camera.
+    beaming: fraction of the time in which the performer smiles with bare teeth, whatever the audio and the other
+      movements of the mouth.
   """
 
   off_camera: float
@@ -80,7 +79,7 @@ class Difficulty:
 
 
 _CLEAN = Difficulty(
-  # The share of MAVC100: 232 s of the 1,318 s labeled others hold somebody's singing.
+  # As in MAVC100: 232 s of the 1,318 s labeled others contain singing.
   off_camera=0.18,
   stretch_s=6.0,
   answers=0.5,
@@ -127,7 +126,7 @@ _LIVE = Difficulty(
 )
 
 PRESETS = {
-  # One voice after another in a quiet room; where nobody performs it is silent, or the listeners are heard.
+  # A single voice in a quiet room; between its events there is silence or the noise of listeners.
   "unaccompanied": dataclasses.replace(
     _CLEAN, off_camera=0.0, guest=0.0, idle_mouth=0.0, backing_vocals=0.0, music=(0.0, 0.0, 0.0), noise=0.0
   ),
@@ -178,10 +177,10 @@ PRESETS = {
 
 
 def preset(name: str) -> Difficulty:
-  """The numbers of a preset.
+  """Returns a preset.
 
   Raises:
-    ValueError: there is no such preset; names those that there are.
+    ValueError: the preset does not exist; the message lists the presets.
   """
   if name not in PRESETS:
     raise ValueError(f"unknown preset {name!r}; expected one of {', '.join(PRESETS)}")

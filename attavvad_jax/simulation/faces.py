@@ -1,7 +1,7 @@
 """Rendered heads whose mouth, eyes and pose follow a frame state.
 
-`portraits` paints a head once. Per frame only mouth and eyes are drawn on it, the head is turned (a cylinder for yaw
-and pitch, an affine map for roll and place) and laid over a fixed backdrop, and what hides it over that.
+`portraits` paints a head once. For each frame, this module draws only mouth and eyes on it, turns it (a cylinder for
+yaw and pitch, an affine map for roll and place), lays it over a fixed backdrop, and lays occlusions over the result.
 
 Axes: H, W pixels of the frame; h, w pixels of the head's canvas. Colors are RGB.
 """
@@ -31,8 +31,8 @@ from attavvad_jax.simulation.portraits import (
 
 Color = Sequence[float]
 OCCLUSIONS = ("microphone", "stand", "hand")
-_NOISE_SHIFTS = 32  # places, down and across, that the sensor's noise is taken from
-_NECK = 0.06  # head heights that the head moves over a body at rest
+_NOISE_SHIFTS = 32  # number of offsets of the sensor's noise, vertically and horizontally
+_NECK = 0.06  # head heights by which the head moves before the body follows
 _SHIFT = 4  # fractional bits of OpenCV's drawing functions
 
 
@@ -41,12 +41,12 @@ class Occlusion:
   """Something in front of the face.
 
   Attributes:
-    kind: one of `OCCLUSIONS`: a microphone in the hand or on a stand, or a hand. What is held moves with the head, a
-      stand does not.
-    x: the middle of the microphone's head, or of the palm, in head coordinates: ±1 at the cheeks. The mouth is at 0.
-    y: the same downwards: -1 at the crown, 1 at the chin. The mouth is at 0.6.
-    size: around 1, which is life size.
-    angle_deg: where the handle or the forearm comes from: 0 from straight below, positive from the right.
+    kind: one of `OCCLUSIONS`: a microphone in the hand or on a stand, or a hand. A hand and a held microphone move with
+      the head; a stand does not.
+    x: horizontal center of the microphone's head or the palm, in head coordinates: ±1 at the cheeks, 0 at the mouth.
+    y: vertical center: -1 at the crown, 0.6 at the mouth, 1 at the chin.
+    size: scale, 1 for life size.
+    angle_deg: direction of the handle or the forearm: 0 from straight below, positive from the right.
   """
 
   kind: str
@@ -62,26 +62,26 @@ class Occlusion:
 
 @dataclasses.dataclass(frozen=True)
 class FaceState:
-  """What a face does in one frame.
+  """The state of a face in one frame.
 
   Attributes:
-    openness: mouth, 0 shut to 1 wide open.
-    width: mouth, -1 rounded to 1 spread.
-    blink: 0 eyes open to 1 shut.
-    gaze_x: where the eyes look, -1 to 1, right of the picture positive.
-    gaze_y: the same downwards.
-    yaw_deg: head turned, right of the picture positive.
-    pitch_deg: head lowered positive.
-    roll_deg: head tilted, clockwise positive.
-    shift_x: the head's place besides the camera's, in head heights. Large values leave the frame.
-    shift_y: the same downwards.
-    smile: 0 for a face at rest to 1 for raised corners of the mouth, with `openness` above 0.1 also teeth.
-    jaw_shift: jaw moved sideways, -1 to 1, as in chewing.
-    lips: how much the lips differ from the skin, 0 not at all to 1 as the face has them.
-    teeth: how bright the teeth are, 1 in full light.
-    occlusion: what is in front of the face.
+    openness: opening of the mouth, 0 shut to 1 wide open.
+    width: width of the mouth, -1 rounded to 1 spread.
+    blink: 0 for open eyes to 1 for shut eyes.
+    gaze_x: horizontal direction of the eyes, -1 left to 1 right in the frame.
+    gaze_y: vertical direction of the eyes, -1 up to 1 down.
+    yaw_deg: yaw of the head, positive towards the right of the frame.
+    pitch_deg: pitch of the head, positive for a lowered head.
+    roll_deg: roll of the head, positive for clockwise.
+    shift_x: offset of the head from the camera's center, in head heights. Large values leave the frame.
+    shift_y: vertical offset, positive downwards.
+    smile: 0 for a face at rest to 1 for raised corners of the mouth; with `openness` above 0.1, teeth show too.
+    jaw_shift: sideways shift of the jaw, -1 to 1, as in chewing.
+    lips: contrast of the lips with the skin, 0 for none to 1 as the face has it.
+    teeth: brightness of the teeth, 1 in full light.
+    occlusion: object in front of the face.
     blur_px: length of the head's motion blur, in pixels of a frame 360 px high.
-    blur_deg: direction of that motion, 0 for sideways, 90 for up and down.
+    blur_deg: direction of the motion, 0 for horizontal, 90 for vertical.
   """
 
   openness: float = 0.0
@@ -104,17 +104,17 @@ class FaceState:
 
 
 def render(face: Face, camera: Camera, state: FaceState, width_px: int = 480, height_px: int = 360) -> np.ndarray:
-  """One frame. -> uint8 [H,W,3] RGB. The static parts of the last faces are kept."""
+  """Renders one frame. -> uint8 [H,W,3] RGB. Caches the static parts of the last faces."""
   return _painter(face, camera, width_px, height_px).paint(state)
 
 
 def face_box(
   camera: Camera, state: FaceState, width_px: int = 480, height_px: int = 360
 ) -> tuple[float, float, float, float]:
-  """The box that mediapipe's detector finds, forehead to chin: x, y, width, height in pixels.
+  """Predicts the box of mediapipe's detector, forehead to chin: x, y, width, height in pixels.
 
-  Fitted to 594 boxes it found, of 300 faces, with yaw within 15 degrees, pitch and roll within 8: mean IoU 0.93. What
-  is behind the frame's edge counts too.
+  The prediction was fitted to 594 detected boxes of 300 faces, with yaw within 15 degrees and pitch and roll within 8:
+  mean IoU 0.93. The box may extend beyond the frame.
   """
   head = camera.head_height * height_px
   openness = min(max(state.openness, 0.0), 1.0)
@@ -130,12 +130,12 @@ def _painter(face: Face, camera: Camera, width_px: int, height_px: int) -> "_Pai
 
 
 class _Painter:
-  """The static parts of one face in front of one camera, and what draws a frame from them."""
+  """The static parts of one face in front of one camera, from which `paint` draws a frame."""
 
   def __init__(self, face: Face, camera: Camera, width_px: int, height_px: int):
     self.face, self.camera = face, camera
     self.size = (width_px, height_px)
-    # Canvas and frame have one scale: half a head and half a face in pixels.
+    # Canvas and frame share a scale: half a head's height and half a face's width in pixels.
     self.half = camera.head_height * height_px / 2
     self.half_w = self.half * face.aspect * 1.06
     self.gain = (camera.brightness * np.array(camera.tint)).astype(np.float32)
@@ -154,18 +154,18 @@ class _Painter:
     self.occluders: dict[str, np.ndarray] = {}
     self.noise: np.ndarray | None = None
     if camera.noise > 0:
-      # Larger than the frame: each frame gets another part of it.
+      # The noise is larger than the frame; each frame takes another part of it.
       rng = np.random.default_rng(camera.backdrop_seed)
       shape = (height_px + _NOISE_SHIFTS, width_px + _NOISE_SHIFTS)
       grain = cv2.GaussianBlur(rng.normal(0, 1, shape).astype(np.float32), (0, 0), 0.6)
       self.noise = cv2.merge([np.round(grain * (camera.noise / grain.std())).astype(np.int16)] * 3)
 
   def _expose(self, color: np.ndarray) -> np.ndarray:
-    """What the camera makes of an evenly exposed color. [...,3] -> [...,3] in 0..255."""
+    """Applies the camera's exposure, tint and contrast to a color. [...,3] -> [...,3] in 0..255."""
     return np.clip(128 * (np.maximum(color * self.gain, 0) / 128) ** self.camera.contrast, 0, 255)
 
   def _expose_layer(self, layer: np.ndarray) -> np.ndarray:
-    """The same for a layer: color times coverage, then coverage. float32 [h,w,4] -> uint8 [h,w,4]."""
+    """Exposes a layer: color times coverage, then coverage. float32 [h,w,4] -> uint8 [h,w,4]."""
     cover = layer[..., 3:]
     color = self._expose(layer[..., :3] / np.maximum(cover, 1e-6))
     return (np.dstack([color, np.full_like(cover, 255)]) * cover).astype(np.uint8)
@@ -182,7 +182,7 @@ class _Painter:
     if state.occlusion is not None:
       self._occlude(frame, state, state.occlusion)
     if self.noise is not None:
-      # The state says which part, so that a frame is always the same one.
+      # The state determines the part, so that equal states give equal frames.
       down, right = divmod(zlib.crc32(repr(state).encode()) % _NOISE_SHIFTS**2, _NOISE_SHIFTS)
       height, width = frame.shape[:2]
       frame = cv2.add(frame, self.noise[down : down + height, right : right + width], dtype=cv2.CV_8U)
@@ -194,7 +194,7 @@ class _Painter:
     neck = np.array([0.0, 0.9 * self.half])
     linear = _rotation(state.roll_deg)
     offset = self._center(state) + neck - linear @ (np.array(self.origin) + neck)
-    # The neck bends a little before the body follows.
+    # The head moves a little on the neck before the body follows.
     follow = [np.sign(shift) * max(0.0, abs(shift) - _NECK) for shift in (state.shift_x, state.shift_y)]
     frame = self._with_body(*follow) if any(follow) else self.still.copy()
     length = state.blur_px * self.size[1] / 360
@@ -202,14 +202,14 @@ class _Painter:
     return frame
 
   def _with_body(self, shift_x: float, shift_y: float) -> np.ndarray:
-    """Backdrop and body, the body shifted by head heights. -> [H,W,3]."""
+    """Lays the body over the backdrop, shifted by head heights. -> [H,W,3]."""
     frame = self.backdrop.copy()
     x, y = self._center(FaceState(shift_x=shift_x, shift_y=shift_y))
     _lay(frame, self.body, np.array([[1, 0, x - self.body.shape[1] / 2], [0, 1, y + BODY_TOP * self.half]]), None)
     return frame
 
   def _occlude(self, frame: np.ndarray, state: FaceState, occlusion: Occlusion) -> None:
-    """Lays what is in front of the face over the frame, in place."""
+    """Lays the occlusion over the frame, in place."""
     if occlusion.kind not in self.occluders:
       seed, skin = self.face.texture_seed, np.array(self.face.skin) * (0.95 + 0.1 * self.camera.light)
       self.occluders[occlusion.kind] = self._expose_layer(paint_occluder(occlusion.kind, self.half, skin, seed))
@@ -222,22 +222,22 @@ class _Painter:
     _lay(frame, sprite, np.column_stack([linear, center + place - linear @ middle]), None)
 
   def _center(self, state: FaceState) -> np.ndarray:
-    """The middle of the head in pixels of the frame."""
+    """Returns the center of the head in pixels of the frame."""
     x = self.camera.center_x * self.size[0] + state.shift_x * 2 * self.half
     y = self.camera.center_y * self.size[1] + state.shift_y * 2 * self.half
     return np.array([x, y])
 
   def _turn(self, canvas: np.ndarray, state: FaceState) -> np.ndarray:
-    """Yaw and pitch as turns of a cylinder, and the jaw that drops with the mouth. [h,w,4] -> [h,w,4]."""
+    """Applies yaw and pitch as turns of a cylinder, and moves the jaw. [h,w,4] -> [h,w,4]."""
     ox, oy = self.origin
     columns = _cylinder(np.arange(self.width) - ox, 1.12 * self.half_w, state.yaw_deg) + ox
     rows = np.arange(self.height) - oy
     rows = _cylinder(rows, 1.5 * self.half, state.pitch_deg) / self.half
-    # Below the mouth the face grows longer: where a chin is drawn at v, the canvas's chin is taken.
+    # An open mouth stretches the face below it: the chin moves from v = 1 to 1 + drop.
     drop = 0.10 * state.openness
     rows = np.interp(rows, [-9, MOUTH_V, 1 + drop, 9], [-9, MOUTH_V, 1, 9 - drop])
     rows = rows * self.half
-    # The jaw goes sideways, the more so the nearer to the chin.
+    # The sideways shift of the jaw grows towards the chin.
     aside = 0.09 * self.half_w * state.jaw_shift * np.interp(rows / self.half, [-9, 0.35, 0.8, 1, 1.2], [0, 0, 1, 1, 0])
     rows = rows + oy
     map_x = columns.astype(np.float32) - aside.astype(np.float32)[:, None]
@@ -248,7 +248,7 @@ class _Painter:
     return u * self.half_w + self.origin[0], v * self.half + self.origin[1]
 
   def _eye(self, canvas: np.ndarray, side: int, state: FaceState) -> None:
-    """Eyeball, iris and lids of one eye, drawn in place."""
+    """Draws eyeball, iris and lids of one eye, in place."""
     face = self.face
     cx, cy = self._point(side * EYE_U * face.eye_gap, EYE_V)
     a = 0.185 * face.eye_size * self.half_w
@@ -273,7 +273,7 @@ class _Painter:
       _disc(ball, ix, iy, r * 0.84, self._lit(face.iris))
       _disc(ball, ix, iy, r * 0.45, (12, 10, 10))
       _disc(ball, ix - 0.35 * r, iy - 0.4 * r, max(0.22 * r, 0.6), (245, 245, 245))
-      # The upper lid shades the ball.
+      # The upper lid shades the eyeball.
       rim = np.concatenate([np.column_stack([xs, up + cy]), np.column_stack([xs, up + cy + 0.45 * b])[::-1]])
       _blend(ball, rim, (60, 40, 36), 0.35)
       mask = _mask(
@@ -288,7 +288,7 @@ class _Painter:
     _blend(part, rim, self._lit(np.array(face.skin) * 0.45), 0.6)
 
   def _mouth(self, canvas: np.ndarray, state: FaceState) -> None:
-    """Lips, teeth, tongue and the dark between them, drawn in place."""
+    """Draws lips, teeth, tongue and the dark between them, in place."""
     face = self.face
     cx, cy = self._point(0.0, MOUTH_V)
     openness = float(np.clip(state.openness, 0, 1))
@@ -316,7 +316,7 @@ class _Painter:
     def band(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
       return np.concatenate([np.column_stack([xs, top + cy]), np.column_stack([xs, bottom + cy])[::-1]])
 
-    if smile > 0.05:  # the cheeks fold beside the corners
+    if smile > 0.05:  # folds of the cheeks at the corners of the mouth
       for side in (-1, 1):
         x, y = cx + side * 1.16 * a, cy - 0.06 * self.half
         high, wide = 0.10 * self.half, 0.035 * self.half_w
@@ -325,7 +325,7 @@ class _Painter:
         )
         _blend(part, fold, self._lit(np.array(face.skin) * 0.55), 0.25 * smile)
     lips = np.array(face.skin) + state.lips * (np.array(face.lips, float) - face.skin)
-    # Shade under the lower lip, then both lips: the upper one looks down and is darker, the lower one catches light.
+    # Shade under the lower lip, then both lips: the upper one faces down and is darker, the lower one catches light.
     _blend(part, band(lower_outer, lower_outer + 0.05 * self.half * soft), self._lit(np.array(face.skin) * 0.6), 0.35)
     _blend(part, band(upper_outer, upper_inner + 1), self._lit(lips * 0.80), 0.95)
     _blend(part, band(lower_inner - 1, lower_outer), self._lit(lips * 0.98), 0.95)
@@ -360,26 +360,26 @@ class _Painter:
       _blend(part, band(corner - line * soft, corner + gap + line * soft), self._lit(lips * 0.36), 0.85)
 
   def _lit(self, color: Color | np.ndarray) -> tuple[float, ...]:
-    # As `_expose`, but quicker for one color.
+    # Computes the same as `_expose`, but faster for a single color.
     contrast = self.camera.contrast
     return tuple(min(128 * (c * g / 128) ** contrast, 255.0) for c, g in zip(color, self.gain.tolist(), strict=True))
 
 
 def _cylinder(x: np.ndarray, radius: float, angle_deg: float) -> np.ndarray:
-  """Where on the front view of a cylinder lies what is seen at `x` once it has turned by an angle."""
+  """Returns the front-view position of the point that appears at `x` after the cylinder has turned by an angle."""
   s = np.clip(x / radius, -1, 1)
   turned = radius * np.sin(np.arcsin(s) - np.deg2rad(angle_deg))
   return np.where(np.abs(x) < radius, turned, x)
 
 
 def _rotation(angle_deg: float) -> np.ndarray:
-  """Turns points clockwise as seen in a picture. [2,2]."""
+  """Returns the matrix that turns points clockwise in an image. -> [2,2]."""
   cos, sin = np.cos(np.deg2rad(angle_deg)), np.sin(np.deg2rad(angle_deg))
   return np.array([[cos, -sin], [sin, cos]])
 
 
 def _streak(length_px: float, angle_deg: float) -> np.ndarray:
-  """The kernel of a motion blur. -> float32 [k,k], k odd."""
+  """Returns the kernel of a motion blur. -> float32 [k,k], k odd."""
   radius = int(np.ceil(length_px / 2))
   kernel = np.zeros((2 * radius + 1, 2 * radius + 1), np.float32)
   reach = length_px / 2 * np.array([np.cos(np.deg2rad(angle_deg)), np.sin(np.deg2rad(angle_deg))])
@@ -389,9 +389,9 @@ def _streak(length_px: float, angle_deg: float) -> np.ndarray:
 
 
 def _lay(frame: np.ndarray, layer: np.ndarray, matrix: np.ndarray, kernel: np.ndarray | None) -> None:
-  """Lays a layer over a frame where an affine map [2,3] puts it, blurred by a kernel, in place.
+  """Transforms a layer by an affine map [2,3], blurs it by a kernel, and lays it over a frame, in place.
 
-  Only the part of the frame that the layer reaches is touched.
+  It only writes the part of the frame that the layer reaches.
   """
   height, width = layer.shape[:2]
   corners = matrix @ np.array([[0, width, 0, width], [0, 0, height, height], [1, 1, 1, 1]])
@@ -415,14 +415,14 @@ def _fixed(points: np.ndarray) -> np.ndarray:
 
 
 def _mask(shape: tuple[int, int], polygon: np.ndarray) -> np.ndarray:
-  """Antialiased coverage of a polygon. [n,2] -> uint8 [h,w]."""
+  """Computes the antialiased coverage of a polygon. [n,2] -> uint8 [h,w]."""
   mask = np.zeros(shape, np.uint8)
   cv2.fillPoly(mask, [_fixed(polygon)], 255, cv2.LINE_AA, _SHIFT)
   return mask
 
 
 def _mix(under: np.ndarray, over: np.ndarray, mask: np.ndarray) -> None:
-  """Lays `over` on `under` where the mask says so, in place."""
+  """Blends `over` into `under` by a mask, in place."""
   alpha = mask.astype(np.float32)[..., None] * (1 / 255)
   under[:] = under + (over.astype(np.float32) - under) * alpha + 0.5
 

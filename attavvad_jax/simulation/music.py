@@ -1,7 +1,7 @@
-"""Backing music by additive, subtractive and plucked-string synthesis, and melodies that fit.
+"""Backing music by additive, subtractive and plucked-string synthesis, and matching melodies.
 
-A song has a key, a progression of four bars, a motif that its melodies are made from, and a band: a keyboard, guitar
-or organ that plays the chords, strings that hold them, a bass and drums. Every four bars the arrangement changes.
+A song has a key, a progression of four bars, a motif for its melodies, and a band: a keyboard, guitar or organ that
+plays the chords, strings that hold them, a bass and drums. The arrangement changes every four bars.
 """
 
 from collections.abc import Callable
@@ -20,9 +20,9 @@ PROGRESSIONS = (
   *((1, 4, 0, 5), (0, 6, 3, 4), (3, 4, 2, 5), (0, 0, 3, 4)),
 )
 INSTRUMENTS = ("piano", "electric piano", "guitar", "organ")
-# Half beats of a bar on which a chord is struck; none stands for an arpeggio.
+# Half beats of a bar on which a chord is struck; an empty tuple is an arpeggio.
 _STRUMS = ((), (0, 3), (0, 2, 4, 6), (0, 3, 6), (2, 6), (0, 2, 3, 5, 6))
-# Half beats with the step of the chord that the bass plays on each.
+# Half beats of a bar, each with the step of the chord that the bass plays.
 _BASS_LINES = (
   ((0, 0), (2, 0), (4, 0), (6, 0)),
   ((0, 0), (4, 2)),
@@ -39,23 +39,23 @@ _MOTIF_BEATS = (0.5, 0.5, 1.0, 1.0, 1.5, 2.0, 3.0)
 
 @dataclasses.dataclass(frozen=True)
 class Song:
-  """What a piece of backing music is made of.
+  """The parameters of a piece of backing music.
 
   Attributes:
-    tempo_bpm: beats a minute.
+    tempo_bpm: beats per minute.
     tonic: pitch class of the key, 0 for C.
     mode: one of `MODES`.
     progression: scale degree of each bar's chord, from 0.
-    motif: steps on the scale and lengths in beats that melodies are made from.
-    instrument: one of `INSTRUMENTS`, plays the chords.
-    brightness: its harmonics, 0 dull to 1 bright.
-    decay_s: how long its notes ring.
-    strum: half beats of the bar on which chords are struck, none for notes one after the other.
+    motif: steps on the scale and lengths in beats for the melodies.
+    instrument: instrument of the chords, one of `INSTRUMENTS`.
+    brightness: strength of the instrument's harmonics, 0 dull to 1 bright.
+    decay_s: time for which its notes ring.
+    strum: half beats of the bar on which chords are struck; empty for an arpeggio.
     strings: level of held strings, 0 for none.
     bass_line: half beats of the bar and chord steps.
     drums: level of the drums, 0 for none.
     kicks: beats of the bar on which the bass drum falls.
-    backing_vocals: the song has a second voice.
+    backing_vocals: whether the song has a second voice.
   """
 
   tempo_bpm: float
@@ -75,7 +75,7 @@ class Song:
 
   @classmethod
   def draw(cls, rng: np.random.Generator, backing_vocals: float = 0.0) -> "Song":
-    """A random song, which has backing vocals by chance."""
+    """Draws a random song, which has backing vocals with the given probability."""
     return cls(
       tempo_bpm=rng.uniform(66, 140),
       tonic=int(rng.integers(12)),
@@ -95,7 +95,7 @@ class Song:
 
   @property
   def identity(self) -> tuple:
-    """What one knows a tune by, in any key, tempo and arrangement."""
+    """The tune, independent of key, tempo and arrangement."""
     return (self.mode, self.progression, self.motif)
 
   @property
@@ -103,13 +103,13 @@ class Song:
     return 60 / self.tempo_bpm
 
   def midi(self, degree: int) -> int:
-    """MIDI number of a scale degree; degree 0 is the tonic above middle C, 7 the octave over it."""
+    """Returns the MIDI number of a scale degree; degree 0 is the tonic above middle C, 7 the octave above it."""
     scale = MODES[self.mode]
     return 60 + self.tonic + 12 * (degree // 7) + scale[degree % 7]
 
 
 def play(song: Song, duration_s: float, rng: np.random.Generator) -> np.ndarray:
-  """The song from its first bar. -> float32 [n] at 16 kHz, RMS 0.1."""
+  """Renders the song from its first bar. -> float32 [n] at 16 kHz, RMS 0.1."""
   total = round(duration_s * SAMPLE_RATE_HZ)
   wave = np.zeros(total + 8 * SAMPLE_RATE_HZ, np.float32)
   bar_s = _BEATS_PER_BAR * song.beat_s
@@ -118,14 +118,14 @@ def play(song: Song, duration_s: float, rng: np.random.Generator) -> np.ndarray:
   bass = functools.cache(lambda midi: _bass(midi, song.beat_s))
   strings = functools.cache(lambda midi: _strings(midi, bar_s, rng))
 
-  def add(sound: np.ndarray, time_s: float, gain: float) -> None:
+  def add(tone: np.ndarray, time_s: float, gain: float) -> None:
     start = round(time_s * SAMPLE_RATE_HZ)
     if start < total:
-      wave[start : start + len(sound)] += gain * sound
+      wave[start : start + len(tone)] += gain * tone
 
   for bar in range(int(np.ceil(duration_s / bar_s))):
     if bar % _BARS_PER_SECTION == 0:
-      # Verse and chorus: now and then a part rests, but never all of them.
+      # Sections differ, as verse and chorus do: some parts rest, but never all of them.
       chords, low, beat, held = rng.uniform(size=4) < (0.9, 0.85, 0.85, 0.6)
       chords |= not (low or beat)
     degree = song.progression[bar % len(song.progression)]
@@ -139,7 +139,7 @@ def play(song: Song, duration_s: float, rng: np.random.Generator) -> np.ndarray:
       if chords:
         struck = chord if half in song.strum else [] if song.strum else [chord[half % 4]]
         for number, midi in enumerate(struck):
-          # A strummed chord is struck string by string.
+          # A guitar chord is struck string by string.
           add(instrument(midi), time_s + 0.012 * number * (song.instrument == "guitar"), 0.25 * rng.uniform(0.8, 1.1))
       if low:
         for at, step in song.bass_line:
@@ -158,10 +158,10 @@ def play(song: Song, duration_s: float, rng: np.random.Generator) -> np.ndarray:
 def melody(
   song: Song, start_s: float, duration_s: float, center_midi: int, rng: np.random.Generator
 ) -> tuple[Note, ...]:
-  """A tune from the song's motif, on its scale and beat, that starts `start_s` into it. Times count from its start.
+  """Draws a tune from the song's motif, on its scale and beat. Onsets count from `start_s` in the song.
 
-  The first note lasts to the next beat, so that the tune falls in with the backing. One note in five departs from the
-  motif, so that no two lines are the same.
+  The first note lasts until the next beat, which aligns the tune with the backing. One note in five departs from the
+  motif, so that lines differ.
   """
   degrees = _singable(song, center_midi)
   index = len(degrees) // 2 + int(rng.integers(-1, 2))
@@ -179,7 +179,7 @@ def melody(
       step, beats = int(rng.choice(_MOTIF_STEPS)), float(rng.choice(_MOTIF_BEATS))
     length_s = song.beat_s * beats
     at += 1
-    # A step that would leave the voice's range is taken the other way.
+    # A step that would leave the voice's range is reversed.
     if not 0 <= index + step < len(degrees):
       step = -step
     index = int(np.clip(index + step, 0, len(degrees) - 1))
@@ -187,7 +187,7 @@ def melody(
 
 
 def second_voice(song: Song, tune: tuple[Note, ...], center_midi: int) -> tuple[Note, ...]:
-  """A tune's notes two steps of the scale lower or higher, in another voice's range."""
+  """Moves a tune two steps of the scale up or down, in another voice's range."""
   degrees = {song.midi(degree): degree for degree in range(-28, 36)}
   notes = []
   for note in tune:
@@ -198,7 +198,7 @@ def second_voice(song: Song, tune: tuple[Note, ...], center_midi: int) -> tuple[
 
 
 def _singable(song: Song, center_midi: int) -> list[int]:
-  """Scale degrees within a voice's comfortable octave."""
+  """Returns the scale degrees within a voice's comfortable octave."""
   return [degree for degree in range(-28, 36) if center_midi - 5 <= song.midi(degree) <= center_midi + 7]
 
 
@@ -215,7 +215,7 @@ def _ends(wave: np.ndarray, t: np.ndarray, attack_s: float, release_s: float) ->
 
 
 def _harmonics(t: np.ndarray, hz: float, levels: np.ndarray) -> np.ndarray:
-  """Sum of the harmonics below 7 kHz. levels [K] or [K,n] -> [n]."""
+  """Sums the harmonics below 7 kHz. levels [K] or [K,n] -> [n]."""
   wave = np.zeros_like(t)
   for number, level in enumerate(levels, start=1):
     if number * hz > 7000:
@@ -232,14 +232,14 @@ def _piano(midi: int, brightness: float, decay_s: float, _rng: np.random.Generat
 
 
 def _electric_piano(midi: int, brightness: float, decay_s: float, _rng: np.random.Generator) -> np.ndarray:
-  """Two operators of frequency modulation, as bell-like keyboards do it."""
+  """Synthesizes frequency modulation with two operators, as in bell-like keyboards."""
   t = _times(min(3 * decay_s, 3.0))
   bell = 2.5 * brightness * np.exp(-4 * t / decay_s) * np.sin(2 * np.pi * 2 * _hz(midi) * t)
   return _ends(np.sin(2 * np.pi * _hz(midi) * t + bell) * np.exp(-1.2 * t / decay_s), t, 0.005, 0.02)
 
 
 def _guitar(midi: int, brightness: float, decay_s: float, rng: np.random.Generator) -> np.ndarray:
-  """A plucked string after Karplus and Strong: a burst of noise that goes round and loses its highs."""
+  """Synthesizes a plucked string (Karplus and Strong): a recirculating burst of noise that loses its treble."""
   t = _times(min(3 * decay_s, 3.0))
   period = SAMPLE_RATE_HZ / _hz(midi) - 0.5
   whole = int(period)
@@ -270,7 +270,7 @@ _INSTRUMENTS: dict[str, Callable[[int, float, float, np.random.Generator], np.nd
 
 
 def _strings(midi: int, duration_s: float, rng: np.random.Generator) -> np.ndarray:
-  """Two players slightly out of tune, who swell."""
+  """Synthesizes two players who are slightly out of tune and swell."""
   t = _times(duration_s * 1.05)
   levels = (1 / np.arange(1, 13) ** 1.3).astype(np.float32)
   wave = sum(_harmonics(t, _hz(midi + rng.normal(0, 0.06)), levels) for _ in range(2))

@@ -1,4 +1,4 @@
-"""Waveforms of the place: room tone, a crowd that murmurs, claps and cheers, clicks, reverberation, loudspeakers."""
+"""Waveforms of the surroundings: room tone, murmuring crowd, applause, cheers, clicks, reverberation, loudspeakers."""
 
 from collections.abc import Callable
 import dataclasses
@@ -15,8 +15,8 @@ class Room:
 
   Attributes:
     decay_s: time in which reverberation falls by 60 dB.
-    wet: level of the reverberation over the direct sound.
-    tone_db: level of the room tone over full scale.
+    wet: level of the reverberation relative to the direct signal.
+    tone_db: level of the room tone relative to full scale.
     hum_hz: mains frequency, 0 for none.
   """
 
@@ -27,7 +27,7 @@ class Room:
 
   @classmethod
   def draw(cls, rng: np.random.Generator, decay_s: tuple[float, float], wet: tuple[float, float]) -> "Room":
-    """A random room between the least and the most reverberation."""
+    """Draws a random room with reverberation within the ranges."""
     return cls(
       decay_s=rng.uniform(*decay_s),
       wet=rng.uniform(*wet),
@@ -37,7 +37,7 @@ class Room:
 
 
 def reverberate(wave: np.ndarray, room: Room, rng: np.random.Generator) -> np.ndarray:
-  """Adds the room's reverberation: noise that dies away exponentially, after 8 ms. float32 [n] -> [n]."""
+  """Adds the room's reverberation: exponentially decaying noise from 8 ms on. float32 [n] -> [n]."""
   t = np.arange(round(room.decay_s * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
   tail = rng.standard_normal(len(t)) * 10 ** (-3 * t / room.decay_s)
   tail[: SAMPLE_RATE_HZ // 125] = 0
@@ -47,7 +47,7 @@ def reverberate(wave: np.ndarray, room: Room, rng: np.random.Generator) -> np.nd
 
 
 def room_tone(room: Room, count: int, rng: np.random.Generator) -> np.ndarray:
-  """What is heard when nothing is: pink noise and hum. -> float32 [n]."""
+  """Generates the audio of an otherwise silent room: pink noise and hum. -> float32 [n]."""
   wave = _colored(count, rng, lambda hz: 1 / np.sqrt(np.maximum(hz, 40.0)))
   if room.hum_hz:
     t = np.arange(count) / SAMPLE_RATE_HZ
@@ -56,13 +56,13 @@ def room_tone(room: Room, count: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def crowd(count: int, rng: np.random.Generator) -> np.ndarray:
-  """Many people at once: noise with the spectrum of speech that swells slowly. -> float32 [n], RMS 0.1."""
+  """Generates many voices at once: slowly swelling noise with the spectrum of speech. -> float32 [n], RMS 0.1."""
   wave = _colored(count, rng, lambda hz: np.exp(-(np.log2(np.maximum(hz, 30.0) / 500) ** 2) / 2.5))
   return _level(wave * _swell(count, 4.0, rng))
 
 
 def applause(count: int, rng: np.random.Generator) -> np.ndarray:
-  """Clapping hands: some hundred short bursts a second that swell and fade. -> float32 [n], RMS 0.1."""
+  """Generates applause: 250 short bursts a second that swell and fade. -> float32 [n], RMS 0.1."""
   claps = rng.standard_normal(count) * (rng.random(count) < 250 / SAMPLE_RATE_HZ)
   burst = rng.standard_normal(160) * np.exp(-np.arange(160) / 30)
   wave = signal.oaconvolve(claps, burst)[:count]
@@ -71,7 +71,7 @@ def applause(count: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def cheers(count: int, rng: np.random.Generator) -> np.ndarray:
-  """An audience that cheers: calls that glide up and down through open vowels, and whistles. -> [n], RMS 0.1."""
+  """Generates cheers: calls that glide up and down through open vowels, and whistles. -> [n], RMS 0.1."""
   wave = 0.5 * crowd(count, rng) + 0.3 * applause(count, rng)
   for _ in range(max(4, round(5 * count / SAMPLE_RATE_HZ))):
     length = min(count, int(rng.uniform(0.4, 1.4) * SAMPLE_RATE_HZ))
@@ -81,7 +81,7 @@ def cheers(count: int, rng: np.random.Generator) -> np.ndarray:
     low_hz = rng.uniform(1500, 2600) if whistle else rng.uniform(220, 560)
     pitch = low_hz * 2 ** (rng.uniform(0.2, 0.7) * np.sin(np.pi * t ** rng.uniform(0.6, 1.6)))
     phase = 2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE_HZ
-    # Loudest near the first formant of an open vowel.
+    # Harmonics are loudest near the first formant of an open vowel.
     levels = [1.0] if whistle else [np.exp(-(((h * low_hz - 800) / 500) ** 2)) + 0.05 for h in range(1, 7)]
     call = sum(level * np.sin(number * phase) for number, level in enumerate(levels, start=1))
     wave[start : start + length] += 0.06 * rng.uniform(0.3, 1.0) * np.sin(np.pi * t) ** 0.5 * call
@@ -89,7 +89,7 @@ def cheers(count: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def clicks(count: int, rng: np.random.Generator) -> np.ndarray:
-  """Keys, switches and knocks, some eight a second. -> float32 [n], RMS 0.1."""
+  """Generates keys, switches and knocks, about eight a second. -> float32 [n], RMS 0.1."""
   wave = np.zeros(count + SAMPLE_RATE_HZ)
   at = 0.0
   while at < count:
@@ -101,7 +101,7 @@ def clicks(count: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def loudspeaker(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-  """What a small loudspeaker across the room makes of a recording: no lows, few highs, some distortion. [n] -> [n]."""
+  """Plays a recording through a small loudspeaker across the room: a narrow band with some distortion. [n] -> [n]."""
   band = (rng.uniform(150, 350), rng.uniform(3000, 6000))
   narrow = signal.sosfilt(signal.butter(2, band, "bandpass", fs=SAMPLE_RATE_HZ, output="sos"), wave)
   bent = np.tanh(narrow * (rng.uniform(0.5, 2.0) / (np.abs(narrow).max() + 1e-9)))
@@ -115,7 +115,7 @@ def _colored(count: int, rng: np.random.Generator, magnitude: Callable[[np.ndarr
 
 
 def _swell(count: int, rate_hz: float, rng: np.random.Generator) -> np.ndarray:
-  """A slowly moving gain between 0.4 and 1. -> [n]."""
+  """Draws a slowly moving gain between 0.4 and 1. -> [n]."""
   step = SAMPLE_RATE_HZ / rate_hz
   knots = rng.uniform(0.4, 1.0, int(count / step) + 2)
   return np.interp(np.arange(count) / step, np.arange(len(knots)), knots)

@@ -1,7 +1,7 @@
-"""The still parts of a simulated picture: head, hair, what is worn, body, backdrop, and what is held before the face.
+"""The static parts of a simulated frame: head, hair, headwear, body, backdrop, and objects in front of the face.
 
 A height field (skull, nose, brows, cheeks, lips, chin) lit from one side gives the shading; hair, brows, beard and
-glasses are painted on it. This is done once per face, at twice the resolution; `faces` moves the result.
+glasses are painted on it. This happens once per face, at twice the resolution; `faces` moves the result.
 
 Head coordinates are (u, v): u = ±1 at the widest part of the face, v = -1 at the crown and +1 at the chin.
 
@@ -26,12 +26,12 @@ HEADWEAR = ("none", "none", "none", "none", "none", "beanie", "cap", "headphones
 SHIRTS = ("plain", "plain", "stripes", "jacket")
 BACKDROPS = ("curtain", "pictures", "stage", "window", "bookshelf", "room", "bricks", "foam")
 
-# Head coordinates of the features, as in portrait drawing: eyes half-way down the head.
+# Head coordinates of the features, as in portrait drawing: the eyes are half-way down the head.
 EYE_U, EYE_V = 0.42, 0.02
 MOUTH_V = 0.60
 BROW_V = -0.15
 
-# The canvas holds the head with its hair, in units of half a face's width and half a head's height.
+# Extent of the canvas of head and hair, in units of half a face's width and half a head's height.
 CANVAS_U, CANVAS_TOP, CANVAS_BOTTOM = 1.36, -1.36, 1.40
 BODY_U, BODY_TOP, BODY_BOTTOM = 2.8, 0.2, 6.0
 _SUPERSAMPLE = 2
@@ -39,7 +39,7 @@ _SUPERSAMPLE = 2
 
 @dataclasses.dataclass(frozen=True)
 class Face:
-  """What makes one person look like themselves. Colors are RGB 0..255; shape factors are around 1.
+  """The looks of one person. Colors are RGB 0..255; shape factors are around 1.
 
   `age` is 0 for smooth skin to 1 for lines and gray hair.
   """
@@ -56,7 +56,7 @@ class Face:
   earrings: bool
   shirt_style: str
   age: float
-  aspect: float  # width of the face over its height
+  aspect: float  # ratio of the face's width to its height
   jaw: float  # how much the face narrows towards the chin
   eye_size: float
   eye_gap: float
@@ -69,7 +69,7 @@ class Face:
 
   @classmethod
   def draw(cls, rng: np.random.Generator, sex: str) -> "Face":
-    """A random face of a sex, female or male: men may have beards, bald heads or short hair, women long hair."""
+    """Draws a random face of a sex, female or male: men may have beards, bald heads or short hair, women long hair."""
     tone = rng.uniform(0, len(SKINS) - 1)
     low, mix = int(tone), tone - int(tone)
     skin = (1 - mix) * np.array(SKINS[low]) + mix * np.array(SKINS[min(low + 1, len(SKINS) - 1)])
@@ -104,7 +104,7 @@ class Face:
 
   @property
   def identity(self) -> tuple:
-    """The face in coarse steps: two faces that look alike have the same."""
+    """The face in coarse steps; faces that look alike are equal."""
     colors = (c // 48 for color in (self.skin, self.hair) for c in color)
     shape = (self.aspect / 0.03, self.jaw / 0.06, self.eye_size / 0.08, self.nose_width / 0.12, self.age / 0.34)
     return (self.hair_style, self.beard, self.glasses, self.headwear, *colors, *(int(value) for value in shape))
@@ -112,19 +112,19 @@ class Face:
 
 @dataclasses.dataclass(frozen=True)
 class Camera:
-  """Where the head is in the frame, what is behind it, and how it is lit and taken.
+  """Place of the head in the frame, backdrop, light and exposure.
 
   Attributes:
-    head_height: crown to chin over the frame's height.
-    center_x: the head's place over the frame's width.
-    center_y: the same over its height.
+    head_height: crown to chin, as a fraction of the frame's height.
+    center_x: center of the head, as a fraction of the frame's width.
+    center_y: center of the head, as a fraction of the frame's height.
     light: direction of the light, -1 from the left to 1 from the right.
     brightness: exposure, around 1.
-    contrast: around 1; more makes lights glare and shadows black.
+    contrast: around 1; higher values make lights glare and shadows black.
     tint: color cast of the light, RGB factors around 1.
     noise: deviation of the sensor's noise, in levels of 255.
     backdrop: one of `BACKDROPS`.
-    backdrop_seed: what it looks like.
+    backdrop_seed: seed of the look of the backdrop.
   """
 
   head_height: float
@@ -140,7 +140,7 @@ class Camera:
 
   @classmethod
   def draw(cls, rng: np.random.Generator, bad_light: float = 0.0) -> "Camera":
-    """A random framing between a close-up and the upper body; `bad_light` is 0 for good light to 1 for the worst.
+    """Draws a framing between a close-up and the upper body; `bad_light` is 0 for good light to 1 for the worst.
 
     Bad light is dark or glaring, colored, and grainy, each to a random degree.
     """
@@ -163,17 +163,17 @@ class Camera:
 
   @property
   def identity(self) -> tuple:
-    """The place, whatever the framing and the light."""
+    """The place, independent of framing and light."""
     return (self.backdrop, self.backdrop_seed)
 
 
 def canvas_shape(half: float, half_w: float) -> tuple[int, int]:
-  """Height and width of the head's canvas in pixels."""
+  """Returns height and width of the head's canvas in pixels."""
   return round((CANVAS_BOTTOM - CANVAS_TOP) * half), 2 * round(CANVAS_U * half_w)
 
 
 def paint_head(face: Face, light: float, half: float, half_w: float) -> np.ndarray:
-  """The head without eyeballs and mouth, evenly exposed. -> float32 [h,w,4], color times coverage, then coverage."""
+  """Paints the head without eyeballs and mouth, before exposure. -> float32 [h,w,4], color times coverage; coverage."""
   height, width = canvas_shape(half, half_w)
   ss = _SUPERSAMPLE
   v = ((np.arange(height * ss) + 0.5) / (ss * half) + CANVAS_TOP)[:, None].astype(np.float32)
@@ -215,7 +215,7 @@ def paint_head(face: Face, light: float, half: float, half_w: float) -> np.ndarr
   lay(tone, _inside(np.abs(u) - outline, 1.5 * edge))
   inside = _inside(np.abs(u) - outline, 1.5 * edge)
 
-  # Sockets, lid creases, nostrils and the folds beside the mouth are darker than their slope alone makes them.
+  # Sockets, lid creases, nostrils and the folds at the mouth are darker than their slope alone makes them.
   dark = np.zeros_like(cover)
   for side in (-1, 1):
     eu = side * EYE_U * face.eye_gap
@@ -240,7 +240,7 @@ def paint_head(face: Face, light: float, half: float, half_w: float) -> np.ndarr
     lay(np.minimum(hair * 0.62, skin * 0.45) * (0.8 + 0.4 * strands[..., None]), brow * (0.75 + 0.25 * strands))
 
   cap = _hair_cap(face.hair_style, u, v, outline, edge, strands)
-  if face.headwear in ("beanie", "cap"):  # no hair stands through it
+  if face.headwear in ("beanie", "cap"):  # hair must not show through headwear
     cap = cap * _inside(-0.45 - v, 0.05)
   shadow = cv2.GaussianBlur(cap, (0, 0), 0.045 * half * ss)
   image *= 1 - 0.30 * (np.roll(shadow, int(0.05 * half * ss), 0) * (1 - cap) * inside)[..., None]
@@ -261,7 +261,7 @@ def paint_head(face: Face, light: float, half: float, half_w: float) -> np.ndarr
 
 
 def paint_glasses(face: Face, half: float, half_w: float) -> np.ndarray | None:
-  """Coverage of the frame of the glasses, drawn over the eyes. -> float32 [h,w], None without glasses."""
+  """Paints the coverage of the glasses' frame, to be drawn over the eyes. -> float32 [h,w], None without glasses."""
   if face.glasses == "none":
     return None
   height, width = canvas_shape(half, half_w)
@@ -280,22 +280,22 @@ def paint_glasses(face: Face, half: float, half_w: float) -> np.ndarray | None:
 
 
 def paint_occluder(kind: str, half: float, skin: np.ndarray, seed: int) -> np.ndarray:
-  """A microphone in the hand or on a stand, or a hand, upright, evenly exposed.
+  """Paints an upright microphone in the hand or on a stand, or a hand, before exposure.
 
-  The point that `Occlusion` places is in the middle of the sprite's width, and as far from its top.
+  The point that `Occlusion` places is in the middle of the sprite's width, and equally far from its top.
 
   Args:
     kind: microphone, stand or hand.
     half: half a head's height in pixels.
     skin: RGB of the hand.
-    seed: what the microphone looks like.
+    seed: seed of the look of the microphone.
 
   Returns:
     float32 [h,w,4], color times coverage, then coverage.
   """
   rng = np.random.default_rng([seed, 2])
   reach = 0.62
-  # x and y in half heads from the point that is placed.
+  # x and y in half heads from the point that `Occlusion` places.
   ss = _SUPERSAMPLE
   x = ((np.arange(2 * round(reach * half) * ss) + 0.5) / (ss * half) - reach)[None, :].astype(np.float32)
   y = ((np.arange(round(3.6 * half) * ss) + 0.5) / (ss * half) - reach)[:, None].astype(np.float32)
@@ -310,14 +310,14 @@ def paint_occluder(kind: str, half: float, skin: np.ndarray, seed: int) -> np.nd
     cover[:] += (1 - cover) * alpha
 
   def rod(x0: float, y0: float, x1: float, y1: float, radius: float, color: np.ndarray, waist: float = 0.0) -> None:
-    """A lit rod with round ends."""
+    """Draws a lit rod with round ends."""
     dx, dy = x1 - x0, y1 - y0
     along = np.clip(((x - x0) * dx + (y - y0) * dy) / (dx * dx + dy * dy), 0, 1)
     away = np.hypot(x - x0 - along * dx, y - y0 - along * dy) / (radius * (1 - waist * along))
     lay(color, 1.08 - 0.50 * np.clip(away, 0, 1) ** 3, _inside((away - 1) * radius, edge))
 
   def fist(top: float) -> None:
-    """Fingers around a handle."""
+    """Draws fingers around a handle."""
     rod(0.10, top + 0.18, 0.22, 2.95, 0.24, skin * 0.9)  # wrist and forearm
     for finger in range(4):
       level = top + 0.115 * finger
@@ -348,9 +348,9 @@ def paint_occluder(kind: str, half: float, skin: np.ndarray, seed: int) -> np.nd
 
 
 def paint_body(face: Face, light: float, half: float, half_w: float) -> np.ndarray:
-  """Neck and shoulders, evenly exposed. -> float32 [h,w,4], color times coverage, then coverage.
+  """Paints neck and shoulders, before exposure. -> float32 [h,w,4], color times coverage, then coverage.
 
-  Its middle column is the head's, its first row lies at v = `BODY_TOP`.
+  The middle column is that of the head; the first row is at v = `BODY_TOP`.
   """
   width, height = 2 * round(BODY_U * half_w), round((BODY_BOTTOM - BODY_TOP) * half)
   rng = np.random.default_rng([face.texture_seed, 3])
@@ -378,12 +378,12 @@ def paint_body(face: Face, light: float, half: float, half_w: float) -> np.ndarr
 
 
 def paint_backdrop(camera: Camera, width_px: int, height_px: int) -> np.ndarray:
-  """What is behind the performer, more or less out of focus and evenly exposed. -> float32 [H,W,3]."""
+  """Paints the backdrop, more or less out of focus, before exposure. -> float32 [H,W,3]."""
   rng = np.random.default_rng(camera.backdrop_seed)
   kind = camera.backdrop
   y, x = np.mgrid[0:height_px, 0:width_px].astype(np.float32)
   x, y = x / width_px, y / height_px
-  # Walls are duller than the lights of a stage.
+  # Walls have duller colors than the lights of a stage.
   top, bottom = rng.uniform(15, 200, (2, 3)) * rng.uniform(0.5, 1.0)
   dull = rng.uniform(0.0, 0.9)
   top, bottom = ((1 - dull) * color + dull * color.mean() for color in (top, bottom))
@@ -467,21 +467,21 @@ def paint_backdrop(camera: Camera, width_px: int, height_px: int) -> np.ndarray:
     turned = (np.floor(a) + np.floor(b)) % 2 == 0
     wedges = np.where(turned, a * 4, b * 4) % 1
     image *= (0.35 + 0.55 * np.abs(wedges - rng.uniform(0.2, 0.8)))[..., None]
-  # Never so sharp that blocks of an H.264 file are spent on it.
+  # The backdrop is blurred so that an H.264 encoder spends few bits on it.
   image = cv2.GaussianBlur(np.clip(image, 0, 255), (0, 0), rng.uniform(0.003, 0.02) * width_px)
   grain = _blur_noise(rng, height_px, width_px, 0.02 * width_px)
   return image * (0.93 + 0.14 * grain[..., None])
 
 
 def _outline(v: np.ndarray, jaw: float) -> np.ndarray:
-  """Half the face's width at each height: an egg that narrows to the chin."""
+  """Computes half the face's width at each height: an egg that narrows to the chin."""
   skull = np.clip(1 - np.abs(np.minimum(v, 0)) ** 2.4, 0, 1) ** (1 / 2.4)
   chin = np.clip(1 - np.abs(np.maximum(v, 0)) ** 3.2, 0, 1) ** (1 / 2.0) * (1 - jaw * np.clip(v, 0, 1) ** 1.6)
   return np.where(np.abs(v) < 1, np.where(v < 0, skull, chin), -1)
 
 
 def _inside(distance: np.ndarray, edge: float) -> np.ndarray:
-  """1 where `distance` is negative, 0 where positive, a ramp as wide as `edge` between."""
+  """Returns 1 for negative `distance` and 0 for positive, with a ramp of width `edge` around 0."""
   return np.clip(0.5 - distance / edge, 0, 1).astype(np.float32)
 
 
@@ -490,7 +490,7 @@ def _spot(u: np.ndarray, v: np.ndarray, cu: float, cv: float, su: float, sv: flo
 
 
 def _shade(face: Face, u: np.ndarray, v: np.ndarray, light: float) -> np.ndarray:
-  """Brightness of the skin: a height field lit from above and one side. -> [h,w], about 1 where it faces the light."""
+  """Shades the skin: a height field lit from above and one side. -> [h,w], about 1 where it faces the light."""
   wide, long = face.nose_width, face.nose_length
   z = 0.95 * np.sqrt(np.clip(1.12 - u**2 - 0.75 * v**2, 0.02, None))
   ridge = np.clip((v + 0.14) / (0.47 * long), 0, 1) * _inside(v - 0.37 * long, 0.05)
@@ -521,7 +521,7 @@ def _blush(u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 def _beard(kind: str, u: np.ndarray, v: np.ndarray, rng: np.random.Generator, strands: np.ndarray) -> np.ndarray:
-  """Coverage of the beard; the lips are drawn over it. -> [h,w]."""
+  """Computes the coverage of the beard; the lips are drawn over it. -> [h,w]."""
   moustache = _inside(np.abs(v - 0.475 - 0.12 * u**2) - 0.045, 0.03) * _inside(np.abs(u) - 0.38, 0.12)
   chin = _inside(np.hypot(u / 0.30, (v - 0.92) / 0.22) - 1, 0.25)
   jaw = _inside(0.30 + 0.35 * np.clip(1 - np.abs(u) / 0.75, 0, 1) - v, 0.14)
@@ -540,7 +540,7 @@ def _beard(kind: str, u: np.ndarray, v: np.ndarray, rng: np.random.Generator, st
 def _hair_cap(
   style: str, u: np.ndarray, v: np.ndarray, outline: np.ndarray, edge: float, strands: np.ndarray
 ) -> np.ndarray:
-  """Coverage of the hair in front of the skull. -> [h,w]."""
+  """Computes the coverage of the hair in front of the skull. -> [h,w]."""
   if style == "bald":
     return np.zeros_like(strands)
   grow = {"short": 1.05, "side": 1.10, "fringe": 1.10, "long": 1.14, "bun": 1.05, "curly": 1.12}[style]
@@ -560,13 +560,13 @@ def _hair_cap(
 
 
 def _curly(u: np.ndarray, v: np.ndarray, curls: np.ndarray) -> np.ndarray:
-  """Coverage of the cloud of curly hair behind the head. -> [h,w]."""
+  """Computes the coverage of curly hair behind the head. -> [h,w]."""
   cloud = np.hypot(u / 1.24, (v + 0.18) / np.where(v < -0.18, 1.06, 0.62)) + 0.14 * curls - 1
   return _inside(cloud, 0.05)
 
 
 def _lines(face: Face, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-  """Darkness of the lines that come with age: forehead, corners of the eyes, bags under them. -> [h,w]."""
+  """Computes the darkness of the lines of age: forehead, corners of the eyes, bags under them. -> [h,w]."""
   lines = np.zeros(np.broadcast_shapes(u.shape, v.shape), np.float32)
   for height in (-0.46, -0.38, -0.30):
     lines += 0.20 * np.exp(-(((v - height - 0.04 * u**2) / 0.010) ** 2)) * _inside(np.abs(u) - 0.45, 0.3)
@@ -583,12 +583,12 @@ def _lines(face: Face, u: np.ndarray, v: np.ndarray) -> np.ndarray:
 def _headwear(
   face: Face, u: np.ndarray, v: np.ndarray, strands: np.ndarray, light: float
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-  """Color and coverage of what is worn on the head, from the back to the front. -> [h,w,3], [h,w] each."""
+  """Paints color and coverage of the layers of headwear, from back to front. -> [h,w,3], [h,w] each."""
   if face.headwear == "none":
     return []
   rng = np.random.default_rng([face.texture_seed, 1])
   color = rng.uniform(15, 200, 3).astype(np.float32)
-  # A round thing lit from one side, darker to its rim.
+  # A round surface lit from one side, darker towards its rim.
   round_ = np.clip(0.9 + 0.35 * light * u - 0.30 * u**2 - 0.12 * v, 0.2, 1.4)
   dome = np.hypot(u / 1.10, (v + 0.30) / 0.90) - 1
   if face.headwear == "headphones":
@@ -611,13 +611,13 @@ def _headwear(
 
 
 def _strands(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-  """Noise drawn out downwards, 0..1. -> float32 [h,w]."""
+  """Draws vertically stretched noise, 0..1. -> float32 [h,w]."""
   noise = rng.random((height, width), np.float32)
   return _stretch(cv2.GaussianBlur(noise, (0, 0), sigmaX=1.2, sigmaY=0.06 * height))
 
 
 def _blur_noise(rng: np.random.Generator, height: int, width: int, sigma: float) -> np.ndarray:
-  """Smooth noise, 0..1. -> float32 [h,w]."""
+  """Draws smooth noise, 0..1. -> float32 [h,w]."""
   step = max(1, int(sigma))
   small = rng.random((height // step + 2, width // step + 2), np.float32)
   return _stretch(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC))

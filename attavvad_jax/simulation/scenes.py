@@ -1,14 +1,14 @@
-"""One simulated performance: who is seen, who is heard when, and the sound and picture that follow.
+"""Draws one simulated performance and renders its audio and video.
 
-Labels. The performer's timeline says speech or singing only while the performer's own voice is heard; else others if
-anything is heard above the room tone, and silence if not. Events end with their source: the reverberation after it
-belongs to what follows, silence included. The timeline of any voice says speech or singing whoever's
-voice it is: an off-camera singer, a guest, a recording from the loudspeakers. Backing vocals sound only under singing,
-so they change neither.
+Labels. The performer's timeline has speech or singing only while the performer's own voice is audible; otherwise it has
+others if anything is audible above the room tone, and silence if not. An event ends with its source: the reverberation
+after it belongs to the next event, silence included. The timeline of any voice has speech or singing for every voice:
+an off-camera singer, a guest, a recording from the loudspeakers. Backing vocals occur only under singing, so they
+change neither timeline.
 
-Somebody off camera has a voice from the same cast, at the same level over the same backing as the performer: the sound
-alone does not tell whose voice it is. The performer's mouth moves with the performer's own voice, but now and then
-also without any voice, or to other words than those heard: the picture alone does not tell either.
+Off-camera voices come from the same cast as the performer's, at the same level over the same backing: audio alone does
+not reveal whose voice it is. The performer's mouth moves with the performer's own voice, but sometimes also without any
+voice or to words other than the audible ones: video alone does not reveal it either.
 
 Axes: n samples at 16 kHz, T mouth frames of 5 ms, H, W pixels.
 """
@@ -33,31 +33,32 @@ from attavvad_jax.timeline import VOCAL_EVENTS, Event, Timeline
 
 IDLE_MOUTHS = ("chewing", "yawning", "smiling", "mouthing", "grimacing")
 NOISES = {"crowd": noise.crowd, "applause": noise.applause, "cheers": noise.cheers, "clicks": noise.clicks}
-# Voices off camera are the performers of the scenes just before and after.
+# Off-camera voices belong to the performers of this many scenes just before and after.
 _NEIGHBORS = 6
-_NO_BACKING_DB = -40.0  # stands for no backing at all where levels are averaged
+_NO_BACKING_DB = -40.0  # level of a missing backing when levels are averaged
 _UNCODED_KBPS = 16 * SAMPLE_RATE_HZ / 1000
 _BLINK_S = 0.2
-_ARM_S, _STEP_S = 0.3, 0.6  # how long a hand takes to the mouth, and the performer out of the frame
-_SMILE_S, _BEAMING_S = 0.35, 3.0  # how long a smile takes to come, and how long it stays; the mean
+_ARM_S, _STEP_S = 0.3, 0.6  # time of a hand to the mouth, and of the performer out of the frame
+_SMILE_S, _BEAMING_S = 0.35, 3.0  # time in which a smile forms, and its mean duration
 
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-  """One stretch of the performer's timeline, what is heard in it and what the mouth does.
+  """One stretch of the performer's timeline, with its audio sources and the movement of the mouth.
 
   Attributes:
-    event: its time and the performer's label; an event labeled others may hold several stretches.
-    source: where the voice comes from: performer, off camera, playback, or none.
-    voice: who is heard, None for nobody.
+    event: time and the performer's label; an event labeled others may contain several stretches.
+    source: source of the voice: performer, off camera, playback, or none.
+    voice: person whose voice is audible, None for nobody.
     act: speech or singing, None without a voice.
-    mouth: voice (moves with the performer's own), shut, along (with playback), other words, or one of `IDLE_MOUTHS`.
-    backing_db: level of music and noise together over that of a voice; None for neither.
-    music: music is heard.
-    noise: one of `NOISES`, None for none.
-    noise_db: its level over the music's.
-    backing_voice: who sings the second voice, None for nobody.
-    seed: of words, melody, noise and movements.
+    mouth: voice (moves with the performer's own voice), shut, along (moves with the playback), other words, or one of
+      `IDLE_MOUTHS`.
+    backing_db: level of music and noise together relative to a voice; None without both.
+    music: whether there is music.
+    noise: one of `NOISES`, None without noise.
+    noise_db: level of the noise relative to the music.
+    backing_voice: person who sings the second voice, None for nobody.
+    seed: seed of words, melody, noise and movements.
   """
 
   event: Event
@@ -75,13 +76,13 @@ class Part:
 
 @dataclasses.dataclass(frozen=True)
 class Episode:
-  """A time in which the mouth is not seen.
+  """A time in which the mouth is not visible.
 
   Attributes:
     onset_s: start.
     offset_s: end.
-    kind: microphone or hand (before the mouth), or away (the face is out of the frame).
-    side: from where or to where, -1 left to 1 right.
+    kind: microphone or hand (in front of the mouth), or away (the face is outside the frame).
+    side: side from which the object comes or to which the face leaves, -1 left to 1 right.
   """
 
   onset_s: float
@@ -92,29 +93,29 @@ class Episode:
 
 @dataclasses.dataclass(frozen=True)
 class Scene:
-  """Everything about one performance; sound and picture follow from it.
+  """One performance, which determines its audio and video.
 
   Attributes:
     preset: a name of `difficulty.PRESETS`.
-    duration_s: seconds.
-    performer: who is seen.
-    guest: who does all speaking off camera, None for anybody.
+    duration_s: duration.
+    performer: person on camera.
+    guest: person who does all off-camera speaking, None if anybody does.
     camera: framing, light and backdrop.
-    bad_light: 0 good to 1 the worst.
-    exposure_s: how long each frame is exposed, which blurs motion.
-    restlessness: speed of the head's sway around 1.
-    articulation: how far the mouth opens with its voice; 1 as far as the vowels say.
-    lips: how much they differ from the skin, 0 to 1.
-    teeth: how bright they are, 0 to 1.
+    bad_light: 0 for good light to 1 for the worst.
+    exposure_s: exposure time of each frame, which blurs motion.
+    restlessness: speed of the head's sway, around 1.
+    articulation: how far the mouth opens with its voice; 1 as far as the vowels imply.
+    lips: contrast of the lips with the skin, 0 to 1.
+    teeth: brightness of the teeth, 0 to 1.
     turn: how far the head turns and tilts, around 1.
-    beaming: share of the time in which the performer smiles with bare teeth, whatever else the mouth does.
-    stand: a microphone on a stand before the chin.
+    beaming: fraction of the time in which the performer smiles with bare teeth, whatever else the mouth does.
+    stand: a microphone on a stand in front of the chin.
     room: reverberation and room tone.
     song: the backing music.
-    codec: of the sound track, None for none.
-    parts: what happens, in order and without gaps.
-    episodes: when the mouth is not seen.
-    seed: of what is drawn when sound and picture are made.
+    codec: codec of the audio, None without one.
+    parts: stretches in order and without gaps.
+    episodes: times in which the mouth is not visible.
+    seed: seed of all random values in rendering.
   """
 
   preset: str
@@ -144,24 +145,24 @@ class Scene:
 
   @property
   def timeline(self) -> Timeline:
-    """Events of the performer."""
+    """The performer's events."""
     return _joined([part.event for part in self.parts], self.duration_s)
 
   @property
   def audio_timeline(self) -> Timeline:
-    """Events of any voice; voices that follow each other without a gap are one event."""
-    heard = [dataclasses.replace(part.event, label=part.act or part.event.label) for part in self.parts]
-    return _joined(heard, self.duration_s)
+    """Events of any voice; consecutive voices without a gap form one event."""
+    events = [dataclasses.replace(part.event, label=part.act or part.event.label) for part in self.parts]
+    return _joined(events, self.duration_s)
 
   @property
   def conditions(self) -> dict[str, str | float | bool]:
-    """What is hard about this performance. Shares are of its duration.
+    """The conditions that make this performance hard. Values named `..._share` are fractions of its duration.
 
-    `snr_db` is the level of the performer's voice over everything else that sounds with it, 40 at most. Where the
-    performer is never heard, it is that of a voice as loud over what sounds instead.
+    `snr_db` is the level of the performer's voice relative to all simultaneous audio, 40 at most. If the performer is
+    never audible, it is the level of an equally loud voice relative to the backing of all parts.
     """
 
-    def share(chosen: Sequence[Part | Episode]) -> float:
+    def fraction(chosen: Sequence[Part | Episode]) -> float:
       spans = [item.event if isinstance(item, Part) else item for item in chosen]
       return round(sum(span.offset_s - span.onset_s for span in spans) / self.duration_s, 4)
 
@@ -178,13 +179,13 @@ class Scene:
       "backing_vocals": any(part.backing_voice is not None for part in self.parts),
       "crowd": any(part.noise is not None for part in self.parts),
       "guest": self.guest is not None and any(part.voice == self.guest and part.act == "speech" for part in self.parts),
-      "off_camera_voice_share": share([part for part in self.parts if part.source == "off camera"]),
-      "playback_share": share([part for part in self.parts if part.source == "playback"]),
-      "other_words_share": share([part for part in self.parts if part.mouth in ("other words", "along")]),
-      "idle_mouth_share": share([part for part in self.parts if part.mouth in IDLE_MOUTHS]),
+      "off_camera_voice_share": fraction([part for part in self.parts if part.source == "off camera"]),
+      "playback_share": fraction([part for part in self.parts if part.source == "playback"]),
+      "other_words_share": fraction([part for part in self.parts if part.mouth in ("other words", "along")]),
+      "idle_mouth_share": fraction([part for part in self.parts if part.mouth in IDLE_MOUTHS]),
       "occlusion": hidden[0].kind if hidden else "stand" if self.stand is not None else "none",
-      "occluded_share": share(hidden),
-      "away_share": share([episode for episode in self.episodes if episode.kind == "away"]),
+      "occluded_share": fraction(hidden),
+      "away_share": fraction([episode for episode in self.episodes if episode.kind == "away"]),
       "bad_light": round(self.bad_light, 3),
       "codec": "none" if self.codec is None else self.codec.name,
       "bit_rate_kbps": _UNCODED_KBPS if self.codec is None else float(self.codec.bit_rate_kbps),
@@ -193,18 +194,18 @@ class Scene:
 
 
 @dataclasses.dataclass(frozen=True)
-class Sound:
-  """The stems of a scene without reverberation, what is recorded, and the performer's mouth.
+class Stems:
+  """The stems of a scene without reverberation, the recorded mixture, and the performer's mouth every 5 ms.
 
   Attributes:
     performer: the performer's voice. float32 [n].
-    other_voices: voices off camera and playback. float32 [n].
+    other_voices: off-camera voices and playback. float32 [n].
     backing: music, backing vocals and noise. float32 [n].
-    mixture: what is recorded, through room and codec. float32 [n] within ±1.
-    openness: the performer's mouth, every 5 ms. float32 [T].
-    width: likewise, -1 rounded to 1 spread. float32 [T].
-    smile: likewise, 0 to 1. float32 [T].
-    jaw_shift: likewise, -1 to 1. float32 [T].
+    mixture: recorded audio, after room and codec. float32 [n] within ±1.
+    openness: opening of the mouth, 0 shut to 1 wide open. float32 [T].
+    width: width of the mouth, -1 rounded to 1 spread. float32 [T].
+    smile: smile, 0 to 1. float32 [T].
+    jaw_shift: sideways shift of the jaw, -1 to 1. float32 [T].
   """
 
   performer: np.ndarray
@@ -218,22 +219,22 @@ class Sound:
 
 
 def draw_scene(seed: int, index: int, split: str = "train", duration_s: float = 30.0, preset: str = "live") -> Scene:
-  """The scene of this number. Its performer is the person of this number; women and men alternate.
+  """Draws a scene. Its performer is the person with the number `index`; women and men alternate.
 
   Args:
-    seed: of the cast and of everything drawn.
+    seed: seed of the cast and of all random values.
     index: number of the scene in its split.
     split: one of `SPLITS`; splits share no voice, face, tune or place, whatever the seeds.
-    duration_s: length.
+    duration_s: duration.
     preset: a name of `difficulty.PRESETS`.
 
   Raises:
-    ValueError: there is no such split or preset, the duration is not positive, or seed or index are negative.
+    ValueError: split or preset is unknown, the duration is not positive, or seed or index is negative.
   """
   if split not in SPLITS:
     raise ValueError(f"split is {split!r}; expected one of {', '.join(SPLITS)}")
   if not duration_s > 0:
-    raise ValueError(f"a scene of {duration_s} s cannot be made; expected a positive number of seconds")
+    raise ValueError(f"duration_s is {duration_s}; expected a positive number of seconds")
   if seed < 0 or index < 0:
     raise ValueError(f"seed is {seed} and index {index}; expected 0 or more")
   level = difficulty.preset(preset)
@@ -264,7 +265,7 @@ def draw_scene(seed: int, index: int, split: str = "train", duration_s: float = 
     ),
     episodes=_draw_episodes(duration_s, level, rng),
     seed=int(rng.integers(2**31)),
-    # Drawn last: what was drawn before it for other presets stays.
+    # Drawn last, so that the draws above do not depend on these.
     articulation=rng.uniform(*level.articulation),
     lips=rng.uniform(*level.lips),
     teeth=rng.uniform(*level.teeth),
@@ -274,18 +275,18 @@ def draw_scene(seed: int, index: int, split: str = "train", duration_s: float = 
 
 
 def render_audio(scene: Scene) -> np.ndarray:
-  """What is recorded. -> float32 [n] at 16 kHz."""
-  return sound(scene).mixture
+  """Renders the recorded audio. -> float32 [n] at 16 kHz."""
+  return render_stems(scene).mixture
 
 
 def render_frame(scene: Scene, time_s: float, width_px: int = 480, height_px: int = 360) -> np.ndarray:
-  """What the camera sees at one time. -> uint8 [H,W,3] RGB."""
+  """Renders the frame at a time. -> uint8 [H,W,3] RGB."""
   return render(scene.face, scene.camera, face_state(scene, time_s), width_px, height_px)
 
 
 @functools.lru_cache(maxsize=2)
-def sound(scene: Scene) -> Sound:
-  """All stems of a scene and the mouth that goes with them. The last two are kept."""
+def render_stems(scene: Scene) -> Stems:
+  """Renders all stems of a scene and the matching mouth movements. Caches the last two scenes."""
   total = round(scene.duration_s * SAMPLE_RATE_HZ)
   stems = {name: np.zeros(total, np.float32) for name in ("performer", "other", "backing")}
   face = np.zeros((-(-total // (SAMPLE_RATE_HZ // FRAME_RATE_HZ)) + 1, 4), np.float32)
@@ -318,23 +319,23 @@ def sound(scene: Scene) -> Sound:
   mixture *= np.float32(min(1.0, 0.9 / np.abs(mixture).max()))
   if scene.codec is not None:
     mixture = np.clip(codec.round_trip(mixture, scene.codec), -1, 1)
-  return Sound(stems["performer"], stems["other"], stems["backing"], mixture, *np.ascontiguousarray(face.T))
+  return Stems(stems["performer"], stems["other"], stems["backing"], mixture, *np.ascontiguousarray(face.T))
 
 
 def face_state(scene: Scene, time_s: float) -> FaceState:
-  """What the performer's face does at one time: the mouth, blinks, glances, a swaying head, and what hides it."""
-  made = sound(scene)
+  """Returns the state of the performer's face at a time: mouth, blinks, glances, sway of the head, and occlusion."""
+  stems = render_stems(scene)
   at = time_s * FRAME_RATE_HZ
   habit = _habits(scene)
   sway, later = _sway(habit, time_s), _sway(habit, time_s + scene.exposure_s)
   blink = np.max(np.clip(1.4 - np.abs(time_s - habit["blinks_s"]) / (_BLINK_S / 2), 0, 1), initial=0.0)
   glance = int(np.searchsorted(habit["glances_s"], time_s, side="right")) - 1
   away = _away(scene, time_s)
-  # Yaw moves the face sideways by some 0.4 head heights a radian, pitch up and down by as much.
+  # Yaw moves the face sideways by about 0.4 head heights a radian, and pitch moves it vertically by as much.
   moved_x = later[3] - sway[3] + 0.4 * np.deg2rad(later[0] - sway[0]) + _away(scene, time_s + scene.exposure_s) - away
   moved_y = later[4] - sway[4] + 0.4 * np.deg2rad(later[1] - sway[1])
   openness, width, smile, jaw_shift = (
-    float(_value_at(track, at)) for track in (made.openness, made.width, made.smile, made.jaw_shift)
+    float(_value_at(track, at)) for track in (stems.openness, stems.width, stems.smile, stems.jaw_shift)
   )
   beaming, bared = _beaming(habit["smiles"], time_s)
   return FaceState(
@@ -360,11 +361,11 @@ def face_state(scene: Scene, time_s: float) -> FaceState:
 
 @functools.lru_cache(maxsize=4)
 def _habits(scene: Scene) -> dict[str, np.ndarray]:
-  """How the performer moves, whatever is heard: drawn apart from the sound, so that it tells nothing about it."""
+  """Draws the performer's movements with a generator of their own, so that they are independent of the audio."""
   rng = np.random.default_rng([scene.seed, 1])
   count = int(scene.duration_s) + 2
   sizes = rng.uniform(0.3, 1.0, (6, 3))
-  # Yaw, pitch and roll in degrees, places in head heights, width of the mouth.
+  # Yaw, pitch and roll in degrees, x and y in head heights, width of the mouth.
   reach = np.array([9.0 * scene.turn, 5.0 * scene.turn, 4.0 * scene.turn, 0.05, 0.025, 0.15])[:, None]
   return {
     "rates_hz": scene.restlessness * rng.uniform(0.05, 0.5, (6, 3)),
@@ -378,7 +379,7 @@ def _habits(scene: Scene) -> dict[str, np.ndarray]:
 
 
 def _draw_smiles(scene: Scene, rng: np.random.Generator) -> np.ndarray:
-  """Onset, offset, strength of the smile, and how far the lips part. -> [n,4]."""
+  """Draws onset, offset, strength, and parting of the lips for each smile. -> [n,4]."""
   smiles: list[tuple[float, float, float, float]] = []
   if not scene.beaming:
     return np.zeros((0, 4))
@@ -396,34 +397,34 @@ def _sway(habit: dict[str, np.ndarray], time_s: float) -> np.ndarray:
 
 
 def _value_at(track: np.ndarray, position: float) -> float:
-  """Linear interpolation between two of the track's values, held at its ends."""
+  """Interpolates linearly between two values of a track; positions are clamped to its ends."""
   position = min(max(position, 0.0), len(track) - 1.0)
   low = min(int(position), len(track) - 2)
   return track[low] + (track[low + 1] - track[low]) * (position - low)
 
 
 def _beaming(smiles: np.ndarray, time_s: float) -> tuple[float, float]:
-  """How far the performer smiles, and how far the lips part for it, at one time."""
+  """Returns the strength of the smile and the parting of the lips at a time."""
   reached = [_reached(onset_s, offset_s, time_s, _SMILE_S) for onset_s, offset_s, *_ in smiles]
   smile, bared = (np.array(reached)[:, None] * smiles[:, 2:]).max(axis=0, initial=0.0)
   return float(smile), float(bared)
 
 
 def _reached(onset_s: float, offset_s: float, time_s: float, move_s: float) -> float:
-  """How far a movement has come that is complete from onset to offset: 0 to 1."""
+  """Returns the progress, 0 to 1, of a movement that is complete from onset to offset."""
   before, after = onset_s - time_s, time_s - offset_s
   x = np.clip(1 - max(before, after) / move_s, 0, 1)
   return float(x * x * (3 - 2 * x))
 
 
 def _away(scene: Scene, time_s: float) -> float:
-  """How far the performer has left the frame sideways, in head heights."""
+  """Returns how far the performer has moved sideways out of the frame, in head heights."""
   steps = [e.side * _reached(e.onset_s, e.offset_s, time_s, _STEP_S) for e in scene.episodes if e.kind == "away"]
   return max(steps, key=abs, default=0.0) * 1.6 / scene.camera.head_height
 
 
 def _occlusion(scene: Scene, time_s: float) -> Occlusion | None:
-  """What is before the face: a hand or microphone on its way to the mouth, at it or on its way back, or the stand."""
+  """Returns the occlusion at a time: a hand or microphone that approaches, covers or leaves the mouth, or the stand."""
   for episode in scene.episodes:
     reached = _reached(episode.onset_s, episode.offset_s, time_s, _ARM_S)
     if episode.kind != "away" and reached > 0:
@@ -438,7 +439,7 @@ def _draw_codec(level: Difficulty, rng: np.random.Generator) -> Codec | None:
 
 
 def _draw_episodes(duration_s: float, level: Difficulty, rng: np.random.Generator) -> tuple[Episode, ...]:
-  """Times of occlusion and absence that follow each other at random, each for its share of the time."""
+  """Draws random, consecutive times of occlusion and absence that take their fractions of the duration."""
   hidden = level.occluded + level.away
   if not hidden:
     return ()
@@ -452,14 +453,14 @@ def _draw_episodes(duration_s: float, level: Difficulty, rng: np.random.Generato
     kind = "away" if rng.uniform() < level.away / hidden else str(rng.choice(("microphone", "hand")))
     end_s = time_s + rng.uniform(0.5 * mean_s, 1.5 * mean_s)
     if end_s > 0:
-      # To the millisecond, as labels.
+      # Whole milliseconds, as in labels.
       onset_s, offset_s = round(max(0.0, time_s), 3), round(min(duration_s, end_s), 3)
       episodes.append(Episode(onset_s, offset_s, kind, float(rng.choice((-1.0, 1.0)))))
     time_s = end_s + _ARM_S + _STEP_S
 
 
 def _draw_stretches(events: Sequence[Event], level: Difficulty, rng: np.random.Generator) -> list[Event]:
-  """The events, those labeled others cut where one sound off camera gives way to the next."""
+  """Splits the events labeled others where one off-camera source replaces another."""
   stretches = []
   for event in events:
     onset_s = event.onset_s
@@ -475,7 +476,7 @@ def _draw_stretches(events: Sequence[Event], level: Difficulty, rng: np.random.G
 
 
 def _joined(events: Sequence[Event], duration_s: float) -> Timeline:
-  """A timeline in which neighbors with one label are one event."""
+  """Returns a timeline in which consecutive events with the same label are joined."""
   joined: list[Event] = []
   for event in events:
     if joined and joined[-1].label == event.label:
@@ -493,7 +494,7 @@ def _draw_parts(
   level: Difficulty,
   rng: np.random.Generator,
 ) -> tuple[Part, ...]:
-  """What is heard and done in each event. A voice meets the same backing whether it is the performer's or not."""
+  """Draws the audio sources and mouth movements of each event. The backing does not depend on whose voice it is."""
   snr_db = rng.uniform(*level.snr_db)
   backing_voice = company[int(rng.integers(len(company)))]
   parts: list[Part] = []
@@ -507,13 +508,13 @@ def _draw_parts(
       voice = guest
     elif source != "none":
       voice = company[int(rng.integers(len(company)))]
-    # Music goes on from one event into the next more often than not, unless there is silence.
+    # With probability 1/2, an event after anything but silence keeps the music state of the previous event.
     chance = level.music[2 if act is None else VOCAL_EVENTS.index(act)]
     goes_on = bool(parts) and parts[-1].event.label != "silence" and rng.uniform() < 0.5
     has_music = parts[-1].music if goes_on else bool(rng.uniform() < chance)
     has_noise = rng.uniform() < level.noise or (voice is None and not has_music)
     quiet = event.label == "silence"
-    # Without a voice the backing comes to the front, about as loud as a voice would be.
+    # Without a voice, the backing is about as loud as a voice.
     backing_db = -snr_db + rng.normal(0, 3) if voice is not None else rng.uniform(-8, 4)
     sung = act == "singing" and has_music and song.backing_vocals
     parts.append(
@@ -537,7 +538,7 @@ def _draw_parts(
 def _draw_voice(
   event: Event, around: Sequence[str], level: Difficulty, rng: np.random.Generator
 ) -> tuple[str, str | None]:
-  """Whose voice is heard in an event, and what it does."""
+  """Draws the source of the voice in an event, and its act."""
   if event.label in VOCAL_EVENTS:
     return "performer", event.label
   chance = rng.uniform()
@@ -545,7 +546,7 @@ def _draw_voice(
     return "none", None
   if chance < level.playback:
     return "playback", str(rng.choice(VOCAL_EVENTS, p=(0.2, 0.8)))
-  # A guest answers speech, another singer takes over a song.
+  # Off-camera voices often continue a neighboring act: a guest answers speech, another singer takes over a song.
   fitting = [label for label in around if label in VOCAL_EVENTS]
   return "off camera", str(rng.choice(fitting if fitting and rng.uniform() < level.answers else VOCAL_EVENTS))
 
@@ -583,7 +584,7 @@ def _perform(
 def _accompany(
   part: Part, song: Song, tune: tuple[music.Note, ...], count: int, rng: np.random.Generator
 ) -> np.ndarray:
-  """Backing vocals and noise, at their levels beside music of RMS 0.1. -> float32 [n]."""
+  """Renders backing vocals and noise at their levels relative to music of RMS 0.1. -> float32 [n]."""
   wave = np.zeros(count, np.float32)
   if part.backing_voice is not None:
     second = music.second_voice(song, tune, voices.comfortable_midi(part.backing_voice.voice))
@@ -602,10 +603,10 @@ def _mouth(
   count: int,
   rng: np.random.Generator,
 ) -> np.ndarray:
-  """What the performer's mouth does in one part: openness, width, smile and jaw. -> [T,4]."""
+  """Renders the performer's mouth in one part: openness, width, smile and jaw. -> [T,4]."""
   face = np.zeros((count, 4), np.float32)
   t = np.arange(count) / FRAME_RATE_HZ
-  # Movements set in and end within the event.
+  # Movements start and end within the event.
   ease = np.clip(np.minimum(t, t[::-1]) / 0.25, 0, 1)
   if part.mouth in ("other words", "mouthing"):
     utterance = _perform(part, scene.performer, tune, part.event.duration_s, rng)
@@ -631,7 +632,7 @@ def _mouth(
 
 
 def _grimaces(count: int, rng: np.random.Generator) -> np.ndarray:
-  """A mouth that takes on one pose after another and holds each for a while. -> [T,4]."""
+  """Draws mouth movements that take one pose after another and hold each for a while. -> [T,4]."""
   poses = 2 + int(count / FRAME_RATE_HZ / 0.4)
   at_rest = rng.uniform(size=(poses, 4)) < (0.4, 0.3, 0.5, 0.6)
   drawn = rng.uniform((0.05, -1.0, 0.2, -0.7), (0.8, 1.0, 1.0, 0.7), (poses, 4))
@@ -640,18 +641,18 @@ def _grimaces(count: int, rng: np.random.Generator) -> np.ndarray:
   moves = rng.uniform(0.12, 0.6, poses) * FRAME_RATE_HZ
   at = np.arange(count)[:, None]
   x = np.clip((at - begins) / moves, 0, 1)
-  reached = x * x * (3 - 2 * x)  # [T,poses], of each pose in its turn
+  reached = x * x * (3 - 2 * x)  # [T,poses], the progress towards each pose
   return reached @ np.diff(targets, axis=0, prepend=0)
 
 
 def _fade(count: int) -> np.ndarray:
-  """A gain that rises in 30 ms and falls in the last 30. -> [n]."""
+  """Returns a gain that rises within 30 ms and falls within the last 30 ms. -> [n]."""
   ramp = 0.03 * SAMPLE_RATE_HZ
   return np.clip(np.minimum(np.arange(count) + 1, np.arange(count)[::-1]) / ramp, 0, 1).astype(np.float32)
 
 
 def _eased(gain: np.ndarray) -> np.ndarray:
-  """A gain that moves between its steps within 30 ms around them. -> [n]."""
+  """Smooths the steps of a gain over 30 ms. -> [n]."""
   width = round(0.03 * SAMPLE_RATE_HZ)
   sums = np.cumsum(np.pad(gain.astype(np.float64), (width // 2 + 1, width - width // 2), mode="edge"))
   return ((sums[width:] - sums[:-width])[: len(gain)] / width).astype(np.float32)

@@ -1,9 +1,9 @@
-"""Monotone speech from eSpeak NG, the raw material of every voice.
+"""Monotone speech from eSpeak NG, the input of every voice.
 
-The wheel `espeakng-loader` (extra `simulation`) carries the library and its data for the usual systems; it is driven
-through ctypes. Only the variant klatt6 is used (NV Speech Player, a cascade of formants): all others carry the state
-of their oscillators and filters from one utterance to the next, so that a text's samples depend on what was spoken
-before it. Persons get their timbre from `voices`, not from here.
+The wheel `espeakng-loader` (extra `simulation`) contains the library and its data for common systems; ctypes calls it.
+Only the variant klatt6 (NV Speech Player, a cascade of formants) is used: all others carry the state of their
+oscillators and filters from one utterance to the next, so the samples of a text would depend on the previous text. The
+timbre of a person comes from `voices`, not from this module.
 """
 
 import ctypes
@@ -16,13 +16,13 @@ from scipy import signal
 
 from attavvad_jax.simulation.vocoder import SAMPLE_RATE_HZ
 
-# Those that read the Latin letters of the pseudo-words.
+# Languages that read the Latin letters of the pseudo-words.
 LANGUAGES = (
   *("cs", "cy", "da", "de", "en-gb-scotland", "en-us", "es", "et", "eu", "fi", "fr", "hr", "hu", "id", "is", "it"),
   *("lv", "nb", "nl", "pl", "pt", "pt-br", "ro", "sq", "sv", "sw", "tr"),
 )
 _VARIANT = "klatt6"
-MONOTONE_HZ = 89.0  # what pitch 50 with range 0 sounds like
+MONOTONE_HZ = 89.0  # pitch of the speech with eSpeak's pitch 50 and range 0
 
 # speak_lib.h
 _AUDIO_OUTPUT_SYNCHRONOUS = 2
@@ -32,17 +32,17 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 
 def synthesize(text: str, language: str, words_per_minute: int) -> np.ndarray:
-  """Speaks a text at a constant pitch. -> float32 [n] at 16 kHz, within ±1; the same samples at every call.
+  """Speaks a text at a constant pitch. -> float32 [n] at 16 kHz, within ±1; every call returns the same samples.
 
   Raises:
-    ValueError: espeakng-loader is not installed, or it does not know the voice.
+    ValueError: espeakng-loader is not installed, lacks the voice, or cannot speak the text.
   """
   library, source_hz, chunks, _ = _library()
   chunks.clear()
   library.espeak_ng_SetRandSeed(ctypes.c_long(1))
   name = f"{language}+{_VARIANT}"
   if library.espeak_SetVoiceByName(name.encode()) != 0:
-    raise ValueError(f"eSpeak NG has no voice {name!r}")
+    raise ValueError(f"reinstall espeakng-loader: eSpeak NG has no voice {name!r}")
   for parameter, value in ((_RATE, words_per_minute), (_PITCH, 50), (_RANGE, 0)):
     library.espeak_SetParameter(parameter, value, 0)
   data = text.encode() + b"\0"
@@ -70,7 +70,7 @@ def check_installed() -> None:
 
 @functools.cache
 def _library() -> tuple[ctypes.CDLL, int, list[np.ndarray], Any]:
-  """The loaded library, its sample rate, and the list that its callback fills; the callback, to keep it alive."""
+  """Loads the library. Returns it, its sample rate, the list that its callback fills, and the callback to keep."""
   check_installed()
   import espeakng_loader
 

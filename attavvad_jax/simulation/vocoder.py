@@ -1,7 +1,7 @@
-"""A small channel vocoder: monotone speech to envelope frames, and frames with any pitch back to sound.
+"""A small channel vocoder: from monotone speech to envelope frames, and from frames with any pitch to a waveform.
 
-After WORLD (Morise et al. 2016), much reduced: the pitch of the input is constant and known, so the envelope is a
-power spectrum smoothed over exactly one harmonic, and voicing is the correlation with the sound one period earlier.
+It is a reduced form of WORLD (Morise et al. 2016): the pitch of the input is constant and known, so the envelope is a
+power spectrum smoothed over exactly one harmonic, and voicing is the correlation with the waveform one period earlier.
 
 Axes: T frames of 5 ms, K frequency bins of 25 Hz, n samples.
 """
@@ -25,21 +25,21 @@ class Frames:
 
   Attributes:
     log_envelope: natural logarithm of the magnitude spectrum. float32 [T,K].
-    voicing: 0 noise to 1 periodic. float32 [T].
+    voicing: 0 for noise to 1 for a periodic waveform. float32 [T].
   """
 
   log_envelope: np.ndarray
   voicing: np.ndarray
 
   def at(self, positions: np.ndarray) -> "Frames":
-    """Frames at fractional positions, interpolated: the way to stretch time. positions [T'] -> T' frames."""
+    """Interpolates frames at fractional positions, which stretches time. positions [T'] -> T' frames."""
     low = np.clip(np.floor(positions).astype(int), 0, len(self.voicing) - 2)
     mix = np.clip(positions - low, 0, 1).astype(np.float32)
     envelope = self.log_envelope[low] * (1 - mix)[:, None] + self.log_envelope[low + 1] * mix[:, None]
     return Frames(envelope, self.voicing[low] * (1 - mix) + self.voicing[low + 1] * mix)
 
   def shifted(self, formant_scale: float, tilt_db_per_octave: float) -> "Frames":
-    """Formants moved by a factor (above 1: a shorter vocal tract) and a tilt around 1 kHz."""
+    """Scales the formants by a factor (above 1 for a shorter vocal tract) and adds a spectral tilt around 1 kHz."""
     bins = self.log_envelope.shape[1]
     source = np.clip(np.arange(bins) / formant_scale, 0, bins - 1.001)
     low = source.astype(int)
@@ -50,7 +50,7 @@ class Frames:
 
 
 def analyze(wave: np.ndarray, f0_hz: float) -> Frames:
-  """Envelope and voicing of speech whose pitch is `f0_hz` throughout. float [n] -> Frames, T = n / 80."""
+  """Computes envelope and voicing of speech with the constant pitch `f0_hz`. float [n] -> Frames, T = n / 80."""
   period = round(SAMPLE_RATE_HZ / f0_hz)
   length = min(3 * period, _FFT)
   count = max(2, len(wave) // HOP)
@@ -72,19 +72,19 @@ def analyze(wave: np.ndarray, f0_hz: float) -> Frames:
 
 
 def synthesize(frames: Frames, f0_hz: np.ndarray, breathiness: float, rng: np.random.Generator) -> np.ndarray:
-  """Sound of the frames at a pitch given for each. f0_hz [T] -> float32 [80 T].
+  """Synthesizes the waveform of frames with a pitch for each frame. f0_hz [T] -> float32 [80 T].
 
   Args:
     frames: envelope and voicing.
     f0_hz: pitch of each frame.
-    breathiness: noise in voiced sound, 0..1, which grows with frequency.
-    rng: for the noise.
+    breathiness: noise in voiced frames, 0..1, which grows with frequency.
+    rng: generator of the noise.
   """
   count = len(f0_hz)
   samples = count * HOP
   pitch = np.interp(np.arange(samples) / HOP, np.arange(count), f0_hz)
   phase = np.cumsum(pitch / SAMPLE_RATE_HZ)
-  # Each pulse is split between two samples by where it falls; its height keeps the power per hertz at one.
+  # A pulse between two samples is split by distance; its height keeps the power per hertz at one.
   at = np.flatnonzero(np.diff(np.floor(phase), prepend=0.0) > 0)
   late = (phase[at] % 1) * SAMPLE_RATE_HZ / pitch[at]
   height = np.sqrt(SAMPLE_RATE_HZ / pitch[at])
@@ -112,7 +112,7 @@ def synthesize(frames: Frames, f0_hz: np.ndarray, breathiness: float, rng: np.ra
 
 
 def _minimum_phase(log_envelope: np.ndarray) -> np.ndarray:
-  """Complex spectra of the causal filters with these magnitudes. [T,K] -> complex64 [T,K]."""
+  """Computes the spectra of the causal filters with these log magnitudes. [T,K] -> complex64 [T,K]."""
   cepstrum = fft.irfft(log_envelope, _FFT)
   cepstrum[:, 1 : _FFT // 2] *= 2
   cepstrum[:, _FFT // 2 + 1 :] = 0

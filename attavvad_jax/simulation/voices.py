@@ -1,11 +1,12 @@
-"""People's voices: speech and singing of one person from one vocal tract, each with the mouth that goes with it.
+"""Voices: speech and singing of a person from one vocal tract, with the matching mouth movements.
 
-Both start from the same monotone pseudo-words of the synthesizer. Speech gets an intonation; singing gets a melody,
-and its vowels are held for as long as the notes last. Formants, tilt and breath belong to the person, so timbre tells
-who it is but neither what they do nor whether the camera shows them.
+Speech and singing start from the same monotone pseudo-words of the synthesizer. Speech gets an intonation; singing
+gets a melody, and holds each vowel for the length of its note. Formants, tilt and breathiness belong to the person, so
+timbre identifies the person but neither the act nor whether the camera shows the person.
 
-The mouth follows the sound: open with the level between 300 and 3,800 Hz (hums and closures are shut), wider for high
-first formants (a) than for low ones (i, u), spread for high second formants (i, e), rounded for low ones (o, u).
+The mouth follows the waveform: its opening grows with the level between 300 and 3,800 Hz (it is shut in hums and
+closures), and is larger for high first formants (a) than for low ones (i, u); it is spread for high second formants
+(i, e) and rounded for low ones (o, u).
 
 Axes: n samples at 16 kHz, T frames of 5 ms.
 """
@@ -31,14 +32,14 @@ class Voice:
   Attributes:
     sex: female or male.
     f0_hz: pitch of speech.
-    formant_scale: formants over the synthesizer's, above 1 for a shorter vocal tract.
+    formant_scale: ratio of the formants to the synthesizer's, above 1 for a shorter vocal tract.
     words_per_minute: rate of speech.
-    breathiness: noise in voiced sound, 0..1.
-    tilt_db_per_octave: color, negative for dark.
-    liveliness: intonation of speech in semitones.
+    breathiness: noise in voiced frames, 0..1.
+    tilt_db_per_octave: spectral tilt, negative for a dark voice.
+    liveliness: range of the intonation of speech, in semitones.
     vibrato_hz: rate of vibrato.
-    vibrato_semitones: its depth.
-    language: whose sounds the words are read with.
+    vibrato_semitones: depth of vibrato.
+    language: language whose phonemes the words are read with.
   """
 
   sex: str
@@ -54,7 +55,7 @@ class Voice:
 
   @classmethod
   def draw(cls, rng: np.random.Generator, sex: str) -> "Voice":
-    """A random voice of a sex."""
+    """Draws a random voice of a sex."""
     female = sex == "female"
     return cls(
       sex=sex,
@@ -71,7 +72,7 @@ class Voice:
 
   @property
   def identity(self) -> tuple:
-    """The voice in coarse steps: two voices that sound alike have the same."""
+    """The voice in coarse steps; voices that sound alike are equal."""
     semitones, size = 12 * np.log2(self.f0_hz / 100), self.formant_scale / 0.03
     color = (self.tilt_db_per_octave / 1.5, self.breathiness / 0.12, self.words_per_minute / 25)
     return (self.language, self.sex, *(int(np.floor(value)) for value in (semitones, size, *color)))
@@ -79,7 +80,7 @@ class Voice:
 
 @dataclasses.dataclass(frozen=True)
 class Note:
-  """One note of a melody: seconds from its start, seconds, MIDI number (60 is middle C)."""
+  """One note of a melody: onset from the start of the melody, duration, and MIDI number (60 is middle C)."""
 
   onset_s: float
   duration_s: float
@@ -88,12 +89,12 @@ class Note:
 
 @dataclasses.dataclass(frozen=True)
 class Utterance:
-  """Sound and mouth of a stretch of voice.
+  """Waveform and mouth movements of a stretch of voice.
 
   Attributes:
     waveform: float32 [n].
-    openness: mouth, 0 shut to 1 wide open, every 5 ms. float32 [T], T = ceil(n / 80).
-    width: mouth, -1 rounded to 1 spread. float32 [T].
+    openness: opening of the mouth, 0 shut to 1 wide open, every 5 ms. float32 [T], T = ceil(n / 80).
+    width: width of the mouth, -1 rounded to 1 spread. float32 [T].
   """
 
   waveform: np.ndarray
@@ -102,11 +103,11 @@ class Utterance:
 
 
 def speak(voice: Voice, duration_s: float, rng: np.random.Generator) -> Utterance:
-  """Speech without pauses that fills a duration."""
-  # A pseudo-word takes about 88 s over the words per minute.
+  """Synthesizes speech without pauses that fills a duration."""
+  # A pseudo-word takes about 88 s / words_per_minute.
   frames, openness, width = _words(voice, int(duration_s * voice.words_per_minute / 60) + 2, rng)
   count = _num_frames(duration_s)
-  # Speech that lies too low for a pause in the middle of an event goes on a little slower or faster instead.
+  # Words that are too short for the duration are slowed down: a pause within the event would contradict its label.
   positions = np.linspace(0, min(count, len(openness)) - 1, count)
   f0_hz = voice.f0_hz * 2 ** (_intonation(count, voice.liveliness, rng) / 12)
   opened = _articulation(rng) * _at(openness, positions)
@@ -114,7 +115,7 @@ def speak(voice: Voice, duration_s: float, rng: np.random.Generator) -> Utteranc
 
 
 def sing(voice: Voice, melody: tuple[Note, ...], duration_s: float, rng: np.random.Generator) -> Utterance:
-  """A melody on pseudo-words, one syllable a note, legato; it fills the duration, the last note is held."""
+  """Sings a melody legato on pseudo-words, one syllable a note; the last note is held to fill the duration."""
   frames, openness, width = _words(voice, len(melody) // 2 + 2, rng)
   count = _num_frames(duration_s)
   positions = _hold_vowels(openness, melody, count, rng)
@@ -124,23 +125,23 @@ def sing(voice: Voice, melody: tuple[Note, ...], duration_s: float, rng: np.rand
 
 
 def _articulation(rng: np.random.Generator) -> float:
-  """How wide a mouth opens this time, in speech as in singing: its size alone does not tell one from the other."""
+  """Draws a factor of the opening of the mouth: the same range for both acts, so that size does not reveal the act."""
   return rng.uniform(0.75, 1.25)
 
 
 def comfortable_midi(voice: Voice) -> int:
-  """The note around which a voice sings best: a fourth above its speech."""
+  """Returns the center of the singing range: a fourth above the pitch of speech."""
   return round(69 + 12 * np.log2(voice.f0_hz / 440)) + 5
 
 
 def _words(voice: Voice, count: int, rng: np.random.Generator) -> tuple[vocoder.Frames, np.ndarray, np.ndarray]:
-  """So many monotone words of two to four syllables, without pauses, in the person's timbre; and the mouth [T], [T]."""
+  """Synthesizes monotone words of 2 to 4 syllables in the person's timbre, without pauses, and the mouth [T], [T]."""
   text = " ".join(_word(rng) for _ in range(count))
   wave = synthesizer.synthesize(text, voice.language, voice.words_per_minute)
   frames = vocoder.analyze(wave, synthesizer.MONOTONE_HZ)
   level = _band_db(frames.log_envelope, 100, 7000)
   loud = np.flatnonzero(level > np.percentile(level, 95) - 35)
-  # Stops stay, pauses go: of each gap only the first 60 ms are kept.
+  # Only the first 60 ms of each gap are kept, which removes pauses but not stops.
   gap = np.diff(loud, append=loud[-1] + 1)
   keep = np.concatenate([np.arange(i, i + min(g, 12)) for i, g in zip(loud, gap, strict=True)])
   frames = vocoder.Frames(frames.log_envelope[keep], frames.voicing[keep])
@@ -156,22 +157,22 @@ def _word(rng: np.random.Generator) -> str:
 
 
 def _band_db(log_envelope: np.ndarray, low_hz: float, high_hz: float) -> np.ndarray:
-  """Level in a band. [T,K] -> [T] dB."""
+  """Computes the level in a band. [T,K] -> [T] dB."""
   power = np.exp(2 * log_envelope[:, round(low_hz / vocoder.BIN_HZ) : round(high_hz / vocoder.BIN_HZ)])
   return 10 * np.log10(power.sum(axis=1) + 1e-9)
 
 
 def _mouth(log_envelope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """Openness and width of the mouth that makes this sound. [T,K] -> [T], [T]."""
+  """Computes openness and width of the mouth that produces these frames. [T,K] -> [T], [T]."""
   level = _band_db(log_envelope, 300, 3800)
   loud = np.clip((level - np.percentile(level, 90) + 26) / 22, 0, 1)
   first = _band_db(log_envelope, 550, 1100) - _band_db(log_envelope, 150, 450)
   vowel = np.clip((first + 14) / 20, 0, 1)
   second = _band_db(log_envelope, 1700, 3200) - _band_db(log_envelope, 600, 1500)
-  # Lips are slow: they take some 60 ms from one shape to the next.
+  # Lips are slow: they take about 60 ms from one shape to the next.
   openness = _smooth(loud * (0.42 + 0.58 * vowel), 13)
   spread = np.clip((second + 12) / 12, -1, 1)
-  # An open a has a low second formant too, but the lips are not round.
+  # An open a also has a low second formant, but its lips are not rounded.
   width = _smooth(np.where(spread < 0, spread * (1 - vowel), spread) * loud, 25)
   return openness.astype(np.float32), width.astype(np.float32)
 
@@ -190,7 +191,7 @@ def _at(track: np.ndarray, positions: np.ndarray) -> np.ndarray:
 
 
 def _intonation(count: int, semitones: float, rng: np.random.Generator) -> np.ndarray:
-  """Falling phrases of one to three seconds with accents. -> semitones [T]."""
+  """Draws falling phrases of one to three seconds with accents. -> semitones [T]."""
   contour = np.zeros(count)
   start = 0
   while start < count:
@@ -204,9 +205,9 @@ def _intonation(count: int, semitones: float, rng: np.random.Generator) -> np.nd
 
 
 def _hold_vowels(openness: np.ndarray, melody: tuple[Note, ...], count: int, rng: np.random.Generator) -> np.ndarray:
-  """Which frame of the words sounds when, so that each note holds a vowel. -> fractional frames [T]."""
+  """Maps time to frames of the words so that each note holds a vowel. -> fractional frames [T]."""
   peaks = _syllables(openness)
-  # The most shut frame before each vowel, which may be the vowel's own where the words begin with it.
+  # The most closed frame before each vowel; the vowel's own frame if the words begin with it.
   bounds = [int(a + np.argmin(openness[a : b + 1])) for a, b in zip([0, *peaks], [*peaks, len(openness)], strict=False)]
   positions = np.zeros(count)
   for number, note in enumerate(melody):
@@ -227,7 +228,7 @@ def _hold_vowels(openness: np.ndarray, melody: tuple[Note, ...], count: int, rng
 
 
 def _evened(frames: vocoder.Frames) -> vocoder.Frames:
-  """The loudness of held vowels brought closer together, as singers do."""
+  """Evens out the loudness of held vowels, as singers do."""
   level = _smooth(_band_db(frames.log_envelope, 100, 7000), 41)[: len(frames.voicing)]
   gain_db = 0.6 * (np.percentile(level, 90) - level)
   return dataclasses.replace(
@@ -236,7 +237,7 @@ def _evened(frames: vocoder.Frames) -> vocoder.Frames:
 
 
 def _syllables(openness: np.ndarray) -> list[int]:
-  """Frames of the vowels: the most open ones, at least 110 ms apart."""
+  """Returns the frames of the vowels: the most open ones, at least 110 ms apart."""
   order = np.argsort(-openness, kind="stable")
   taken = np.zeros(len(openness) + 44, bool)
   peaks = []
@@ -250,7 +251,7 @@ def _syllables(openness: np.ndarray) -> list[int]:
 
 
 def _melody_hz(voice: Voice, melody: tuple[Note, ...], count: int, rng: np.random.Generator) -> np.ndarray:
-  """Pitch of a sung melody: glides between notes, vibrato that sets in late. -> Hz [T]."""
+  """Computes the pitch of a sung melody, with glides between notes and delayed vibrato. -> Hz [T]."""
   semitones = np.full(count, float(melody[-1].midi))
   depth = np.zeros(count)
   for note in melody:
@@ -274,7 +275,7 @@ def _voiced(
   duration_s: float,
   rng: np.random.Generator,
 ) -> Utterance:
-  """Sound of the frames, cut to the duration, faded at both ends and brought to one level."""
+  """Synthesizes the frames, cuts them to the duration, fades both ends and normalizes the level."""
   wave = vocoder.synthesize(frames, f0_hz, voice.breathiness, rng)[: round(duration_s * SAMPLE_RATE_HZ)]
   fade = min(len(wave) // 4, SAMPLE_RATE_HZ // 50)
   ramp = np.linspace(0, 1, fade, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Simulated performances as a folder of real video files with labels: what anybody's own data would look like."""
+"""Writes simulated performances as a folder of video files with labels, in the form of users' own data."""
 
 from collections.abc import Iterable, Iterator
 import csv
@@ -27,7 +27,7 @@ SETTINGS = "simulation.json"
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-  """One video to write: where, which scene, and how."""
+  """One video to write: its files, its scene and its format."""
 
   folder: Path
   split: str
@@ -59,7 +59,7 @@ class Clip:
 
   @property
   def conditions(self) -> Path:
-    """What is hard about it; written last."""
+    """Conditions of the scene; written last."""
     return self.folder / "labels" / f"{self.recording}.conditions.json"
 
   @property
@@ -78,35 +78,37 @@ def write_folder(
   size: tuple[int, int] = (480, 360),
   workers: int = 1,
 ) -> Path:
-  """Writes mp4 files, labels and a description of each, and a manifest; the same files for the same arguments.
+  """Writes mp4 files with labels and conditions, and a manifest; the same arguments give the same files.
 
-  Each clip is a recording of its own: another performer, place and song. Beside its video lie the performer's events
-  (`labels/NAME.tsv`), those of any voice (`NAME.audio.tsv`) and its conditions (`NAME.conditions.json`). A folder that
-  was left half-written is completed, what is there is kept. The manifest comes last: a folder with one is complete.
+  Each clip is a separate recording with its own performer, place and song. For each video there are the performer's
+  events (`labels/NAME.tsv`), the events of any voice (`NAME.audio.tsv`) and the conditions (`NAME.conditions.json`). An
+  incomplete folder is completed and its finished clips are kept. The manifest is written last, so a folder with a
+  manifest is complete.
 
   Args:
-    folder: where to write; made where it is missing.
-    minutes: how much of each of the splits train, validation and test; rounded up to whole clips.
-    seed: of all randomness.
-    preset: how hard, a name of `difficulty.PRESETS`.
-    clip_s: seconds of a clip.
-    frames_per_second: of the videos.
-    size: width and height of the videos in pixels, even.
-    workers: processes that render side by side.
+    folder: output folder; created if missing.
+    minutes: minutes of each of the splits train, validation and test; rounded up to whole clips.
+    seed: seed of all randomness.
+    preset: difficulty, a name of `difficulty.PRESETS`.
+    clip_s: duration of a clip.
+    frames_per_second: frame rate of the videos.
+    size: width and height of the videos in pixels, both even.
+    workers: number of processes that render in parallel.
 
   Returns:
-    the manifest: header video, labels, recording, split, audio_labels, conditions; paths relative to the folder.
+    The path of the manifest. Its header is video, labels, recording, split, audio_labels, conditions; its paths are
+    relative to the folder.
 
   Raises:
-    ValueError: an argument is out of range, the folder holds another simulation, or the synthesizer is missing.
-    OSError: the folder cannot be written to.
+    ValueError: an argument is out of range, the folder contains another simulation, or the synthesizer is missing.
+    OSError: the folder is not writable.
   """
   folder = Path(folder)
   unknown = sorted(set(minutes) - set(SPLITS))
   if unknown:
     raise ValueError(f"no such split: {', '.join(unknown)}; expected {', '.join(SPLITS)}")
   if not all(math.isfinite(amount) and amount >= 0 for amount in minutes.values()) or not sum(minutes.values()) > 0:
-    raise ValueError(f"minutes are {minutes}; expected 0 or more for each split and something in all")
+    raise ValueError(f"minutes are {minutes}; expected 0 or more for each split, and a positive total")
   if not 2 <= clip_s <= 600:
     raise ValueError(f"clip_s is {clip_s}; expected 2 to 600 s")
   if any(side < 64 or side % 2 for side in size):
@@ -163,7 +165,7 @@ def write_clip(clip: Clip) -> None:
 
 
 def _frames_and_samples(clip: Clip, waveform: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-  """Each frame's number with the samples that sound while it is shown."""
+  """Yields the number of each frame with the samples of its duration."""
   count = math.ceil(round(clip.duration_s * clip.frames_per_second, 6))
   edges = [round(frame * SAMPLE_RATE_HZ / clip.frames_per_second) for frame in range(count)] + [len(waveform)]
   for frame in range(count):
@@ -171,15 +173,15 @@ def _frames_and_samples(clip: Clip, waveform: np.ndarray) -> Iterator[tuple[int,
 
 
 def _claim(folder: Path, settings: dict) -> None:
-  """Notes in the folder what it is made of, or checks that it is made of the same."""
+  """Records the settings in the folder, or checks that the folder has the same settings."""
   path = folder / SETTINGS
   text = json.dumps(settings, indent=2) + "\n"
   if path.is_file():
     if path.read_text(encoding="utf-8") != text:
-      raise ValueError(f"{folder} holds another simulation (see {SETTINGS}); delete it or choose another folder")
+      raise ValueError(f"{folder} contains another simulation (see {SETTINGS}); delete it or choose another folder")
     return
   if any((folder / "videos").iterdir()):
-    raise ValueError(f"{folder} holds videos but no {SETTINGS}; choose another folder")
+    raise ValueError(f"{folder} contains videos but no {SETTINGS}; choose another folder")
   write_text(path, text)
 
 

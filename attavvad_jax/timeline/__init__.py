@@ -1,4 +1,4 @@
-"""The block clock, events and timelines, and the steps between timelines, block labels and block scores."""
+"""The block clock, events and timelines, and the conversions between timelines, block labels and block scores."""
 
 from attavvad_jax.timeline.clock import Clock
 from attavvad_jax.timeline.event import BACKGROUND, EVENTS, VOCAL_EVENTS, Event, others_meaning

@@ -1,8 +1,10 @@
-"""The block clock: the only place that converts between seconds, samples, audio frames, images and blocks.
+"""The block clock, the only place that converts between seconds, samples, audio frames, images and blocks.
 
-A *block* is the unit of decision (Section 3.1 and the released parameters): at the paper's rate of 3 Hz it holds
-15 audio frames (352 ms of sound) and 3 images. Block ``i`` decides on the interval [i / rate, (i + 1) / rate).
-Every block is cut out by time, never by counting frames, so that nothing drifts.
+A *block* is the unit of decision (Section 3.1 and the released parameters). At the paper's rate of 3 Hz, it holds 15
+audio frames (352 ms of audio) and 3 images. Block `i` decides on the interval [i / rate, (i + 1) / rate). Every block
+is cut by time, never by counting frames, so that nothing drifts.
+
+Axes: S samples of a block, T audio frames of a block, N images of a block, M images before it plus its own N.
 """
 
 import dataclasses
@@ -22,16 +24,17 @@ class Clock:
 
   Attributes:
     sample_rate_hz: sample rate of the waveform.
-    block_rate_hz: decisions a second.
-    images_per_block: images that are taken in a block (N).
-    images_before: images of the time before a block that the network sees in front of its own; the paper has none.
+    block_rate_hz: blocks, and thus decisions, per second.
+    images_per_block: number of images in a block (N).
     window_ms: length of the analysis window of an audio frame; frames overlap by half of it.
+    images_before: number of images before a block that the network gets in addition to the block's own; the paper has
+      none.
 
   Raises:
     ValueError: a rate or count is not positive (images_before may be 0), or a block is shorter than one audio frame.
 
-  Differences: the released code counts 15 frames a block along a running frame index, which drifts by 0.3 s over
-  30 s because 45 frames a second are not 1000 / 22; here the start sample is round(i * sample_rate / block_rate).
+  Differences: the released code counts 15 frames per block along a running frame index, which drifts by 0.3 s over 30 s
+  because 1000 / 22 frames per second are not exactly 45; here the start sample is round(i * sample_rate / block_rate).
   """
 
   sample_rate_hz: int = 16_000
@@ -64,54 +67,60 @@ class Clock:
 
   @property
   def num_images(self) -> int:
-    """Images that come with a block (M): those before it and its own."""
+    """Number of images of a block (M): those before it and its own."""
     return self.images_before + self.images_per_block
 
   @property
   def window_samples(self) -> int:
-    """Samples of an audio frame's window."""
+    """Number of samples of an audio frame's window."""
     return round(self.sample_rate_hz * self.window_ms / 1000.0)
 
   @property
   def hop_samples(self) -> int:
-    """Samples from one audio frame to the next (50 % overlap)."""
+    """Number of samples from one audio frame to the next (50 % overlap)."""
     return self.window_samples // 2
 
   @property
   def frames_per_block(self) -> int:
-    """Audio frames of a block (T); 15 at the paper's rates."""
+    """Number of audio frames of a block (T); 15 at the paper's rates."""
     return round(self.sample_rate_hz / (self.block_rate_hz * self.hop_samples))
 
   @property
   def block_samples(self) -> int:
-    """Samples of a block (S): enough for its T frames, a little more than one block period."""
+    """Number of samples of a block (S): enough for its T frames, slightly more than one block period."""
     return (self.frames_per_block - 1) * self.hop_samples + self.window_samples
 
   def start_s(self, block: int) -> float:
-    """Second at which a block starts."""
+    """Returns the time at which a block starts, in seconds."""
     return block / self.block_rate_hz
 
   def start_sample(self, block: int) -> int:
-    """First sample of a block. Within half a sample of `start_s`, however long the recording."""
+    """Returns the first sample of a block; within half a sample of `start_s`, however long the recording is."""
     return round(block * self.sample_rate_hz / self.block_rate_hz)
 
   def image_times_s(self, block: int) -> np.ndarray:
-    """Seconds at which a block's images are taken: the middles of N equal parts. [N] float64."""
+    """Returns the times of a block's images in seconds: the middles of N equal parts. [N] float64."""
     parts = np.arange(self.images_per_block) + 0.5
     return (block + parts / self.images_per_block) / self.block_rate_hz
 
   def block_at(self, time_s: float) -> int:
-    """Block whose interval holds a time; times before the start belong to block 0."""
-    # A boundary computed by `start_s` must come back as its own block, whatever its rounding.
+    """Returns the block whose interval contains a time; times before the start belong to block 0."""
+    # A boundary computed by `start_s` must map back to its own block in spite of rounding.
     return max(0, math.floor(time_s * self.block_rate_hz + 1e-9))
 
   def num_blocks(self, duration_s: float) -> int:
-    """Blocks that cover a duration; the last may be partly empty. Less than half a sample is no block."""
+    """Returns the number of blocks that cover a duration; the last may be partly empty.
+
+    A remainder of less than half a sample adds no block.
+
+    Raises:
+      ValueError: the duration is negative.
+    """
     if duration_s < 0:
       raise ValueError(f"clock: duration is {duration_s} s; expected 0 or more")
     slack_s = 0.5 / self.sample_rate_hz
     return max(0, math.ceil((duration_s - slack_s) * self.block_rate_hz))
 
   def to_dict(self) -> dict[str, float]:
-    """Plain numbers for metadata and checkpoints; `Clock(**d)` is the way back."""
+    """Converts to plain numbers for metadata and checkpoints; `Clock(**d)` restores the clock."""
     return dataclasses.asdict(self)

@@ -1,28 +1,38 @@
-"""The four events of the paper (Section 2.1), and one event of a timeline."""
+"""The four event labels of the paper (Section 2.1), and the events of a timeline."""
 
 import dataclasses
 import math
 
-# Order of the paper (Section 2.1); the label map of every data set and checkpoint.
+# In the paper's order (Section 2.1); the label map of every data set and checkpoint.
 EVENTS = ("silence", "speech", "singing", "others")
 VOCAL_EVENTS = ("speech", "singing")
-# What is not marked in a label file is the sound of something else than the performer.
+# The label of unmarked time in a label file, whose audio does not come from the performer.
 BACKGROUND = "others"
 
 
 def others_meaning(*, has_video: bool) -> str:
-  """What `others` says of a recording, in words."""
+  """Explains in words what `others` means for a recording with or without video."""
   if has_video:
     return "others: what is heard does not come from the performer on camera"
   return (
-    "others, as there are no pictures: what is heard is neither speech, singing nor silence, such as music and noise; "
-    "whose voice it is cannot be told"
+    "others: what is heard is neither speech, singing nor silence, such as music or noise; without video, a voice "
+    "cannot be attributed to the performer"
   )
 
 
 @dataclasses.dataclass(frozen=True)
 class Event:
-  """One event of a timeline: seconds, a label of `EVENTS`, and the mean score of its blocks where there is one."""
+  """One event of a timeline.
+
+  Attributes:
+    onset_s: start of the event in seconds, 0 or more.
+    offset_s: end of the event in seconds, not before its onset.
+    label: one of `EVENTS`.
+    score: mean score of the event's blocks; None if there are no scores.
+
+  Raises:
+    ValueError: the label is unknown, or onset and offset are not finite, negative or out of order.
+  """
 
   onset_s: float
   offset_s: float
@@ -41,4 +51,5 @@ class Event:
 
   @property
   def duration_s(self) -> float:
+    """Seconds from onset to offset."""
     return self.offset_s - self.onset_s

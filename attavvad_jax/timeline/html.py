@@ -1,4 +1,4 @@
-"""Timelines in notebooks: HTML that needs neither scripts nor styles from elsewhere, legible on dark and light."""
+"""Timelines as self-contained HTML for notebooks, legible on dark and light backgrounds."""
 
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ _TABLE_PX = 240
 
 
 def timeline_html(timeline: "Timeline") -> str:
-  """A lane for each event, drawn to scale, and a table of the events, which scrolls where it is long."""
+  """Renders a lane to scale for each event label, and a table of the events, which scrolls if it is long."""
   end = format_time(timeline.duration_s)
   lanes = "".join(_lane(timeline, label) for label in EVENTS)
   rows = "".join(_row(event) for event in timeline)
@@ -27,7 +27,7 @@ def timeline_html(timeline: "Timeline") -> str:
 
 
 def _lane(timeline: "Timeline", label: str) -> str:
-  # A recording without length has no events either.
+  # A recording of duration 0 has no bars.
   bars = "".join(
     f'<rect x="{event.onset_s / timeline.duration_s:.6f}" y="0" height="1" '
     f'width="{event.duration_s / timeline.duration_s:.6f}"><title>{_describe(event)}</title></rect>'

@@ -1,10 +1,11 @@
-"""Smoothing of scores block by block: what `smoothing.scores_to_timeline` does at once, as a pure step with a state.
+"""Smoothing of scores block by block: `smoothing.scores_to_timeline` as a pure step with a state.
 
-The offline rule gives the shortest runs away first. Runs only grow by it, so it is the same as one pass over the labels
-for each length below the minimum, from left to right: pass k settles the runs of k blocks. Such a pass needs to see
+The offline rule merges the shortest runs first. Since merging only lengthens runs, this is equivalent to one pass over
+the labels, from left to right, for each length below the minimum: pass k merges the runs of k blocks. A pass must see
 whether a run ends after k blocks and, to compare its neighbors, at most as many blocks of the next run as the minimum
-has. So every pass is a step with a fixed delay, and the passes follow each other. Axes: E events, W blocks of the mean,
-L blocks of look-ahead.
+has. Each pass is therefore a step with a fixed delay, and the passes are chained.
+
+Axes: E events, W blocks of the mean, L blocks of look-ahead, D blocks of a pass's delay.
 """
 
 from flax import struct
@@ -20,21 +21,21 @@ from attavvad_jax.timeline.smoothing import Smoothing
 
 Array = jax.Array | np.ndarray
 
-# Label of what lies before the first and after the last block.
+# Label before the first and after the last block.
 _NONE = -1
-# Runs up to which this many blocks may be given away: each length costs a pass, and time before an event is settled.
+# Largest minimum of a run in blocks: each length below it costs a pass and delays the settled labels.
 _MAX_MIN_BLOCKS = 32
 
 
 @struct.dataclass
 class Pass:
-  """State of one pass: labels that wait int32 [D+1], and the run that ends before them.
+  """State of one pass: the waiting labels, and the run that ends before them.
 
   Attributes:
-    waiting: labels of the pass before, the oldest first.
-    label: of the run before `waiting`; `_NONE` where there is none.
-    length: of that run, as far as it counts.
-    give: blocks at the head of `waiting` that are to be given to that run.
+    waiting: int32 [D+1], labels from the previous pass, the oldest first.
+    label: int32 [], label of the run before `waiting`; `_NONE` if there is none.
+    length: int32 [], length of that run in blocks, up to the minimum.
+    give: int32 [], number of blocks at the head of `waiting` that will be merged into that run.
   """
 
   waiting: Array
@@ -45,14 +46,14 @@ class Pass:
 
 @struct.dataclass
 class SmoothingState:
-  """What is carried from block to block.
+  """State of the smoothing, carried from block to block.
 
   Attributes:
-    window: scores of the blocks of the moving average, float32 [W,E], the newest last.
-    filled: whether there is a block in each place, bool [W].
-    decoder: of the decoder over time; None where each block is decided by itself.
-    passes: one for each length of run that is too short.
-    delayed: scores of the blocks that are not settled, float32 [L+1,E], the newest last.
+    window: float32 [W,E], scores of the blocks in the moving average, the newest last.
+    filled: bool [W], whether each place of `window` holds a block.
+    decoder: state of the decoder over time; None if each block is decided by itself.
+    passes: one pass for each length below the minimum.
+    delayed: float32 [L+1,E], scores of the blocks that are not settled, the newest last.
   """
 
   window: Array
@@ -67,8 +68,8 @@ class Settled:
   """A block whose label can no longer change.
 
   Attributes:
-    label: index into `EVENTS`, int32 []; negative where no block is settled.
-    scores: its scores as they came in, float32 [E].
+    label: int32 [], index into `EVENTS`; negative if no block is settled.
+    scores: float32 [E], the block's scores before smoothing.
   """
 
   label: Array
@@ -76,16 +77,16 @@ class Settled:
 
 
 def lookahead_blocks(smoothing: Smoothing, clock: Clock) -> int:
-  """Blocks that must follow before a block's label can no longer change.
+  """Returns the number of blocks that must follow before a block's label can no longer change.
 
   Raises:
-    ValueError: the minimum duration is too long for a stream, or the smoothing is a function of a whole recording.
+    ValueError: the minimum duration is too long for a stream, or the smoothing function needs a whole recording.
   """
   return smoothing.mean_blocks // 2 + smoothing.lag_blocks(clock) + sum(_delays(smoothing, clock))
 
 
 def initial_state(smoothing: Smoothing, clock: Clock) -> SmoothingState:
-  """The state before the first block; errors as `lookahead_blocks`."""
+  """Returns the state before the first block; raises the errors of `lookahead_blocks`."""
   none, zero = np.asarray(_NONE, np.int32), np.asarray(0, np.int32)
   return SmoothingState(
     window=np.zeros((smoothing.mean_blocks, len(EVENTS)), np.float32),
@@ -97,12 +98,15 @@ def initial_state(smoothing: Smoothing, clock: Clock) -> SmoothingState:
 
 
 def advance(state: SmoothingState, scores: Array, is_block: Array) -> tuple[SmoothingState, Settled]:
-  """Takes the scores of the next block and settles the block `lookahead_blocks` before it; pure, jittable.
+  """Takes the scores of the next block and settles the block `lookahead_blocks` before it. Pure and jittable.
 
   Args:
-    state: as `initial_state` or the step before gave it.
-    scores: float32 [E].
-    is_block: bool []; false after the last block: `lookahead_blocks` such steps settle the rest.
+    state: state from `initial_state` or the previous step.
+    scores: float32 [E], scores of the next block.
+    is_block: bool [], False after the last block; `lookahead_blocks` such steps settle the remaining blocks.
+
+  Returns:
+    The next state and the settled block.
   """
   window = _shift(state.window, jnp.where(is_block, scores, 0.0))
   filled = _shift(state.filled, is_block)
@@ -128,7 +132,7 @@ def _decoder(smoothing: Smoothing, clock: Clock) -> viterbi.ViterbiState | None:
 
 
 def _delays(smoothing: Smoothing, clock: Clock) -> list[int]:
-  """Blocks that each pass looks ahead."""
+  """Returns the delay of each pass in blocks."""
   if smoothing.function is not None:
     raise ValueError(
       f"smoothing.function is {smoothing.function!r}, which needs a whole recording; expected None for a stream"
@@ -136,15 +140,15 @@ def _delays(smoothing: Smoothing, clock: Clock) -> list[int]:
   min_blocks = smoothing.min_blocks(clock)
   if min_blocks > _MAX_MIN_BLOCKS:
     raise ValueError(
-      f"smoothing: min_duration_s is {smoothing.min_duration_s}, {min_blocks} blocks; a stream takes at most "
+      f"smoothing: min_duration_s is {smoothing.min_duration_s}, {min_blocks} blocks; a stream supports at most "
       f"{_MAX_MIN_BLOCKS}"
     )
-  # In the last pass, a run before a short one lasts the minimum already: the run after it need not be measured.
+  # In the last pass, every run before a short one already has the minimum length, so the next run is not measured.
   return [k + min_blocks - 1 if k < min_blocks - 1 else k for k in range(1, min_blocks)]
 
 
 def _pass(before: Pass, label: jax.Array, short: int, min_blocks: int) -> tuple[Pass, jax.Array]:
-  """Takes a label and gives the oldest that waits, of which runs of `short` blocks have been given to a neighbor."""
+  """Takes a label and returns the oldest waiting one, after merging runs of `short` blocks into a neighbor."""
   waiting = _shift(before.waiting, label)
   label = waiting[0]
   run = _run_length(waiting, label)
@@ -166,10 +170,10 @@ def _pass(before: Pass, label: jax.Array, short: int, min_blocks: int) -> tuple[
 
 
 def _run_length(labels: jax.Array, label: jax.Array) -> jax.Array:
-  """How many labels at the head are `label`."""
+  """Counts the labels at the head that equal `label`."""
   return lax.cumprod((labels == label).astype(jnp.int32)).sum()
 
 
 def _shift(array: Array, newest: Array) -> jax.Array:
-  """Without the oldest, and with the newest at the end."""
+  """Drops the oldest element and appends the newest."""
   return jnp.concatenate([array[1:], jnp.asarray(newest, array.dtype)[None]])

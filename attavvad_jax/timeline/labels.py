@@ -1,4 +1,4 @@
-"""Between timelines and the labels of blocks.
+"""Converts between timelines and block labels.
 
 Axes: B blocks, E events.
 """
@@ -11,9 +11,10 @@ from attavvad_jax.timeline.timeline import Timeline, covered_s
 
 
 def overlap_s(timeline: Timeline, clock: Clock, num_blocks: int) -> np.ndarray:
-  """Seconds of each block that each event covers. [B,E] float64; what is unmarked counts as others.
+  """Computes the seconds of each block that each event covers; unmarked time counts as others. [B,E] float64.
 
-  Events of one label that overlap cover a second once; of several labels, each covers it.
+  Time in which events of one label overlap counts once; time in which events of different labels overlap counts for
+  each label.
   """
   edges = np.array([clock.start_s(i) for i in range(num_blocks + 1)])
   overlap = np.stack([covered_s([e for e in timeline if e.label == label], edges) for label in EVENTS], axis=1)
@@ -23,10 +24,10 @@ def overlap_s(timeline: Timeline, clock: Clock, num_blocks: int) -> np.ndarray:
 
 
 def block_labels(timeline: Timeline, clock: Clock, num_blocks: int | None = None) -> np.ndarray:
-  """The event that fills most of each block. [B] int32, indices into `EVENTS`.
+  """Returns the event that covers most of each block. [B] int32, indices into `EVENTS`.
 
-  Where two events fill the same part, the earlier of `EVENTS` but silence wins: a voice is never hidden by a tie.
-  Blocks after the end of the timeline are others.
+  Ties go to speech, then singing, then others, then silence, so that no tie hides a voice. Blocks after the end of the
+  timeline are others.
 
   Examples:
     >>> timeline = Timeline([Event(0.0, 0.5, "speech"), Event(0.5, 1.0, "singing")], duration_s=1.0)
@@ -35,9 +36,9 @@ def block_labels(timeline: Timeline, clock: Clock, num_blocks: int | None = None
   """
   if num_blocks is None:
     num_blocks = clock.num_blocks(timeline.duration_s)
-  # Overlaps are sums of float64 seconds: round to a microsecond so that an exact tie is seen as one.
+  # Overlaps are sums of float64 seconds: rounding to a microsecond makes exact ties equal.
   overlap = np.round(overlap_s(timeline, clock, num_blocks), 6)
-  # Blocks after the end hold nothing, and nothing is no voice.
+  # Blocks after the end have no overlap with any event.
   overlap[~overlap.any(axis=1), EVENTS.index(BACKGROUND)] = 1.0
   order = [EVENTS.index(name) for name in ("speech", "singing", "others", "silence")]
   labels: np.ndarray = np.asarray(order, np.int32)[np.argmax(overlap[:, order], axis=1)]
@@ -47,7 +48,7 @@ def block_labels(timeline: Timeline, clock: Clock, num_blocks: int | None = None
 def labels_to_timeline(
   labels: np.ndarray, clock: Clock, duration_s: float, scores: np.ndarray | None = None
 ) -> Timeline:
-  """Runs of equal block labels as events; with scores [B,E] each event carries its blocks' mean.
+  """Converts runs of equal block labels to events; with scores [B,E], each event gets the mean score of its blocks.
 
   Examples:
     >>> timeline = labels_to_timeline(np.array([1, 1, 1, 2]), Clock(), duration_s=1.2)
@@ -65,7 +66,7 @@ def labels_to_timeline(
 
 
 def runs(labels: np.ndarray) -> list[tuple[int, int]]:
-  """[first, last) of every run of equal labels."""
+  """Returns the interval [first, last) of every run of equal labels."""
   if len(labels) == 0:
     return []
   edges = np.flatnonzero(np.diff(labels)) + 1

@@ -1,4 +1,4 @@
-"""Timelines as lanes of a matplotlib figure."""
+"""Draws timelines as lanes of a matplotlib figure."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,11 +15,11 @@ LANE_IN = 0.32
 
 
 def plot_timeline(timeline: "Timeline", axes: Any = None) -> Any:
-  """Draws a timeline as one lane; on axes of its own, with a legend.
+  """Draws a timeline as one lane; new axes also get a legend.
 
   Args:
-    timeline: what to draw.
-    axes: matplotlib's axes to draw on; where None, those of a new figure of pyplot, which notebooks show.
+    timeline: timeline to draw.
+    axes: matplotlib axes to draw on; None makes a new pyplot figure, which notebooks show.
 
   Returns:
     The axes.
@@ -46,11 +46,11 @@ def check_length(timeline: "Timeline") -> None:
     ValueError: the timeline has no length.
   """
   if timeline.duration_s <= 0:
-    raise ValueError(f"timeline lasts {timeline.duration_s} s; expected more than 0 to draw it")
+    raise ValueError(f"timeline lasts {timeline.duration_s} s; expected more than 0 for drawing")
 
 
 def draw_time(axis: Any, duration_s: float) -> None:
-  """The time axis of a matplotlib axis."""
+  """Sets limits, ticks and label of the time axis."""
   from matplotlib.ticker import MaxNLocator
 
   axis.set_xlim(0, duration_s)
@@ -60,7 +60,7 @@ def draw_time(axis: Any, duration_s: float) -> None:
 
 
 def draw_lanes(axis: Any, lanes: "Sequence[tuple[str, Timeline]]") -> None:
-  """Named timelines as lanes of a matplotlib axis, one under the other, the first on top."""
+  """Draws named timelines as lanes of a matplotlib axis, the first on top."""
   for i, (_, timeline) in enumerate(lanes):
     for label in EVENTS:
       spans = [(event.onset_s, event.duration_s) for event in timeline if event.label == label]
@@ -71,7 +71,7 @@ def draw_lanes(axis: Any, lanes: "Sequence[tuple[str, Timeline]]") -> None:
 
 
 def draw_legend(chart: Any) -> None:
-  """The events' colors under a matplotlib figure."""
+  """Draws the legend of the event colors below a matplotlib figure."""
   from matplotlib.patches import Patch
 
   handles = [Patch(color=hex_color(label), label=label) for label in EVENTS]

@@ -1,4 +1,4 @@
-"""Smoothing of a whole recording's block scores; `incremental` computes the same block by block.
+"""Smoothing of the block scores of a whole recording; `incremental` computes the same block by block.
 
 Axes: B blocks, E events.
 """
@@ -21,18 +21,22 @@ DECODERS = ("argmax", "hmm")
 
 @dataclasses.dataclass(frozen=True)
 class Smoothing:
-  """How scores become a timeline.
+  """The rule by which block scores become a timeline.
 
   Attributes:
-    mean_blocks: width of the centered moving average over block scores, odd; 1 leaves them alone.
-    min_duration_s: a run shorter than this is given to the longer of its neighbors. Those that last this long count
-      as equally long, and of such the earlier is chosen: what is heard much later changes nothing, which streams need.
+    mean_blocks: width of the centered moving average over block scores, odd; 1 does not average.
+    min_duration_s: minimum duration of a run of equal labels. A shorter run is merged into the longer of its neighbors.
+      Neighbors of at least this duration count as equally long, and of equally long ones the earlier is chosen, so that
+      much later scores change nothing, as streams require.
     decoder: "argmax" takes the event with the highest score of each block; "hmm" takes the most likely sequence of
-      events, which knows how long events last and which follow which (`viterbi`). Both see the scores after averaging.
-    evidence: weight of the scores in "hmm" against the durations, above 0; lower weights give longer events.
-    lag_s: time after a block that "hmm" waits for before it decides the block, in files and in streams.
-    function: package.module:Name of a function that gives the labels in place of both: of scores [B,E] and the clock,
-      indices into `EVENTS`, int [B]. It sees a whole recording, so streams refuse it.
+      events, given how long events last and which follow which (`viterbi`). Both decode the averaged scores.
+    evidence: weight of the scores against the durations in "hmm", above 0; lower weights give longer events.
+    lag_s: time in seconds that "hmm" waits after a block before it decides the block, in files and in streams.
+    function: package.module:Name of a function that replaces all of these: it maps scores [B,E] and the clock to indices
+      into `EVENTS`, int [B]. It needs a whole recording, so streams refuse it.
+
+  Raises:
+    ValueError: a value is out of range, or the function cannot be loaded.
   """
 
   mean_blocks: int = 3
@@ -57,27 +61,27 @@ class Smoothing:
       raise ValueError(f"smoothing: lag_s is {self.lag_s}; expected a finite number of 0 or more")
 
   def to_dict(self) -> dict[str, Any]:
-    """Plain values, by which a result is known; those of a decoder or function only if there is one.
+    """Converts to plain values, which identify a result.
 
-    Results of versions that had neither are therefore still known.
+    Keys of the decoder and of the function are absent unless they are used, so that older results are recognized.
     """
     unused = {"function"} if self.function is None else set()
     unused |= {"decoder", "evidence", "lag_s"} if self.decoder == "argmax" else set()
     return {key: value for key, value in dataclasses.asdict(self).items() if key not in unused}
 
   def lag_blocks(self, clock: Clock) -> int:
-    """Blocks that the decoder waits for."""
+    """Returns the number of blocks that the decoder waits for."""
     return math.ceil(self.lag_s * clock.block_rate_hz - 1e-9) if self.decoder == "hmm" else 0
 
   def min_blocks(self, clock: Clock) -> int:
-    """Blocks that a run must have to last."""
+    """Returns the number of blocks of the minimum duration."""
     return math.ceil(self.min_duration_s * clock.block_rate_hz - 1e-9)
 
 
 def scores_to_timeline(
   scores: np.ndarray, clock: Clock, duration_s: float, smoothing: Smoothing | None = None
 ) -> Timeline:
-  """The most likely event of each block, smoothed, as a timeline.
+  """Smooths block scores and converts the most likely event of each block to a timeline.
 
   Examples:
     >>> scores = np.eye(4)[[1, 1, 1, 2, 2, 2]]
@@ -87,11 +91,11 @@ def scores_to_timeline(
   Args:
     scores: [B,E] probabilities, one column for each of `EVENTS`.
     clock: the clock of the blocks.
-    duration_s: length of the recording; the last event ends there.
-    smoothing: moving average and minimum duration; the defaults where None.
+    duration_s: duration of the recording; the last event ends there.
+    smoothing: moving average and minimum duration; the defaults if None.
 
   Raises:
-    ValueError: scores are not [B,E] or not finite, or a smoothing function gives something else than labels.
+    ValueError: scores are not [B,E] or not finite, or the smoothing function does not return one label per block.
   """
   scores = np.asarray(scores, np.float64)
   if scores.ndim != 2 or scores.shape[1] != len(EVENTS):
@@ -112,21 +116,21 @@ def scores_to_timeline(
 
 
 def _labels_by(function: str, scores: np.ndarray, clock: Clock) -> np.ndarray:
-  """Labels of a function of the user's own, [B]."""
+  """Computes the labels by the user's function, [B]."""
   labels = np.asarray(resolve(function, {}, "smoothing.function")(scores, clock))
   if labels.shape != scores.shape[:1] or labels.dtype.kind not in "iu" or not np.isin(labels, range(len(EVENTS))).all():
     raise ValueError(
-      f"smoothing.function is {function!r}, which gives {labels.dtype} of shape {list(labels.shape)}; expected whole "
-      f"numbers from 0 to {len(EVENTS) - 1}, one for each of {len(scores)} blocks"
+      f"smoothing.function is {function!r}, which returns {labels.dtype} of shape {list(labels.shape)}; expected "
+      f"whole numbers from 0 to {len(EVENTS) - 1}, one for each of {len(scores)} blocks"
     )
   return labels
 
 
 def _moving_average(scores: np.ndarray, width: int) -> np.ndarray:
-  """Centered mean over `width` blocks; at both ends over the blocks that exist. [B,E] -> [B,E]."""
+  """Computes the centered mean over `width` blocks; at both ends, over the blocks that exist. [B,E] -> [B,E]."""
   if len(scores) == 0:
     return scores
-  # Not by a running sum: its rounding would depend on all that came before, and break ties by it.
+  # A running sum would make rounding, and thus ties, depend on all previous blocks.
   margin = (width // 2, width // 2)
   windows = np.lib.stride_tricks.sliding_window_view(np.pad(scores, [margin, (0, 0)]), width, axis=0)
   counts = np.lib.stride_tricks.sliding_window_view(np.pad(np.ones(len(scores)), margin), width)
@@ -135,7 +139,7 @@ def _moving_average(scores: np.ndarray, width: int) -> np.ndarray:
 
 
 def _absorb_short_runs(labels: np.ndarray, min_blocks: int) -> np.ndarray:
-  """Gives each run shorter than `min_blocks` to a neighbor, as `Smoothing` says, the shortest first. [B] -> [B]."""
+  """Merges each run shorter than `min_blocks` into a neighbor (see `Smoothing`), the shortest first. [B] -> [B]."""
   spans = runs(labels)
   values = np.array([labels[first] for first, _ in spans], labels.dtype)
   lengths = np.array([last - first for first, last in spans], int)
@@ -145,7 +149,7 @@ def _absorb_short_runs(labels: np.ndarray, min_blocks: int) -> np.ndarray:
       break
     neighbors = [i for i in (short - 1, short + 1) if 0 <= i < len(lengths)]
     values[short] = values[max(neighbors, key=lambda i: min(lengths[i], min_blocks))]
-    # Runs that have become equal are one.
+    # Adjacent runs that now have equal labels become one.
     starts = np.flatnonzero(np.diff(values, prepend=-1))
     values, lengths = values[starts], np.add.reduceat(lengths, starts)
   return np.repeat(values, lengths)

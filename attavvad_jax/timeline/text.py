@@ -1,4 +1,4 @@
-"""Timelines for the terminal."""
+"""Timelines as text for the terminal."""
 
 import math
 from typing import TYPE_CHECKING
@@ -9,22 +9,23 @@ if TYPE_CHECKING:
   from attavvad_jax.timeline.timeline import Timeline
 
 _LABEL_WIDTH = max(len(label) for label in EVENTS) + 2
-# Seconds between marks of the time axis; beyond these, whole hours.
+# Seconds between marks of the time axis; longer steps are whole hours.
 _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800)
 _MIN_COLUMNS_BETWEEN_MARKS = 10
 
 
 def timeline_text(timeline: "Timeline", width: int = 80) -> str:
-  """A lane for each event over a time axis, then one line for each event.
+  """Renders a lane for each event label over a time axis, then one line for each event.
 
-  In a lane, a full block is a column that the event fills to half or more, a shaded one a column that it touches.
+  In a lane, a full character marks a column that the event covers by at least half, and a shaded one a column that it
+  touches.
 
   Args:
-    timeline: what to show.
-    width: columns of the lanes, their names included.
+    timeline: timeline to show.
+    width: number of columns of the lanes, including their names.
 
   Raises:
-    ValueError: the width has no room for the lanes.
+    ValueError: the width is too small for the lanes.
   """
   columns = width - _LABEL_WIDTH
   if columns < _MIN_COLUMNS_BETWEEN_MARKS:
@@ -37,14 +38,14 @@ def timeline_text(timeline: "Timeline", width: int = 80) -> str:
 
 
 def event_lines(timeline: "Timeline") -> list[str]:
-  """One line for each event: 0:03.3–0:07.0  singing  0.93."""
+  """Renders one line for each event: 0:03.3–0:07.0  singing  0.93."""
   spans = [f"{format_time(event.onset_s)}–{format_time(event.offset_s)}" for event in timeline]
   width = max((len(span) for span in spans), default=0)
   return [f"{span:>{width}}  {_name_and_score(event)}" for span, event in zip(spans, timeline, strict=True)]
 
 
 def format_time(seconds: float) -> str:
-  """Minutes, seconds and tenths, with hours where there are any: 0:03.3, 1:02:03.4."""
+  """Formats a time as minutes, seconds and tenths, with hours if needed: 0:03.3, 1:02:03.4."""
   tenths = round(seconds * 10)
   minutes, tenths = divmod(tenths, 600)
   hours, minutes = divmod(minutes, 60)
@@ -69,7 +70,7 @@ def _lane(timeline: "Timeline", label: str, columns: int) -> str:
 
 
 def _axis(duration_s: float, columns: int) -> str:
-  """Times in whole seconds, each starting at its column."""
+  """Renders times in whole seconds, each starting at its column."""
   if not duration_s:
     return "0:00"
   shortest = duration_s / columns * _MIN_COLUMNS_BETWEEN_MARKS

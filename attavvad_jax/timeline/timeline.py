@@ -11,9 +11,9 @@ from attavvad_jax.timeline.event import Event
 
 @dataclasses.dataclass(frozen=True)
 class Timeline:
-  """What happens in one recording: events in order of onset, and its duration in seconds.
+  """The events of one recording in order of onset, and its duration in seconds.
 
-  Events may leave gaps, which count as others, and may overlap.
+  Events may overlap and may leave gaps, which count as others.
 
   Examples:
     >>> timeline = Timeline([Event(2.5, 9.0, "singing"), Event(0.0, 2.5, "speech")], duration_s=10.0)
@@ -35,11 +35,11 @@ class Timeline:
     return len(self.events)
 
   def total_s(self, label: str) -> float:
-    """Seconds that one label covers; where its events overlap, a second counts once."""
+    """Returns the seconds that one label covers; time in which its events overlap counts once."""
     return float(covered_s([event for event in self.events if event.label == label], np.array([0.0, np.inf]))[0])
 
   def to_dataframe(self) -> Any:
-    """The events as a pandas table: a row each, with the columns onset_s, offset_s, label, score (NaN where none).
+    """Converts the events to a pandas table with the columns onset_s, offset_s, label and score (NaN for no score).
 
     Raises:
       ImportError: pandas is not installed.
@@ -47,13 +47,13 @@ class Timeline:
     try:
       import pandas
     except ImportError as error:
-      raise ImportError("a timeline becomes a table by pandas, which is missing: pip install pandas") from error
+      raise ImportError("Timeline.to_dataframe needs pandas, which is not installed: pip install pandas") from error
     columns = [field.name for field in dataclasses.fields(Event)]
     table = pandas.DataFrame([dataclasses.astuple(event) for event in self.events], columns=columns)
     return table.astype({column: "float64" for column in columns if column != "label"})
 
   def plot(self, axes: Any = None) -> Any:
-    """Draws the events as a lane over the time, on new matplotlib axes or those that are given; returns the axes.
+    """Draws the events as a lane over time, on the given matplotlib axes or on new ones, and returns the axes.
 
     Raises:
       ValueError: the timeline has no length.
@@ -63,19 +63,24 @@ class Timeline:
     return plot_timeline(self, axes)
 
   def _repr_html_(self) -> str:
-    """What notebooks show: lanes and a table."""
+    """Returns lanes and a table as HTML, which notebooks display."""
     from attavvad_jax.timeline.html import timeline_html
 
     return timeline_html(self)
 
 
 def covered_s(events: Sequence[Event], edges: np.ndarray) -> np.ndarray:
-  """Seconds between consecutive edges (in order) that at least one event, in order of onset, covers. [N+1] -> [N]."""
+  """Computes the seconds between consecutive edges that at least one event covers. [N+1] -> [N].
+
+  Args:
+    events: events in order of onset.
+    edges: [N+1] times in seconds, ascending.
+  """
   if not events:
     return np.zeros(len(edges) - 1)
   onsets = np.array([event.onset_s for event in events])
   offsets = np.array([event.offset_s for event in events])
-  # What earlier events cover is taken off each, so that what is left does not overlap.
+  # The part of each event that earlier events cover is removed, so that the remaining parts do not overlap.
   onsets = np.maximum(onsets, np.maximum.accumulate(np.concatenate([[0.0], offsets[:-1]])))
   offsets = np.maximum(onsets, offsets)
   covered = np.concatenate([[0.0], np.cumsum(offsets - onsets)])

@@ -12,6 +12,7 @@ from typing import Any
 
 from flax import struct
 import jax
+from jax import lax
 import jax.numpy as jnp
 import numpy as np
 
@@ -35,7 +36,7 @@ _MARGIN = 1e-4
 
 
 def log_transitions(block_rate_hz: float) -> np.ndarray:
-  """Logarithms of the probabilities that an event (rows) is followed by another (columns) one block later. [E,E]."""
+  """Returns the log-probabilities of each event (columns) one block after each event (rows), [E,E]."""
   matrix = np.zeros((len(EVENTS), len(EVENTS)))
   for i, event in enumerate(EVENTS):
     leave = min(1 / (MEAN_DURATION_S[event] * block_rate_hz), 0.5)
@@ -45,7 +46,7 @@ def log_transitions(block_rate_hz: float) -> np.ndarray:
 
 
 def decode(scores: np.ndarray, evidence: float, lag: int, block_rate_hz: float) -> np.ndarray:
-  """The event of each block of a recording.
+  """Decodes the event of each block of a recording.
 
   Args:
     scores: probabilities of the events, [B,E].
@@ -79,14 +80,14 @@ def decode(scores: np.ndarray, evidence: float, lag: int, block_rate_hz: float) 
 
 @struct.dataclass
 class ViterbiState:
-  """What `advance` carries from block to block.
+  """State of the decoder, carried from block to block.
 
   Attributes:
-    total: logarithm of the likelihood of the best path to each event, less a constant, float32 [E].
-    pointers: the event before, on the best path to each event, of the last blocks, the newest last, int32 [L,E].
-    is_block: which of the last places hold a block, the newest last, bool [L+1].
-    has_begun: whether there was a block, bool [].
-    evidence: as `decode` takes it.
+    total: float32 [E], log-likelihood of the best path to each event, up to a constant.
+    pointers: int32 [L,E], for the last blocks, the previous event on the best path to each event; the newest last.
+    is_block: bool [L+1], whether each of the last places holds a block, the newest last.
+    has_begun: bool [], whether there was a block.
+    evidence: weight of the scores, as in `decode`.
     block_rate_hz: blocks per second.
   """
 
@@ -99,7 +100,7 @@ class ViterbiState:
 
 
 def initial_state(evidence: float, lag: int, block_rate_hz: float) -> ViterbiState:
-  """The state before the first block; arguments as `decode` takes them."""
+  """Returns the state before the first block; the arguments are those of `decode`."""
   identity = np.tile(np.arange(len(EVENTS), dtype=np.int32), (lag, 1))
   return ViterbiState(
     np.zeros(len(EVENTS), np.float32), identity, np.zeros(lag + 1, bool), np.zeros((), bool), evidence, block_rate_hz
@@ -107,7 +108,7 @@ def initial_state(evidence: float, lag: int, block_rate_hz: float) -> ViterbiSta
 
 
 def advance(state: ViterbiState, scores: Array, is_block: Array) -> tuple[ViterbiState, jax.Array, jax.Array]:
-  """Takes the scores of the next block and decides the block `lag` places before it, as `decode` does; pure, jittable.
+  """Takes the scores of the next block and decides the block `lag` places before it, as `decode` does. Pure, jittable.
 
   Args:
     state: as `initial_state` or the step before gave it.
@@ -124,8 +125,7 @@ def advance(state: ViterbiState, scores: Array, is_block: Array) -> tuple[Viterb
   total = jnp.where(is_block, total + _log_likelihoods(jnp.asarray(scores), state.evidence), total)
   history = jnp.concatenate([jnp.asarray(state.pointers), pointers[None]])
   event = jnp.argmax(total).astype(jnp.int32)
-  for newest in range(len(history) - 1, 0, -1):
-    event = history[newest][event]
+  event, _ = lax.scan(lambda event, pointers: (pointers[event], None), event, history[:0:-1])
   places = jnp.concatenate([jnp.asarray(state.is_block)[1:], jnp.asarray(is_block)[None]])
   # Only differences between totals matter: without their maximum they stay small for as long as a stream lasts.
   after = state.replace(  # type: ignore[attr-defined]
@@ -135,9 +135,9 @@ def advance(state: ViterbiState, scores: Array, is_block: Array) -> tuple[Viterb
 
 
 def _log_likelihoods(scores: Any, evidence: float) -> Any:
-  """Logarithms of the likelihoods of the events, of which each has a score by itself, less a constant. [..., E]."""
+  """Returns the weighted log-likelihoods of the events, up to a constant for each block, [..., E]."""
   numpy = jnp if isinstance(scores, jax.Array) else np
   clipped = numpy.clip(scores, _MARGIN, 1 - _MARGIN)
-  # The likelihood of an event is the product of its score and of what the others' scores leave: the odds of its score
-  # times a constant.
+  # Each event has a score by itself. The likelihood of one event is its score times what the scores of the others
+  # leave, which is proportional to the odds of its score.
   return evidence * (numpy.log(clipped) - numpy.log1p(-clipped))

@@ -1,1 +1,1 @@
-"""Training: state, pure step, checkpoints, logs and the loop that joins them."""
+"""Training: the state, the pure step, checkpoints, logs and the loop that connects them."""

@@ -1,7 +1,8 @@
-"""Checkpoints that are enough: parameters, statistics, optimizer, loss weights, data position, config, clock, labels.
+"""Writes and restores checkpoints, which contain all that a run or a detector needs.
 
-A run keeps two: `last`, to go on from, and `best` on validation, to use. Orbax writes each aside and renames it, so
-that one killed in mid-save leaves the one before it intact.
+They contain parameters, statistics, optimizer, loss weights, data position, config, clock and labels. A run keeps two:
+`last`, to resume from, and `best` on validation, to use. Orbax writes a temporary folder and renames it, so a run that
+is killed while saving leaves the previous checkpoint intact.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,34 +25,34 @@ from attavvad_jax.training.step import TrainState
 
 KINDS = ("last", "best")
 
-# A checkpoint takes that many times its arrays (compression gains little), and so much besides.
+# A checkpoint needs at most this factor times the size of its arrays (compression gains little), plus these bytes.
 _ROOM_FACTOR, _ROOM_BYTES = 1.1, 300_000
-# Version 0.1 spelled the item, and fields within it, in the British way.
+# Version 0.1 used the British spelling for the item and for fields in it.
 _OLD_ITEM = "optimiser"
 
 
 def has_last(workdir: str | Path) -> bool:
-  """Whether a run has a checkpoint to go on from; creates nothing."""
+  """Returns whether a run has a checkpoint to resume from; creates nothing."""
   return any(child.name.isdigit() for child in (Path(workdir) / "checkpoints" / "last").glob("*"))
 
 
 def is_better(validation: Mapping[str, float], best_f: float | None) -> bool:
-  """Whether a checkpoint becomes `best`: F is above that of the best so far, or is the first one that is a number.
+  """Returns whether a checkpoint becomes `best`: its F is higher than the best so far, or the first that is not NaN.
 
   Args:
-    validation: its figures, with "f"; empty where nothing was validated.
-    best_f: of the best so far; None where there is none.
+    validation: metrics of the checkpoint, with "f"; empty if nothing was validated.
+    best_f: F of the best so far; None if there is none.
   """
   if not validation:
     return False
-  # F is NaN where the split has no event. Compared as it is, such a best would be the last one.
+  # F is NaN if the split has no event. No F compares as higher, so a NaN would stay the best.
   return best_f is None or validation["f"] > best_f or (math.isnan(best_f) and not math.isnan(validation["f"]))
 
 
 def clear_leftovers(workdir: str | Path) -> None:
-  """Removes what a run left that was killed: a checkpoint half written, or one before the newest, half deleted.
+  """Removes what a killed run left: a half-written checkpoint, or a half-deleted one that precedes the newest.
 
-  Orbax would do the former by itself, but in the background, where it may meet the next save.
+  Orbax itself removes half-written ones, but in the background, where this may collide with the next save.
   """
   for kind in KINDS:
     folder = Path(workdir) / "checkpoints" / kind
@@ -61,36 +62,36 @@ def clear_leftovers(workdir: str | Path) -> None:
 
 
 class Checkpoints:
-  """The `last` and the `best` checkpoint of one run, below `<workdir>/checkpoints`."""
+  """The `last` and `best` checkpoints of one run, in `<workdir>/checkpoints`."""
 
   def __init__(self, workdir: str | Path):
     folder = Path(workdir).absolute() / "checkpoints"
-    # Synchronous: a save on a CPU takes milliseconds, and what has returned is on disk.
+    # Saving on a CPU takes milliseconds; a synchronous save is on disk when it returns.
     options = ocp.CheckpointManagerOptions(max_to_keep=1, enable_async_checkpointing=False, create=True)
     self._managers = {name: ocp.CheckpointManager(folder / name, options=options) for name in KINDS}
 
   def latest_step(self) -> int | None:
-    """The step of `last`, or None for a fresh run."""
+    """Returns the step of `last`, or None for a fresh run."""
     return self._managers["last"].latest_step()
 
   def best_meta(self) -> dict[str, Any] | None:
-    """The metadata of `best`, or None."""
+    """Returns the metadata of `best`, or None."""
     step = self._managers["best"].latest_step()
     return None if step is None else read_meta(self._managers["best"].directory / str(step))
 
   def save(self, name: str, state: TrainState, iterator: grain.DatasetIterator, meta: Mapping[str, Any]) -> None:
-    """Writes `last` or `best`; returns when it is committed. One of this step is kept as it is.
+    """Writes `last` or `best` and returns when it is committed. An existing checkpoint of this step is kept.
 
     Raises:
-      ValueError: it cannot be written. The one before it is as it was.
+      ValueError: the checkpoint cannot be written; the previous one is intact.
     """
     manager, step = self._managers[name], int(state.step)
     if manager.latest_step() == step:
-      return  # of a run that was killed after its `best` and before the `last` that follows
+      return  # the run was killed after saving `best` and before the `last` that follows
     items = ocp.args.Composite(
       variables=ocp.args.StandardSave(state.variables),
       optimizer=ocp.args.StandardSave(_rest(state)),
-      # How many batches there were: the same in every process, whose number may change.
+      # The state is the number of batches, equal in all processes, so the number of processes may change.
       data=ocp.args.JsonSave(iterator.get_state()),
       meta=ocp.args.JsonSave(dict(meta)),
     )
@@ -100,8 +101,8 @@ class Checkpoints:
         manager.save(step, args=items, force=True)
         manager.wait_until_finished()
     except jax.errors.JaxRuntimeError:
-      raise  # about devices and processes, not about files
-    except Exception as error:  # whatever the libraries below make of it
+      raise  # caused by devices or processes, not by files
+    except Exception as error:  # the libraries below raise errors of many types
       reason = "no space left on device" if "No space left" in str(error) else str(error).splitlines()[0]
       there = [f"{kind} of step {found}" for kind in self._managers if (found := self._managers[kind].latest_step())]
       raise ValueError(
@@ -110,7 +111,7 @@ class Checkpoints:
       ) from error
 
   def restore_last(self, state: TrainState, iterator: grain.DatasetIterator) -> TrainState:
-    """The state of `last`, shaped and placed like `state`; sets the iterator to the position that was saved."""
+    """Returns the state of `last`, shaped and placed like `state`, and sets the iterator to the saved position."""
     manager = self._managers["last"]
     step = manager.latest_step()
     folder = manager.directory / str(step)
@@ -124,8 +125,8 @@ class Checkpoints:
       rest = _restore_old(folder, _rest(abstract)) if is_old else restored.optimizer
     except ValueError as error:
       raise ValueError(
-        f"{folder}: optimizer or loss weights remember other things than these ({str(error).splitlines()[0]}); restore "
-        "what config.loss_weights names to what it was, or use another --workdir"
+        f"{folder}: the stored state of optimizer or loss weights does not fit ({str(error).splitlines()[0]}); restore "
+        "the function that config.loss_weights names, or use another --workdir"
       ) from error
     iterator.set_state(restored.data)
     return TrainState(
@@ -142,7 +143,7 @@ class Checkpoints:
 
 
 def _check_room(folder: Any, state: TrainState) -> None:
-  """Raises an OSError where a disk is too full to begin; it may still fill up meanwhile."""
+  """Raises an OSError if the disk has too little space to begin; it may still fill up while saving."""
   needed = _ROOM_FACTOR * sum(leaf.nbytes for leaf in jax.tree.leaves(state)) + _ROOM_BYTES
   free = shutil.disk_usage(folder).free
   if free < needed:
@@ -151,7 +152,7 @@ def _check_room(folder: Any, state: TrainState) -> None:
 
 @contextlib.contextmanager
 def _silent_threads() -> Iterator[None]:
-  """Lets Orbax's threads and tasks keep to themselves what it also raises; where it does, for good."""
+  """Suppresses tracebacks of Orbax's threads and tasks, whose errors it also raises; after an error, permanently."""
   before = threading.excepthook
   threading.excepthook = lambda args: None
   try:
@@ -163,14 +164,14 @@ def _silent_threads() -> Iterator[None]:
 
 
 def _rest(state: TrainState) -> dict[str, Any]:
-  """What a run needs to go on beside the variables and the position in the data."""
+  """Returns the state that a run needs to resume, without the variables and the position in the data."""
   rest = {"step": state.step, "optimizer": state.optimizer, "loss_weights": state.loss_weights}
-  # Where the variables hold an average, training goes on from the parameters themselves.
+  # If the variables hold an average, training resumes from the parameters themselves.
   return {**rest, "params": state.params} if isinstance(state.optimizer, AverageState) else rest
 
 
 def _restore_old(folder: Path, abstract: dict[str, Any]) -> dict[str, Any]:
-  """`_rest` of a checkpoint of version 0.1.
+  """Restores `_rest` from a checkpoint of version 0.1.
 
   Raises:
     ValueError: the checkpoint lacks a leaf of `abstract`, or has it in another shape.

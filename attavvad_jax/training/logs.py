@@ -1,4 +1,4 @@
-"""What a run leaves to be read: one JSON object a line in log.jsonl, and the same figures for TensorBoard."""
+"""The log of a run: one JSON object per line in log.jsonl, and the same values for TensorBoard."""
 
 from collections.abc import Mapping
 import contextlib
@@ -25,14 +25,14 @@ _NO_STEP = jnp.iinfo(jnp.int32).max
 
 @struct.dataclass
 class Interval:
-  """What the steps between two lines of the log found, added up; it stays on the device until `figures` asks for it.
+  """The sums over the steps between two lines of the log; they stay on the device until `metrics` reads them.
 
   Attributes:
     terms: the losses.
-    weighted: the sum of each of them times its weight at each step.
-    weights: of each of the nine, added up over the steps.
-    steps: how many there are, int32 [].
-    first_bad_step: of those whose total was not finite the first, or the largest int32, int32 [].
+    weighted: each loss times its weight, summed over the steps.
+    weights: each of the nine weights, summed over the steps.
+    steps: number of steps, int32 [].
+    first_bad_step: first step whose total was not finite, or the largest int32, int32 [].
   """
 
   terms: Terms
@@ -42,11 +42,11 @@ class Interval:
   first_bad_step: jax.Array
 
   @classmethod
-  def of(cls, found: StepLog, step: jax.Array | int) -> "Interval":
-    """A single step, by its number."""
-    weighted = {name: found.weights[name] * total for name, total in found.terms.sums.items()}
-    bad = jnp.where(jnp.isfinite(found.total), _NO_STEP, jnp.asarray(step, jnp.int32))
-    return cls(found.terms, weighted, found.weights, jnp.ones((), jnp.int32), bad)
+  def of(cls, log: StepLog, step: jax.Array | int) -> "Interval":
+    """Returns the interval of a single step with this number."""
+    weighted = {name: log.weights[name] * total for name, total in log.terms.sums.items()}
+    bad = jnp.where(jnp.isfinite(log.total), _NO_STEP, jnp.asarray(step, jnp.int32))
+    return cls(log.terms, weighted, log.weights, jnp.ones((), jnp.int32), bad)
 
   def __add__(self, other: "Interval") -> "Interval":
     added = jax.tree.map(jnp.add, self, other)
@@ -59,13 +59,13 @@ class Interval:
     return None if step == _NO_STEP else step
 
 
-def figures(interval: Interval) -> dict[str, float]:
-  """The losses, their weights as `weight_<term>`, and the total of an interval.
+def metrics(interval: Interval) -> dict[str, float]:
+  """Returns the losses, their weights as `weight_<term>`, and the total of an interval.
 
-  A loss is the mean over the blocks that counted, NaN where none did. Its weight is the mean over the steps, each
-  counted by the loss that it met, so that loss times weight is the mean weighted loss; a weight that does not change is
-  itself. The total is the sum of these products: Eq. 2 of the figures beside it. The weight of a term that has no loss,
-  or one of 0, is the mean over the steps.
+  A loss is the mean over the counted blocks, NaN if there are none. Its weight is the mean over the steps, each step
+  weighted by its loss, so that loss times weight is the mean weighted loss; a constant weight keeps its value. The
+  total is the sum of these products: Eq. 2 on the logged values. The weight of a term without a loss, or with a loss of
+  0, is the plain mean over the steps.
   """
   interval = jax.device_get(interval)
   losses: dict[str, float] = {}
@@ -81,9 +81,9 @@ def figures(interval: Interval) -> dict[str, float]:
 
 
 class RunLog:
-  """Appends figures to `<workdir>/log.jsonl` and `<workdir>/tensorboard`.
+  """Appends metrics to `<workdir>/log.jsonl` and `<workdir>/tensorboard`.
 
-  A run that goes on from step s first drops lines after s: they will be written again.
+  A run that resumes from step s first drops the lines after s, which it writes again.
   """
 
   def __init__(self, workdir: Path, step: int):
@@ -94,13 +94,13 @@ class RunLog:
     self._file = self._path.open("a", encoding="utf-8")
     board = workdir / "tensorboard"
     board.mkdir(exist_ok=True)
-    # Not SummaryWriter: its thread says with a traceback that a disk is full.
+    # The thread of SummaryWriter would print a traceback when the disk is full.
     self._board = EventsWriter(str(board / "events"), f".{os.getpid()}.{step}")
-    self._add(step + 1, session_log=SessionLog(status=SessionLog.START))  # hides what was after the step
+    self._add(step + 1, session_log=SessionLog(status=SessionLog.START))  # hides events after the step
 
-  def write(self, step: int, split: str, figures: Mapping[str, float]) -> None:
-    """One line; a figure that is NaN (nothing was counted) becomes null."""
-    finite = {name: value if value == value else None for name, value in figures.items()}
+  def write(self, step: int, split: str, metrics: Mapping[str, float]) -> None:
+    """Writes one line; a NaN, the value of a metric that counted nothing, becomes null."""
+    finite = {name: value if value == value else None for name, value in metrics.items()}
     values = [
       Summary.Value(tag=f"{split}/{name}", simple_value=value) for name, value in finite.items() if value is not None
     ]
@@ -116,14 +116,14 @@ class RunLog:
     self._board.flush()
 
   def close(self) -> None:
-    with contextlib.suppress(OSError):  # of what `write` has already complained about
+    with contextlib.suppress(OSError):  # `write` has already raised it
       self._file.close()
     with contextlib.suppress(OSError):
       self._board.close()
 
 
 def _step_of(line: str) -> float:
-  """The step of a line; a line cut short by a crash has none and is dropped."""
+  """Returns the step of a line; infinity for a line that a crash cut short, so that it is dropped."""
   try:
     return json.loads(line)["step"]
   except (json.JSONDecodeError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""The training loop: fetches, steps, logs, validates and saves. Everything that computes is elsewhere."""
+"""The training loop, which fetches batches, steps, logs, validates and saves. Other modules do the computing."""
 
 from collections.abc import Callable, Mapping
 import functools
@@ -22,27 +22,27 @@ from attavvad_jax.training.workdir import check_workdir, claim_workdir
 
 
 def train(config: Mapping[str, Any], workdir: str | Path, placement: str = MESH) -> Path:
-  """Trains until `config.num_epochs`, going on from the last checkpoint in the workdir if there is one.
+  """Trains until `config.num_epochs`, resuming from the last checkpoint in the workdir if there is one.
 
   The workdir receives config.json, log.jsonl, tensorboard/ and checkpoints/{last,best}; `best` is the checkpoint with
   the highest event-based F on the split "validation" (protocol `closed`, audio-visual output), the first of equals.
-  What a fresh run takes from another's checkpoint is printed and written to transfer.txt; one that goes on takes none.
+  A fresh run prints what it loads from the checkpoint of `config.transfer` and writes it to transfer.txt; a resumed run
+  loads nothing from it.
 
-  All devices are used, and those of all processes that have joined (`training.processes`), which need not be as many
-  when a run goes on.
+  All devices of all joined processes (`training.processes`) are used. Their number may change when a run resumes.
 
   Args:
     config: plain values with the keys of `configs.att_avvad`.
-    workdir: folder of the run; of several processes the same one.
-    placement: a name of `placement.PLACEMENTS`.
+    workdir: folder of the run, the same for all processes.
+    placement: a name in `placement.PLACEMENTS`.
 
   Returns:
     The workdir.
 
   Raises:
-    ValueError: the config cannot be used, does not fit the data or the run in the workdir, another program is at work
-      in the workdir, a checkpoint cannot be written, another process was lost, or the loss is not finite.
-    SystemExit: with code 0, after SIGTERM: the run was saved and can be gone on with.
+    ValueError: the config cannot be used or does not fit the data or the run in the workdir, another program works
+      there, a checkpoint cannot be written, another process was lost, or the loss is not finite.
+    SystemExit: SIGTERM was received; with code 0, after the run was saved so that it can resume.
   """
   workdir = Path(workdir)
   setup = set_up(config)
@@ -59,8 +59,8 @@ def train(config: Mapping[str, Any], workdir: str | Path, placement: str = MESH)
       if jax.process_count() == 1:
         raise
       raise ValueError(
-        f"{workdir}: lost another of the {jax.process_count()} processes ({str(error).splitlines()[0]}); look at what "
-        "the others say; started again, all go on from the last checkpoint"
+        f"{workdir}: lost another of the {jax.process_count()} processes ({str(error).splitlines()[0]}); read the "
+        "others' output, then start all again to resume from the last checkpoint"
       ) from error
   return workdir
 
@@ -73,7 +73,7 @@ def _train(
   transferred: str,
   must_stop: Callable[[int], bool],
 ) -> None:
-  """As `train`, from a fresh state, in a workdir that is held."""
+  """Trains from a fresh state in a workdir that is locked; see `train`."""
   batches = setup.open_batches()
   state = placement.replicate(state)
   if is_main():
@@ -86,7 +86,7 @@ def _train(
   run = Run(setup, workdir, writes_log=is_main())
   state = run.restore(state, batches)
   advance = setup.map_step(placement)
-  accumulate = jax.jit(lambda interval, found, step: interval + Interval.of(found, step))
+  accumulate = jax.jit(lambda interval, step_log, step: interval + Interval.of(step_log, step))
   predict_batch = setup.map_predict(placement)
   progress = progress_bar(
     total=setup.num_steps,
@@ -98,9 +98,9 @@ def _train(
   interval, started_s = None, time.monotonic()
   try:
     while not run.is_finished:
-      state, found = advance(state, next(batches))
+      state, step_log = advance(state, next(batches))
       run.step += 1
-      interval = Interval.of(found, run.step) if interval is None else accumulate(interval, found, run.step)
+      interval = Interval.of(step_log, run.step) if interval is None else accumulate(interval, step_log, run.step)
       stopping = must_stop(run.step)
       if run.line_is_due or stopping:
         blocks_per_s = setup.config["batch_size"] * int(interval.steps) / (time.monotonic() - started_s)
@@ -118,8 +118,8 @@ def _train(
       if stopping and not run.is_finished:
         if is_main():
           print(
-            f"{workdir}: asked to end; saved at step {run.step} of {setup.num_steps}. The same command goes on from "
-            "there."
+            f"{workdir}: asked to end; saved at step {run.step} of {setup.num_steps}. Run the same command again to "
+            "resume."
           )
         raise SystemExit(0)
   except Diverged as error:

@@ -1,4 +1,4 @@
-"""The optimizer and the learning rate of a config, by optax."""
+"""Builds the optimizer and the learning rate of a config with optax."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
@@ -19,7 +19,7 @@ OPTIMIZERS: dict[str, Callable[[Rate, Optimizer], optax.GradientTransformation]]
   "sgd": lambda rate, settings: _added(settings, optax.sgd(rate, settings.momentum or None)),
   "lion": lambda rate, settings: optax.lion(rate, weight_decay=settings.weight_decay, mask=kernels),
 }
-# Each takes the learning rate and the steps in which it changes.
+# Each takes the learning rate and the number of steps over which it changes.
 SCHEDULES: dict[str, Callable[[float, int], Rate]] = {
   "constant": lambda rate, steps: rate,
   "cosine": optax.cosine_decay_schedule,
@@ -27,16 +27,16 @@ SCHEDULES: dict[str, Callable[[float, int], Rate]] = {
 
 
 def optimizer(config: Mapping[str, Any], num_blocks: int) -> optax.GradientTransformation:
-  """The optimizer of `config.optimizer`, with the learning rate of `learning_rate`.
+  """Returns the optimizer of `config.optimizer`, with the learning rate of `learning_rate`.
 
-  Its state has only what is in use: with the defaults, that of `optax.adam`.
+  Its state contains only the parts in use: with the defaults, the state of `optax.adam`.
 
   Args:
     config: plain values.
-    num_blocks: of the training split, which tell how many steps an epoch has.
+    num_blocks: number of blocks of the training split, which determines the steps per epoch.
 
   Raises:
-    ValueError: a value cannot be used, or a name is unknown.
+    ValueError: a value is invalid, or a name is unknown.
   """
   settings = config_lib.optimizer(config)
   rate, name = learning_rate(config, num_blocks), settings.name
@@ -48,7 +48,7 @@ def optimizer(config: Mapping[str, Any], num_blocks: int) -> optax.GradientTrans
 
 
 def learning_rate(config: Mapping[str, Any], num_blocks: int) -> Rate:
-  """The learning rate: a number where it does not change, and else a function of the step.
+  """Returns the learning rate: a number if it is constant, else a function of the step.
 
   Raises:
     ValueError: as `optimizer`.
@@ -56,10 +56,10 @@ def learning_rate(config: Mapping[str, Any], num_blocks: int) -> Rate:
   settings = config_lib.optimizer(config)
   rate, decay_epochs = config["learning_rate"], config["learning_rate_decay_epochs"]
   if decay_epochs < 0:
-    raise ValueError(f"config.learning_rate_decay_epochs is {decay_epochs}; expected 0 for a constant rate, or more")
+    raise ValueError(f"config.learning_rate_decay_epochs is {decay_epochs}; expected 0 (constant) or more")
   name = settings.schedule or ("cosine" if decay_epochs else "constant")
   if decay_epochs and name != "cosine":
-    raise ValueError(f"config.learning_rate_decay_epochs is {decay_epochs}; expected 0 where the schedule is {name}")
+    raise ValueError(f"config.learning_rate_decay_epochs is {decay_epochs}; expected 0 with the schedule {name}")
   num_steps = config_lib.num_steps(config, num_blocks, decay_epochs or config["num_epochs"])
   found: Any = registry.call(name, SCHEDULES, "config.optimizer.schedule", object, rate, num_steps)
   if registry.is_own(name) and not callable(found):
@@ -75,11 +75,11 @@ def learning_rate(config: Mapping[str, Any], num_blocks: int) -> Rate:
 
 
 def kernels(params: Any) -> Any:
-  """Which parameters are kernels, as a tree of bools: those of which weight decay makes sense."""
+  """Returns a tree of bools that marks the kernels, the parameters that weight decay applies to."""
   return jax.tree_util.tree_map_with_path(lambda path, _: leaf_name(path).endswith("kernel"), params)
 
 
 def _added(settings: Optimizer, found: optax.GradientTransformation) -> optax.GradientTransformation:
-  """An optimizer before which weight decay is added to the gradient, if there is any."""
+  """Returns an optimizer that first adds weight decay to the gradient, if there is any."""
   decay = settings.weight_decay
   return optax.chain(optax.add_decayed_weights(decay, mask=kernels), found) if decay else found

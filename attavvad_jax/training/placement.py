@@ -1,13 +1,13 @@
-"""How a step is spread over devices: each takes a part of the batch, and all have the same state.
+"""Maps a step over devices: each takes a part of the batch, and all have the same state.
 
-A step works on its device's blocks and says itself what is taken from all devices: batch statistics, losses and one sum
-of the gradients (`training.step`). It is mapped over the devices by `jax.shard_map` inside `jax.jit`, with named
-shardings, or by `jax.pmap`: the same function, the same numbers, the same calls between devices.
+A step works on its device's blocks and itself combines batch statistics, losses and gradients of all devices
+(`training.step`). It is mapped over the devices by `jax.shard_map` inside `jax.jit`, with named shardings, or by
+`jax.pmap`. Both run the same function, with the same results and the same collective operations.
 
-`jit` alone, which shares the step of one device out by itself, sends more: for the small configuration on 8 devices 82
-all-reduces and 35 MB a step, one of them in every turn of the GRUs' scan, against 42 calls and 3.8 MB here. On 8
-simulated devices of two CPU cores, which have nothing between them, its step took 1.02 times as long, and pmap's 0.88
-times (5 rounds; `python -m tools.benchmark --suite=devices`).
+`jit` alone, which partitions the step of one device automatically, communicates more. For the small configuration on 8
+devices it needs 82 all-reduces and 35 MB a step, one of them in every iteration of the GRUs' scan, against 42
+collectives and 3.8 MB here. On 8 simulated devices on two CPU cores, which have no link between them, its step took
+1.02 times as long and pmap's 0.88 times (5 rounds; `python -m tools.benchmark --suite=devices`).
 """
 
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ import numpy as np
 
 from attavvad_jax.blocks import HostBatch
 
-# The mapped axis.
+# The name of the mapped axis.
 AXIS = "devices"
 
 MESH, PMAP = "mesh", "pmap"
@@ -30,33 +30,33 @@ Forward = Callable[[Any, Mapping[str, jax.Array]], Any]
 
 
 class Placement(Protocol):
-  """Devices of all processes, and how functions are mapped over them.
+  """A way to map functions over the devices of all processes.
 
   Attributes:
-    num_devices: of all processes.
+    num_devices: number of devices of all processes.
   """
 
   num_devices: int
 
   def replicate(self, tree: Any) -> Any:
-    """Arrays that every process has, as arrays that every device has."""
+    """Places arrays that every process has on every device."""
     ...
 
   def put(self, batch: HostBatch) -> Mapping[str, jax.Array | np.ndarray]:
-    """This process's blocks, as many as its devices divide, as a mapped function takes them."""
+    """Places this process's blocks, whose number its devices divide, as a mapped function takes them."""
     ...
 
   def map_step(self, step: Step) -> Callable[..., Any]:
-    """`step(state, batch, seed)` compiled: of a state that is used up, a batch as `put` gives it, and a number."""
+    """Compiles `step(state, batch, seed)` for a state that is donated, a batch that `put` returned, and a number."""
     ...
 
   def map_predict(self, predict: Forward) -> Callable[..., Any]:
-    """`predict(variables, batch)` compiled; every process gets what comes of all blocks, in order."""
+    """Compiles `predict(variables, batch)`; every process receives the results of all blocks, in order."""
     ...
 
 
 class Mesh:
-  """`jax.shard_map` in `jax.jit` over a mesh of all devices; see `Placement`."""
+  """Maps by `jax.shard_map` in `jax.jit` over a mesh of all devices; see `Placement`."""
 
   def __init__(self) -> None:
     self.num_devices = jax.device_count()
@@ -78,12 +78,12 @@ class Mesh:
   def _map(self, function: Callable[..., Any], num_others: int) -> Callable[..., Any]:
     everywhere = PartitionSpec()
     in_specs = (everywhere, PartitionSpec(AXIS), everywhere)[: num_others + 1]
-    # What a device finds is the same on all: losses and gradients are summed over them by hand.
+    # All devices return the same values, because the step itself sums losses and gradients over them.
     return jax.shard_map(function, mesh=self._mesh, in_specs=in_specs, out_specs=everywhere, check_vma=False)
 
 
 class Pmap:
-  """`jax.pmap` over all devices; see `Placement`."""
+  """Maps by `jax.pmap` over all devices; see `Placement`."""
 
   def __init__(self) -> None:
     self.num_devices = jax.device_count()
@@ -93,7 +93,7 @@ class Pmap:
     return _replicate(tree, self._mesh)
 
   def put(self, batch: HostBatch) -> dict[str, jax.Array | np.ndarray]:
-    # Left to pmap: jax 0.6 cannot join arrays on this process's devices with a state on those of all.
+    # pmap places the batch: jax 0.6 cannot combine arrays on this process's devices with a state on all devices.
     num_devices = jax.local_device_count()
     return {name: value.reshape(num_devices, -1, *value.shape[1:]) for name, value in batch.items()}
 
@@ -110,18 +110,18 @@ PLACEMENTS: dict[str, Callable[[], Placement]] = {MESH: Mesh, PMAP: Pmap}
 def shared_out(
   batch: HostBatch, num_devices: int, num_parts: int = 1, shard: tuple[int, int] = (0, 1)
 ) -> dict[str, np.ndarray]:
-  """A process's share of a batch, as a step on its devices takes it.
+  """Prepares a process's part of a batch for a step on its devices.
 
   Args:
-    batch: the share, equally large for every process.
-    num_devices: of the process.
-    num_parts: the step's `num_microbatches`. Of every device's blocks, a part is every M-th; in front of a share that
-      begins in the middle of a round there is padding, so that the parts are those that one device would take.
+    batch: the process's part, which has the same size in every process.
+    num_devices: number of the process's devices.
+    num_parts: M, the step's `num_microbatches`. A microbatch has every M-th block of each device. Padding precedes a
+      process's part that does not start at a multiple of M, so that the microbatches are those of a single device.
     shard: index and number of processes.
 
   Returns:
-    The batch with `place` int32 [B], of each block in the batch of all processes, filled up with blocks of zeros,
-    block_mask false, to a number that is the same for every process and that `num_devices * num_parts` divides.
+    The batch with `place` int32 [B], each block's index in the batch of all processes, and padded with blocks of zeros,
+    block_mask false, to a size that is the same in every process and that `num_devices * num_parts` divides.
   """
   size, (index, num_processes) = len(batch["image_mask"]), shard
   placed = {**batch, "place": np.arange(index * size, (index + 1) * size, dtype=np.int32)}
@@ -130,24 +130,24 @@ def shared_out(
 
 
 def filled_size(size: int, num_devices: int, num_parts: int, num_processes: int) -> int:
-  """How many blocks `shared_out` makes of a process's `size`."""
+  """Returns the number of blocks to which `shared_out` pads the `size` blocks of a process."""
   multiple = num_devices * num_parts
   longest = size + max(index * size % num_parts for index in range(num_processes))
   return -(-longest // multiple) * multiple
 
 
 def padded(batch: HostBatch, multiple: int) -> dict[str, np.ndarray]:
-  """A batch with blocks of zeros behind it, block_mask false, until `multiple` divides their number."""
+  """Appends blocks of zeros, block_mask false, until `multiple` divides the size of the batch."""
   return _filled(batch, 0, -len(batch["image_mask"]) % multiple)
 
 
 def _filled(batch: HostBatch, front: int, behind: int) -> dict[str, np.ndarray]:
-  """A batch with so many blocks of zeros in front of it and behind it."""
+  """Pads a batch with blocks of zeros at its front and its end."""
   return {name: np.pad(value, [(front, behind), *[(0, 0)] * (value.ndim - 1)]) for name, value in batch.items()}
 
 
 def part_of_process(batch: HostBatch) -> dict[str, np.ndarray]:
-  """This process's of the equal parts, in order, of a batch that every process has."""
+  """Returns this process's part of a batch that every process has, divided equally and in order."""
   size = len(batch["image_mask"]) // jax.process_count()
   start = jax.process_index() * size
   return {name: value[start : start + size] for name, value in batch.items()}

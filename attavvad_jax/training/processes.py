@@ -1,7 +1,7 @@
-"""Several processes that train together: how they find each other, and what one of them does for all.
+"""Several processes that train together: how they join, and what process 0 does for all.
 
 Every process runs the same program on its own devices and reads its own part of the data. Process 0 alone writes logs;
-checkpoints are written by all, into a folder that all see.
+all processes write checkpoints, into a folder that all can access.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,54 +18,56 @@ import numpy as np
 
 from attavvad_jax.files import locked
 
-# Seconds in which a process that has died is noticed, and in which all must have started.
+# The time after which a dead process is noticed, and the time in which all processes must start.
 HEARTBEAT_S, START_S = 60, 300
 
 
 def join(
   coordinator_address: str | None = None, num_processes: int | None = None, process_id: int | None = None
 ) -> None:
-  """Joins the processes that train together; before anything else is asked of jax.
+  """Joins the processes that train together. It must run before any other use of jax.
 
   Args:
-    coordinator_address: host:port of process 0. None for all three where the cluster tells: TPU pods, SLURM, Open MPI,
-      and Kubernetes with an indexed job, as `jax.distributed.initialize` finds them.
-    num_processes: of all hosts.
-    process_id: this one's, from 0.
+    coordinator_address: host:port of process 0. All three are None on a cluster that `jax.distributed.initialize`
+      detects: TPU pods, SLURM, Open MPI, and Kubernetes with an indexed job.
+    num_processes: number of processes on all hosts.
+    process_id: index of this process, from 0.
 
   Raises:
-    ValueError: some are given and others not, they cannot be, or there is no cluster that tells.
+    ValueError: only some arguments are given, one is out of range, or no cluster is detected.
   """
   given = {"coordinator_address": coordinator_address, "num_processes": num_processes, "process_id": process_id}
   missing = [name for name, value in given.items() if value is None]
   if 0 < len(missing) < len(given):
-    raise ValueError(f"--{missing[0]} is not given; processes are joined by all of {', '.join(given)}, or by none")
+    raise ValueError(f"--{missing[0]} is not given; expected all of {', '.join(given)}, or none of them")
   if num_processes is not None and process_id is not None and not 0 <= process_id < num_processes:
-    raise ValueError(f"--process_id is {process_id}; expected 0 to {num_processes - 1}, as there are {num_processes}")
+    raise ValueError(
+      f"--process_id is {process_id}; expected 0 to {num_processes - 1} for --num_processes={num_processes}"
+    )
   initialize = functools.partial(jax.distributed.initialize, initialization_timeout=START_S)
-  # jax 0.6 has no such option, and notices a lost process later.
+  # jax 0.6 lacks this option and notices a lost process later.
   if "heartbeat_timeout_seconds" in inspect.signature(initialize).parameters:
     initialize = functools.partial(initialize, heartbeat_timeout_seconds=HEARTBEAT_S)
   try:
     initialize(coordinator_address, num_processes, process_id)
   except (ValueError, RuntimeError) as error:
     raise ValueError(
-      f"the processes could not be joined ({str(error).splitlines()[0]}); give --coordinator_address, --num_processes "
-      "and --process_id, each process its own"
+      f"the processes could not be joined ({str(error).splitlines()[0]}); give every process --coordinator_address, "
+      "--num_processes and its own --process_id"
     ) from error
 
 
 def is_main() -> bool:
-  """Whether this is the process that writes what all would write alike."""
+  """Returns whether this is process 0, which writes the files that would be the same in all processes."""
   return jax.process_index() == 0
 
 
 @contextlib.contextmanager
 def holding(workdir: Path) -> Iterator[None]:
-  """Holds a workdir, which is made, against other programs until the `with` block ends; process 0 does so for all.
+  """Creates and locks a workdir until the `with` block ends; process 0 does so for all processes.
 
   Raises:
-    ValueError: another program holds it; in every process.
+    ValueError: another program has locked it; raised in every process.
   """
   with contextlib.ExitStack() as stack:
     refusal = ""
@@ -75,27 +77,27 @@ def holding(workdir: Path) -> Iterator[None]:
       except ValueError as error:
         refusal = str(error)
     if _of_main(bool(refusal)):
-      raise ValueError(refusal or f"{workdir}: process 0 was refused")
+      raise ValueError(refusal or f"{workdir}: process 0 could not lock it")
     yield
 
 
 def wait_for_all(what: str) -> None:
-  """Returns when every process has come here, for instance because process 0 has written something."""
+  """Waits until every process has called this, for instance until process 0 has written a file."""
   if jax.process_count() > 1:
     multihost_utils.sync_global_devices(what)
 
 
 @contextlib.contextmanager
 def stop_requests() -> Iterator[Callable[[int], bool]]:
-  """Gives a function that tells, after each step, whether to save and end: once this program was sent SIGTERM.
+  """Provides a function that, called with each finished step, returns whether to save and end because of SIGTERM.
 
-  Of several processes one need be sent it, and all are told to end after the same step.
+  If one of several processes receives SIGTERM, the function returns True after the same step in all of them.
   """
   if jax.process_count() > 1:
     yield multihost_utils.reached_preemption_sync_point
     return
   asked = threading.Event()
-  if threading.current_thread() is not threading.main_thread():  # no other thread is sent signals
+  if threading.current_thread() is not threading.main_thread():  # Python handles signals only in the main thread
     yield lambda step: False
     return
   before = signal.signal(signal.SIGTERM, lambda *_: asked.set())
@@ -106,5 +108,5 @@ def stop_requests() -> Iterator[Callable[[int], bool]]:
 
 
 def _of_main(value: bool) -> bool:
-  """What process 0 says."""
+  """Returns the value of process 0."""
   return bool(multihost_utils.broadcast_one_to_all(np.asarray(value))) if jax.process_count() > 1 else value

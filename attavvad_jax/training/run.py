@@ -1,6 +1,6 @@
-"""A run in its workdir: how far it is, when it logs and saves, which checkpoint is its best, and when it ends.
+"""A run in its workdir: its progress, when it logs and saves, its best checkpoint, and its end.
 
-`loop` trains one, `sweep` trains many as one program; both leave the same files.
+`loop` trains one run and `sweep` trains many as one program; both write the same files.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ import grain
 from attavvad_jax import checkpoints as checkpoints_lib
 from attavvad_jax.evaluation.protocols import CLOSED
 from attavvad_jax.training.checkpoints import Checkpoints, is_better
-from attavvad_jax.training.logs import Interval, RunLog, figures
+from attavvad_jax.training.logs import Interval, RunLog, metrics
 from attavvad_jax.training.setup import Setup
 from attavvad_jax.training.step import TrainState
 from attavvad_jax.training.workdir import PACKAGES
@@ -24,16 +24,16 @@ class Diverged(ValueError):
 
 
 class Run:
-  """A run that is trained; to be closed after use.
+  """A run in training; close it after use.
 
   Args:
-    setup: what its config describes.
-    workdir: its folder, which is claimed.
+    setup: the objects that the run's config describes.
+    workdir: the run's folder, which `claim_workdir` has claimed.
     writes_log: whether this process writes log.jsonl and TensorBoard's events.
-    program: names of the runs that are trained as one program with it; checkpoints keep them.
+    program: names of the runs that are trained with it as one program; they are kept in checkpoints.
 
   Attributes:
-    step: how many steps have been made.
+    step: number of finished steps.
   """
 
   def __init__(self, setup: Setup, workdir: Path, *, writes_log: bool = True, program: Sequence[str] = ()):
@@ -47,51 +47,51 @@ class Run:
 
   @property
   def is_finished(self) -> bool:
-    """Whether all steps have been made."""
+    """Whether all steps are finished."""
     return self.step >= self.setup.num_steps
 
   @property
   def checkpoint_is_due(self) -> bool:
-    """Whether validation and a checkpoint follow the step that was made last."""
+    """Whether validation and a checkpoint follow the last finished step."""
     return self.step % self.setup.checkpoint_interval == 0 or self.is_finished
 
   @property
   def line_is_due(self) -> bool:
-    """Whether a line of the log follows the step that was made last."""
+    """Whether a line of the log follows the last finished step."""
     return self.step % self.setup.config["log_every_steps"] == 0 or self.checkpoint_is_due
 
   def restore(self, state: TrainState, batches: grain.DatasetIterator) -> TrainState:
     """Returns the state of the last checkpoint, shaped and placed like `state`, and moves the batches to its position.
 
-    A run that has none keeps its fresh state.
+    A run without a checkpoint keeps its fresh state.
     """
     return self._checkpoints.restore_last(state, batches) if self.step else state
 
   def log(self, interval: Interval, blocks_per_s: float) -> dict[str, float]:
-    """Writes the figures of the steps since the last line, and returns them.
+    """Writes the metrics of the steps since the last line and returns them.
 
     Raises:
       Diverged: the loss of one of these steps was not finite.
     """
     if (step := interval.diverged_at) is not None:
-      raise Diverged(f"the loss is not finite at step {step}; the last checkpoint is of before")
-    line = {**figures(interval), "blocks_per_s": blocks_per_s}
+      raise Diverged(f"the loss is not finite at step {step}; the last checkpoint is from before that step")
+    line = {**metrics(interval), "blocks_per_s": blocks_per_s}
     self._write(self.step, "train", line)
     return line
 
   def note_divergence(self, interval: Interval) -> None:
-    """Writes to the log at which step the loss was not finite."""
+    """Writes the step at which the loss was not finite to the log."""
     step = interval.diverged_at
     assert step is not None
     self._write(step, "diverged", {})
 
   def save(self, state: TrainState, batches: grain.DatasetIterator, validation: dict[str, float]) -> None:
-    """Logs a validation, and saves `last`, and before it `best` where this is the best so far.
+    """Logs a validation and saves `last`, preceded by `best` if this validation is the best so far.
 
     Args:
-      state: of the step that was made last.
-      batches: where the data are.
-      validation: figures of `validation_metrics`; empty where nothing was validated.
+      state: state after the last finished step.
+      batches: iterator at the position to save.
+      validation: values of `validation_metrics`; empty if nothing was validated.
     """
     if validation:
       self._write(self.step, "validation", validation)
@@ -99,7 +99,7 @@ class Run:
     if is_better(validation, self._best_f):
       self._best_f = validation["f"]
       self._checkpoints.save("best", state, batches, meta)
-    # Last, so that a run killed between the two finds its best again when it goes on.
+    # `last` comes second, so that a run killed between the two does not lose its best when it resumes.
     self._checkpoints.save("last", state, batches, meta)
 
   def close(self) -> None:
@@ -113,7 +113,7 @@ class Run:
 
 
 def run_meta(setup: Setup, step: int, validation: dict[str, float]) -> dict[str, Any]:
-  """What a checkpoint says of itself."""
+  """Returns the metadata of a checkpoint."""
   return {
     "schema": checkpoints_lib.SCHEMA,
     "config": setup.config,

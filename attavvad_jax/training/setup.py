@@ -1,4 +1,4 @@
-"""What a config describes, read and checked: the data, the network, the step, and how they are mapped over devices."""
+"""Reads and checks a config: the data, the network and the step it describes, and their mapping over devices."""
 
 from collections.abc import Callable, Mapping
 import dataclasses
@@ -37,19 +37,19 @@ from attavvad_jax.training.transfer import describe, freeze, frozen_parameters, 
 
 @dataclasses.dataclass(frozen=True)
 class Setup:
-  """What a config describes, read and checked.
+  """The objects that a config describes.
 
   Attributes:
-    config: plain values, as JSON gives them back.
-    data: the prepared data set.
-    model: the network.
-    transfer: what it starts from.
-    optimizer: of its parameters.
-    loss_weights: the function that gives the nine weights.
-    augmentation: what is changed in the batches.
-    audio_label: the entry of a batch that the audio branch learns.
-    num_steps: of the whole training.
-    checkpoint_interval: steps from one validation and checkpoint to the next.
+    config: plain values, as JSON returns them.
+    data: prepared data set.
+    model: network.
+    transfer: checkpoint to start from and parameters to freeze.
+    optimizer: optimizer of the parameters.
+    loss_weights: function that computes the nine weights.
+    augmentation: changes to the batches.
+    audio_label: entry of a batch with the targets of the audio branch.
+    num_steps: number of steps of the whole training.
+    checkpoint_interval: number of steps between checkpoints, each preceded by a validation.
   """
 
   config: dict[str, Any]
@@ -65,37 +65,37 @@ class Setup:
 
   @property
   def data_digests(self) -> dict[str, str]:
-    """What the splits that training reads are known by (`PreparedData.digest`)."""
+    """The digests of the splits that training reads (`PreparedData.digest`)."""
     return {split: self.data.digest(split) for split in ("train", "validation") if split in self.data.splits}
 
   @functools.cached_property
   def source_digest(self) -> str | None:
-    """What the checkpoint of `config.transfer` is known by; None where there is none, or none any more."""
+    """The digest of the checkpoint of `config.transfer`; None if there is none, or it no longer exists."""
     if self.transfer.checkpoint is None:
       return None
     try:
       return checkpoints_lib.parameters_digest(checkpoints_lib.find_checkpoint(self.transfer.checkpoint))
     except (ValueError, OSError):
-      return None  # a run that has begun needs it no longer; one that begins says so when it loads it
+      return None  # a resumed run does not need it, and a fresh run raises when it loads it
 
   def open_batches(self) -> grain.DatasetIterator:
-    """This process's share of the training batches, from the first."""
+    """Returns an iterator of this process's part of the training batches, from the first."""
     shard = (jax.process_index(), jax.process_count())
     return training_batches(self.data, "train", self.config["batch_size"], self.config["seed"], shard=shard)
 
   def create_state(self, batch: Batch | HostBatch) -> TrainState:
-    """A fresh state for batches shaped like `batch`."""
+    """Returns a fresh state for batches shaped like `batch`."""
     return create_state(self.model, self.optimizer, self.loss_weights, batch, self.data.spec.clock, self.config["seed"])
 
   def load_transfer(self, state: TrainState) -> tuple[TrainState, str]:
-    """A fresh state with what fits of `config.transfer.checkpoint`, and what that was, to be read; "" where none is."""
+    """Returns a state with the matching arrays of `config.transfer.checkpoint`, and their description ("" without)."""
     if self.transfer.checkpoint is None:
       return state, ""
     state, loaded = load_matching(state, self.transfer.checkpoint)
     return state, describe(loaded, frozen_parameters(state.params, self.transfer.freeze))
 
   def step(self, state: TrainState, batch: Batch, **changes: Any) -> tuple[TrainState, StepLog]:
-    """`train_step` of this setup, but for the `changes`: pure, to be jitted by the caller."""
+    """Makes a `train_step` with the options of this setup, replaced by `changes`. Pure; the caller jits it."""
     options: dict[str, Any] = dict(
       model=self.model,
       optimizer=self.optimizer,
@@ -110,14 +110,14 @@ class Setup:
     return train_step(state, batch, **{**options, **changes})
 
   def map_step(self, placement: Placement) -> Callable[[TrainState, HostBatch], tuple[TrainState, StepLog]]:
-    """`step`, compiled and mapped over devices; takes this process's blocks and uses up the state that it is given."""
+    """Returns `step`, compiled and mapped over devices; it takes this process's blocks and donates the state."""
     num_processes, num_parts = jax.process_count(), self.config["num_microbatches"]
     size, num_devices = self.config["batch_size"] // num_processes, placement.num_devices // num_processes
     has_padding = filled_size(size, num_devices, num_parts, num_processes) > size
     has_axis = "axis_name" in field_names(self.model)
     model = with_fields(self.model, axis_name=AXIS) if has_axis else self.model
 
-    # The seed is an argument, so that runs that differ in nothing else find the program compiled.
+    # The seed is an argument, so that runs that differ only in it share the compiled program.
     def step(state: TrainState, batch: Batch, seed: jax.Array) -> tuple[TrainState, StepLog]:
       return self.step(state, batch, seed=seed, model=model, axis_name=AXIS, has_padding=has_padding)
 
@@ -131,7 +131,7 @@ class Setup:
     return advance_by
 
   def map_predict(self, placement: Placement) -> Callable[[Any, HostBatch], BlockScores]:
-    """`predict`, compiled and mapped over devices; takes and gives all blocks in every process."""
+    """Returns `predict`, compiled and mapped over devices; it takes and returns all blocks in every process."""
     run = placement.map_predict(self.predict)
 
     def predict_batch(variables: Any, batch: HostBatch) -> BlockScores:
@@ -141,15 +141,15 @@ class Setup:
     return predict_batch
 
   def predict(self, variables: Any, batch: Batch) -> BlockScores:
-    """Scores of a batch: pure, to be jitted by the caller."""
+    """Returns the scores of a batch. Pure; the caller jits it."""
     return predict(variables, batch, model=self.model, clock=self.data.spec.clock)
 
 
 def set_up(config: Mapping[str, Any]) -> Setup:
-  """Reads all of a config and writes nothing, so that a value that cannot be leaves nothing behind.
+  """Reads a whole config and writes nothing, so that an invalid value leaves no files behind.
 
   Raises:
-    ValueError: the config cannot be used or does not fit the data.
+    ValueError: the config is invalid or does not fit the data.
   """
   config = config_lib.fill(plain(config))
   config_lib.check_keys(config)
@@ -174,25 +174,25 @@ def set_up(config: Mapping[str, Any]) -> Setup:
 
 def _open_data(config: Mapping[str, Any]) -> PreparedData:
   if not config["data"]:
-    raise ValueError("config.data is not set; name a prepared data set: --config.data=PATH")
+    raise ValueError("config.data is not set; give a prepared data set: --config.data=PATH")
   data = PreparedData(config["data"])
   if misfit := data.spec.misfit(config_lib.data_spec(config)):
-    raise ValueError(f"{data.path}: prepared with {misfit}, which the config asks for; prepare it again")
+    raise ValueError(f"{data.path}: prepared with {misfit}, which the config needs; prepare it again")
   return data
 
 
 def _audio_label(data: PreparedData, config: Mapping[str, Any]) -> str:
-  """The entry of a batch that the audio branch learns."""
+  """Returns the entry of a batch with the targets of the audio branch."""
   if config_lib.audio_targets(config) == config_lib.PERFORMER:
     return "label"
   if AUDIO not in data.spec.label_sets:
     raise ValueError(
-      f"{data.path}: has no labels of any voice, which config.audio_targets={config_lib.ANY_VOICE} needs; prepare it "
+      f"{data.path}: lacks labels of any voice, which config.audio_targets={config_lib.ANY_VOICE} needs; prepare it "
       f"with them or set {config_lib.PERFORMER}"
     )
   return "audio_label"
 
 
 def plain(config: Mapping[str, Any]) -> dict[str, Any]:
-  """A ConfigDict or nested dict as plain dicts, as JSON will give it back."""
+  """Returns a ConfigDict or nested dict as plain dicts, as JSON would return it."""
   return json.loads(json.dumps(dict(config), default=lambda nested: nested.to_dict()))

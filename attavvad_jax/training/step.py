@@ -1,10 +1,10 @@
 """The training state and the pure step that advances it. Compilation and placement happen outside.
 
-A step that is mapped over devices has a part of the batch on each, and all have the same state before and after it:
-batch statistics, losses and gradients are of the whole batch. Between devices there go, for each normalization, one
-array of statistics forward and one of their gradients backward; the losses, as one array; and the gradients, as one.
+When a step is mapped over devices, each has a part of the batch, and all have the same state before and after it: batch
+statistics, losses and gradients are those of the whole batch. The devices exchange one array of statistics forward and
+one of their gradients backward for each normalization, one array of losses, and one of gradients.
 
-Axes: B blocks, of the device; M parts that a batch is taken in.
+Axes: B blocks of the device; M microbatches.
 """
 
 from collections.abc import Callable
@@ -30,23 +30,23 @@ from attavvad_jax.settings import Augmentation
 from attavvad_jax.timeline import Clock
 from attavvad_jax.training.averaging import AverageState
 
-# A batch that went through augmentation and front end.
+# A batch after augmentation and front end.
 Inputs = dict[str, jax.Array]
 
 _NO_AUGMENTATION = Augmentation()
-# The layers, of every model, by whose parameters GradNorm compares the terms' gradients: the last of a branch, after
-# which come the branch's own output and the fusion.
+# The layers of every model in whose parameters GradNorm compares the terms' gradients: the last of a branch, before the
+# branch's own output and the fusion.
 _SHARED_LAYER = "embedding"
 
 
 @struct.dataclass
 class TrainState:
-  """All that a step changes.
+  """Everything that a step changes.
 
   Attributes:
-    step: finished steps, int32 [].
-    params: of the network.
-    batch_stats: of the network.
+    step: number of finished steps, int32 [].
+    params: parameters of the network.
+    batch_stats: batch statistics of the network.
     optimizer: state of the optimizer.
     loss_weights: state of the weight function.
   """
@@ -66,12 +66,12 @@ class TrainState:
 
 @struct.dataclass
 class StepLog:
-  """What a step found before it changed anything.
+  """The losses of a step, computed before its update.
 
   Attributes:
-    terms: the nine losses, fewer where the model lacks a branch, as sums and counts.
+    terms: the nine losses as sums and counts; fewer if the model lacks a branch.
     weights: the weight of each of the nine.
-    total: Eq. 2, what the step descended on, float32 [].
+    total: Eq. 2, the minimized loss, float32 [].
   """
 
   terms: Terms
@@ -87,20 +87,20 @@ def create_state(
   clock: Clock,
   seed: int,
 ) -> TrainState:
-  """A fresh `TrainState` for batches shaped like `batch`.
+  """Returns a fresh `TrainState` for batches shaped like `batch`.
 
   Raises:
     ValueError: the weight function uses gradient norms and the model has no layer called `embedding`.
   """
   shapes = jax.eval_shape(functools.partial(network_inputs, clock=clock), batch)
-  # Draws the parameters without running the network, as one program: run once, so compiled without optimization.
+  # One program draws the parameters without running the network. It runs once, so it is compiled without optimization.
   options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
   initialize = jax.jit(lambda key: model.lazy_init(key, *shapes, train=False), compiler_options=options)
   variables = initialize(jax.random.key(seed))
   params, batch_stats = variables["params"], variables.get("batch_stats", {})
   if loss_weights.uses_gradient_norms and not _shared(params):
     raise ValueError(
-      f"config.loss_weights compares gradients by layers called {_SHARED_LAYER!r}, and the model has none; use other "
+      f"config.loss_weights compares gradients in layers called {_SHARED_LAYER!r}, and the model has none; use other "
       "weights"
     )
   return TrainState(jnp.zeros((), jnp.int32), params, batch_stats, optimizer.init(params), loss_weights.init())
@@ -122,35 +122,35 @@ def train_step(
   has_padding: bool = False,
   axis_name: str | None = None,
 ) -> tuple[TrainState, StepLog]:
-  """One step of gradient descent on Eq. 2.
+  """Makes one step of gradient descent on Eq. 2.
 
   Args:
-    state: the state before.
-    batch: as `datasets.loader.training_batches` gives it, [B, ...]; and of several devices' batches place int32 [B], of
-      each block in the whole batch (`placement.shared_out`). Without it blocks stand in order of the devices.
-    model: a network of the registry, whose `axis_name` is this one's.
+    state: the state before the step.
+    batch: a batch of `datasets.loader.training_batches`, [B, ...]. On several devices, it may have place int32 [B], the
+      index of each block in the whole batch (`placement.shared_out`); without it, blocks are in the devices' order.
+    model: a network of the registry, with the same `axis_name`.
     optimizer: an optax transformation.
-    loss_weights: the nine weights. Functions that use gradient norms are given those of each term by the parameters of
-      the layers called `embedding` of both branches, at the price of a backward pass through what lies after them.
+    loss_weights: the nine weights. Functions that use gradient norms receive those of each term with respect to the
+      parameters of the `embedding` layers of both branches, at the cost of a backward pass through the later layers.
     clock: the clock of the blocks.
-    seed: of dropout and augmentation; folded with the step, so that a resumed run draws what an uninterrupted one
-      would, and with a block's place in the whole batch, so that devices together draw what one would.
-    augmentation: what is changed in the batch.
-    audio_label: the entry of the batch that the audio branch learns, "label" or "audio_label".
-    num_microbatches: in how many parts, of every M-th block, the batch is taken, one after another. Only the inputs of
-      a part are kept for its backward pass, where the rest is computed again: memory for one part, 4/3 of the time, and
-      the gradient of the whole batch under any loss weights. Batch statistics are of one part.
-    remat: whether only what leaves blocks of convolutions is kept for the backward pass, and the rest computed again.
-    has_padding: whether block_mask may be false. If not, it is not read for the batch statistics.
-    axis_name: the mapped axis of the devices, None without one.
+    seed: seed of dropout and augmentation. It is folded with the step, so that a resumed run draws the same as an
+      uninterrupted one, and with a block's index in the whole batch, so that several devices draw the same as one.
+    augmentation: changes to the batch.
+    audio_label: entry of the batch with the targets of the audio branch, "label" or "audio_label".
+    num_microbatches: M, the number of parts, each with every M-th block, in which the batch is processed one after
+      another. Only the inputs of a part are kept for its backward pass, which recomputes the rest: memory for one part,
+      4/3 of the time, and the gradient of the whole batch under any loss weights. Batch statistics are those of a part.
+    remat: whether the backward pass keeps only the outputs of convolution blocks and recomputes the rest.
+    has_padding: whether block_mask may be false. If not, batch statistics ignore it.
+    axis_name: the mapped axis of the devices; None without one.
 
   Returns:
-    The state after, and what the step found; on every device the same.
+    The state after the step and the step's log, which are the same on every device.
   """
   dropout_key, augmentation_key = jax.random.split(jax.random.fold_in(jax.random.key(seed), state.step))
   places = _places(batch, axis_name)
   augmented = augment(block_keys(augmentation_key, places), batch, clock, augmentation, places, axis_name)
-  # The visual targets are of the blocks as recorded: taking the sound away closes no mouth.
+  # The visual targets are those of the recorded blocks: dropping the audio does not change the mouth.
   inputs = {**augmented, "visual_label": jnp.asarray(batch["label"]), "place": places}
 
   def part_losses(params: Any, batch_stats: Any, part: Inputs, key: jax.Array) -> tuple[Terms, Any]:
@@ -191,7 +191,7 @@ def train_step(
   norms = _gradient_norms(terms, pull_back, axis_name) if loss_weights.uses_gradient_norms else None
   weights, weights_state = loss_weights.update(state.step, state.loss_weights, Losses(mean_terms(terms), norms))
   total, terms_gradient = jax.value_and_grad(total_loss)(terms, weights)
-  # The whole batch's sums grow by what a device's do, so that their gradient is pulled back on each.
+  # The sums of the whole batch are sums over devices, so their gradient is also that of each device's sums.
   (gradients,) = pull_back(terms_gradient)
   gradients = _sum_over(gradients, axis_name)
   changes, optimizer_state = optimizer.update(gradients, state.optimizer, state.params)
@@ -206,7 +206,7 @@ def train_step(
 
 
 def _places(batch: Batch, axis_name: str | None) -> jax.Array:
-  """Of the blocks in the whole batch. [B] int32."""
+  """Returns the blocks' indices in the whole batch, [B] int32."""
   if "place" in batch:
     return jnp.asarray(batch["place"])
   num_blocks = len(batch["label"])
@@ -215,12 +215,12 @@ def _places(batch: Batch, axis_name: str | None) -> jax.Array:
 
 
 def _parts(batch: Inputs, num_parts: int) -> Inputs:
-  """A batch in parts of every M-th block: the same blocks fall together on any number of devices. [M, B / M, ...]."""
+  """Divides a batch into parts of every M-th block, the same on any number of devices, [M, B / M, ...]."""
   return {name: value.reshape(-1, num_parts, *value.shape[1:]).swapaxes(0, 1) for name, value in batch.items()}
 
 
 def _sum_over(tree: Any, axis_name: str | None) -> Any:
-  """Float32 arrays summed over devices, in one go."""
+  """Sums float32 arrays over devices in one operation."""
   if axis_name is None:
     return tree
   flat, restore = ravel_pytree(tree)
@@ -228,11 +228,11 @@ def _sum_over(tree: Any, axis_name: str | None) -> Any:
 
 
 def _gradient_norms(terms: Terms, pull_back: Callable[[Terms], tuple[Any]], axis_name: str | None) -> Weights:
-  """Of each term's gradient by the shared parameters; NaN where no block counted. Float32 []."""
+  """Returns the norm of each term's gradient in the shared parameters, float32 []; NaN if no block was counted."""
   names = list(terms.sums)
 
   def gradients(weights: jax.Array) -> list[jax.Array]:
-    # All the parameters' gradients are asked for and few are used: XLA leaves out what lies before the shared ones.
+    # Few of the gradients are used, so XLA leaves out the backward pass through the layers before the shared ones.
     (gradients,) = pull_back(jax.grad(total_loss)(terms, dict(zip(names, weights, strict=True))))
     return _shared(gradients)
 

@@ -1,21 +1,21 @@
-"""Many runs as one program: settings of the loss weights times seeds, side by side by `vmap`.
+"""Trains many runs as one program: every setting of the loss weights with every seed, in parallel by `vmap`.
 
-Every member is an ordinary run in a folder of its own, which can be evaluated, used to detect and gone on with alone.
-It draws the blocks, the dropout and the augmentation that it would draw alone. Members are shared out over the devices
-that there are, and have nothing to tell each other.
+Every member is an ordinary run in its own folder, which can be evaluated, used for detection and resumed alone. It
+draws the same blocks, dropout and augmentation as if it were trained alone. Members are distributed over the devices
+and do not communicate.
 
-Differences: a batched program adds numbers up in another order than one of a single member, so that the last digits
-part. Training widens this where a ReLU's input is nearly 0, and where Adam makes whole steps of a gradient that is
-nothing but rounding (of biases that a normalization takes away again), as between two kinds of machines. All members
-pay for the gradient norms that one setting asks for.
+Differences: a batched program sums in another order than a program of a single member, so the last digits differ.
+Training amplifies this where a ReLU's input is nearly 0, and where Adam makes full steps of a gradient that is only
+rounding error (of biases that a normalization cancels). Two kinds of machines differ in the same way. If one setting
+needs gradient norms, all members compute them.
 
-Speed: members together fill a device that one alone leaves idle. Two CPU cores are not idle: there 3 members of the
-small configuration made 0.5 to 0.9 times the steps a second of one after another (4 rounds, other programs running).
-The grouped convolutions that `vmap` makes are slow for few channels: the first visual one, with 3 a member, took 5
-times as long forward and 2.6 times for the kernel's gradient, those with 32 from 0.8 to 1.4 times at stride 1. Not
-measured on accelerators; each sweep measures its own.
+Speed: members together can fill a device that a single run leaves idle. On two CPU cores, which a single run keeps
+busy, 3 members of the small configuration made 0.5 to 0.9 times the steps per second of runs one after another (4
+rounds, with other programs running). The grouped convolutions that `vmap` creates are slow for few channels: the first
+visual one, with 3 per member, took 5 times as long forward and 2.6 times for the kernel's gradient; those with 32 took
+0.8 to 1.4 times at stride 1. Accelerators were not measured; each sweep measures its own speed.
 
-Axes: M members of the program, a multiple of the number of devices; B blocks.
+Axes: M members of the program, padded to a multiple of the number of devices; B blocks.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -56,9 +56,9 @@ from attavvad_jax.training.validation import validation_metrics
 from attavvad_jax.training.workdir import check_workdir, claim_workdir
 
 _LARGEST_SEED = 2**32 - 1
-# In the folder of a member whose loss was not finite: what happened. A sweep that goes on leaves such a member alone.
+# This file marks a member whose loss was not finite and says at which step. A resumed sweep does not train it further.
 _DIVERGED = "diverged.txt"
-# Steps are timed at least this often and this long.
+# The smallest number of timed steps, and the shortest total time of them.
 _TIMED_STEPS, _TIMED_S = 3, 2.0
 
 
@@ -67,10 +67,10 @@ class Member:
   """A run of a sweep.
 
   Attributes:
-    setting: its `config.loss_weights`.
-    seed: its `config.seed`.
-    workdir: its folder.
-    setup: what training it alone would read from its config.
+    setting: the run's `config.loss_weights`.
+    seed: the run's `config.seed`.
+    workdir: the run's folder.
+    setup: the objects that its config describes, as for training it alone.
   """
 
   setting: str
@@ -83,14 +83,19 @@ class Member:
 
   @property
   def diverged(self) -> str | None:
-    """What its folder says of a loss that was not finite, or None."""
+    """The message in its folder about a loss that was not finite, or None."""
     path = self.workdir / _DIVERGED
     return path.read_text(encoding="utf-8").strip() if path.exists() else None
 
 
 @dataclasses.dataclass(frozen=True)
 class Speed:
-  """Steps of members a second: of all members together, and of the first one alone. Medians of a few steps."""
+  """Steps of members per second, as medians of a few steps.
+
+  Attributes:
+    together: with all members in one program.
+    alone: with the first member alone.
+  """
 
   together: float
   alone: float
@@ -98,12 +103,12 @@ class Speed:
 
 @dataclasses.dataclass(frozen=True)
 class Sweep:
-  """What came of a sweep.
+  """The results of a sweep.
 
   Attributes:
-    best: the members, by setting and then by seed, each with what its best checkpoint says of itself (`run.run_meta`),
-      None where there is none.
-    speed: None where nothing was left to train.
+    best: the members, by setting and then by seed, each with the metadata of its best checkpoint (`run.run_meta`), or
+      None without one.
+    speed: the measured speed; None if nothing was left to train.
   """
 
   best: list[tuple[Member, dict[str, Any] | None]]
@@ -111,15 +116,15 @@ class Sweep:
 
 
 def sweep(config: Mapping[str, Any], workdir: str | Path, settings: Sequence[str], seeds: Sequence[int]) -> Sweep:
-  """Trains every setting with every seed until `config.num_epochs`, each going on from its own last checkpoint.
+  """Trains every setting with every seed until `config.num_epochs`, each resuming from its own last checkpoint.
 
   Members that are ahead, because the program was killed between two saves or because they were trained alone, wait for
-  the others. Those that are finished or diverged are left out, unless others that began with them are not: these then
-  end as they would have if nothing had happened, bit for bit.
+  the others. Members that are finished or diverged are left out, unless members that started in the same program are
+  unfinished: the program then stays the same, so that these end with bit-identical results to an uninterrupted sweep.
 
   Args:
-    config: as `training.loop.train` takes it; members have `loss_weights` and `seed` of their own.
-    workdir: gets a folder for each member, named by setting and seed, as `training.loop.train` makes it.
+    config: the config for `training.loop.train`; each member replaces `loss_weights` and `seed`.
+    workdir: receives a folder for each member, named by setting and seed, with the files of `training.loop.train`.
     settings: values of `config.loss_weights`.
     seeds: values of `config.seed`.
 
@@ -129,7 +134,7 @@ def sweep(config: Mapping[str, Any], workdir: str | Path, settings: Sequence[str
   Raises:
     ValueError: as `plan` and `training.loop.train`; but a loss that is not finite ends only its member, whose folder
       then has a file diverged.txt.
-    SystemExit: with code 0, after SIGTERM: all members were saved and can be gone on with.
+    SystemExit: SIGTERM was received; with code 0, after all members were saved so that they can resume.
   """
   members = plan(config, Path(workdir), settings, seeds)
   example = next(members[0].setup.open_batches())
@@ -155,7 +160,7 @@ def sweep(config: Mapping[str, Any], workdir: str | Path, settings: Sequence[str
 
 
 def describe(result: Sweep) -> str:
-  """A table of the members, those that diverged by name, and the speed."""
+  """Returns a table of the members, a line for each that diverged, and the speed as text."""
   rows = [("setting", "seed", "validation F %", "step")]
   for member, best in result.best:
     f, step = (best["validation"]["f"], str(best["step"])) if best else (math.nan, "–")
@@ -165,17 +170,17 @@ def describe(result: Sweep) -> str:
   lines += [f"diverged: {member}: {member.diverged}" for member, _ in result.best if member.diverged]
   if speed := result.speed:
     lines.append(
-      f"members/s: {speed.together:.3g} steps of members a second together, {speed.alone:.3g} one after another "
+      f"member steps/s: {speed.together:.3g} together, {speed.alone:.3g} one after another "
       f"({speed.together / speed.alone:.2f} times)"
     )
   return "\n".join(lines)
 
 
 def parse_seeds(texts: Sequence[str]) -> list[int]:
-  """Numbers from text.
+  """Reads seeds from text.
 
   Raises:
-    ValueError: one is not a whole number that can be a seed.
+    ValueError: a text is not a whole number in the range of seeds.
   """
   for text in texts:
     if not re.fullmatch(r"[0-9]{1,10}", text) or int(text) > _LARGEST_SEED:
@@ -184,10 +189,10 @@ def parse_seeds(texts: Sequence[str]) -> list[int]:
 
 
 def plan(config: Mapping[str, Any], workdir: Path, settings: Sequence[str], seeds: Sequence[int]) -> list[Member]:
-  """The members, by setting and then by seed. Writes nothing.
+  """Returns the members, by setting and then by seed. Writes nothing.
 
   Raises:
-    ValueError: a list is empty or has something twice, a setting is unknown, or as `set_up`.
+    ValueError: a list is empty or has duplicates, a setting is unknown, or `set_up` raises it.
   """
   functions = [_function(setting) for setting in settings]
   _check_list("settings", settings, [_file_name(setting) for setting in settings])
@@ -213,7 +218,7 @@ def _function(setting: str) -> LossWeights:
 
 
 def _check_list(name: str, values: Sequence[Any], file_names: Sequence[str]) -> None:
-  """Raises a ValueError for a list that is empty or has something twice."""
+  """Raises a ValueError for a list that is empty or has duplicates."""
   if not values:
     raise ValueError(f"{name}: none is given; expected one or more")
   for file_name in file_names:
@@ -223,7 +228,7 @@ def _check_list(name: str, values: Sequence[Any], file_names: Sequence[str]) -> 
 
 
 def _file_name(setting: str) -> str:
-  """A setting as a part of a file name, numbers written in one way: "1-1-0.5" for "1/1/.5" and "1/1/0.50"."""
+  """Returns a setting as part of a file name with normalized numbers: "1-1-0.5" for "1/1/.5" and "1/1/0.50"."""
 
   def plain(part: str) -> str:
     try:
@@ -235,8 +240,8 @@ def _file_name(setting: str) -> str:
 
 
 def _fresh_states(members: Sequence[Member], example: HostBatch) -> list[tuple[TrainState, str]]:
-  """The state that each member starts from, and what it takes of a checkpoint, to be read."""
-  # Members of one seed start from the same parameters.
+  """Returns each member's fresh state, and the description of what it loads from another run's checkpoint, or ""."""
+  # Members with the same seed start from the same parameters.
   by_seed = {member.seed: member.setup for member in members}
   states = {seed: setup.create_state(example) for seed, setup in by_seed.items()}
   result = []
@@ -247,7 +252,7 @@ def _fresh_states(members: Sequence[Member], example: HostBatch) -> list[tuple[T
 
 
 def _in_program(members: Sequence[Member]) -> list[Member]:
-  """Those with something left to train, and those that they began with: another program would round differently."""
+  """Returns the unfinished members and those of the program they started in, as another would round differently."""
   unfinished: list[Member] = []
   names: set[str] = set()
   for member in members:
@@ -264,7 +269,7 @@ def _best(member: Member) -> dict[str, Any] | None:
 
 
 class _MemberRun(Run):
-  """The run of a member, which may end early where its loss is not finite."""
+  """The run of a member, which ends early if its loss is not finite."""
 
   def __init__(self, member: Member, in_program: Sequence[Member]):
     super().__init__(member.setup, member.workdir, program=[other.workdir.name for other in in_program])
@@ -273,11 +278,11 @@ class _MemberRun(Run):
 
   @property
   def goes_on(self) -> bool:
-    """Whether there is something left to train."""
+    """Whether steps are left to train."""
     return not (self.is_finished or self.diverged)
 
   def log_or_give_up(self, interval: Interval, blocks_per_s: float) -> None:
-    """Writes the figures of the steps since the last line, or that the loss of one of them was not finite."""
+    """Writes the metrics of the steps since the last line, or marks the member as diverged."""
     try:
       self.log(interval, blocks_per_s)
     except Diverged as error:
@@ -288,9 +293,9 @@ class _MemberRun(Run):
 
 
 class _Program:
-  """The states of all members, and what is computed with them at once, on as many devices as there are members for.
+  """The states of all members and the compiled functions of all of them, on at most one device per member.
 
-  Where the members cannot be shared out evenly, copies of the first one fill the places left and never advance.
+  If the number of devices does not divide that of members, copies of the first member fill the rest and never advance.
   """
 
   def __init__(self, members: Sequence[Member], states: Sequence[TrainState]):
@@ -301,15 +306,15 @@ class _Program:
     devices = jax.devices()[: len(members)]
     mesh = jax.make_mesh((len(devices),), ("members",), axis_types=(AxisType.Auto,), devices=devices)
     shared, everywhere = PartitionSpec("members"), PartitionSpec()
-    # One device needs no mesh, and with one, jax 0.7.2 raises for the gradients of all members' convolutions.
+    # A single device does without a mesh, on which jax 0.7.2 raises for the gradients of vmapped convolutions.
     self._sharding = NamedSharding(mesh, shared) if len(devices) > 1 else SingleDeviceSharding(devices[0])
     self._num_copies = -len(members) % len(devices)
-    # Which setting, seed and row of the batches each member has.
+    # Indices of each member's setting and row of the batches, beside its seed.
     self._settings = [list(functions).index(member.setting) for member in members]
     rows = [self.seeds.index(member.seed) for member in members]
     own_seeds = [member.seed for member in members]
     self._choices = [self._place(np.array(choice, np.uint32)) for choice in (self._settings, own_seeds, rows)]
-    # The step keeps a state for every function; those of functions that a member does not use start anew.
+    # The step keeps a state for every weight function; those that a member does not use are fresh.
     unused = choose(list(functions.values()), 0).init()
     wide = [
       dataclasses.replace(state, loss_weights=(*unused[:own], state.loss_weights, *unused[own + 1 :]))
@@ -321,8 +326,8 @@ class _Program:
       state: TrainState, active: jax.Array, setting: jax.Array, seed: jax.Array, row: jax.Array, batches: Batch
     ) -> tuple[TrainState, Interval]:
       batch = {name: values[row] for name, values in batches.items()}
-      after, found = setup.step(state, batch, loss_weights=choose(list(functions.values()), setting), seed=seed)
-      return jax.tree.map(functools.partial(jnp.where, active), after, state), Interval.of(found, after.step)
+      after, log = setup.step(state, batch, loss_weights=choose(list(functions.values()), setting), seed=seed)
+      return jax.tree.map(functools.partial(jnp.where, active), after, state), Interval.of(log, after.step)
 
     def share(function: Callable[..., Any], in_specs: Any, out_specs: Any) -> Callable[..., Any]:
       if len(devices) == 1:
@@ -337,25 +342,25 @@ class _Program:
     self._predict = jax.jit(share(predict_all, in_specs=(shared, everywhere), out_specs=PartitionSpec(None, "members")))
 
   def advance(self, active: Sequence[bool], batches: Sequence[HostBatch]) -> Interval:
-    """A step of the active members; what is found of the others means nothing.
+    """Advances the active members by a step.
 
     Args:
-      active: of each member.
-      batches: for each of `seeds`.
+      active: whether each member advances.
+      batches: a batch for each of `seeds`.
 
     Returns:
-      What the step found, [M, ...].
+      The interval of the step, [M, ...], meaningless for inactive members.
     """
     stacked = {name: np.stack([batch[name] for batch in batches]) for name in batches[0]}
-    self._state, found = self._advance(self._state, self._place(np.array(active)), *self._choices, stacked)
-    return found
+    self._state, interval = self._advance(self._state, self._place(np.array(active)), *self._choices, stacked)
+    return interval
 
   def predict(self, batch: Mapping[str, Any]) -> BlockScores:
-    """Scores of a batch by all members, [B, M, ...]."""
+    """Returns the scores of a batch by all members, [B, M, ...]."""
     return self._predict(self._state.variables, batch)
 
   def states(self) -> list[TrainState]:
-    """The state of each member, with that of its own weight function only."""
+    """Returns the state of each member, with the state of its own weight function only."""
     everything = jax.device_get(self._state)
     states = [jax.tree.map(lambda leaf, i=i: jnp.asarray(leaf[i]), everything) for i in range(self.num_members)]
     return [
@@ -363,19 +368,19 @@ class _Program:
     ]
 
   def _place(self, values: np.ndarray) -> jax.Array:
-    """A value of each member, [members, ...], filled up and shared out, [M, ...]."""
+    """Pads the members' values, [members, ...], and distributes them over the devices, [M, ...]."""
     return jax.device_put(np.concatenate([values, *[values[:1]] * self._num_copies]), self._sharding)
 
 
 def _train(
   runs: Sequence[_MemberRun], fresh: Sequence[TrainState], example: HostBatch, must_stop: Callable[[int], bool]
 ) -> Speed:
-  """Trains runs to their ends, or to where a loss is not finite, and then measures the speed."""
+  """Trains each run to its end or until its loss is not finite, and then measures the speed."""
   states, iterators = [], {}
   for run, state in zip(runs, fresh, strict=True):
     batches = run.member.setup.open_batches()
     states.append(run.restore(state, batches))
-    # The data of a seed go on from where that member is that is furthest behind.
+    # The data of a seed resume at the position of the member that is furthest behind.
     if run.step == min(other.step for other in runs if other.member.seed == run.member.seed):
       iterators[run.member.seed] = batches
   program = _Program([run.member for run in runs], states)
@@ -383,7 +388,7 @@ def _train(
   setup = runs[0].member.setup
   config, num_steps = setup.config, setup.num_steps
   latest = dict.fromkeys(program.seeds, example)
-  accumulate = jax.jit(lambda interval, found: interval + found)
+  accumulate = jax.jit(lambda interval, new: interval + new)
   step = min(run.step for run in runs)
   progress = progress_bar(total=num_steps, initial=step, desc=f"training {len(runs)} runs", unit="step")
   interval, started_s = None, time.monotonic()
@@ -392,12 +397,12 @@ def _train(
       step = min(run.step for run in going_on)
       active = [run for run in going_on if run.step == step]
       latest.update({seed: next(iterators[seed]) for seed in {run.member.seed for run in active}})
-      found = program.advance([run in active for run in runs], [latest[seed] for seed in program.seeds])
-      interval = found if interval is None else accumulate(interval, found)
+      new = program.advance([run in active for run in runs], [latest[seed] for seed in program.seeds])
+      interval = new if interval is None else accumulate(interval, new)
       step += 1
       for run in active:
         run.step = step
-      # An interval ends where members that waited join in, so that all its steps are of the same ones.
+      # An interval ends when waiting members join, so that all its steps have the same members.
       joined = any(run.step == step for run in going_on if run not in active)
       stopping = must_stop(step)
       if active[0].line_is_due or joined or stopping:
@@ -414,7 +419,7 @@ def _train(
         _checkpoint(program, runs, to_save, iterators, validates=active[0].checkpoint_is_due)
         started_s = time.monotonic()
       if stopping and any(run.goes_on for run in runs):
-        print(f"asked to end; saved at step {step} of {num_steps}. The same command goes on from there.")
+        print(f"asked to end; saved at step {step} of {num_steps}. Run the same command again to resume.")
         raise SystemExit(0)
   finally:
     progress.close()
@@ -428,7 +433,7 @@ def _checkpoint(
   iterators: Mapping[int, grain.DatasetIterator],
   validates: bool,
 ) -> None:
-  """Validates the active ones of a program's runs where that is asked for, in one pass over the data; saves them."""
+  """Saves the active runs of a program and, if `validates`, first validates them in one pass over the data."""
   setup = runs[0].member.setup
   recordings = {}
   if validates and active and "validation" in setup.data.splits:
@@ -441,18 +446,18 @@ def _checkpoint(
 
 
 def _of_member(scores: BlockScores, i: int) -> BlockScores:
-  """[B, M, ...] -> [B, ...]."""
+  """Selects a member's scores, [B, M, ...] -> [B, ...]."""
   return jax.tree.map(lambda array: array[:, i], scores)
 
 
 def _measure(program: _Program, setup: Setup, state: TrainState, example: HostBatch) -> Speed:
-  """Times steps of all members of a program and, in turn, of one alone as in `loop.train`.
+  """Times steps of all members of a program and, alternately, of a single member as in `loop.train`.
 
   Args:
-    program: its members are worth nothing after this.
-    setup: of the one alone.
-    state: of the one alone.
-    example: the batch of every step.
+    program: the members' program; their states are meaningless afterwards.
+    setup: setup of the single member.
+    state: state of the single member.
+    example: batch for every step.
   """
   placement = Mesh()
   advance, state = setup.map_step(placement), placement.replicate(state)

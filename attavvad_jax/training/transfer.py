@@ -1,7 +1,7 @@
-"""Transfer learning: a run that starts from another run's parameters, some of which may stay as they are.
+"""Transfer learning: a run starts from another run's parameters, some of which may be frozen.
 
-A checkpoint gives what fits by name and shape, whatever model it is of: Base-A's target task takes all of its source
-task, ATT-AVVAD the audio branch of `audio_only`.
+All arrays that match by name and shape are loaded, whatever the checkpoint's model: Base-A's target task takes all of
+its source task, and ATT-AVVAD takes the audio branch of `audio_only`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,15 +20,15 @@ Shapes = dict[str, tuple[int, ...]]
 
 @dataclasses.dataclass(frozen=True)
 class Transfer:
-  """What became of the leaves of a checkpoint and of a fresh state, by names such as "params/audio/gru/input_kernel".
+  """The result of a transfer: leaves by names such as "params/audio/gru/input_kernel", with their shapes.
 
-  A leaf of one name and two shapes is both new and left over.
+  A leaf whose shapes in the state and in the checkpoint differ is both new and left over.
 
   Attributes:
     checkpoint: the folder that was read.
-    loaded: leaves of the state that the checkpoint gave, with their shapes.
-    new: those that stay as they were drawn.
-    left_over: leaves of the checkpoint that went nowhere, with their shapes there.
+    loaded: leaves of the state that were loaded from the checkpoint.
+    new: leaves of the state that keep their initial values.
+    left_over: leaves of the checkpoint that were not used, with their shapes there.
   """
 
   checkpoint: Path
@@ -38,19 +38,19 @@ class Transfer:
 
 
 def load_matching(state: TrainState, checkpoint: str | Path) -> tuple[TrainState, Transfer]:
-  """Puts a checkpoint's parameters and batch statistics in the place of those of the same name and shape.
+  """Replaces parameters and batch statistics with a checkpoint's arrays of the same name and shape.
 
-  Step and optimizer are the state's own: the new run counts and adapts from its start.
+  The step and the optimizer's state stay those of the new run.
 
   Args:
-    state: as `create_state` gives it.
-    checkpoint: what `find_checkpoint` takes.
+    state: a fresh state from `create_state`.
+    checkpoint: a path or name for `find_checkpoint`.
 
   Returns:
-    The state with what fits, shaped, typed and placed like before; and what that was.
+    The state with the loaded arrays, whose shapes, dtypes and placement do not change, and the transfer.
 
   Raises:
-    ValueError: there is no checkpoint, or nothing of it fits.
+    ValueError: there is no checkpoint, or none of its parameters fits.
   """
   path = find_checkpoint(checkpoint)
   stored = stored_variables(path)
@@ -58,8 +58,8 @@ def load_matching(state: TrainState, checkpoint: str | Path) -> tuple[TrainState
   matching = {name for name, shape in want.items() if have.get(name) == shape}
   if not any(name.startswith("params/") for name in matching):
     raise ValueError(
-      f"{path}: no parameter has the name and shape of one of this model, such as {_first(want)}; the checkpoint has "
-      f"{_first(have)}"
+      f"{path}: no parameter has the name and shape of one of this model's: for example, the model has {_first(want)}, "
+      f"the checkpoint {_first(have)}"
     )
   values = {leaf_name(key): leaf for key, leaf in _leaves(restore_variables(path, stored))}
 
@@ -79,18 +79,17 @@ def load_matching(state: TrainState, checkpoint: str | Path) -> tuple[TrainState
 
 
 def freeze(optimizer: optax.GradientTransformation, prefixes: Sequence[str]) -> optax.GradientTransformation:
-  """An optimizer that leaves alone the parameters below some paths, and keeps no state for them.
+  """Returns an optimizer that does not change the parameters below some paths and keeps no state for them.
 
-  Batch statistics have no gradient and are no business of an optimizer: those below a frozen path go on following the
-  data that are trained on.
+  Batch statistics below a frozen path still follow the training data, as they do not depend on the optimizer.
 
   Args:
-    optimizer: what changes the other parameters.
-    prefixes: paths of parameters or of modules, such as "audio/block_0"; none leaves the optimizer as it is.
+    optimizer: optimizer of the other parameters.
+    prefixes: paths of parameters or modules, such as "audio/block_0"; without any, the optimizer is returned unchanged.
 
   Returns:
-    The optimizer. Its `init` raises a ValueError that names what there is where a prefix matches nothing, and where
-    nothing is left to train.
+    The optimizer. Its `init` raises a ValueError that lists the modules if a prefix matches nothing or nothing is left
+    to train.
   """
   if not prefixes:
     return optimizer
@@ -103,33 +102,35 @@ def freeze(optimizer: optax.GradientTransformation, prefixes: Sequence[str]) -> 
 
 
 def frozen_parameters(params: Any, prefixes: Iterable[str]) -> Shapes:
-  """The parameters that are at or below some paths, with their shapes.
+  """Returns the parameters at or below some paths, with their shapes.
 
   Raises:
-    ValueError: a prefix matches none, or all are matched; names what there is.
+    ValueError: a prefix matches no parameter, or all parameters are matched; the message lists the modules.
   """
   shapes = leaf_shapes(params)
   frozen: Shapes = {}
   for prefix in prefixes:
     below = {name: shape for name, shape in shapes.items() if f"{name}/".startswith(f"{prefix.strip('/')}/")}
     if not below:
-      raise ValueError(f"config.transfer.freeze: no parameter is at or below {prefix!r}; there are {_modules(shapes)}")
+      raise ValueError(
+        f"config.transfer.freeze: no parameter is at or below {prefix!r}; expected one of {_modules(shapes)}"
+      )
     frozen |= below
   if frozen and len(frozen) == len(shapes):
-    raise ValueError(f"config.transfer.freeze: leaves nothing to train; there are {_modules(shapes)}")
+    raise ValueError(f"config.transfer.freeze: leaves nothing to train; expected some of {_modules(shapes)}")
   return frozen
 
 
 def describe(transfer: Transfer, frozen: Iterable[str] = ()) -> str:
-  """A line each for what was loaded, new, left over and frozen, with the number of leaves.
+  """Returns a text with a line each for loaded, new, left-over and frozen leaves, with their number.
 
   Args:
-    transfer: what `load_matching` did.
-    frozen: names of parameters, as `frozen_parameters` gives them.
+    transfer: the result of `load_matching`.
+    frozen: names of the parameters that `frozen_parameters` returned.
   """
   state, checkpoint = [*transfer.loaded, *transfer.new], [*transfer.loaded, *transfer.left_over]
   reshaped = [
-    f"{_without_collection(name)} is {transfer.left_over[name]} there, {shape} here"
+    f"{_without_collection(name)} is {transfer.left_over[name]} in the checkpoint, {shape} here"
     for name, shape in transfer.new.items()
     if name in transfer.left_over
   ]
@@ -145,8 +146,8 @@ def describe(transfer: Transfer, frozen: Iterable[str] = ()) -> str:
 
 
 def _line(title: str, names: Iterable[str], of: Iterable[str]) -> str:
-  """How many leaves, and the largest subtrees of which all leaves are among them."""
-  # A module's parameters and statistics are one thing here.
+  """Returns the number of leaves and the largest subtrees that contain only such leaves."""
+  # A module's parameters and statistics count as one subtree.
   chosen = list(names)
   inside = sorted(set(map(_without_collection, chosen)))
   outside = {_without_collection(name) for name in of} - set(inside)

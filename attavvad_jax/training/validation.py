@@ -1,4 +1,4 @@
-"""Scores on the validation split while a network is trained."""
+"""Evaluates a network on the validation split during training."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from attavvad_jax.timeline import Timeline
 
 
 def validate(predict_batch: PredictBatch, data: PreparedData, config: Mapping[str, Any]) -> dict[str, float]:
-  """Event-based figures of the outputs on the validation split; empty if the data set has none."""
+  """Returns event-based metrics of the outputs on the validation split; empty if the data set has no such split."""
   if "validation" not in data.splits:
     return {}
   recordings = score_recordings(predict_batch, data, "validation", config["batch_size"])
@@ -22,9 +22,9 @@ def validate(predict_batch: PredictBatch, data: PreparedData, config: Mapping[st
 def validation_metrics(
   recordings: Mapping[str, tuple[Timeline, BlockScores]], data: PreparedData, config: Mapping[str, Any]
 ) -> dict[str, float]:
-  """Event-based figures of the outputs on recordings that were scored; `f`, of the main one, tells what is best."""
+  """Returns event-based metrics of the outputs on scored recordings; `f`, of the main output, selects the best."""
   scores = evaluate_outputs(recordings, data, config_lib.smoothing(config), CLOSED)
   main = next(output for output in OUTPUTS if output in scores)
   overall = scores[main].event_based["overall"]
-  figures = {f"{output}_f": value.event_based["overall"].f_score for output, value in scores.items()}
-  return {"f": overall.f_score, "error_rate": overall.error_rate, **figures}
+  f_scores = {f"{output}_f": value.event_based["overall"].f_score for output, value in scores.items()}
+  return {"f": overall.f_score, "error_rate": overall.error_rate, **f_scores}

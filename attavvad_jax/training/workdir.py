@@ -1,4 +1,4 @@
-"""Whose run a workdir holds: its configuration, data and source, by which a run that goes on is known."""
+"""Checks that a resumed run matches its workdir: the same configuration, data and source of its parameters."""
 
 import json
 from pathlib import Path
@@ -11,24 +11,27 @@ from attavvad_jax.training.checkpoints import clear_leftovers
 from attavvad_jax.training.setup import Setup
 from attavvad_jax.versions import versions
 
-# Whose versions a run and its checkpoints name.
+# The packages whose versions a run and its checkpoints record.
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
-# Keys of the config that may differ when a run goes on.
+# Keys of the config that may change when a run resumes.
 _MAY_CHANGE = ("num_epochs", "checkpoint_every_epochs", "checkpoint_every_steps", "log_every_steps", "remat")
 
 
 def check_workdir(workdir: Path, setup: Setup) -> None:
-  """Refuses a workdir that holds a run of another configuration, on other data, or from another source.
+  """Checks that a workdir is free or holds a run of the same configuration, data and source.
 
-  Data and source are told by their digests, and may lie elsewhere than they did. A run of before digests were noted is
-  told by their paths.
+  Data and source are compared by their digests, so they may have moved. Runs of versions that recorded no digests are
+  compared by paths.
+
+  Raises:
+    ValueError: the workdir holds a run of another configuration, on other data, or from another source.
   """
-  found = _read_claim(workdir)
-  if not found:
+  claim = _read_claim(workdir)
+  if not claim:
     return
-  config, data, source = setup.config, found.get("data", {}), found.get("source")
-  # A key that came after the run began has its default.
-  before = config_lib.fill(found["config"])
+  config, data, source = setup.config, claim.get("data", {}), claim.get("source")
+  # Keys that were added after the run began have their defaults.
+  before = config_lib.fill(claim["config"])
   if data:
     before["data"] = config["data"]
   if source and config["transfer"]["checkpoint"]:
@@ -46,18 +49,22 @@ def check_workdir(workdir: Path, setup: Setup) -> None:
     if then != now:
       raise ValueError(
         f"{workdir}: holds a run on other data than {setup.data.path} has now: split {split} is {_short(now)}, "
-        f"expected {_short(then)}; bring those back, or use another --workdir or remove it"
+        f"expected {_short(then)}; restore those data, use another --workdir or remove this one"
       )
   if source and setup.source_digest not in (None, source):
     raise ValueError(
       f"{workdir}: holds a run that started from other parameters than {config['transfer']['checkpoint']} has now: "
-      f"{_short(setup.source_digest)}, expected {_short(source)}; bring those back, or use another --workdir or remove "
-      "it"
+      f"{_short(setup.source_digest)}, expected {_short(source)}; restore those parameters, use another --workdir "
+      "or remove this one"
     )
 
 
 def claim_workdir(workdir: Path, setup: Setup) -> None:
-  """Writes config.json and clears what a run that was killed has left, or refuses as `check_workdir`."""
+  """Writes config.json and removes the leftovers of a killed run.
+
+  Raises:
+    ValueError: as `check_workdir`.
+  """
   check_workdir(workdir, setup)
   source = _read_claim(workdir).get("source") or setup.source_digest
   workdir.mkdir(parents=True, exist_ok=True)
@@ -67,11 +74,11 @@ def claim_workdir(workdir: Path, setup: Setup) -> None:
 
 
 def _read_claim(workdir: Path) -> dict[str, Any]:
-  """The config.json of a workdir; empty where there is none."""
+  """Returns the content of a workdir's config.json; empty if there is none."""
   path = workdir / "config.json"
   return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def _short(digest: str | None) -> str:
-  """Of a digest as much as people compare."""
-  return digest[:12] if digest else "not there"
+  """Returns a digest shortened for messages."""
+  return digest[:12] if digest else "missing"

@@ -1,30 +1,30 @@
-"""The trained weights that ship with the package: the check that they arrived as they left."""
+"""The trained weights that ship with the package, and the check that their files are intact."""
 
 import hashlib
 from pathlib import Path
 
-# What stands for them where a checkpoint is named.
+# The name of the shipped weights, in place of a checkpoint's path.
 SHIPPED = "shipped"
-# As sha256sum writes and checks it (`sha256sum --check SHA256SUMS`): a digest, two spaces, and the file.
+# The manifest in the format of sha256sum (`sha256sum --check SHA256SUMS`): a digest, two spaces and the file's name.
 MANIFEST = "SHA256SUMS"
 FOLDER = Path(__file__).parent
-# Of a checkpoint's items, those that detection and fine-tuning need.
+# The items of a checkpoint that detection and fine-tuning need.
 ITEMS = ("meta", "variables")
-# Orbax's note that it was finished names a path of the machine that it was made on, and is not read again.
+# Orbax's completion marker contains a path of the machine that wrote it, and is never read again.
 LEFT_OUT = ("commit_success.txt",)
 
 
 def shipped_checkpoint(folder: Path = FOLDER) -> Path:
-  """The checkpoint in the package, once every file in its manifest has been checked.
+  """Returns the folder of the shipped checkpoint after checking every file in its manifest.
 
   Raises:
-    ValueError: none ships with this version, or a file of it is missing or damaged.
+    ValueError: no weights ship with this version, or one of their files is missing or damaged.
   """
   manifest = folder / MANIFEST
   if not manifest.is_file():
     raise ValueError(
-      "no trained weights ship with this version of attavvad_jax; name what training wrote as the checkpoint "
-      "(--checkpoint=WORKDIR)"
+      "no trained weights ship with this version of attavvad_jax; give a checkpoint that training wrote, such as "
+      "--checkpoint=WORKDIR"
     )
   for line in manifest.read_text(encoding="utf-8").splitlines():
     expected, _, name = line.partition("  ")
@@ -32,10 +32,10 @@ def shipped_checkpoint(folder: Path = FOLDER) -> Path:
     if not file.is_file():
       raise ValueError(f"{file}: missing from the weights that ship with attavvad_jax; install the package again")
     if digest(file) != expected:
-      raise ValueError(f"{file}: its sha256 is not the one in {MANIFEST}: damaged; install the package again")
+      raise ValueError(f"{file}: its sha256 differs from the one in {MANIFEST}; install the package again")
   return folder
 
 
 def digest(file: Path) -> str:
-  """The sha256 of a file, in hexadecimal digits."""
+  """Returns the sha256 of a file in hexadecimal digits."""
   return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""Bad input gets one clear line and exit code 2, leaves nothing behind and prints no traceback."""
+"""Bad input gives one clear line and exit code 2, without files and without a traceback."""
 
 import contextlib
 import io
@@ -15,7 +15,7 @@ from attavvad_jax.inference import run
 
 @pytest.fixture
 def checkpoint(tmp_path):
-  """Metadata of a checkpoint: what is read before the video is."""
+  """Metadata of a checkpoint, which is read before the video."""
   step = tmp_path / "run" / "checkpoints" / "best" / "3"
   (step / "meta").mkdir(parents=True)
   (step / "variables").mkdir()
@@ -31,7 +31,7 @@ def checkpoint(tmp_path):
 
 
 def _fails(capsys, *argv):
-  """The single line that a failing command prints."""
+  """Returns the single line that a failing command prints."""
   assert cli.main(list(argv)) == 2
   captured = capsys.readouterr()
   lines = captured.err.strip().splitlines()
@@ -57,7 +57,7 @@ def test_folder(capsys, tmp_path, checkpoint):
 
 
 @pytest.mark.parametrize("content", [b"", b"dear diary\n"], ids=["empty", "text"])
-def test_no_video_at_all(capsys, tmp_path, checkpoint, content):
+def test_file_that_is_no_video(capsys, tmp_path, checkpoint, content):
   (tmp_path / "a.mp4").write_bytes(content)
   assert "a.mp4" in _detect(capsys, tmp_path, checkpoint, tmp_path / "a.mp4")
 
@@ -76,7 +76,7 @@ def test_mp4_cut_off_before_its_index(capsys, tmp_path, checkpoint):
   assert "cut.mp4" in _detect(capsys, tmp_path, checkpoint, tmp_path / "cut.mp4")
 
 
-def test_video_without_sound(capsys, tmp_path, checkpoint):
+def test_video_without_audio(capsys, tmp_path, checkpoint):
   import av
   import numpy as np
 
@@ -86,7 +86,7 @@ def test_video_without_sound(capsys, tmp_path, checkpoint):
     for _ in range(10):
       container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8))))
     container.mux(stream.encode())
-  assert "no sound" in _detect(capsys, tmp_path, checkpoint, tmp_path / "mute.mp4")
+  assert "no audio" in _detect(capsys, tmp_path, checkpoint, tmp_path / "mute.mp4")
 
 
 def test_no_checkpoint(capsys, tmp_path):
@@ -101,7 +101,7 @@ def test_output_that_is_a_file(capsys, tmp_path, checkpoint):
 
 def test_output_that_cannot_be_written(capsys, tmp_path, checkpoint, monkeypatch):
   (tmp_path / "locked").mkdir()
-  # Root may write anywhere, and tests may run as root: the answer of the system is given here.
+  # Tests may run as root, who may write anywhere: the system's answer is replaced.
   monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path / "locked")
   line = _fails(capsys, "detect", "a.mp4", "--checkpoint", str(checkpoint), "--output", str(tmp_path / "locked"))
   assert "cannot write to" in line
@@ -112,7 +112,7 @@ def test_output_that_cannot_be_written(capsys, tmp_path, checkpoint, monkeypatch
   [
     ("none.mp4", "none.mp4: no such file"),
     ("rtmp://127.0.0.1:1/live", "rtmp://127.0.0.1:1/live: cannot be opened (Connection refused)"),
-    ("lavfi:testsrc", "no sound comes from it"),
+    ("lavfi:testsrc", "no audio comes from it"),
   ],
 )
 def test_stream_that_cannot_be_read(capsys, tmp_path, checkpoint, source, message):
@@ -122,10 +122,10 @@ def test_stream_that_cannot_be_read(capsys, tmp_path, checkpoint, source, messag
   assert not output.exists()
 
 
-def test_stream_over_a_file_that_is_there(capsys, tmp_path, checkpoint):
+def test_stream_over_an_existing_file(capsys, tmp_path, checkpoint):
   (tmp_path / "a.jsonl").touch()
   line = _fails(capsys, "stream", "a.mp4", "--checkpoint", str(checkpoint), "--output", str(tmp_path / "a.jsonl"))
-  assert "is there already" in line
+  assert "a.jsonl already exists" in line
 
 
 @pytest.mark.parametrize("seconds", ["-1", "nan", "soon"])
@@ -145,11 +145,11 @@ def test_traceback_on_request(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
   ("performer", "message"),
   [
-    ("vocal", "performer is 'vocal', which only a whole recording tells; expected prominent or box:"),
+    ("vocal", "'vocal', which needs the whole recording; expected prominent or box:"),
     ("box:1,2,3", "performer is 'box:1,2,3'"),
   ],
 )
-def test_performer_that_a_stream_cannot_tell_is_explained(capsys, checkpoint, performer, message):
+def test_unusable_performer_of_a_stream_is_explained(capsys, checkpoint, performer, message):
   assert message in _fails(capsys, "stream", "a.mp4", "--checkpoint", str(checkpoint), f"--performer={performer}")
 
 
@@ -168,13 +168,13 @@ def test_unusable_choice_is_explained(capsys, checkpoint, option, message):
   assert message in _fails(capsys, "detect", "a.mp4", "--checkpoint", str(checkpoint), option)
 
 
-def test_all_faces_and_one_of_them_cannot_both_be_meant(capsys, checkpoint):
+def test_all_faces_and_a_performer_exclude_each_other(capsys, checkpoint):
   line = _fails(capsys, "detect", "a.mp4", "--checkpoint", str(checkpoint), "--faces=all", "--performer=vocal")
-  assert "leave one of the two out" in line
+  assert "faces=all and a performer" in line
 
 
-def test_pattern_that_fits_nothing(capsys, tmp_path, checkpoint):
-  assert "*.mp4: no file has such a name" in _detect(capsys, tmp_path, checkpoint, tmp_path / "*.mp4")
+def test_pattern_without_a_match(capsys, tmp_path, checkpoint):
+  assert "*.mp4: no file matches" in _detect(capsys, tmp_path, checkpoint, tmp_path / "*.mp4")
 
 
 def test_list_on_standard_input(capsys, tmp_path, checkpoint, monkeypatch):
@@ -193,7 +193,7 @@ def test_bad_files_among_many_are_all_listed_at_the_end(capsys, tmp_path, checkp
   assert not (tmp_path / "out").exists()
 
 
-def test_file_that_is_missing_is_named_without_an_error_number(capsys):
+def test_missing_file_is_named_without_an_error_number(capsys):
   def run():
     Path("none/labels.tsv").read_text()
 

@@ -1,4 +1,4 @@
-"""The table of verbs, the parser and the absl flags that are made of it, and what a user sees of them."""
+"""The table of verbs, its parser and absl flags, and their output."""
 
 import inspect
 import os
@@ -19,7 +19,7 @@ from attavvad_jax.commands.table import COMMANDS
 from launch import app
 
 ROOT = Path(__file__).parents[2]
-# What takes long to import, and is not needed to show help.
+# Packages that import slowly and that help does not need.
 HEAVY = ("jax", "numpy", "cv2", "av", "absl", "ml_collections", "flax", "mediapipe", "tqdm")
 
 
@@ -45,7 +45,7 @@ class TestVerb:
     assert f"\n  {command.example}\n" in shown
     assert all(option.positional or option.option in shown for option in (*command.options, *COMMON))
 
-  def test_line_gives_the_values_that_it_is_made_of(self, command):
+  def test_line_parses_to_the_values_that_it_was_made_from(self, command):
     values = parse(*shlex.split(command.example)[1:])[1]
     again = parse(*shlex.split(command.line(values))[1:])[1]
     assert again == values
@@ -72,7 +72,7 @@ def test_module_is_the_command():
   assert subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout == f"{__version__}\n"
 
 
-def test_output_that_nobody_reads_to_its_end_is_no_error():
+def test_closed_output_pipe_is_no_error_message():
   reader, writer = os.pipe()
   os.close(reader)
   with open(writer, "wb") as closed:
@@ -88,7 +88,7 @@ def test_dash_and_underscore_are_the_same(option, joined):
   assert parse("detect", "clip.mp4", *argv)[1]["audio_track"] == "a_b"
 
 
-def test_values_are_read_by_their_kind():
+def test_values_are_parsed_by_their_kind():
   _, values, overrides = parse(
     *("prepare", "--output=x", "--map=a=speech, b=none", "--seed=3", "--label-rate-hz=0.5", "--estimates"),
     *("--config.batch_size=3", "--config.crop.part", "lips", "--noconfig.remat", "--config.remat", "--name=n"),
@@ -111,7 +111,7 @@ def test_values_are_read_by_their_kind():
     (["export", "--output=x", "--config.seed=1"], ["export", "--config.seed=1"]),
   ],
 )
-def test_what_cannot_be_understood_is_one_line(capsys, argv, messages):
+def test_unusable_command_line_gives_one_line(capsys, argv, messages):
   try:
     code = main_lib.main(argv)
   except SystemExit as end:
@@ -123,8 +123,8 @@ def test_what_cannot_be_understood_is_one_line(capsys, argv, messages):
   assert all(message in captured.err for message in messages)
 
 
-def test_defaults_and_choices_are_those_of_what_is_called():
-  """Written twice, since the help of a verb imports nothing of what it calls."""
+def test_defaults_and_choices_equal_those_of_the_called_functions():
+  """Options repeat them, since the help of a verb does not import the functions."""
   from attavvad_jax.evaluation.protocols import PROTOCOLS
   from attavvad_jax.experiments.plan import BUDGETS, FIGURES, TABLES
   from attavvad_jax.export import programs as export
@@ -178,7 +178,7 @@ def test_completion_completes_verbs_options_and_choices(capsys):
   assert complete("attavvad", "train", "--config", "setup.") == ["setup.py"]
 
 
-def test_configs_are_listed_with_what_they_are(capsys):
+def test_configs_are_listed_with_summaries(capsys):
   assert main_lib.main(["configs"]) == 0
   lines = capsys.readouterr().out.splitlines()
   assert [line.split()[0] for line in lines] == configs.names()
@@ -186,7 +186,7 @@ def test_configs_are_listed_with_what_they_are(capsys):
   assert all(len(line.split()) > 3 for line in lines)
 
 
-def test_config_is_printed_as_values_that_overrides_name_and_as_source(capsys):
+def test_config_is_printed_as_overridable_values_and_as_source(capsys):
   assert main_lib.main(["config", "att_avvad_small"]) == 0
   lines = capsys.readouterr().out.splitlines()
   assert "config.crop.height_px = 112" in lines
@@ -209,23 +209,23 @@ def test_absl_flags_give_the_same_values(command):
   assert app.values_of(command, flag_values) == values
 
 
-def test_quiet_silences_remarks_and_progress_and_verbose_shows_tracebacks(capsys, monkeypatch):
+def test_quiet_silences_notes_and_progress_and_verbose_shows_tracebacks(capsys, monkeypatch):
   seen = []
 
   def run(source):
-    notes.note("a remark")
+    notes.note("a note")
     seen.append(notes.progress_bar([]).disable)
     print("a result")
     raise ValueError("an error")
 
   command = COMMANDS["configs"]
   object_ = type(command)("try", "", "", "attavvad try", (Option("source", ""),), run)
-  for options, remarks, tracebacks in (((), 1, 0), (("quiet",), 0, 0), (("verbose",), 1, 1)):
+  for options, num_notes, tracebacks in (((), 1, 0), (("quiet",), 0, 0), (("verbose",), 1, 1)):
     values = {"source": None, "quiet": "quiet" in options, "verbose": "verbose" in options}
     assert main_lib.run(object_, values) == 2
     captured = capsys.readouterr()
     assert captured.out == "a result\n"
-    assert captured.err.count("a remark\n") == remarks
+    assert captured.err.count("a note\n") == num_notes
     assert captured.err.count("Traceback") == tracebacks
     assert captured.err.endswith("attavvad: an error\n")
     assert notes.QUIET not in os.environ

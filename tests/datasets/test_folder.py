@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 import pytest
-from several_tracks import DEFAULT, NONE, heard_in, write_tracks
+from several_tracks import DEFAULT, NONE, dominant_hz, write_tracks
 from videos import SECONDS, write_video
 
 from attavvad_jax import annotations
@@ -176,7 +176,7 @@ def test_records_are_of_the_tracks_that_were_asked_for(tmp_path, spec):
   heard = []
   for item in items:
     content = Video("a", item).open(spec)
-    heard.append(heard_in(np.concatenate([block.waveform for block in content.blocks])))
-    assert any("sound track" in warning and "not used" in warning for warning in content.warnings)
+    heard.append(dominant_hz(np.concatenate([block.waveform for block in content.blocks])))
+    assert any("audio track" in warning and "not used" in warning for warning in content.warnings)
   assert heard == [300, 700]
   assert Video("a", items[0]).state() != Video("a", items[1]).state()

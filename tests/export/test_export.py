@@ -27,7 +27,7 @@ from attavvad_jax.predict import predict
 from attavvad_jax.recordings import read_blocks
 from attavvad_jax.timeline import EVENTS, Clock, Smoothing
 
-# Runs a loader as if nothing but numpy and what it names were installed.
+# Runs a loader without the hidden packages.
 _ALONE = """
 import runpy, sys
 for name in {hidden!r}: sys.modules[name] = None
@@ -43,7 +43,7 @@ NETWORKS = [*FUSED, ("att_avvad", {"motion": True}), *((name, {}) for name in MO
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "fields"), NETWORKS)
-def test_every_network_becomes_programs_for_any_number_of_blocks(name, fields, tmp_path):
+def test_every_network_is_exported_for_any_number_of_blocks(name, fields, tmp_path):
   model = build(name, filters=2, embedding_dim=4, **({} if name == "visual_only" else {"gru_units": 3}), **fields)
   blocks = export.random_blocks(SPEC)
   shapes = jax.eval_shape(
@@ -51,7 +51,7 @@ def test_every_network_becomes_programs_for_any_number_of_blocks(name, fields, t
   )
   variables = jax.tree_util.tree_map_with_path(functools.partial(_draw, np.random.default_rng(0)), shapes)
   program = functools.partial(export.scores, variables, model=model, clock=SPEC.clock)
-  # That it can be lowered is enough: what jax makes of it is run below, for one network.
+  # Lowering is enough here: another test runs the StableHLO program of one network.
   assert export.to_stablehlo(program, SPEC)
 
   path = tmp_path / "program.onnx"
@@ -59,7 +59,7 @@ def test_every_network_becomes_programs_for_any_number_of_blocks(name, fields, t
   run = export.load(path)
   scores = jax.jit(functools.partial(predict, model=model, clock=SPEC.clock))(variables, blocks)
   expected = {key: value for key, value in vars(scores).items() if value is not None}
-  # Else no program could be wrong.
+  # Scores that do not vary would match any program.
   assert all(np.ptp(score, axis=0).max() > 1e-2 for score in expected.values())
   for size in (3, 16):
     given = run({key: value[:size] for key, value in blocks.items()})
@@ -69,7 +69,7 @@ def test_every_network_becomes_programs_for_any_number_of_blocks(name, fields, t
 
 
 def _draw(rng, path, leaf):
-  """Parameters and statistics that are all different, and keep values from dying out on their way."""
+  """Draws parameters and statistics that all differ and keep activations from vanishing."""
   if path[-1].key in ("var", "scale"):
     return np.float32(rng.uniform(*{"var": (0.02, 0.1), "scale": (1, 2)}[path[-1].key], leaf.shape))
   spread = 1.5 / math.sqrt(math.prod(leaf.shape[:-1])) if leaf.ndim > 1 else 0.2
@@ -78,14 +78,14 @@ def _draw(rng, path, leaf):
 
 @pytest.fixture(scope="module")
 def exported(workdir, tmp_path_factory):
-  """The folder that is given away, and what was printed."""
+  """Returns the exported folder and the printed text."""
   folder, stream = tmp_path_factory.mktemp("exported") / "programs", io.StringIO()
   export.export_detector(workdir, folder, stream=stream)
   return folder, stream.getvalue()
 
 
 @pytest.mark.slow
-def test_folder_tells_what_the_programs_take_and_how_exact_they_are(exported, workdir):
+def test_folder_describes_the_programs_inputs_and_accuracy(exported, workdir):
   folder, printed = exported
   loaders = ["blocks.py", "load_onnx.py", "load_stablehlo.py"]
   records = ["metadata.json", "parity.json"]
@@ -114,19 +114,19 @@ def test_folder_tells_what_the_programs_take_and_how_exact_they_are(exported, wo
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("form", "hidden"), [("onnx", ("jax", "attavvad_jax")), ("stablehlo", ("attavvad_jax",))])
-def test_examples_need_nothing_of_this_package(exported, workdir, tmp_path, form, hidden):
-  """What they print of a recording of 12 blocks and a bit, with faces in all but one, is what the detector says."""
+def test_examples_print_the_detectors_scores_without_this_package(exported, workdir, tmp_path, form, hidden):
+  """The recording has slightly more than 12 blocks, all but one with faces."""
   detector, folder = Detector(workdir), exported[0]
   clock, rng = detector.spec.clock, np.random.default_rng(0)
   samples = rng.normal(0, 3000, clock.start_sample(12) + 100).astype("<i2")
   images = rng.integers(0, 256, (13, 3, 32, 32), dtype=np.uint8)
   images[5] = 0
   np.save(tmp_path / "faces.npy", images)
-  with wave.open(str(tmp_path / "sound.wav"), "wb") as file:
+  with wave.open(str(tmp_path / "audio.wav"), "wb") as file:
     file.setparams((1, 2, clock.sample_rate_hz, 0, "NONE", ""))
     file.writeframes(samples.tobytes())
 
-  arguments = [str(folder / f"load_{form}.py"), str(tmp_path / "sound.wav"), str(tmp_path / "faces.npy")]
+  arguments = [str(folder / f"load_{form}.py"), str(tmp_path / "audio.wav"), str(tmp_path / "faces.npy")]
   program = _ALONE.format(hidden=hidden, arguments=arguments, folder=str(folder))
   printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
   padded = np.pad(samples, (0, clock.block_samples))
@@ -141,7 +141,7 @@ def test_examples_need_nothing_of_this_package(exported, workdir, tmp_path, form
 
 
 def _loaders(folder, metadata):
-  """The example of how to load StableHLO, beside these metadata, as a module that finds its own `blocks`."""
+  """Returns `blocks` and `load_stablehlo` as modules in a folder with these metadata."""
   for name in ("blocks", "load_stablehlo"):
     shutil.copy(export._LOADERS / f"{name}.py", folder)
   (folder / "metadata.json").write_text(json.dumps(metadata))
@@ -157,7 +157,7 @@ def _module(folder, name):
 
 @pytest.fixture
 def written_program(tmp_path, monkeypatch):
-  """Writes a program that doubles the waveform as another jax wrote it, which the one that is here cannot run."""
+  """Returns a function that writes a program; with 0 devices, the installed jax cannot run it."""
   monkeypatch.setitem(sys.modules, "blocks", None)
   monkeypatch.setitem(sys.modules, "load_stablehlo", None)
 
@@ -172,19 +172,19 @@ def written_program(tmp_path, monkeypatch):
   return write
 
 
-def test_program_of_another_jax_that_cannot_be_run_says_which_wrote_it(written_program):
-  """Versions before 0.8 read the number of devices of what later ones wrote as 0."""
+def test_error_names_the_jax_that_wrote_a_program_that_cannot_run(written_program):
+  """Versions of jax before 0.8 read the number of devices in a program of a later version as 0."""
   folder, convention = written_program(num_devices=0)
   programs = {"stablehlo": {"calling_convention": convention}}
   _, loader = _loaders(folder, {"versions": {"jax": "99.1"}, "programs": programs})
   batch = {"waveform": np.ones((2, 3), np.float32)}
-  said = rf"written by jax 99.1.*, and jax {jax.__version__} cannot run it \(.*exported for 0 devices.*jax==99.1"
+  message = rf"written by jax 99.1.*, and jax {jax.__version__} cannot run it \(.*exported for 0 devices.*jax==99.1"
   _, run = loader.load()
-  with pytest.raises(ValueError, match=rf"{said}") as caught:
+  with pytest.raises(ValueError, match=rf"{message}") as caught:
     run(batch)
   assert f"(calling convention {convention})" in str(caught.value)
   assert "\n" not in str(caught.value)
-  with pytest.raises(ValueError, match=said):
+  with pytest.raises(ValueError, match=message):
     export.load(folder / "program.stablehlo")(batch)
 
 
@@ -204,9 +204,9 @@ def test_programs_take_one_block_or_more(written_program):
   none, two = ({"waveform": np.ones((count, 3), np.float32)} for count in (0, 2))
   for run in (loader.load()[1], export.load(folder / "program.stablehlo")):
     np.testing.assert_array_equal(run(two)["audio"], np.full((2, 3), 2))
-    with pytest.raises(ValueError, match="0 blocks; a program takes 1 or more at once"):
+    with pytest.raises(ValueError, match="got 0 blocks"):
       run(none)
-    with pytest.raises(ValueError, match="0 blocks; a program takes 1 or more at once"):
+    with pytest.raises(ValueError, match="got 0 blocks"):
       blocks.run_in_batches(run, none)
 
 
@@ -218,19 +218,19 @@ def test_onnx_takes_one_block_or_more(tmp_path):
   (tmp_path / "program.onnx").write_bytes(program)
   run = export.load(tmp_path / "program.onnx")
   assert run({"waveform": np.ones((2, 3), np.float32)})["audio"].shape == (2, 3)
-  with pytest.raises(ValueError, match=r"program.onnx: 0 blocks; a program takes 1 or more at once"):
+  with pytest.raises(ValueError, match=r"program\.onnx: got 0 blocks"):
     run({"waveform": np.ones((0, 3), np.float32)})
 
 
 @pytest.fixture
 def box_is_known(monkeypatch):
-  """Nobody looks for a face in the video."""
+  """Replaces face detection by a known box."""
   monkeypatch.setattr(export, "read_blocks", functools.partial(read_blocks, box=(0.25, 0.25, 0.5, 0.5)))
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("box_is_known")
-def test_what_was_trained_in_bfloat16_is_exported_in_float32(workdir, video, tmp_path):
+def test_network_trained_in_bfloat16_is_exported_in_float32(workdir, video, tmp_path):
   checkpoint = tmp_path / "checkpoint"
   shutil.copytree(Detector(workdir).path, checkpoint)
   meta = json.loads((checkpoint / "meta" / "metadata").read_text())
@@ -238,13 +238,13 @@ def test_what_was_trained_in_bfloat16_is_exported_in_float32(workdir, video, tmp
   (checkpoint / "meta" / "metadata").write_text(json.dumps(meta))
   export.export_detector(checkpoint, tmp_path / "programs", video=video, formats=["onnx"], stream=io.StringIO())
   parity = json.loads((tmp_path / "programs" / "parity.json").read_text())
-  # Every sixth of 37 blocks.
+  # 37 blocks, every sixth of which is compared.
   assert parity["inputs"][video.name]["blocks"] == 7
   assert {one["batch_size"] for one in parity["differences"] if one["input"] == video.name} == {1, 4, 7}
 
 
 @pytest.mark.parametrize("error", [2e-4, np.nan])
-def test_difference_is_found_in_whichever_output_and_block_it_is(error):
+def test_difference_in_a_single_output_and_block_is_found(error):
   blocks = export.random_blocks(SPEC)
 
   def network(batch):
@@ -268,7 +268,7 @@ def test_difference_is_found_in_whichever_output_and_block_it_is(error):
 @pytest.mark.usefixtures("box_is_known")
 def test_program_that_differs_is_not_written(workdir, video, tmp_path, monkeypatch):
   monkeypatch.setattr(export, "to_onnx", lambda program, inputs: to_onnx(_wrong(program), inputs))
-  with pytest.raises(ValueError, match=r"program.onnx on random, 1 at once: .* nothing was written"):
+  with pytest.raises(ValueError, match=r"program\.onnx on random, batch size 1: .* nothing was written"):
     export.export_detector(workdir, tmp_path / "programs", video=video, formats=["onnx"], stream=io.StringIO())
   assert not list(tmp_path.iterdir())
 
@@ -278,14 +278,12 @@ def _wrong(program):
 
 
 @pytest.mark.parametrize("formats", [[], ["tflite"], ["onnx", "onnx"]])
-def test_unknown_formats_are_refused(formats, tmp_path):
+def test_invalid_formats_raise(formats, tmp_path):
   with pytest.raises(ValueError, match="expected some of stablehlo, onnx"):
     export.export_detector("none", tmp_path / "programs", formats=formats)
 
 
 def test_missing_package_is_named(tmp_path, monkeypatch):
   monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "onnxruntime" else name)
-  with pytest.raises(
-    ImportError, match=r"for onnx, onnxruntime must be installed: pip install 'attavvad_jax\[export\]'"
-  ):
+  with pytest.raises(ImportError, match=r"onnx needs onnxruntime: pip install 'attavvad_jax\[export\]'"):
     export.export_detector("none", tmp_path / "programs")

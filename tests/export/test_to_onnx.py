@@ -1,4 +1,4 @@
-"""Each function as ONNX Runtime computes it, against jax."""
+"""Compares the results of converted functions in ONNX Runtime with those of jax."""
 
 import jax
 from jax import export, lax
@@ -29,7 +29,7 @@ def convolved(x, **kwargs):
   return lax.conv_general_dilated(x, KERNEL, dimension_numbers=("NHWC", "HWIO", "NHWC"), **kwargs)
 
 
-# [B,4,6] each.
+# Functions of x [B,4,6].
 FUNCTIONS = {
   "smooth": lambda x: jnp.tanh(x) * jax.nn.sigmoid(-x) + jnp.exp(-jnp.abs(x)),
   "roots": lambda x: lax.rsqrt(1 + x**2) + jnp.sqrt(jnp.abs(x)) + jnp.log(2 + x**2) * jnp.sign(x),
@@ -45,7 +45,7 @@ FUNCTIONS = {
   "repeated": lambda x: jnp.broadcast_to(x[:, None], (x.shape[0], 2, 4, 6)).reshape(-1, 48),
   "zeros": lambda x: jnp.zeros(x.shape) + 1,
   "reordered": lambda x: jnp.concatenate([x[:, ::-1], x[:, ::2].repeat(2, axis=1)[..., 1:3]], axis=2).swapaxes(1, 2),
-  "places": lambda x: x[:, np.array([3, 0, 0])] + x[:, -1:] + x[:, 1, None],
+  "indices": lambda x: x[:, np.array([3, 0, 0])] + x[:, -1:] + x[:, 1, None],
   "rows_of_all": lambda x: x.reshape(-1, 6).reshape(-1, 2, 12),
   "parts": lambda x: jnp.split(x, 3, axis=2)[1],
   "padded": lambda x: jnp.pad(x, ((0, 0), (1, 0), (0, 2)), constant_values=7),
@@ -69,7 +69,7 @@ def _convert(function):
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_numbers_are_those_of_jax_for_any_number_of_blocks(name):
+def test_results_equal_those_of_jax_for_any_number_of_blocks(name):
   def function(batch):
     result = FUNCTIONS[name](batch["x"])
     return result if isinstance(result, dict) else {"y": result}
@@ -91,18 +91,18 @@ def test_numbers_are_those_of_jax_for_any_number_of_blocks(name):
     (lambda x: jnp.sin(x), "sin is not converted"),
     (lambda x: lax.while_loop(lambda y: y.sum() < 1, lambda y: y + 1, x), "while is not converted"),
     (lambda x: jnp.fft.fft(x).real, "fft is not converted .the transform FFT"),
-    (lambda x: x[:, (x.sum() > 0).astype(int)], "dynamic_slice is not converted|gather is not converted .places that"),
+    (lambda x: x[:, (x.sum() > 0).astype(int)], "dynamic_slice is not converted|gather is not converted .indices that"),
     (lambda x: x / x.shape[0], "dim_as_value is not converted"),
     (lambda x: lax.pad(x, 0.0, ((0, 0, 0), (0, 0, 1), (0, 0, 0))), "pad is not converted .padding between"),
   ],
 )
-def test_what_cannot_be_converted_is_named(function, operation):
+def test_error_names_the_operation_that_cannot_be_converted(function, operation):
   with pytest.raises(ValueError, match=operation):
     _convert(lambda batch: {"y": function(batch["x"])})
 
 
-def test_graph_holds_only_what_its_outputs_need():
-  """No large constant of what is repeated, nothing that is thrown away."""
+def test_graph_contains_only_what_its_outputs_need():
+  """Broadcast constants stay small, and unused results are left out."""
 
   def function(batch):
     jnp.tanh(batch["x"])

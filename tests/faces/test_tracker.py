@@ -1,4 +1,4 @@
-"""Following and cutting out faces: hand-worked boxes, a slow obvious version, the real detector on a drawn face."""
+"""Tracking and cropping faces: hand-worked boxes, a slow, obvious version, the real detector on a drawn face."""
 
 import dataclasses
 import math
@@ -27,13 +27,13 @@ EVERY = 3
 
 
 def scene(seed=0, size=(32, 24)):
-  """A picture with structure; each seed is another scene."""
+  """Returns a frame with structure; each seed is another scene."""
   small = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), np.uint8)
   return cv2.resize(small, size, interpolation=cv2.INTER_CUBIC)
 
 
-class Shown:
-  """A picture as `media.Frame` has it."""
+class FakeFrame:
+  """A frame with the attributes of `media.Frame`."""
 
   def __init__(self, rgb):
     self.rgb = rgb
@@ -41,15 +41,15 @@ class Shown:
 
 
 class Film:
-  """Pictures that carry their number, and a detector that reads it and gives the faces asked for."""
+  """Frames that contain their number, and a detector that reads it and returns the faces of that frame."""
 
   def __init__(self, faces, count, scenes=lambda i: 0, holes=()):
     self._faces = faces
-    self.pictures = []
+    self.frames = []
     for i in range(count):
-      picture = scene(scenes(i))
-      picture[0, :2] = [[i // 256, i % 256, 0], [7, 7, 7]]
-      self.pictures.append(None if i in holes else Shown(picture))
+      frame = scene(scenes(i))
+      frame[0, :2] = [[i // 256, i % 256, 0], [7, 7, 7]]
+      self.frames.append(None if i in holes else FakeFrame(frame))
     self.looked = []
 
   def detect(self, rgb):
@@ -58,7 +58,7 @@ class Film:
     return np.array([(*box, 0.9) for box in self._faces(index)], np.float64).reshape(-1, 5)
 
   def boxes(self, **options):
-    return [image.box for image in follow_performer(self.pictures, self.detect, RATE, EVERY, **options)]
+    return [image.box for image in follow_performer(self.frames, self.detect, RATE, EVERY, **options)]
 
 
 def centered(x, size=0.2, y=0.5):
@@ -70,7 +70,7 @@ def centers(boxes):
 
 
 def slow_crop(gray, box, crop):
-  """Pixel by pixel, out of a picture that was made larger by repeating its edge."""
+  """Crops pixel by pixel from a frame that is padded by repeating its edge."""
   height, width = gray.shape
   pad = 3 * max(height, width) * (2 + 4 * int(np.ceil(crop.margin)))
   large = np.pad(gray, pad, mode="edge")
@@ -96,7 +96,7 @@ def slow_crop(gray, box, crop):
   margin=st.sampled_from([0.0, 0.2, 0.5]),
   shape=st.sampled_from([(8, 8), (12, 8), (5, 9)]),
 )
-def test_crop_is_what_the_slow_version_cuts(x, y, width, height, margin, shape):
+def test_crop_equals_the_slow_version(x, y, width, height, margin, shape):
   gray = np.random.default_rng(1).integers(0, 256, (24, 32), np.uint8)
   crop = Crop(*shape, margin=margin)
   box = np.array([x, y, width, height])
@@ -128,7 +128,7 @@ def test_impossible_crops_are_refused(arguments):
 
 
 @pytest.mark.parametrize("size", [(960, 544), (544, 960), (700, 700), (960, 720), (960, 300), (33, 31), (960, 100)])
-def test_tiles_cover_the_picture_and_stay_inside(size):
+def test_tiles_cover_the_frame_and_stay_inside(size):
   width, height = size
   seen = np.zeros((height, width), int)
   for x, y, side in _tiles(width, height):
@@ -150,7 +150,7 @@ def test_box_is_interpolated_between_detections():
 def test_trembling_is_smoothed_over_three_sightings():
   film = Film(lambda i: [centered(0.5 + (0.01 if i == 12 else 0))], 25)
   got = centers(film.boxes()) - 0.5
-  # 1 2 1 weights at the sightings 9, 12, 15; straight lines in between.
+  # The sightings 9, 12, 15 have weights 1, 2, 1; boxes between them are interpolated.
   np.testing.assert_allclose(
     got[6:19], np.interp(np.arange(6, 19), [6, 9, 12, 15, 18], [0, 0.0025, 0.005, 0.0025, 0]), atol=1e-12
   )
@@ -165,7 +165,7 @@ def test_cut_starts_a_detection_and_nothing_crosses_it():
 def test_image_without_a_face_is_without_a_box():
   film = Film(lambda i: [centered(0.5)] if i < 9 else [], 30)
   boxes = film.boxes()
-  # The sighting at 6 counts for the images nearer to it than to 9, where nothing was seen.
+  # The sighting at 6 counts for the images nearer to it than to 9, where no face was found.
   assert [box is not None for box in boxes] == [True] * 8 + [False] * 22
   assert all(box is None for box in Film(lambda i: [], 10).boxes())
 
@@ -210,27 +210,27 @@ def test_another_face_takes_over_when_the_performer_leaves():
 
 
 def test_face_that_moves_fast_stays_the_same_track():
-  # From sighting to sighting it moves by nine tenths of its size: the boxes hardly overlap.
+  # Between sightings it moves by nine tenths of its size, so that the boxes hardly overlap.
   film = Film(lambda i: [centered(0.1 + 0.018 * i * (1 if i < 41 else 0), 0.06), centered(0.9, 0.05, y=0.1)], 40)
   np.testing.assert_allclose(centers(film.boxes()), 0.1 + 0.018 * np.arange(40), atol=1e-9)
 
 
 @pytest.mark.parametrize("length", [1, 5, 150])
 def test_hole_ends_a_shot_and_has_no_box(length):
-  """150 pictures are more than the look-ahead: nothing that was detected before the hole may be lost by then."""
+  """150 images are longer than the look-ahead: detections before the hole must not be lost meanwhile."""
   holes = range(10, 10 + length)
   film = Film(lambda i: [centered(0.3 if i < 10 else 0.7)], length + 20, holes=holes)
-  images = list(follow_performer(film.pictures, film.detect, RATE, EVERY))
+  images = list(follow_performer(film.frames, film.detect, RATE, EVERY))
   assert [image.gray is None for image in images] == [i in holes for i in range(length + 20)]
   expected = [0.3] * 10 + [np.nan] * length + [0.7] * 10
   np.testing.assert_allclose(centers([image.box for image in images]), expected, atol=1e-12)
 
 
-def test_every_picture_comes_back_in_gray_and_in_order():
+def test_every_frame_comes_back_in_gray_and_in_order():
   film = Film(lambda i: [], 137)
-  images = list(follow_performer(film.pictures, film.detect, RATE, EVERY))
-  for image, picture in zip(images, film.pictures, strict=True):
-    np.testing.assert_array_equal(image.gray, picture.gray)
+  images = list(follow_performer(film.frames, film.detect, RATE, EVERY))
+  for image, frame in zip(images, film.frames, strict=True):
+    np.testing.assert_array_equal(image.gray, frame.gray)
 
 
 def test_nothing_in_nothing_out():
@@ -254,7 +254,7 @@ def test_result_does_not_depend_on_the_detectors_speed(lookahead_s):
       time.sleep(delay_s * patience.random())
       return film.detect(rgb)
 
-    images = follow_performer(film.pictures, detect, RATE, EVERY, lookahead_s)
+    images = follow_performer(film.frames, detect, RATE, EVERY, lookahead_s)
     return [None if image.box is None else image.box.tolist() for image in images]
 
   assert run(0.0) == run(0.02)
@@ -264,25 +264,25 @@ def test_output_lags_by_the_lookahead_and_no_more():
   film = Film(lambda i: [centered(0.5)], 60)
   taken = []
 
-  def pictures():
-    for picture in film.pictures:
+  def frames():
+    for frame in film.frames:
       taken.append(1)
-      yield picture
+      yield frame
 
-  images = follow_performer(pictures(), film.detect, RATE, EVERY, lookahead_s=2.0)
+  images = follow_performer(frames(), film.detect, RATE, EVERY, lookahead_s=2.0)
   for count, _ in enumerate(images):
     assert len(taken) == min(count + 1 + 18, 60)
 
 
-def test_error_of_the_detector_surfaces_and_its_thread_ends():
+def test_error_of_the_detector_is_raised_and_its_thread_ends():
   def detect(rgb):
     raise MediaError("the detector broke")
 
   with pytest.raises(MediaError, match="the detector broke"):
-    list(follow_performer([Shown(scene())] * 200, detect, RATE, EVERY))
+    list(follow_performer([FakeFrame(scene())] * 200, detect, RATE, EVERY))
 
 
-def test_detector_is_at_rest_once_the_iterator_is_closed():
+def test_detector_has_stopped_once_the_iterator_is_closed():
   running = []
 
   def detect(rgb):
@@ -291,14 +291,14 @@ def test_detector_is_at_rest_once_the_iterator_is_closed():
     running.pop()
     return np.zeros((0, 5))
 
-  images = follow_performer([Shown(scene())] * 200, detect, RATE, EVERY)
+  images = follow_performer([FakeFrame(scene())] * 200, detect, RATE, EVERY)
   next(images)
   images.close()
   assert running == []
 
 
 def thumbnail(seed):
-  return make_thumbnail(Shown(scene(seed, (128, 96))).gray)
+  return make_thumbnail(FakeFrame(scene(seed, (128, 96))).gray)
 
 
 def test_another_scene_is_a_cut():
@@ -311,11 +311,11 @@ def test_change_of_light_is_no_cut(change):
 
 
 def test_moving_a_little_is_no_cut():
-  large = Shown(scene(0, (36, 36))).gray
+  large = FakeFrame(scene(0, (36, 36))).gray
   assert not is_cut(large[:32, :32], large[1:33, 2:34])
 
 
-def test_black_is_another_scene_than_a_picture_but_not_than_black():
+def test_black_frame_differs_from_a_scene_but_not_from_black():
   black, dark = np.zeros((32, 32), np.uint8), np.full((32, 32), 9, np.uint8)
   assert is_cut(black, thumbnail(0))
   assert is_cut(thumbnail(0), black)
@@ -324,7 +324,7 @@ def test_black_is_another_scene_than_a_picture_but_not_than_black():
 
 @pytest.fixture(scope="module")
 def detector():
-  """The real detector; its model is fetched at installation, never by a test."""
+  """The real detector; its model is fetched at installation, not by a test."""
   if not model_files.cache_path(model_files.DETECTOR).is_file():
     pytest.skip("the face detector's model is not in the cache folder: python -m attavvad_jax.faces.model_files")
   with FaceDetector() as opened:
@@ -332,7 +332,7 @@ def detector():
 
 
 def portrait(head_height, center_x, size):
-  """A drawn face and its box as fractions of the picture."""
+  """Renders a face; returns it and its box as fractions of the frame."""
   rng = np.random.default_rng(3)
   face = Face.draw(rng, "female")
   camera = dataclasses.replace(Camera.draw(rng), head_height=head_height, center_x=center_x, center_y=0.5)
@@ -344,28 +344,28 @@ def portrait(head_height, center_x, size):
   ("head_height", "center_x", "size"), [(0.6, 0.5, (480, 360)), (0.4, 0.2, (960, 544)), (0.3, 0.5, (544, 960))]
 )
 def test_detector_finds_a_face_where_it_was_drawn(detector, head_height, center_x, size):
-  picture, box = portrait(head_height, center_x, size)
-  faces = detector(picture)
+  frame, box = portrait(head_height, center_x, size)
+  faces = detector(frame)
   assert faces.shape == (1, 5)
   assert iou(faces[0], box) > 0.5
   assert 0.6 <= faces[0, 4] <= 1
 
 
 def test_detector_finds_a_small_face_in_a_tile(detector):
-  picture, box = portrait(0.6, 0.5, (120, 90))
-  scene_of_night = np.full((544, 960, 3), 30, np.uint8)
-  scene_of_night[400:490, 760:880] = picture
-  faces = detector(scene_of_night)
+  face, box = portrait(0.6, 0.5, (120, 90))
+  dark_frame = np.full((544, 960, 3), 30, np.uint8)
+  dark_frame[400:490, 760:880] = face
+  faces = detector(dark_frame)
   assert len(faces) == 1
   x, y, width, height = box * (120, 90, 120, 90) + (760, 400, 0, 0)
   assert iou(faces[0], np.array([x / 960, y / 544, width / 960, height / 544])) > 0.4
 
 
-def test_detector_finds_nothing_in_nothing(detector):
+def test_detector_finds_nothing_in_an_empty_frame(detector):
   assert detector(np.full((544, 960, 3), 90, np.uint8)).shape == (0, 5)
 
 
-def test_stderr_is_as_it_was_once_the_detector_is_at_work(detector, capfd):
+def test_stderr_is_restored_once_the_detector_has_started(detector, capfd):
   detector(np.full((100, 200, 3), 90, np.uint8))
   os.write(2, b"heard")
   assert capfd.readouterr().err == "heard"
@@ -391,8 +391,8 @@ SHAPES += [(960, 401), (960, 320), (64, 48), (7, 5), (40, 2)]
 
 
 @pytest.mark.parametrize(("width", "height"), SHAPES)
-def test_every_small_square_lies_whole_in_a_tile(width, height):
-  """Of a fifth of the shorter side, at every place; and no tile reaches out of the picture."""
+def test_every_small_square_lies_completely_in_a_tile(width, height):
+  """Checks squares of a fifth of the shorter side at every place, and that no tile leaves the frame."""
   tiles = _tiles(width, height)
   size = math.ceil(min(width, height) / 5)
   assert all(0 <= x <= width - side and 0 <= y <= height - side for x, y, side in tiles)

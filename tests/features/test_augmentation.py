@@ -31,8 +31,8 @@ EVERYTHING = Augmentation(
   drop_images_probability=0.2,
   drop_audio_probability=0.2,
 )
-# Compiled, which is many times faster than one operation after another, and once for all tests; numbers may be traced
-# where no size of an array depends on them.
+# Compiled once for all tests, which is many times faster than running one operation after another. Numbers are traced
+# unless the size of an array depends on them.
 mix_background = jax.jit(lib.mix_background)
 swap_audio = jax.jit(lib.swap_audio)
 change_gain = jax.jit(lib.change_gain)
@@ -65,7 +65,7 @@ def compiled_over_devices(keys, batches, places, augmentation):
 
 
 def _batch(num_blocks=8, num_samples=CLOCK.block_samples, size=(10, 12), seed=0):
-  """Noise; a block's second image is masked in every other block, and the last block is padding."""
+  """A batch of noise: every other block has its second image masked, and the last block is padding."""
   rng = np.random.default_rng(seed)
   label = np.arange(num_blocks, dtype=np.int32) % 4
   image_mask = np.ones((num_blocks, 3), bool)
@@ -83,7 +83,7 @@ def _batch(num_blocks=8, num_samples=CLOCK.block_samples, size=(10, 12), seed=0)
 
 
 def _levels(*values, labels, audio_labels=None, num_samples=64):
-  """A batch whose blocks are constant at the given values."""
+  """A batch of blocks with constant waveforms at the given values."""
   count = len(values)
   return {
     "waveform": jnp.asarray(np.repeat(np.float32(values)[:, None], num_samples, axis=1)),
@@ -94,7 +94,7 @@ def _levels(*values, labels, audio_labels=None, num_samples=64):
 
 
 def _keys(batch, seed=0):
-  """One for each block."""
+  """One key for each block."""
   return jax.random.split(jax.random.key(seed), len(next(iter(batch.values()))))
 
 
@@ -107,10 +107,10 @@ def _assert_same(a, b, exact=True):
       np.testing.assert_allclose(a[name], b[name], atol=2e-5, err_msg=name)
 
 
-# The whole
+# All changes together
 
 
-def test_off_is_the_front_end_bit_for_bit():
+def test_without_augmentation_the_result_is_the_front_end_bit_for_bit():
   batch = _batch()
   log_mel, images, image_mask = jax.jit(network_inputs, static_argnums=1)(batch, CLOCK)
   expected = {**batch, "log_mel": log_mel, "images": images, "image_mask": image_mask}
@@ -122,7 +122,8 @@ def test_off_is_the_front_end_bit_for_bit():
 @pytest.mark.parametrize(
   "augmentation",
   [
-    # Of sound, of both, of images, and after the front end. Not compiled, all the others are 300 programs for XLA.
+    # Changes of the audio, of both modalities, of the images, and after the front end. Without compilation, the others
+    # are 300 programs for XLA.
     Augmentation(gain_db=6.0, drop_images_probability=0.2, flip_probability=0.5, brightness_fraction=0.2),
     pytest.param(EVERYTHING, marks=pytest.mark.slow),
   ],
@@ -144,37 +145,37 @@ def test_mapped_over_batches_is_the_same_as_one_after_another():
 
 
 @pytest.mark.slow
-def test_the_key_alone_decides():
+def test_the_draws_depend_on_the_key_alone():
   first, again, other = (compiled(_keys(_batch(), seed), _batch(), EVERYTHING) for seed in (1, 1, 2))
   _assert_same(first, again)
   assert (np.asarray(first["log_mel"]) != other["log_mel"]).any()
   assert (np.asarray(first["images"]) != other["images"]).any()
 
 
-def test_one_change_does_not_alter_what_another_draws():
+def test_one_change_does_not_affect_the_draws_of_another():
   alone = compiled(_keys(_batch()), _batch(), Augmentation(flip_probability=0.5))
   beside = compiled(_keys(_batch()), _batch(), Augmentation(flip_probability=0.5, gain_db=6.0, mask_bands=9))
   np.testing.assert_array_equal(alone["images"], beside["images"])
   assert (np.asarray(alone["log_mel"]) != beside["log_mel"]).any()
 
 
-def test_a_block_draws_the_same_whatever_stands_beside_it():
-  """But for background, which is another block's."""
+def test_a_block_draws_the_same_beside_any_other_blocks():
+  """Background is left out, since it is another block's."""
   augmentation = dataclasses.replace(EVERYTHING, mix_probability=0.0)
   batch = _batch()
   half = {name: value[4:] for name, value in batch.items()}
   whole = compiled(_keys(batch), batch, augmentation)
-  found = compiled(_keys(batch)[4:], half, augmentation)
-  _assert_same(found, {name: value[4:] for name, value in whole.items()}, exact=False)
+  actual = compiled(_keys(batch)[4:], half, augmentation)
+  _assert_same(actual, {name: value[4:] for name, value in whole.items()}, exact=False)
 
 
 @pytest.mark.parametrize("order", [range(8), [5, 2, 7, 0, 3, 6, 1, 4]], ids=["in order", "in any order"])
 def test_devices_draw_voices_and_background_from_the_whole_batch(order):
-  """Four devices with two blocks of the whole batch each, whichever, and a third that is padding with a voice."""
+  """Each of four devices has two blocks of the whole batch, in some order, and a third that is padding with a voice."""
   augmentation = Augmentation(swap_audio_probability=0.6, mix_probability=0.6)
   batch, keys = _batch(), _keys(_batch())
   expected = compiled(keys, batch, augmentation)
-  # Else nothing would be said about what comes of others.
+  # Otherwise the test would not cover voices and background from other blocks.
   assert (np.asarray(expected["audio_label"]) != batch["audio_label"]).sum() > 1
 
   places = np.array(order).reshape(4, 2)
@@ -183,26 +184,26 @@ def test_devices_draw_voices_and_background_from_the_whole_batch(order):
   padding["block_mask"][:] = False
   filled = {name: np.concatenate([value, padding[name]], axis=1) for name, value in own.items()}
   filled_places = np.concatenate([places, np.zeros((4, 1), int)], axis=1)
-  found = compiled_over_devices(keys[filled_places], filled, filled_places, augmentation)
+  actual = compiled_over_devices(keys[filled_places], filled, filled_places, augmentation)
   _assert_same(
-    {name: value[:, :2].reshape(8, *value.shape[2:]) for name, value in found.items()},
+    {name: value[:, :2].reshape(8, *value.shape[2:]) for name, value in actual.items()},
     {name: value[places.ravel()] for name, value in expected.items()},
     exact=False,
   )
 
 
-def test_background_is_as_it_was_recorded():
-  """A voice laid over it does not take it from the others."""
+def test_background_is_mixed_in_as_recorded():
+  """A block whose audio was swapped for a voice still gives others its own background."""
   batch = _levels(0.4, 0.2, 0.001, labels=[SPEECH, OTHERS, SILENCE])
-  sounds = jax.jit(lib.gather_waveforms)(batch)
-  swapped = swap_audio(_keys(batch), batch, 1.0, sounds)
+  waveforms = jax.jit(lib.gather_waveforms)(batch)
+  swapped = swap_audio(_keys(batch), batch, 1.0, waveforms)
   assert swapped["audio_label"].tolist() == [SPEECH] * 3
-  mixed = mix_background(_keys(batch, 1), swapped, 1.0, 0.0, 0.0, sounds)
-  # As loud as the voice, which the only background itself does not get.
+  mixed = mix_background(_keys(batch, 1), swapped, 1.0, 0.0, 0.0, waveforms)
+  # The background is as loud as the voice; the only block with background does not get any.
   np.testing.assert_allclose(mixed["waveform"][:, 0], [0.8, 0.4, 0.8], rtol=1e-6)
 
 
-def test_what_is_masked_stays_masked():
+def test_masked_images_stay_masked():
   for seed in range(25):
     batch = _batch(seed=seed)
     changed = compiled(_keys(batch, seed), batch, EVERYTHING)
@@ -215,58 +216,58 @@ def test_what_is_masked_stays_masked():
 @pytest.mark.parametrize(
   ("fields", "message"),
   [
-    (dict(gain_db=-1.0), "gain_db is -1.0; expected 0 or more"),
-    (dict(flip_probability=1.5), "flip_probability is 1.5; expected 0 to 1"),
-    (dict(shift_fraction=float("nan")), "shift_fraction is nan; expected 0 to 1"),
-    (dict(mix_max_snr_db=float("inf")), "mix_max_snr_db is inf; expected a finite number"),
-    (dict(mix_min_snr_db=30.0), "mix_min_snr_db is 30.0, above mix_max_snr_db, 20.0"),
-    (dict(drop_images_probability=0.6, drop_audio_probability=0.6), "add up to more than 1"),
+    (dict(gain_db=-1.0), r"gain_db.*-1\.0.*0 or more"),
+    (dict(flip_probability=1.5), r"flip_probability.*1\.5.*0 to 1"),
+    (dict(shift_fraction=float("nan")), "shift_fraction.*nan.*0 to 1"),
+    (dict(mix_max_snr_db=float("inf")), "mix_max_snr_db.*inf.*finite"),
+    (dict(mix_min_snr_db=30.0), r"mix_min_snr_db.*30\.0.*mix_max_snr_db.*20\.0"),
+    (dict(drop_images_probability=0.6, drop_audio_probability=0.6), "drop_images_probability.*drop_audio_probability"),
   ],
 )
-def test_values_that_mean_nothing_are_refused(fields, message):
+def test_values_out_of_range_are_refused(fields, message):
   with pytest.raises(ValueError, match=message):
     Augmentation(**fields)
 
 
-# Voices of others
+# Audio swap
 
 
 def _swapped(batch, seed):
   return jax.tree.map(np.asarray, swap_audio(_keys(batch, seed), batch, 1.0))
 
 
-def test_voices_are_laid_under_those_who_utter_none():
-  # By value: a voice each of the performer and of somebody else, silence, music, and a voice that is padding.
+def test_blocks_without_the_performers_voice_get_another_voice():
+  # The blocks by value: the performer's voice, somebody else's voice, silence, music, and a voice that is padding.
   labels, audio_labels = [SPEECH, OTHERS, SILENCE, OTHERS, SINGING], [SPEECH, SINGING, SILENCE, OTHERS, SINGING]
   batch = _levels(0.1, 0.2, 0.0, 0.3, 0.4, labels=labels, audio_labels=audio_labels)
   batch["block_mask"] = jnp.arange(5) < 4
   sources = set()
   for seed in range(20):
-    found = _swapped(batch, seed)
-    assert found["label"].tolist() == [SPEECH, OTHERS, OTHERS, OTHERS, SINGING]
-    heard = [round(float(value), 3) for value in found["waveform"][:, 0]]
-    assert (heard[0], heard[4]) == (0.1, 0.4)
-    for value, label in zip(heard[1:4], found["audio_label"][1:4], strict=True):
+    swapped = _swapped(batch, seed)
+    assert swapped["label"].tolist() == [SPEECH, OTHERS, OTHERS, OTHERS, SINGING]
+    values = [round(float(value), 3) for value in swapped["waveform"][:, 0]]
+    assert (values[0], values[4]) == (0.1, 0.4)
+    for value, label in zip(values[1:4], swapped["audio_label"][1:4], strict=True):
       assert (value, label) in ((0.1, SPEECH), (0.2, SINGING))
-    sources |= set(heard[1:4])
+    sources |= set(values[1:4])
   assert sources == {0.1, 0.2}
 
 
-def test_a_batch_without_voices_is_not_dubbed():
+def test_a_batch_without_voices_stays_unchanged():
   batch = _levels(0.0, 0.3, 0.2, labels=[SILENCE, OTHERS, OTHERS])
   _assert_same(_swapped(batch, 0), batch)
 
 
-def test_speech_and_singing_are_laid_under_faces_equally_often_and_by_chance():
+def test_speech_and_singing_are_swapped_in_equally_often_and_with_the_given_probability():
   count = 4000
   labels = np.full(count, OTHERS)
   labels[:40], labels[40:400] = SPEECH, SINGING
   batch = _levels(*np.zeros(count), labels=labels, num_samples=1)
-  found = jax.tree.map(np.asarray, swap_audio(_keys(batch), batch, 0.5))
-  laid = found["audio_label"][400:]
-  assert np.mean(laid != OTHERS) == pytest.approx(0.5, abs=0.03)
-  assert np.mean(laid[laid != OTHERS] == SPEECH) == pytest.approx(0.5, abs=0.04)
-  np.testing.assert_array_equal(found["label"], labels)
+  swapped = jax.tree.map(np.asarray, swap_audio(_keys(batch), batch, 0.5))
+  voices = swapped["audio_label"][400:]
+  assert np.mean(voices != OTHERS) == pytest.approx(0.5, abs=0.03)
+  assert np.mean(voices[voices != OTHERS] == SPEECH) == pytest.approx(0.5, abs=0.04)
+  np.testing.assert_array_equal(swapped["label"], labels)
 
 
 # Background
@@ -283,13 +284,13 @@ def test_background_is_added_at_the_drawn_ratio():
 def test_silence_with_background_becomes_others():
   batch = _levels(0.0, 0.001, 0.2, labels=[SILENCE] * 2 + [OTHERS])
   mixed = mix_background(_keys(batch), batch, 1.0, 20.0, 20.0)
-  # Silence has no level to speak of: the background comes as it is.
+  # Silence has no meaningful level, so the background is added unscaled.
   np.testing.assert_allclose(mixed["waveform"][:, 0], [0.2, 0.201, 0.2], rtol=1e-6)
   assert mixed["label"].tolist() == [OTHERS] * 3
   assert mixed["audio_label"].tolist() == [OTHERS] * 3
 
 
-def test_voices_keep_both_their_labels():
+def test_background_leaves_both_labels_of_voices():
   labels, audio_labels = [SPEECH, SINGING, OTHERS, OTHERS], [SPEECH, SINGING, SPEECH, OTHERS]
   batch = _levels(0.1, 0.1, 0.1, 0.1, labels=labels, audio_labels=audio_labels)
   mixed = mix_background(_keys(batch), batch, 1.0, 0.0, 0.0)
@@ -302,12 +303,12 @@ def test_voices_keep_both_their_labels():
   "change",
   [
     dict(label=[SPEECH, SINGING], audio_label=[SPEECH, SINGING]),
-    dict(audio_label=[SPEECH, SINGING]),  # the performer is not heard, but somebody is
+    dict(audio_label=[SPEECH, SINGING]),  # the voice is somebody else's
     dict(block_mask=[True, False]),  # padding
     dict(waveform=np.float32([[0.1] * 64, [0.001] * 64])),  # 60 dB below full scale
   ],
 )
-def test_what_is_no_background_is_never_mixed_in(change):
+def test_voices_padding_and_quiet_blocks_are_never_mixed_in(change):
   batch = _levels(0.1, 0.2, labels=[SPEECH, OTHERS])
   batch = {**batch, **{name: jnp.asarray(value) for name, value in change.items()}}
   mixed = mix_background(_keys(batch), batch, 1.0, 0.0, 0.0)
@@ -323,7 +324,7 @@ def test_each_background_is_drawn_equally_often():
   np.testing.assert_allclose(counts / count, 1 / 3, atol=0.06)
 
 
-def test_chance_and_ratio_of_mixing_are_those_asked_for():
+def test_mixing_has_the_given_probability_and_ratios():
   count = 1500
   batch = _levels(*[0.01] * count, 0.02, labels=[SPEECH] * count + [OTHERS], num_samples=4)
   mixed = np.asarray(mix_background(_keys(batch), batch, 0.25, -5.0, 15.0)["waveform"])[:count, 0]
@@ -332,31 +333,31 @@ def test_chance_and_ratio_of_mixing_are_those_asked_for():
   ratios_db = 20 * np.log10(0.01 / (changed - 0.01))
   assert ratios_db.min() > -5.01
   assert ratios_db.max() < 15.01
-  assert ratios_db.mean() == pytest.approx(5.0, abs=1.2)  # uniform: a deviation of 5.8 over 375 draws
+  assert ratios_db.mean() == pytest.approx(5.0, abs=1.2)  # a uniform deviation of 5.8 over 375 draws
 
 
 # Gain
 
 
-def test_gain_is_one_factor_a_block_within_its_bounds():
+def test_gain_is_one_factor_per_block_within_its_bounds():
   batch = _batch(num_blocks=2000, num_samples=16, size=(1, 1))
   changed = np.asarray(change_gain(_keys(batch), batch, 6.0)["waveform"])
-  sound = batch["waveform"] / 32768.0
-  factors = (changed * sound).sum(axis=1) / (sound**2).sum(axis=1)
-  np.testing.assert_allclose(changed, factors[:, None] * sound, atol=1e-7)
+  waveform = batch["waveform"] / 32768.0
+  factors = (changed * waveform).sum(axis=1) / (waveform**2).sum(axis=1)
+  np.testing.assert_allclose(changed, factors[:, None] * waveform, atol=1e-7)
   drawn_db = 20 * np.log10(factors)
   assert np.abs(drawn_db).max() < 6.001
   assert drawn_db.mean() == pytest.approx(0.0, abs=0.3)
   assert drawn_db.std() == pytest.approx(12 / 12**0.5, abs=0.2)
 
 
-def test_loud_sound_clips():
+def test_loud_audio_clips():
   batch = _levels(*[0.9, -0.9] * 20, labels=[SPEECH] * 40)
   changed = change_gain(_keys(batch), batch, 40.0)["waveform"]
   assert float(jnp.abs(changed).max()) == 1.0
 
 
-def test_a_gain_of_nothing_is_int16_as_the_front_end_reads_it():
+def test_a_gain_of_0_converts_int16_as_the_front_end_does():
   batch = _batch()
   changed = change_gain(_keys(batch), batch, 0.0)["waveform"]
   np.testing.assert_array_equal(changed, batch["waveform"].astype(np.float32) / 32768.0)
@@ -365,7 +366,7 @@ def test_a_gain_of_nothing_is_int16_as_the_front_end_reads_it():
 # Modality dropout
 
 
-def test_blocks_lose_images_or_sound_and_never_both():
+def test_blocks_lose_images_or_audio_and_never_both():
   batch = _batch(num_blocks=4000, num_samples=2, size=(1, 1))
   batch["waveform"] = np.full_like(batch["waveform"], 7)
   changed = {name: np.asarray(value) for name, value in drop_modality(_keys(batch), batch, 0.2, 0.3).items()}
@@ -395,30 +396,30 @@ def test_shifted_images_are_padded_with_their_edge_and_cut():
   size = (10, 20)
   batch = _batch(num_blocks=600, num_samples=2, size=size)
   changed = np.asarray(shift_images(_keys(batch), batch, 0.2)["images"])
-  # By up to 2 rows and 4 columns. All the images of a block must fit one and the same shift.
+  # Shifts by up to 2 rows and 4 columns. All images of a block must have the same shift.
   padded = np.pad(batch["images"], [(0, 0), (0, 0), (2, 2), (4, 4)], mode="edge")
-  found = np.zeros(len(changed), int)
+  num_fits = np.zeros(len(changed), int)
   counts = np.zeros((5, 9), int)
   for top in range(5):
     for left in range(9):
       expected = padded[:, :, top : top + size[0], left : left + size[1]]
       fits = (changed == expected).all(axis=(1, 2, 3))
-      found += fits
+      num_fits += fits
       counts[top, left] = fits.sum()
-  assert (found == 1).all()
+  assert (num_fits == 1).all()
   assert (counts > 0).all()
   np.testing.assert_allclose(counts.sum(axis=1) / 600, 1 / 5, atol=0.07)
   np.testing.assert_allclose(counts.sum(axis=0) / 600, 1 / 9, atol=0.06)
 
 
 def _spots(num_blocks):
-  """A soft spot, right of the middle of three equal images and above it. [B,3,41,61], and its place (right, up)."""
+  """Three equal images with a soft spot above and right of the center, [B,3,41,61], and its place (right, up)."""
   y, x = np.mgrid[:41, :61]
   spot = 200 * np.exp(-((x - 42) ** 2 + (y - 15) ** 2) / 8)
   return {"images": np.tile(spot.round().astype(np.uint8), (num_blocks, 3, 1, 1))}, (12, 5)
 
 
-def test_turned_images_turn_and_grow_about_their_middle_within_what_is_asked():
+def test_images_rotate_and_scale_about_their_center_within_the_limits():
   batch, (right, up) = _spots(200)
   changed = np.asarray(turn_images(_keys(batch), batch, 25.0, 0.25)["images"])
   np.testing.assert_array_equal(changed, changed[:, :1].repeat(3, axis=1))
@@ -432,17 +433,17 @@ def test_turned_images_turn_and_grow_about_their_middle_within_what_is_asked():
     margin = 0.04 * (high - low)  # uint8 is coarse
     assert low - margin < drawn.min() < low + 3 * margin
     assert high - 3 * margin < drawn.max() < high + margin
-  # What is twice as large has four times the mass.
+  # Twice the size is four times the mass.
   np.testing.assert_allclose(mass / batch["images"][0, 0].sum(), zooms**2, rtol=0.06)
   assert abs(np.corrcoef(zooms, degrees)[0, 1]) < 0.2
 
 
-def test_images_that_neither_turn_nor_grow_are_left_as_they_are():
+def test_a_rotation_and_zoom_of_0_leave_images_unchanged():
   batch = _batch()
   np.testing.assert_array_equal(turn_images(_keys(batch), batch, 0.0, 0.0)["images"], batch["images"])
 
 
-def test_erased_rectangles_are_even_within_their_size_and_the_same_in_all_images():
+def test_erased_rectangles_are_uniform_within_the_size_limit_and_the_same_in_all_images():
   batch = _batch(num_blocks=200, size=(10, 12))
   batch["image_mask"][:] = True
   changed = np.asarray(erase_images(_keys(batch), batch, 0.5)["images"])
@@ -463,7 +464,7 @@ def test_erased_rectangles_are_even_within_their_size_and_the_same_in_all_images
   assert max(grays) > 235
 
 
-def test_tilt_leaves_the_middle_band_and_turns_the_others_about_it_by_what_is_drawn():
+def test_tilt_leaves_the_middle_band_and_tilts_the_others_about_it_by_the_drawn_amount():
   log_mel_db = jnp.zeros((100, 4, 5)).at[:, :, 4].set(-100.0)  # the highest band is silent
   batch = {"log_mel": scale_log_mel(log_mel_db)}
   changed_db = np.asarray(tilt_log_mel(_keys(batch), batch, 12.0)["log_mel"]) * 60 - 40
@@ -483,26 +484,26 @@ def test_tilt_does_not_fall_below_the_floor():
   assert changed_db.min() == pytest.approx(-100, abs=1e-3)
 
 
-def test_a_shift_of_less_than_a_pixel_is_none():
+def test_a_shift_of_less_than_a_pixel_changes_nothing():
   batch = _batch()
   np.testing.assert_array_equal(shift_images(_keys(batch), batch, 0.04)["images"], batch["images"])
 
 
-def test_light_is_one_line_through_all_of_a_blocks_images():
+def test_light_is_one_linear_function_of_all_images_of_a_block():
   rng = np.random.default_rng(0)
   images = rng.uniform(0.4, 0.6, (500, 3, 4, 5)).astype(np.float32)
   batch = {"images": jnp.asarray(images), "image_mask": jnp.ones((500, 3), bool)}
   changed = np.asarray(change_light(_keys(batch), batch, 0.1, 0.5)["images"])
   lines = [np.polyfit(x.ravel() - 0.5, y.ravel() - 0.5, 1, full=True) for x, y in zip(images, changed, strict=True)]
   contrast, brightness = np.array([line[0] for line in lines]).T
-  assert max(line[1][0] for line in lines) < 1e-10  # nothing is left over
+  assert max(line[1][0] for line in lines) < 1e-10  # no residual
   assert np.abs(brightness).max() < 0.1001
   assert np.abs(contrast - 1).max() < 0.5001
   assert brightness.std() == pytest.approx(0.2 / 12**0.5, rel=0.1)
   assert contrast.std() == pytest.approx(1.0 / 12**0.5, rel=0.1)
 
 
-def test_light_stays_within_the_range():
+def test_light_keeps_images_within_0_to_1():
   images = jnp.asarray(np.tile(np.float32([0.0, 0.5, 1.0]), (50, 3, 2, 1)))
   batch = {"images": images, "image_mask": jnp.ones((50, 3), bool)}
   changed = change_light(_keys(batch), batch, 1.0, 1.0)["images"]
@@ -528,10 +529,10 @@ def test_masks_are_runs_of_frames_and_bands_at_the_mean():
     assert set(lengths) == set(range(longest + 1))
     starts = np.diff(masks.astype(int), axis=1, prepend=0) == 1
     assert (starts.sum(axis=1) <= 1).all()  # one run
-    assert masks.any(axis=0).all()  # that may lie anywhere
+    assert masks.any(axis=0).all()  # anywhere
 
 
-def test_a_mask_longer_than_the_block_hides_all_of_it_at_most():
+def test_a_mask_longer_than_the_block_hides_at_most_all_of_it():
   batch = {"log_mel": jnp.arange(200.0).reshape(50, 2, 2)}
   changed = mask_log_mel(_keys(batch), batch, 9, 0)["log_mel"]
   assert np.isfinite(changed).all()

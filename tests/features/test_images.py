@@ -13,11 +13,11 @@ def test_each_image_spans_zero_to_one():
       np.testing.assert_allclose(result[b, n], expected, atol=1e-6)
 
 
-def test_a_flat_image_is_zeros():
+def test_a_uniform_image_becomes_zeros():
   np.testing.assert_array_equal(normalize_images(np.full((1, 1, 2, 2), 7, np.uint8), np.ones((1, 1), bool)), 0)
 
 
-def test_a_masked_image_is_zeros():
+def test_a_masked_image_becomes_zeros():
   images = np.arange(8, dtype=np.uint8).reshape(1, 2, 2, 2)
   result = normalize_images(images, np.array([[False, True]]))
   np.testing.assert_array_equal(result[0, 0], 0)

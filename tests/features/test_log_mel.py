@@ -11,9 +11,9 @@ from attavvad_jax.features.log_mel import mel_filters, scale_log_mel
 from attavvad_jax.timeline import Clock
 
 RATE_HZ, WINDOW, HOP, FFT_SIZE = 16_000, 704, 352, 1024
-# Compiled, which is many times faster than one operation after another, and once for every shape.
+# Compiled once per shape, which is many times faster than running one operation after another.
 log_mel = jax.jit(lib.log_mel, static_argnums=1)
-# As training and detection have it, for what is said of its exactness.
+# Compiled as in training and detection, for the tests of exactness.
 optimized_log_mel = optimized_jit(lib.log_mel, static_argnums=1)
 
 
@@ -22,7 +22,7 @@ def _seconds(duration_s):
 
 
 def _music():
-  """Chords with harmonics that decay: bands 70 dB apart."""
+  """Chords with decaying harmonics, whose bands are 70 dB apart."""
   t = _seconds(2.0)
   notes = (np.sin(2 * np.pi * f * k * t) / k**2 for f in (220.0, 277.2, 329.6) for k in range(1, 8))
   return 0.2 * sum(notes) * np.exp(-2 * (t % 0.5))
@@ -60,7 +60,7 @@ SIGNALS = {
 def _librosa(x):
   import librosa
 
-  # librosa centers the window in the FFT's frame: as many zeros before the first sample as come before its window.
+  # librosa centers the window in the FFT's frame, so the first sample needs as many zeros before it as the window.
   x = np.pad(x, (FFT_SIZE - WINDOW) // 2)
   power = librosa.feature.melspectrogram(
     y=x, sr=RATE_HZ, n_fft=FFT_SIZE, win_length=WINDOW, hop_length=HOP, window="hamming", center=False, n_mels=64
@@ -69,7 +69,7 @@ def _librosa(x):
 
 
 def _float64(x):
-  """The definition, frame by frame in float64."""
+  """Computes the definition frame by frame in float64."""
   import librosa
 
   window = 0.54 - 0.46 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)
@@ -109,14 +109,14 @@ def test_blocks_have_the_frames_of_the_clock():
   assert jax.eval_shape(functools.partial(lib.log_mel, clock=clock), blocks).shape == (2, 3, clock.frames_per_block, 64)
 
 
-def test_no_blocks_are_no_frames():
+def test_no_blocks_give_no_frames():
   clock = Clock()
   assert log_mel(np.zeros((0, clock.block_samples), np.int16), clock).shape == (0, clock.frames_per_block, 64)
 
 
-def test_long_recordings_in_chunks_equal_their_parts():
+def test_a_long_recording_in_chunks_equals_its_frames():
   clock = Clock()
-  num_frames = 1100  # three chunks, of which the last overlaps the second
+  num_frames = 1100  # two chunks
   x = np.float32(np.random.default_rng(0).normal(size=(num_frames - 1) * HOP + WINDOW + 100) * 0.1)
   frames = np.lib.stride_tricks.sliding_window_view(x, WINDOW)[::HOP]
   np.testing.assert_allclose(log_mel(x, clock), log_mel(frames, clock)[:, 0], atol=1e-4)
@@ -125,17 +125,19 @@ def test_long_recordings_in_chunks_equal_their_parts():
 def test_many_blocks_equal_each_alone():
   clock = Clock()
   x = np.random.default_rng(0).integers(-3000, 3000, (3, 31, clock.block_samples)).astype(np.int16)
-  whole = log_mel(x, clock)  # four chunks, of which the last overlaps the third
+  whole = log_mel(x, clock)  # two chunks, of which the second overlaps the first
   for index in ((0, 0), (1, 0), (2, 9), (2, 30)):
     np.testing.assert_allclose(whole[index], log_mel(x[index], clock), atol=1e-4)
 
 
 @pytest.mark.parametrize(("version", "count"), [((0, 6, 1), 2), ((0, 10, 2), 2), ((0, 11, 0), 1), ((0, 11, 2), 1)])
-def test_two_transforms_are_under_way_only_where_jax_finishes_them(version, count, monkeypatch):
+def test_two_transforms_run_at_once_only_with_versions_of_jax_that_finish_them(version, count, monkeypatch):
   samples = np.float32(_noise()[: 4 * WINDOW])
   expected = log_mel(samples, Clock())
   monkeypatch.setattr(jax, "__version_info__", version)
-  program = jax.make_jaxpr(lambda samples: lib.log_mel(samples, Clock()))(samples)  # another function: none is cached
+  program = jax.make_jaxpr(lambda samples: lib.log_mel(samples, Clock()))(
+    samples
+  )  # a new function, which is not cached
   assert str(program).count("fft_lengths") == count
   np.testing.assert_allclose(lib.log_mel(samples, Clock()), expected, atol=1e-3)
 
@@ -148,7 +150,7 @@ def test_odd_window():
   assert whole.shape == (2, 64)
 
 
-def test_a_shift_of_one_hop_shifts_one_frame():
+def test_a_shift_by_one_hop_is_a_shift_by_one_frame():
   x = np.float32(np.random.default_rng(0).normal(size=5 * HOP + WINDOW))
   np.testing.assert_allclose(log_mel(x[HOP:], Clock()), log_mel(x, Clock())[1:], atol=1e-4)
 
@@ -158,12 +160,12 @@ def test_gradient_is_finite_at_silence():
   assert np.isfinite(gradient).all()
 
 
-def test_refuses_what_it_cannot_frame():
-  with pytest.raises(ValueError, match="one window of 704"):
+def test_short_or_float64_waveforms_are_refused():
+  with pytest.raises(ValueError, match=r"703 samples.*704"):
     lib.log_mel(np.zeros(703, np.float32), Clock())
   with pytest.raises(ValueError, match="float64"):
     lib.log_mel(np.zeros(704), Clock())
 
 
-def test_scale():
+def test_scale_by_hand():
   np.testing.assert_allclose(scale_log_mel(np.array([-100.0, -40.0, 20.0])), [-1, 0, 1])

@@ -18,7 +18,7 @@ def detector(workdir):
 
 
 def test_batches_and_padding_change_no_score(detector, video):
-  """Against the slow obvious way: every block by itself."""
+  """Compares with a slow, obvious version: every block by itself."""
   detection = detector.detect(video, performer=Performer("box", box=BOX))
   blocks = list(read_blocks(video, detector.spec.clock, detector.spec.crop, box=BOX))
   assert len(blocks) == 37
@@ -31,7 +31,7 @@ def test_batches_and_padding_change_no_score(detector, video):
   np.testing.assert_allclose(detection.boxes, np.broadcast_to(BOX, (37, 3, 4)))
 
 
-def test_timeline_is_made_of_the_scores_and_ends_with_the_sound(detector, video):
+def test_timeline_follows_from_the_scores_and_ends_with_the_audio(detector, video):
   detection = detector.detect(video, performer=Performer("box", box=BOX))
   assert abs(detection.timeline.duration_s - 12.2) < 0.07  # AAC pads to whole frames
   assert detection.timeline == scores_to_timeline(
@@ -47,16 +47,16 @@ def test_written_files_hold_the_timeline(workdir, video, tmp_path, capsys):
   written = sorted(p.name for p in folder.iterdir() if p.suffix != ".attavvad")
   assert written == ["Un Año.annotated.mp4", "Un Año.json", "Un Año.tsv"]
   for name in ("Un Año.json", "Un Año.tsv"):
-    found = read_annotation(folder / name, detection.timeline.duration_s)
-    assert [event.label for event in found] == [event.label for event in detection.timeline]
-    np.testing.assert_allclose([e.onset_s for e in found], [e.onset_s for e in detection.timeline], atol=1e-6)
-    np.testing.assert_allclose([e.score for e in found], [e.score for e in detection.timeline], atol=1e-5)
+    stored = read_annotation(folder / name, detection.timeline.duration_s)
+    assert [event.label for event in stored] == [event.label for event in detection.timeline]
+    np.testing.assert_allclose([e.onset_s for e in stored], [e.onset_s for e in detection.timeline], atol=1e-6)
+    np.testing.assert_allclose([e.score for e in stored], [e.score for e in detection.timeline], atol=1e-5)
   printed = capsys.readouterr().out
   assert all(event.label in printed for event in detection.timeline)
 
 
 def test_fused_score_without_an_image_does_not_depend_on_the_visual_branch(detector, video):
-  """No face in any picture: attention is uniform, so the decision is the sound's."""
+  """Without a face, attention is uniform, so that the audio decides."""
   blocks = list(read_blocks(video, detector.spec.clock, detector.spec.crop, box=BOX))[:4]
   batch = {key: np.stack([getattr(b, key) for b in blocks]) for key in ("waveform", "images", "image_mask")}
   masked = {**batch, "image_mask": np.zeros_like(batch["image_mask"])}

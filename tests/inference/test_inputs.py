@@ -1,4 +1,4 @@
-"""Files, folders, patterns and lists, as a command line names them."""
+"""Files, folders, patterns and lists on a command line."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def folder(tmp_path):
 
 
 def find(*inputs, listed=()):
-  """Names of the videos and of their results, and reasons."""
+  """Returns the names of the videos and of their results, and the reasons of failures."""
   jobs, failures = find_jobs(list(map(str, inputs)), listed)
   return [job.video.name for job in jobs], [job.stem.as_posix() for job in jobs], list(map(str, failures))
 
@@ -26,7 +26,7 @@ def test_folder_stands_for_its_videos_and_results_keep_their_folders(folder):
   assert find(folder) == expected
 
 
-def test_every_container_in_any_case_and_sound_alone(tmp_path):
+def test_folder_includes_every_container_and_audio_files_in_any_case(tmp_path):
   names = ["1.MTS", "2.m2ts", "3.VOB", "4.wmv", "5.3gp", "6.mpeg", "7.FLAC", "8.ogg", "9.Opus"]
   for name in (*names, "1.wav", ".hidden.mp4", "._1.MTS", ".git/10.mp4"):
     (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -35,21 +35,21 @@ def test_every_container_in_any_case_and_sound_alone(tmp_path):
   jobs, failures = find_jobs([str(tmp_path)], (), notes)
   assert [job.video.name for job in jobs] == names
   assert not failures
-  assert notes == [f"{tmp_path}: 1 sound file skipped beside videos of the same names: 1.wav"]
+  assert notes == [f"{tmp_path}: 1 audio file skipped beside videos of the same names: 1.wav"]
 
 
-def test_what_is_skipped_in_a_folder_is_counted_and_named_but_not_what_belongs_to_a_video(folder):
+def test_skipped_files_are_counted_and_named_except_those_of_a_video(folder):
   for name in ("a.json", "a.face1.tsv", "a.txt", "deep/er/c.html", "deep/cover.JPG", "README"):
     (folder / name).touch()
   notes = []
   find_jobs([str(folder)], (), notes)
   assert notes == [
-    f"{folder}: 3 files skipped, neither videos nor sound by their extensions (.JPG .txt README): README, cover.JPG, "
+    f"{folder}: 3 files skipped, neither video nor audio by their extensions (.JPG .txt README): README, cover.JPG, "
     "notes.txt"
   ]
 
 
-def test_names_with_dots_have_results_of_their_own(tmp_path):
+def test_names_with_dots_have_separate_results(tmp_path):
   for name in ("027.30M.mp4", "027.31M.mp4", "v1.0.mp4"):
     (tmp_path / name).touch()
   assert find(tmp_path)[1] == ["027.30M", "027.31M", "v1.0"]
@@ -62,7 +62,7 @@ def test_links_to_folders_are_followed_once(folder, tmp_path):
   assert find(folder)[0].count("c.webm") == 1
 
 
-def test_pattern_stands_for_what_fits_it(folder):
+def test_pattern_stands_for_its_matches(folder):
   assert find(folder / "*.mp4")[0] == ["a.annotated.mp4", "a.mp4", "odd [1].mp4"]
   assert find(folder / "**" / "*.webm")[:2] == (["c.webm"], ["c"])
 
@@ -76,26 +76,26 @@ def test_list_has_files_folders_and_patterns(folder):
   assert find("-", listed=listed)[:2] == (["a.mp4", "c.webm", "b.MKV"], ["a", "er/c", "b"])
 
 
-def test_video_that_is_meant_twice_is_taken_once(folder):
+def test_video_that_is_named_twice_is_taken_once(folder):
   assert find(folder / "a.mp4", folder / "deep" / ".." / "a.mp4", folder)[0].count("a.mp4") == 1
 
 
-def test_two_videos_with_results_of_one_name_are_refused_but_the_first(folder):
+def test_second_video_with_results_of_the_same_name_is_refused(folder):
   (folder / "a.mov").touch()
   names, _, failures = find(folder)
   assert "a.mov" in names
   assert "a.mp4" not in names
   (failure,) = failures
-  assert failure.startswith(f"{folder / 'a.mp4'}: its results would have the names of those of {folder / 'a.mov'}")
+  assert failure.startswith(f"{folder / 'a.mp4'}: its results would have the same names as those of {folder / 'a.mov'}")
 
 
-def test_what_is_meant_and_not_there_is_a_reason_and_stops_nothing(folder):
+def test_input_without_videos_is_a_failure_and_stops_nothing(folder):
   (folder / "empty").mkdir()
   names, _, failures = find(folder / "empty", folder / "*.flv", folder / "a.mp4")
   assert names == ["a.mp4"]
-  assert ["no videos in this folder" in failures[0], "no file has such a name" in failures[1]] == [True, True]
+  assert ["no videos in this folder" in failures[0], "*.flv: no file matches" in failures[1]] == [True, True]
 
 
-def test_missing_file_is_left_to_whoever_opens_it(tmp_path):
+def test_missing_file_is_returned_as_a_job(tmp_path):
   (job,), _ = find_jobs([str(tmp_path / "none.mp4")], ())
   assert (job.video, job.stem) == (tmp_path / "none.mp4", Path("none"))

@@ -1,4 +1,4 @@
-"""`attavvad stream`: what it writes and says, on a paced file and on connections that are lost, silent or refused."""
+"""`attavvad stream`: its lines and display, for a paced file and for lost, silent or refused connections."""
 
 import functools
 import http.server
@@ -15,7 +15,7 @@ import av
 import jsonschema
 import numpy as np
 import pytest
-from streams import BOX, LevelDetector, drawn_frames, drawn_sound, write_drawn
+from streams import BOX, LevelDetector, drawn_audio, drawn_frames, write_drawn
 
 from attavvad_jax.inference import live
 from attavvad_jax.inference.performer import Performer
@@ -42,14 +42,14 @@ class Terminal(io.StringIO):
 
 
 def run(name, output, screen=None, **options):
-  """The lines that are written."""
+  """Runs the command and returns its lines."""
   performer = Performer("box", box=BOX)
   live.stream(str(name), "none", output=str(output), performer=performer, screen=screen or io.StringIO(), **options)
   return read(output)
 
 
 def read(output):
-  """The lines, each as the schema that ships has it."""
+  """Reads the lines and validates them against the packaged schema."""
   lines = [json.loads(line) for line in output.read_text().splitlines()]
   for line in lines:
     SCHEMA.validate(line)
@@ -65,8 +65,8 @@ def texts(lines):
 
 
 def arrivals(duration_s, after_s=None, error=None, pause=None):
-  """Sound and pictures at once; then perhaps an error. Before `after_s`, `pause` seconds pass."""
-  sound, frames = drawn_sound(duration_s), drawn_frames(duration_s)
+  """Yields audio and video together, then may raise `error`. `pause` seconds pass before `after_s`."""
+  audio, frames = drawn_audio(duration_s), drawn_frames(duration_s)
   began_s = time.monotonic()
   for frame in frames:
     if after_s is not None and frame.time_s >= after_s:
@@ -75,13 +75,13 @@ def arrivals(duration_s, after_s=None, error=None, pause=None):
     first = round(frame.time_s * 16_000)
     at_s = began_s + frame.time_s
     yield Arrival(None, frame, frame.time_s, at_s)
-    yield Arrival(sound[first : first + 640], None, frame.time_s + 0.04, at_s + 0.04)
+    yield Arrival(audio[first : first + 640], None, frame.time_s + 0.04, at_s + 0.04)
   if error is not None:
     raise error
 
 
 def connections(monkeypatch, *scripts):
-  """Lets a source give one script after the other: arrivals, or why it cannot be connected."""
+  """Lets a source give one script after the other: arrivals, or the error of the connection."""
   scripts = iter(scripts)
 
   def connect(self, sample_rate_hz):
@@ -112,7 +112,7 @@ def test_lines_hold_what_the_offline_detector_finds(video, tmp_path):
   ]
   assert lines[-1]["duration_s"] == pytest.approx(2.6, abs=1e-6)
   assert lines[-1]["blocks"] == 8
-  # The whole of a block is heard 19 ms after its end.
+  # The last audio of a block arrives 19 ms after its end.
   assert 19 <= lines[-1]["delay_ms"]["p50"] <= lines[-1]["delay_ms"]["p99"] == lines[-1]["delay_ms"]["max"]
   assert "\x1b" not in screen.getvalue()
   assert "8 blocks; decided" in screen.getvalue().splitlines()[-1]
@@ -120,7 +120,7 @@ def test_lines_hold_what_the_offline_detector_finds(video, tmp_path):
 
 
 def write_playlist(folder):
-  """A finished HLS playlist of two parts whose time stamps both begin at the same place."""
+  """Writes a finished HLS playlist of two parts whose time stamps begin at the same time."""
   lines = []
   for number, duration_s in enumerate((2.0, 1.4)):
     part = folder / f"{number}.m3u8"
@@ -141,7 +141,7 @@ def write_playlist(folder):
   return path
 
 
-def test_playlist_of_parts_is_told_as_the_file_and_ends(tmp_path):
+def test_playlist_of_parts_gives_the_offline_result_and_ends(tmp_path):
   path = write_playlist(tmp_path)
   offline = LevelDetector().detect(path, performer=Performer("box", box=BOX))
 
@@ -161,12 +161,12 @@ def test_playlist_of_parts_is_told_as_the_file_and_ends(tmp_path):
   blocks = of_type(lines, "block")
   assert [b["onset_s"] for b in blocks] == pytest.approx(np.arange(len(offline.decision)) / 3, abs=1e-6)
   np.testing.assert_allclose([b["audio_visual"] for b in blocks], offline.decision, atol=1e-5)
-  said = [line.partition(" at ")[0] for line in texts(lines) if not line.startswith("decisions come")]
-  assert said == ["time stamps leap"]
-  assert [line.partition(" at ")[0] for line in offline.report.warnings] == said
+  notices = [line.partition(" at ")[0] for line in texts(lines) if not line.startswith("decisions are")]
+  assert notices == ["time stamps leap"]
+  assert [line.partition(" at ")[0] for line in offline.report.warnings] == notices
 
 
-def test_terminal_shows_a_line_that_changes(monkeypatch, tmp_path):
+def test_terminal_shows_a_status_line(monkeypatch, tmp_path):
   connections(monkeypatch, arrivals(2.0))
   screen = Terminal()
   with pytest.raises(MediaError):
@@ -175,22 +175,22 @@ def test_terminal_shows_a_line_that_changes(monkeypatch, tmp_path):
   assert sum("lips" in line and "face" in line and line.rstrip().endswith("ms") for line in shown) == 6
 
 
-def test_lost_connection_is_made_again_and_its_events_begin_anew(monkeypatch, tmp_path):
+def test_lost_connection_is_restored_and_starts_new_events(monkeypatch, tmp_path):
   lost = MediaError("Connection reset by peer")
   connections(monkeypatch, arrivals(2.0, error=lost), MediaError("Connection refused"), arrivals(1.0))
   output = tmp_path / "a.jsonl"
-  with pytest.raises(MediaError, match=r"not connected again within 0 s; at last: nobody there"):
+  with pytest.raises(MediaError, match=r"not reconnected within 0 s; last error: nobody there"):
     run("rtmp://there/live", output, retry_s=0.05)
   lines = read(output)
   assert texts(lines)[:3] == [
     "connection lost: Connection reset by peer",
     "not connected: Connection refused",
-    "connected again",
+    "reconnected",
   ]
   assert "connection lost: the input ended" in texts(lines)
   onsets = np.array([b["onset_s"] for b in of_type(lines, "block")])
   assert len(onsets) == 9
-  # The second recording begins when it came, and is cut into blocks from there.
+  # The second recording begins at its arrival, and its blocks begin there.
   assert onsets[:6] == pytest.approx(np.arange(6) / 3, abs=1e-6)
   assert onsets[6] >= 2.0 - 1e-6
   assert np.diff(onsets[6:]) == pytest.approx([1 / 3] * 2, abs=1e-5)
@@ -201,47 +201,47 @@ def test_lost_connection_is_made_again_and_its_events_begin_anew(monkeypatch, tm
   assert lines[-1]["blocks"] == 9
 
 
-def test_connections_that_give_nothing_count_as_none(monkeypatch, tmp_path):
-  """Each is made, and ends at once: after `retry_s` there has been enough of it."""
+def test_connections_without_input_do_not_count_as_restored(monkeypatch, tmp_path):
+  """Each connection ends at once; the command gives up after `retry_s`."""
   connections(monkeypatch, arrivals(1.0), *(iter(()) for _ in range(10_000)))
   output = tmp_path / "a.jsonl"
   began_s = time.monotonic()
-  with pytest.raises(MediaError, match=r"not connected again within 0 s; at last: nothing came \(the input ended\)"):
+  with pytest.raises(MediaError, match=r"not reconnected within 0 s; last error: no input \(the input ended\)"):
     run("rtmp://there/live", output, retry_s=0.3)
   assert 0.3 < time.monotonic() - began_s < 20
-  said = texts(read(output))
-  assert said[0] == "connection lost: the input ended"
-  assert set(said[1:]) == {"not connected: nothing came (the input ended)"}
+  notices = texts(read(output))
+  assert notices[0] == "connection lost: the input ended"
+  assert set(notices[1:]) == {"not connected: no input (the input ended)"}
   assert len(of_type(read(output), "block")) == 3
 
 
-def test_what_comes_after_connections_without_anything_is_told(monkeypatch, tmp_path):
+def test_input_after_connections_without_input_is_processed(monkeypatch, tmp_path):
   connections(monkeypatch, arrivals(1.0), iter(()), iter(()), arrivals(1.0))
   output = tmp_path / "a.jsonl"
   with pytest.raises(MediaError, match="nobody there"):
     run("rtmp://there/live", output, retry_s=0.3)
   assert texts(read(output))[:4] == [
     "connection lost: the input ended",
-    *["not connected: nothing came (the input ended)"] * 2,
-    "connected again",
+    *["not connected: no input (the input ended)"] * 2,
+    "reconnected",
   ]
   assert len(of_type(read(output), "block")) == 6
 
 
-def test_what_is_amiss_at_the_end_is_told(monkeypatch, tmp_path):
+def test_warning_at_the_end_is_written(monkeypatch, tmp_path):
   warnings = []
 
   def script():
     yield from arrivals(1.0)
-    warnings.append("amiss at last")
+    warnings.append("damaged at the end")
 
   monkeypatch.setattr(Source, "connect", lambda self, rate: Connection([script()], True, ends=True, warnings=warnings))
   lines = run("http://there/a.mp4", tmp_path / "a.jsonl")
-  assert texts(lines) == ["amiss at last"]
+  assert texts(lines) == ["damaged at the end"]
   assert lines[-1]["type"] == "end"
 
 
-def test_silent_input_is_told_and_at_last_given_up(monkeypatch, tmp_path):
+def test_silent_input_is_reported_and_then_given_up(monkeypatch, tmp_path):
   monkeypatch.setattr(live, "_NOTABLE_S", 0.2)
   monkeypatch.setattr(live, "_TICK_S", 0.05)
   monkeypatch.setattr(live, "SILENT_S", 0.9)
@@ -249,15 +249,15 @@ def test_silent_input_is_told_and_at_last_given_up(monkeypatch, tmp_path):
   output = tmp_path / "a.jsonl"
   with pytest.raises(MediaError, match="nobody there"):
     run("rtmp://there/live", output, retry_s=0.0)
-  said = texts(read(output))
-  assert said[0].startswith("nothing has come for ")
-  assert said[1].startswith("input again after 0.")
-  assert said[-1].startswith("connection lost: nothing came for ")
+  notices = texts(read(output))
+  assert notices[0].startswith("no input for ")
+  assert notices[1].startswith("input resumed after 0.")
+  assert notices[-1].startswith("connection lost: no input for ")
 
 
-def test_output_that_is_there_is_not_touched(video, tmp_path):
+def test_existing_output_is_not_touched(video, tmp_path):
   (tmp_path / "a.jsonl").write_text("precious")
-  with pytest.raises(FileExistsError, match=r"a\.jsonl is there already"):
+  with pytest.raises(FileExistsError, match=r"a\.jsonl already exists"):
     run(video, tmp_path / "a.jsonl")
   assert (tmp_path / "a.jsonl").read_text() == "precious"
 
@@ -268,14 +268,14 @@ def test_input_that_cannot_be_read_leaves_no_output(tmp_path):
   assert list(tmp_path.iterdir()) == []
 
 
-def test_schema_is_one_and_refuses_what_we_never_write(video, tmp_path):
+def test_schema_is_valid_and_rejects_other_lines(video, tmp_path):
   jsonschema.Draft202012Validator.check_schema(SCHEMA.schema)
   for line in run(video, tmp_path / "a.jsonl"):
     for wrong in (line | {"type": "else"}, line | {"more": 1}, {k: v for k, v in list(line.items())[:-1]}):
       assert not SCHEMA.is_valid(wrong), wrong
 
 
-def test_delays_have_the_percentiles_of_their_list():
+def test_percentiles_of_delays_equal_numpys():
   delays, seconds = live.Delays(), np.random.default_rng(0).exponential(0.05, 1000)
   for delay_s in seconds:
     delays.add(delay_s)
@@ -285,7 +285,7 @@ def test_delays_have_the_percentiles_of_their_list():
   assert live.Delays().summary() is None
 
 
-# The command without its checkpoint.
+# Runs the command without a checkpoint.
 PROGRAM = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -299,7 +299,7 @@ live.stream(sys.argv[2], "none", output=sys.argv[3], performer=f"box:{','.join(m
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_leaves_complete_output(video, tmp_path, number):
-  """As a user meets it: a process, Ctrl-C, and a file whose last line is the summary."""
+  """Interrupts a process; the last line of its file is the summary."""
   output = tmp_path / "a.jsonl"
   command = [sys.executable, "-c", PROGRAM, str(Path(__file__).parents[1]), str(video), str(output)]
   with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
@@ -313,7 +313,7 @@ def test_signal_leaves_complete_output(video, tmp_path, number):
   lines = read(output)
   assert lines[-1]["type"] == "end"
   assert 2 < lines[-1]["blocks"] == len(of_type(lines, "block")) < 8
-  # The events cover all that was heard.
+  # The events cover all input.
   events = of_type(lines, "event")
   assert events[0]["onset_s"] == 0
   assert [e["offset_s"] for e in events[:-1]] == [e["onset_s"] for e in events[1:]]

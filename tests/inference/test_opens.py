@@ -1,4 +1,4 @@
-"""How often `attavvad detect` opens a video: what is known of it is found once and passed on."""
+"""How often `attavvad detect` opens a video: it is probed once and the result is passed on."""
 
 import builtins
 import contextlib
@@ -31,7 +31,7 @@ def _without_models(monkeypatch):
 
 @pytest.fixture
 def opens(monkeypatch):
-  """Names of the files that are opened, by Python and by FFmpeg."""
+  """The names of the files that Python and FFmpeg open."""
   names = []
 
   def count(owner, name):
@@ -51,24 +51,24 @@ def opens(monkeypatch):
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 @pytest.mark.parametrize(
-  ("sounds", "pictures", "for_labels", "for_all"),
+  ("audio_tracks", "video_tracks", "for_labels", "for_all"),
   [
     (ONE_AUDIO, ONE_VIDEO, 3, 5),
     (TWO_AUDIOS, ONE_VIDEO, 3, 5),
-    # Faces are looked for in each of several pictures, which is one more for each.
+    # Each of several video tracks is searched for faces, which opens the file once more.
     (TWO_AUDIOS, TWO_VIDEOS, 5, 7),
   ],
 )
-def test_video_is_opened_a_few_times(tmp_path, opens, suffix, sounds, pictures, for_labels, for_all):
-  video = write_tracks(tmp_path / f"a{suffix}", sounds, pictures)
+def test_video_is_opened_a_few_times(tmp_path, opens, suffix, audio_tracks, video_tracks, for_labels, for_all):
+  video = write_tracks(tmp_path / f"a{suffix}", audio_tracks, video_tracks)
   for to, limit in ((("tsv", "json"), for_labels), (("tsv", "json", "mp4", "html"), for_all)):
     opens.clear()
     run.detect_file(video, output=tmp_path / str(len(to)), to=to, stream=io.StringIO())
     assert 2 < opens.count(video.name) <= limit, to
 
 
-def test_sound_alone_is_opened_twice(tmp_path, opens):
-  sound = write_tracks(tmp_path / "a.mkv", ONE_AUDIO)
+def test_audio_file_is_opened_twice(tmp_path, opens):
+  audio = write_tracks(tmp_path / "a.mkv", ONE_AUDIO)
   opens.clear()
-  run.detect_file(sound, output=tmp_path / "out", stream=io.StringIO())
-  assert opens.count(sound.name) == 2
+  run.detect_file(audio, output=tmp_path / "out", stream=io.StringIO())
+  assert opens.count(audio.name) == 2

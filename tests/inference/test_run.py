@@ -1,4 +1,4 @@
-"""Many files, what is written of them, and going on where an earlier run stopped."""
+"""Detection in many files: their results, and resuming an earlier run."""
 
 import contextlib
 import io
@@ -28,7 +28,7 @@ def _without_models(monkeypatch):
 
 @pytest.fixture
 def videos(tmp_path):
-  """Two that can be used, and one between them that cannot."""
+  """Two usable videos and an unusable one between them."""
   folder = tmp_path / "videos"
   (folder / "live").mkdir(parents=True)
   write_drawn(folder / "a.b.mp4", 2.6)
@@ -43,14 +43,14 @@ def out(tmp_path):
 
 
 def detect(video, out, **options):
-  """The exit code, and what is printed."""
+  """Detects and returns the exit code and the printed text."""
   stream = io.StringIO()
   code = run.detect_files([str(video)], "none", out, stream=stream, **options)
   return code, stream.getvalue()
 
 
 def files(out):
-  """What is written, but for the records of it."""
+  """Returns the written files without the records."""
   paths = [path for path in out.rglob("*") if path.is_file() and path.suffix != ".attavvad"]
   return {path.relative_to(out).as_posix(): path.stat().st_mtime_ns for path in paths}
 
@@ -65,37 +65,37 @@ def test_one_bad_file_stops_no_other_and_is_listed_at_the_end(videos, out, capsy
   assert reason.startswith(f"  {videos / 'broken.mp4'}: not a video")
 
 
-def test_what_is_done_is_left_alone_until_asked_for(videos, out):
+def test_existing_results_are_kept_unless_overwritten(videos, out):
   detect(videos, out)
   before = files(out)
   os.remove(out / "live" / "c.json")  # as if killed between the two
   _, printed = detect(videos, out)
-  assert "a.b.mp4: done already" in printed
+  assert "a.b.mp4: up to date" in printed
   assert "c.mp4: wrote c.tsv, c.json" in printed
   after = files(out)
   assert {name for name in after if after[name] != before[name]} == {"live/c.tsv", "live/c.json"}
   _, printed = detect(videos, out, overwrite=True)
-  assert "done already" not in printed
+  assert "up to date" not in printed
   assert all(files(out)[name] != after[name] for name in after)
 
 
-def test_video_that_has_changed_since_is_done_again(videos, out):
+def test_changed_video_is_detected_again(videos, out):
   detect(videos, out)
   times_ns = (videos / "a.b.mp4").stat().st_atime_ns, (videos / "a.b.mp4").stat().st_mtime_ns
   write_drawn(videos / "a.b.mp4", 2.9)
   os.utime(videos / "a.b.mp4", ns=times_ns)
   _, printed = detect(videos, out)
-  assert "a.b.mp4: wrote a.b.tsv, a.b.json (anew: other video)" in printed
-  assert "c.mp4: done already" in printed
+  assert "a.b.mp4: wrote a.b.tsv, a.b.json (replaced: different video)" in printed
+  assert "c.mp4: up to date" in printed
 
 
-def test_single_file_prints_its_timeline_also_where_it_is_done(videos, out):
+def test_single_file_prints_its_timeline_again_if_up_to_date(videos, out):
   _, printed = detect(videos / "a.b.mp4", out)
   timeline, _ = printed.split("wrote", 1)
   assert "0:00.0–" in timeline
   code, printed = detect(videos / "a.b.mp4", out)
   assert code == 0
-  assert printed == f"{timeline}{videos / 'a.b.mp4'}: done already; --overwrite does it again\n"
+  assert printed == f"{timeline}{videos / 'a.b.mp4'}: up to date; --overwrite detects again\n"
 
 
 def test_single_bad_file_is_an_error_and_leaves_nothing(videos, out):
@@ -104,21 +104,21 @@ def test_single_bad_file_is_an_error_and_leaves_nothing(videos, out):
   assert not (out).exists()
 
 
-def test_faces_have_files_each_and_the_first_is_there_only_if_all_are(videos, out, monkeypatch):
+def test_each_face_has_files_and_the_first_ones_are_written_last(videos, out, monkeypatch):
   written = []
   monkeypatch.setattr(outputs, "write_annotation", lambda timeline, path, *_, **__: written.append(path.name))
   detect(videos / "a.b.mp4", out, faces="all", to=("rttm", "tsv"))
   assert written == ["a.b.face2.rttm", "a.b.face2.tsv", "a.b.face1.rttm", "a.b.face1.tsv"]
 
 
-def test_page_is_given_all_faces_and_written_before_the_first_faces_files(videos, out, monkeypatch):
+def test_page_gets_all_faces(videos, out, monkeypatch):
   page = pytest.importorskip("attavvad_jax.reports.detection_page")
   seen = []
-  monkeypatch.setattr(page, "write_detection_page", lambda path, video, found, clock: seen.append((path.name, found)))
+  monkeypatch.setattr(page, "write_detection_page", lambda path, video, faces, clock: seen.append((path.name, faces)))
   detect(videos / "a.b.mp4", out, faces="all", to=("html",))
-  ((name, found),) = seen
+  ((name, detections),) = seen
   assert name == "a.b.html"
-  assert [detection.face for detection in found] == [1, 2]
+  assert [detection.face for detection in detections] == [1, 2]
 
 
 def test_every_label_format_is_written_under_the_videos_name(videos, out):
@@ -130,16 +130,16 @@ def test_every_label_format_is_written_under_the_videos_name(videos, out):
     assert [event.label for event in read_annotation(out / f"a.b{outputs.SUFFIXES[name]}")] == events, name
 
 
-def test_video_without_pictures_cannot_be_drawn_on_and_nothing_is_written(videos, out):
+def test_annotated_video_of_an_audio_file_is_an_error_and_nothing_is_written(videos, out):
   import wave
 
-  with wave.open(str(videos / "sound.wav"), "wb") as file:
+  with wave.open(str(videos / "audio.wav"), "wb") as file:
     file.setnchannels(1)
     file.setsampwidth(2)
     file.setframerate(16_000)
     file.writeframes(bytes(32_000))
-  with pytest.raises(ValueError, match=r"sound\.wav: no pictures in this file to draw on; leave mp4 out"):
-    detect(videos / "sound.wav", out, to=("tsv", "mp4"))
+  with pytest.raises(ValueError, match=r"audio\.wav: mp4 output needs video"):
+    detect(videos / "audio.wav", out, to=("tsv", "mp4"))
   assert not (out).exists()
 
 
@@ -151,20 +151,20 @@ class TestJson:
     return schema
 
   @pytest.mark.parametrize("options", [{}, {"performer": "at:1.0"}, {"faces": "all"}], ids=["default", "at", "all"])
-  def test_fits_the_schema_that_ships(self, videos, out, schema, options):
+  def test_fits_the_packaged_schema(self, videos, out, schema, options):
     detect(videos / "a.b.mp4", out, **options)
     paths = sorted((out).glob("*.json"))
     assert len(paths) == (2 if options.get("faces") else 1)
     for path in paths:
       jsonschema.validate(json.loads(path.read_text()), schema)
 
-  def test_has_the_scores_boxes_and_times_that_were_found(self, videos, out):
-    found = run.detect_file(videos / "a.b.mp4", output=videos, to=("json",), stream=io.StringIO())
+  def test_has_the_scores_boxes_and_times_of_the_detection(self, videos, out):
+    detection = run.detect_file(videos / "a.b.mp4", output=videos, to=("json",), stream=io.StringIO())
     document = json.loads((videos / "a.b.json").read_text())
     blocks = document["blocks"]
-    np.testing.assert_allclose(blocks["audio_visual"], found.scores.audio_visual, atol=1e-6)
-    np.testing.assert_allclose(blocks["visual"], found.scores.visual, atol=1e-6)
-    np.testing.assert_allclose(blocks["boxes"], found.boxes, atol=1e-6)
+    np.testing.assert_allclose(blocks["audio_visual"], detection.scores.audio_visual, atol=1e-6)
+    np.testing.assert_allclose(blocks["visual"], detection.scores.visual, atol=1e-6)
+    np.testing.assert_allclose(blocks["boxes"], detection.boxes, atol=1e-6)
     np.testing.assert_allclose(blocks["onset_s"], np.arange(8) / 3, atol=1e-6)
     np.testing.assert_allclose(document["image_offsets_s"], [1 / 18, 3 / 18, 5 / 18], atol=1e-6)
     assert blocks["attention"] is None
@@ -175,7 +175,7 @@ class TestJson:
     ("key", "value"),
     [("face", 0), ("performer", "me"), ("labels", ["speech"]), ("block_rate_hz", 0), ("further", 1), ("versions", {})],
   )
-  def test_schema_refuses_what_we_never_write(self, schema, key, value):
+  def test_schema_rejects_other_values(self, schema, key, value):
     document = {**_smallest(), key: value}
     with pytest.raises(jsonschema.ValidationError):
       jsonschema.validate(document, schema)

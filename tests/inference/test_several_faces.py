@@ -1,4 +1,4 @@
-"""Two faces in one pass over a file, against the same file read once for each."""
+"""Two faces in one pass over a file, compared with one pass for each."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ LEFT, RIGHT = (0.05, 0.1, 0.4, 0.8), (0.5, 0.2, 0.3, 0.6)
 
 
 class Cast:
-  """Finds the face on the left always, the one on the right in some blocks: one call a block, as there is no cut."""
+  """Finds the left face always and the right one in some blocks; without cuts, it is called once per block."""
 
   def __init__(self, right=range(1000)):
     self._right = right
@@ -25,7 +25,7 @@ class Cast:
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory):
-  """Twelve seconds: 36 blocks."""
+  """A video of twelve seconds, 36 blocks."""
   return write_drawn(tmp_path_factory.mktemp("faces") / "a.mp4", 12.0)
 
 
@@ -47,10 +47,10 @@ def test_each_face_has_the_scores_that_it_has_alone(detector, video):
   assert not np.allclose(left.decision, right.decision)
 
 
-def test_nothing_is_said_of_a_face_before_and_after_it_is_seen(detector, video):
+def test_face_has_no_events_before_and_after_it_is_seen(detector, video):
   _, right = detector.detect_faces(video, find_faces=Cast(right=range(9, 22)))
   seen = np.flatnonzero(np.isfinite(right.boxes[:, :, 0]).any(axis=1))
-  # A sighting counts for the images nearer to it than to the next picture that was looked at.
+  # A sighting counts for the images nearer to it than to the next searched image.
   assert (seen[0], seen[-1]) == (8, 21)
   start_s, end_s = 8 / 3, 22 / 3
   assert right.timeline.events[0].onset_s == pytest.approx(start_s)
@@ -64,36 +64,36 @@ def test_where_a_face_is_not_seen_the_scores_are_those_of_no_image(detector, vid
   _, right = detector.detect_faces(video, find_faces=Cast(right=range(9, 22)))
   block = list(read_blocks(video, detector.spec.clock, detector.spec.crop, box=RIGHT))[30]
   none = {"waveform": block.waveform, "images": 0 * block.images, "image_mask": np.zeros(3, bool)}
-  one = {key: np.stack([value] * 32) for key, value in none.items()}  # a batch as it is compiled already
+  one = {key: np.stack([value] * 32) for key, value in none.items()}  # a batch size that is already compiled
   np.testing.assert_allclose(right.decision[30], detector.predict(one).decision[0], atol=1e-5)
 
 
-def test_fleeting_face_is_told_and_left_out(detector, video):
+def test_fleeting_face_is_reported_and_dropped(detector, video):
   detections = detector.detect_faces(video, find_faces=Cast(right=range(9, 10)))
   assert [detection.face for detection in detections] == [1]
-  assert "faces left out that are seen for less than 1 s: 1" in detections[0].report.warnings
+  assert "dropped faces that are seen for less than 1 s: 1" in detections[0].report.warnings
 
 
-def test_file_without_a_face_cannot_have_a_timeline_for_each(detector, video):
+def test_file_without_a_face_is_an_error(detector, video):
   with pytest.raises(ValueError, match=r"a\.mp4: no face is seen for 1 s or more"):
     detector.detect_faces(video, find_faces=lambda rgb: np.zeros((0, 5)))
 
 
 @pytest.mark.parametrize(("text", "box"), [("largest", LEFT), ("at:5.0", LEFT), ("prominent", LEFT)])
 def test_performer_has_the_scores_of_the_chosen_face(detector, video, text, box):
-  found = detector.detect(video, performer=text, find_faces=Cast())
+  detection = detector.detect(video, performer=text, find_faces=Cast())
   expected = alone(detector, video, box)
-  np.testing.assert_allclose(found.decision, expected.decision, atol=1e-5)
-  assert found.timeline == expected.timeline
+  np.testing.assert_allclose(detection.decision, expected.decision, atol=1e-5)
+  assert detection.timeline == expected.timeline
 
 
-def test_most_vocal_performer_is_the_one_with_the_higher_score_of_the_mouth(detector, video):
+def test_vocal_performer_has_the_higher_visual_score(detector, video):
   scores = {box: alone(detector, video, box).scores.visual for box in (LEFT, RIGHT)}
   expected = max(scores.values(), key=np.sum)
-  found = detector.detect(video, performer="vocal", find_faces=Cast())
-  np.testing.assert_allclose(found.scores.visual, expected, atol=1e-5)
+  detection = detector.detect(video, performer="vocal", find_faces=Cast())
+  np.testing.assert_allclose(detection.scores.visual, expected, atol=1e-5)
 
 
-def test_called_with_a_video_a_detector_gives_the_performers_timeline(detector, video):
+def test_calling_a_detector_returns_the_performers_timeline(detector, video):
   box = Performer("box", box=LEFT)
   assert detector(video, box) == alone(detector, video, LEFT).timeline

@@ -1,4 +1,4 @@
-"""Launchers as a user meets them: a process, its exit code and what it prints."""
+"""Launchers as processes: exit codes and output."""
 
 from pathlib import Path
 import subprocess
@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LAUNCHERS = sorted(path.stem for path in (ROOT / "launch").glob("*.py") if path.stem not in ("__init__", "app"))
-# Another case of a launcher, which takes seconds to import what it runs.
+# Further cases of a launcher are slow: each takes seconds to import its verb.
 AGAIN = pytest.mark.slow
 
 
@@ -76,7 +76,7 @@ def _run(launcher, *flags):
     ("export", ["--checkpoint=none", "--output=x"], "none: no such checkpoint"),
     ("simulate", ["--output=x", "--train_minutes=-1"], "expected 0 or more"),
     ("stream", ["--source=none.mp4", "--checkpoint=none", "--output=x"], "no such checkpoint"),
-    ("detect", ["clip.mp4", "--video=a.mp4", "--checkpoint=none"], "options are given as --name=value"),
+    ("detect", ["clip.mp4", "--video=a.mp4", "--checkpoint=none"], "expected options given as --name=value"),
   ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(tmp_path, launcher, flags, message):
@@ -97,8 +97,8 @@ def test_launcher_is_thin(launcher):
   assert len(source.splitlines()) < 10
 
 
-def test_asked_to_end_when_it_has_done_its_work_it_ends_with_its_code():
-  """What is loaded takes a second to leave; a scheduler that asks for the end just then must not see a failure."""
+def test_sigterm_during_exit_keeps_the_exit_code():
+  """Exit takes a second; a scheduler that sends SIGTERM meanwhile must not see a failure."""
   program = """
 import atexit, sys, time
 from attavvad_jax.commands import guard

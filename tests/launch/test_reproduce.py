@@ -1,4 +1,4 @@
-"""The paper's experiments by one command, at the smallest budget: what CI runs."""
+"""The paper's experiments by one command, at the smallest budget; CI runs this."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ def reproduce(*flags):
 
 
 @pytest.mark.slow
-def test_bad_input_is_one_line_before_anything_is_made(tmp_path):
+def test_bad_input_gives_one_line_and_no_files(tmp_path):
   result = reproduce(f"--output={tmp_path / 'x'}", "--tables=1,7", "--budget=smoke")
   assert result.returncode == 2, result.stderr
   assert result.stderr.strip() == "attavvad: unknown table '7'; expected some of 1, 2, 3, fusion"
@@ -24,7 +24,7 @@ def test_bad_input_is_one_line_before_anything_is_made(tmp_path):
 
 
 @pytest.mark.slow
-def test_smoke_makes_the_whole_page_and_again_from_what_is_there(tmp_path):
+def test_smoke_writes_the_whole_page_and_reuses_runs_when_repeated(tmp_path):
   pytest.importorskip("espeakng_loader", reason="the simulation's synthesizer is not installed")
   flags = [f"--output={tmp_path}", "--budget=smoke", "--data=simulated:live"]
   first = reproduce(*flags)
@@ -37,7 +37,7 @@ def test_smoke_makes_the_whole_page_and_again_from_what_is_there(tmp_path):
   assert page.count("data:image/png;base64,") == 3
   assert "Not drawn" not in page
   assert '<tr class="wrong">' not in page
-  # Table 2's second stage began with the first's parameters.
+  # The second stage of Table 2 starts from the parameters of the first.
   transfer = (tmp_path / "runs" / "base_a-seed1024" / "transfer.txt").read_text()
   assert "base_a_source-seed1024" in transfer
   steps = {path: path.read_text() for path in tmp_path.glob("runs/*/log.jsonl")}

@@ -1,4 +1,4 @@
-"""Runs a weight function over some steps."""
+"""Evaluates weight functions at one step or over several."""
 
 import jax
 import jax.numpy as jnp
@@ -11,15 +11,15 @@ NO_LOSSES = Losses({})
 
 
 def at(function, step, losses=NO_LOSSES):
-  """The nine weights at a step, from a fresh state, in the order of Eq. 2."""
+  """The nine weights at a step, from the initial state, in the order of Eq. 2."""
   return as_list(function.update(jnp.asarray(step, jnp.int32), function.init(), losses)[0])
 
 
 def follow(function, losses):
-  """The weights at each step, [steps,9], where the i-th step finds the i-th losses; and the state after."""
+  """The weights at each step, [steps,9], with the i-th losses at the i-th step; and the final state."""
   update, state, rows = jax.jit(function.update), function.init(), []
-  for step, found in enumerate(losses):
-    weights, state = update(jnp.asarray(step, jnp.int32), state, found)
+  for step, step_losses in enumerate(losses):
+    weights, state = update(jnp.asarray(step, jnp.int32), state, step_losses)
     rows.append(as_list(weights))
   return np.array(rows), state
 
@@ -29,6 +29,6 @@ def as_list(weights):
 
 
 def as_array(weights):
-  """By name: jax sorts the keys of what it has transformed."""
+  """The weights in the order of Eq. 2, taken by name since jax sorts the keys of its results."""
   assert set(weights) == set(TERMS)
   return jnp.stack([weights[name] for name in TERMS])

@@ -24,7 +24,7 @@ TWOS = Losses({name: jnp.asarray(2.0) for name in TERMS})
 HALVES = Losses({name: jnp.asarray(0.5) for name in TERMS})
 
 
-def test_joined_functions_see_steps_from_their_own_start():
+def test_joined_functions_count_steps_from_their_own_start():
   rising = per_group(visual=linear(0.0, 1.0, 4))
   joined = join([per_group(visual=5.0), rising, rising], [2, 5])
   visual = [at(joined, step)[4] for step in range(8)]
@@ -39,15 +39,15 @@ def test_a_joined_function_remembers_only_its_own_steps():
   np.testing.assert_array_equal(joined[[0, 1, 4]], 1.0)
 
 
-def test_after_is_ones_or_another_function_and_then_its_own():
+def test_after_starts_with_ones_or_another_function():
   rising = per_group(visual=linear(0.0, 1.0, 2))
   assert [at(after(2, rising), step)[4] for step in range(5)] == [1, 1, 0, 0.5, 1]
   assert [at(after(2, rising, before=per_group(visual=3.0)), step)[4] for step in range(3)] == [3, 3, 0]
 
 
 @pytest.mark.parametrize("boundaries", [[], [1, 2], [0], [-1]])
-def test_boundaries_that_cannot_be_are_refused(boundaries):
-  with pytest.raises(ValueError, match=r"join: 2 functions with boundaries .*; expected 1 of them, above 0"):
+def test_invalid_boundaries_are_refused(boundaries):
+  with pytest.raises(ValueError, match=r"join: 2 functions.*expected 1 of them"):
     join([per_group(), per_group()], boundaries)
 
 
@@ -70,7 +70,7 @@ def test_normalize_keeps_the_sum_of_the_nine():
   assert at(normalize(per_group(0.0, 0.0, 0.0)), 0) == [0.0] * 9
 
 
-def test_whoever_needs_gradient_norms_is_heard_through_all_combinators():
+def test_the_need_for_gradient_norms_passes_through_all_combinators():
   for make in (lambda f: join([per_group(), f], [3]), lambda f: normalize(clip(scale(f, 2.0))), lambda f: after(3, f)):
     assert make(grad_norm()).uses_gradient_norms
     assert not make(uncertainty()).uses_gradient_norms
@@ -78,7 +78,7 @@ def test_whoever_needs_gradient_norms_is_heard_through_all_combinators():
   assert choose([per_group(), grad_norm()], 0).uses_gradient_norms
 
 
-def test_members_of_a_vmap_choose_their_own_function():
+def test_members_of_a_vmap_can_choose_different_functions():
   functions = [per_group(audio=0.5), uncertainty(optax.sgd(0.1)), per_group(visual=linear(0.0, 1.0, 2))]
 
   def run(index):
@@ -95,11 +95,11 @@ def test_members_of_a_vmap_choose_their_own_function():
     np.testing.assert_allclose(together[index], alone, rtol=1e-6)
 
 
-def test_combinators_are_differentiable_by_their_numbers():
+def test_combinators_are_differentiable_with_respect_to_their_numbers():
   def weighted(factor, visual):
     function = normalize(scale(per_group(visual=visual), factor), total=1.0)
     weights, _ = function.update(jnp.asarray(0), function.init(), NO_LOSSES)
     return weights["visual_vocalizing"]
 
-  # visual / (8 + visual), whatever the factor: its derivative is 8 / (8 + visual)^2.
+  # The weight is visual / (8 + visual) for any factor; its derivative is 8 / (8 + visual)^2.
   np.testing.assert_allclose(jax.grad(weighted, argnums=(0, 1))(3.0, 2.0), (0.0, 0.08), atol=1e-7)

@@ -28,33 +28,33 @@ def test_values_by_hand(schedule, expected):
 
 
 @pytest.mark.parametrize("kind", [linear, cosine, exponential])
-def test_the_end_is_reached_as_far_as_it_moves(kind):
-  """Half-way, the derivatives by start and end are 1/2 where the way is a mean, and those of sqrt(start end) else."""
+def test_schedules_are_differentiable_with_respect_to_both_ends(kind):
+  """Half-way, the value is the mean of both ends, or sqrt(start end) for the exponential schedule."""
   gradient = jax.grad(lambda start, end: kind(start, end, 10)(jnp.asarray(5)), argnums=(0, 1))(1.0, 4.0)
   np.testing.assert_allclose(gradient, (1.0, 0.25) if kind is exponential else (0.5, 0.5), rtol=1e-6)
 
 
 @pytest.mark.parametrize("make", [lambda: linear(0, 1, 0), lambda: warm_up(1, -3), lambda: cyclic(0, 1, 0)])
 def test_a_schedule_over_no_steps_is_refused(make):
-  with pytest.raises(ValueError, match=r"a schedule over -?[0-9] steps; expected at least 1"):
+  with pytest.raises(ValueError, match=r"schedule over (0|-3) steps"):
     make()
 
 
 @pytest.mark.parametrize(
   ("start", "end", "message"),
   [
-    (0.0, 1.0, "start is 0.0; expected a number above 0"),
-    (1.0, 0, "end is 0; expected a number above 0"),
-    (-1.0, -0.5, "start is -1.0"),
+    (0.0, 1.0, r"start is 0\.0.*above 0"),
+    (1.0, 0, "end is 0;.*above 0"),
+    (-1.0, -0.5, r"start is -1\.0"),
     (1.0, float("nan"), "end is nan"),
   ],
 )
-def test_a_factor_cannot_lead_from_0_or_to_it(start, end, message):
+def test_exponential_schedules_from_or_to_0_are_refused(start, end, message):
   with pytest.raises(ValueError, match=message):
     exponential(start, end, 10)
 
 
 @pytest.mark.parametrize("values", [{}, {10: 1.0}, {0: 1.0, 20: 0.5, 10: 2.0}])
 def test_pieces_out_of_order_are_refused(values):
-  with pytest.raises(ValueError, match="expected 0 first and then ascending"):
+  with pytest.raises(ValueError, match=r"piecewise.*0 first"):
     piecewise(values)

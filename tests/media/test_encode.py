@@ -1,4 +1,4 @@
-"""The writer's file, read back by PyAV alone."""
+"""Files of the writer, read back by PyAV alone."""
 
 from collections import deque
 from fractions import Fraction
@@ -32,27 +32,27 @@ def write(path, rate=25, seconds=2.0, sample_rate_hz=16000, flash_s=1.0, pieces=
 
 def read(path):
   with av.open(str(path)) as container:
-    pictures = [(f.time, f.to_ndarray(format="gray").mean()) for f in container.decode(video=0)]
+    levels = [(f.time, f.to_ndarray(format="gray").mean()) for f in container.decode(video=0)]
   with av.open(str(path)) as container:
     stream = container.streams.audio[0]
     frames = list(container.decode(stream))
     duration = stream.duration * stream.time_base
     start = frames[0].pts * stream.time_base
-  return pictures, np.concatenate([f.to_ndarray()[0] for f in frames]), start, duration
+  return levels, np.concatenate([f.to_ndarray()[0] for f in frames]), start, duration
 
 
 @pytest.mark.parametrize("rate", [8, 25, Fraction(30000, 1001), 60])
 def test_flash_and_click_come_back_where_they_were_written(tmp_path, rate):
   write(tmp_path / "a.mp4", rate)
-  pictures, samples, start, _ = read(tmp_path / "a.mp4")
+  levels, samples, start, _ = read(tmp_path / "a.mp4")
   assert start == 0
   assert np.argmax(np.abs(samples)) == 16000
-  assert np.argmax([level for _, level in pictures]) == round(1.0 * rate)
-  np.testing.assert_allclose([time for time, _ in pictures], np.arange(len(pictures)) / float(rate), atol=1e-4)
+  assert np.argmax([level for _, level in levels]) == round(1.0 * rate)
+  np.testing.assert_allclose([time for time, _ in levels], np.arange(len(levels)) / float(rate), atol=1e-4)
 
 
 @pytest.mark.parametrize("seconds", [2.0, 10 / 3])
-def test_declared_duration_is_the_sound_written(tmp_path, seconds):
+def test_declared_duration_is_that_of_the_written_audio(tmp_path, seconds):
   write(tmp_path / "a.mp4", seconds=seconds)
   assert read(tmp_path / "a.mp4")[3] == Fraction(round(seconds * 16000), 16000)
 
@@ -65,7 +65,7 @@ def test_piecewise_samples_give_the_same_bytes(tmp_path):
   assert len(digests) == 1
 
 
-def test_float_and_int16_samples_sound_the_same(tmp_path):
+def test_float_and_int16_samples_give_the_same_file(tmp_path):
   tone = (8000 * np.sin(np.arange(16000) * 0.2)).astype(np.int16)
   for name, samples in (("a.mp4", tone), ("b.mp4", (tone / 32768).astype(np.float32))):
     with VideoWriter(tmp_path / name, *SIZE, 25, 16000) as writer:
@@ -87,7 +87,7 @@ def test_exception_leaves_the_folder_as_it_was(tmp_path):
   assert (tmp_path / "a.mp4").read_bytes() == b"old"
 
 
-def test_without_sound_nothing_is_written(tmp_path):
+def test_without_audio_nothing_is_written(tmp_path):
   with (
     pytest.raises(ValueError, match="1 frames and 0 samples"),
     VideoWriter(tmp_path / "a.mp4", *SIZE, 25, 16000) as w,
@@ -96,7 +96,7 @@ def test_without_sound_nothing_is_written(tmp_path):
   assert list(tmp_path.iterdir()) == []
 
 
-def test_no_part_is_visible_under_the_name_before_the_end(tmp_path):
+def test_no_file_appears_under_the_name_before_the_end(tmp_path):
   with VideoWriter(tmp_path / "a.mp4", *SIZE, 25, 16000) as writer:
     writer.write_frame(gray(0))
     writer.write_samples(np.zeros(16000, np.float32))
@@ -113,12 +113,12 @@ def test_no_part_is_visible_under_the_name_before_the_end(tmp_path):
     ((64, 48, 25, 12345), "sample_rate_hz is 12345"),
   ],
 )
-def test_impossible_settings_are_named(tmp_path, arguments, message):
+def test_impossible_settings_are_named_in_errors(tmp_path, arguments, message):
   with pytest.raises(ValueError, match=message):
     VideoWriter(tmp_path / "a.mp4", *arguments)
 
 
-def test_wrong_frame_and_samples_are_named(tmp_path):
+def test_wrong_frame_and_samples_are_named_in_errors(tmp_path):
   with (
     pytest.raises(ValueError, match="frame 0 is uint8 \\(64, 48, 3\\)"),
     VideoWriter(tmp_path / "a.mp4", *SIZE, 25, 16000) as writer,

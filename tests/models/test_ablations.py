@@ -55,7 +55,7 @@ def _count(model, height, width):
 
 
 def test_parameter_counts_by_hand():
-  # ATT-AVVAD's 943,113 at 112 x 112 are the audio branch, the visual branch and four heads of 128 inputs.
+  # ATT-AVVAD's 943,113 parameters at 112 x 112 are the audio branch, the visual branch and four heads of 128 inputs.
   heads = 4 * (128 * (128 + 1 + 4) + (128 + 1))
   gated = [2 * 32 * (area * channels + 5) for area, channels in ((65, 3), (65, 32), (33, 32), (21, 32))]
   strided = [32 * (area * 32 + 5) for area in (25, 25, 9, 9)]
@@ -71,11 +71,11 @@ def test_audio_only_is_the_audio_branch(inputs):
   own = {collection: {"audio": tree["audio"]} for collection, tree in variables.items()}
   outputs = _apply(_tiny("audio_only"), own, log_mel, 1 - images, ~mask)
   np.testing.assert_allclose(outputs.audio_logits, expected.audio_logits, atol=1e-6)
-  given = {name for name, value in vars(outputs).items() if value is not None}
-  assert given == {"audio_logits", "audio_embeddings"}
+  names = {name for name, value in vars(outputs).items() if value is not None}
+  assert names == {"audio_logits", "audio_embeddings"}
 
 
-def test_visual_only_puts_k_in_the_place_of_the_fused_vectors(inputs):
+def test_visual_only_has_k_in_place_of_the_fused_vectors(inputs):
   log_mel, images, mask = inputs
   model = _tiny("visual_only")
   variables = _init(model, 2, *inputs)
@@ -89,7 +89,7 @@ def test_visual_only_puts_k_in_the_place_of_the_fused_vectors(inputs):
     logit = relu @ np.asarray(p["logits"]["kernel"][event]) + np.asarray(p["logits"]["bias"][event])
     np.testing.assert_allclose(outputs.audio_visual_logits[:, event], logit[:, 0], atol=1e-5)
   assert outputs.audio_logits is None
-  # Sound changes nothing, images do, and a block without any is decided like every other such block.
+  # The audio changes nothing and images do; all blocks without images get the same decision.
   again = _apply(model, variables, log_mel, images, mask)
   np.testing.assert_array_equal(outputs.audio_visual_logits, again.audio_visual_logits)
   turned = _apply(model, variables, log_mel, images[:, :, ::-1], mask).audio_visual_logits

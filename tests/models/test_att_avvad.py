@@ -20,7 +20,7 @@ SMALL = build(
   visual_strides=((3, 3), (2, 2)),
 )
 
-# One block a branch, for what is compiled with gradients.
+# One block per branch, for programs that are compiled with gradients.
 TINY = with_fields(
   SMALL,
   audio_kernel_sizes=((3, 5),),
@@ -47,7 +47,7 @@ def inputs():
 
 
 def _variables(model, inputs):
-  """Away from zeros and ones, so that no layer is an identity, and large enough for every input to be felt."""
+  """Random variables away from 0 and 1, so that no layer is an identity, and large enough for every input to matter."""
   shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), *inputs, train=False))
   rng = np.random.default_rng(0)
 
@@ -66,7 +66,7 @@ def variables(inputs):
   return _variables(SMALL, inputs)
 
 
-# Optimized: without, rounding exceeds the bounds of what is compared with the separate form.
+# Compiled with optimizations, since rounding exceeds the tolerances of the separate form without them.
 @functools.partial(optimized_jit, static_argnames=("model", "train"))
 def _apply(model, variables, *inputs, train, seed=0):
   rngs = {"dropout": jax.random.key(seed)}
@@ -86,7 +86,7 @@ def _glu_block(area, channels, strided_area, filters=32):
 )
 def test_parameter_count_by_hand(height, width, flat, expected):
   audio = _glu_block(3 * 7, 1, 9) + _glu_block(3 * 7, 32, 9) + 2 * _glu_block(3 * 5, 32, 9)
-  gru = 3 * 64 * (128 + 64 + 2)  # each gate: input, recurrent, two biases; 64 / 2**4 bands x 32 filters come in
+  gru = 3 * 64 * (128 + 64 + 2)  # each gate: input, recurrent, two biases; the input is 64 / 2**4 bands x 32 filters
   head = 2 * gru + 2 * 64 * 4 + 128 * (64 + 1 + 4) + (128 + 1)
   visual = _glu_block(5 * 13, 3, 25) + _glu_block(5 * 13, 32, 25) + _glu_block(3 * 11, 32, 9) + _glu_block(3 * 7, 32, 9)
   visual += 128 * (flat + 1 + 4) + (128 + 1)
@@ -114,7 +114,7 @@ def test_equals_the_separate_form(inputs, variables, train):
 @pytest.mark.slow
 def test_gradients_equal_the_separate_form():
   log_mel, images, mask = _inputs(8)
-  # Unlike each other: where the images of all blocks are, variances are so small that rounding shows.
+  # The images differ between blocks: with similar ones, variances are so small that rounding shows.
   inputs = log_mel, images * np.linspace(0.2, 1, 8, dtype=np.float32)[:, None, None, None], mask
   variables = _variables(TINY, inputs)
   stats = variables["batch_stats"]
@@ -133,14 +133,14 @@ def test_gradients_equal_the_separate_form():
   separate = separate_variables(TINY, variables)
   expected = gradient(separate["params"], separate["batch_stats"], SeparateForm(TINY))
 
-  # The two biases of a reset or update gate have its gradient each, GRUCell's one has it once: not their sum.
+  # Each of the two biases of a reset or update gate has the gate's gradient; GRUCell has a single bias with it.
   gru, both = actual["audio"]["gru"], np.s_[:, : 2 * TINY.audio.gru_units]
   np.testing.assert_allclose(gru["recurrent_bias"][both], gru["input_bias"][both], atol=1e-6)
   gru["recurrent_bias"] = gru["recurrent_bias"].at[both].set(0.0)
   actual = separate_variables(TINY, {"params": actual, "batch_stats": stats})["params"]
 
-  # Rounding goes with the largest numbers that were added up, not with their sum; a bias before a normalization has no
-  # gradient but rounding.
+  # Rounding scales with the largest summands, not with their sum; the gradient of a bias before a normalization is only
+  # rounding.
   def assert_close(a, b):
     np.testing.assert_allclose(a, b, atol=2e-5 + 1e-4 * np.abs(b).max())
 
@@ -162,13 +162,13 @@ def test_named_outputs(inputs, variables):
   np.testing.assert_allclose(outputs.fused_embeddings, outputs.audio_embeddings * outputs.attention[..., None])
 
 
-def test_an_image_that_is_not_masked_changes_the_fusion(inputs, variables):
+def test_an_unmasked_image_changes_the_fusion(inputs, variables):
   log_mel, images, mask = inputs
   before, after = (_apply(SMALL, variables, log_mel, x, mask, train=False)[0] for x in (images, images[:, :, ::-1]))
   assert (np.abs(before.audio_visual_logits - after.audio_visual_logits)[1:].max(axis=1) > 1e-6).all()
 
 
-def test_motion_adds_channels_to_the_first_convolution_alone(inputs):
+def test_motion_adds_channels_only_to_the_first_convolution(inputs):
   models = (SMALL, with_fields(SMALL, motion=True))
   shapes = [jax.eval_shape(lambda m=model: m.init(jax.random.key(0), *inputs, train=False)) for model in models]
   num_images = inputs[1].shape[1]

@@ -8,7 +8,8 @@ from attavvad_jax.models.base_a import BaseA, ConvBlock
 
 
 def test_parameter_count_by_hand():
-  # 64 bands -> 16 -> 4 -> 1. A layer's output has a bias and, of its normalization, scale, bias, mean, variance.
+  # 64 bands -> 16 -> 4 -> 1. Each output of a layer has a bias, and scale, bias, mean and variance of its
+  # normalization.
   convolutions = 64 * (3 * 3 * 1 + 5) + 2 * 64 * (3 * 3 * 64 + 5)
   grus = 2 * 3 * 64 * (1 * 64 + 64 + 2)  # two directions of three gates: input, recurrent, two biases
   head = 128 * (2 * 64 + 5) + 4 * (128 + 1)
@@ -24,12 +25,12 @@ def test_a_block_keeps_the_largest_of_neighboring_bands():
   variables["params"]["conv"]["kernel"] = np.ones((1, 1, 1, 1))
   scale = np.sqrt(1 + 1e-5)  # of the normalization, whose mean is 0 and variance 1
   actual = scale * block.apply(variables, x, train=False)
-  # ReLU leaves nothing of the last four; the last has no neighbors.
+  # ReLU sets the last four bands to 0; the last has no neighbors.
   np.testing.assert_allclose(actual.ravel(), [3, 0, 0], atol=1e-6)
 
 
-def test_hears_the_block_in_both_directions():
-  """Where the convolutions do not look around, a block that is heard backwards swaps the two GRUs."""
+def test_grus_run_over_the_block_in_both_directions():
+  """If convolutions see one frame only, reversing a block swaps the two GRUs."""
   model = BaseA(embedding_dim=6, filters=4, gru_units=3, kernel_sizes=((1, 3),), pool_bands=(4,))
   rng = np.random.default_rng(0)
   log_mel, images, mask = rng.normal(size=(4, 5, 12)), np.zeros((4, 3, 8, 8)), np.ones((4, 3), bool)

@@ -21,7 +21,7 @@ def test_parameter_count_by_hand(height, width, flat, expected):
   def lstm(inputs):
     return 4 * 64 * (inputs + 64 + 1)  # four gates: input, recurrent, bias
 
-  # A layer's output has a bias and, of its normalization, scale, bias, mean, variance.
+  # Each output of a layer has a bias, and scale, bias, mean and variance of its normalization.
   audio = 128 * (64 + 5) + 128 * (128 + 5) + lstm(128)
   convolutions = 32 * (25 * 1 + 5) + 32 * (25 * 32 + 5) + 2 * 32 * (9 * 32 + 5)
   visual = convolutions + 128 * (flat + 5) + lstm(128)
@@ -33,7 +33,7 @@ def test_parameter_count_by_hand(height, width, flat, expected):
 
 
 def _lstm(x, params):
-  """[T,I] -> [T,U], by its equations (Hochreiter and Schmidhuber 1997, with a forget gate)."""
+  """States of an LSTM by its equations (Hochreiter and Schmidhuber 1997, with a forget gate). [T,I] -> [T,U]."""
   cell = state = np.zeros(3)
   states = []
   for inputs in x:
@@ -63,7 +63,7 @@ def test_recurrent_layers_equal_their_equations():
     )
     features = np.asarray(kept["visual_features_norm"]["__call__"][0][block], np.float64)
     visual = _lstm(np.where(mask[block][:, None], features, 0.0), params["visual_lstm"]["cell"])
-    # Six frames, three images: two frames see the same.
+    # With six audio frames and three images, two frames share an image.
     x = np.concatenate([audio, visual[[0, 0, 1, 1, 2, 2]]], axis=1)
     for i in range(2):
       x = _lstm(x, params[f"fusion_lstm_{i}"]["cell"])
@@ -72,7 +72,7 @@ def test_recurrent_layers_equal_their_equations():
     np.testing.assert_allclose(jax.nn.sigmoid(outputs.audio_visual_logits[block]), softmax, atol=1e-5)
 
 
-def test_log_odds_stay_exact_where_one_event_is_certain():
+def test_log_odds_stay_exact_if_one_event_is_certain():
   logits = jnp.array([[60.0, 0.0, 0.0, -30.0]])
   # p / (1 - p) of the first is e^60 / (2 + e^-30); of the last e^-30 / (e^60 + 2), about e^-90.
   np.testing.assert_allclose(softmax_log_odds(logits), [[60 - np.log(2), -60, -60, -90]], rtol=1e-6)

@@ -6,7 +6,7 @@ import pytest
 from attavvad_jax.models import fusion
 from attavvad_jax.models.att_avvad import AttAvvad
 
-# Silence, speech, singing, others; D = 2. The second block has no image, and so no vector.
+# Silence, speech, singing, others; D = 2. The second block has no image, and thus a zero vector.
 EVENTS = np.array([[[0.2, 0.4], [1.0, 0.6], [0.8, 0.5], [0.1, 0.3]]] * 2, np.float32)
 VISUAL = np.array([[0.9, 0.5], [0.0, 0.0]], np.float32)
 SEEN = np.array([True, False])
@@ -22,14 +22,14 @@ def test_attention_on_a_worked_example():
 
 def test_the_rule_on_a_worked_example():
   fused = fusion.by_rule(EVENTS, VISUAL, SEEN)
-  # Speech and singing times K; others with what 1 - K took of both: 0.1 + 0.1 + 0.08, 0.3 + 0.3 + 0.25.
+  # Speech and singing times K; others plus both times 1 - K: 0.1 + 0.1 + 0.08, 0.3 + 0.3 + 0.25.
   expected = [[0.2, 0.4], [0.9, 0.3], [0.72, 0.25], [0.28, 0.85]]
   np.testing.assert_allclose(fused.vectors[0], expected, atol=1e-6)
   np.testing.assert_array_equal(fused.vectors[1], EVENTS[1])
   assert fused.attention is None
 
 
-def test_concatenation_puts_the_visual_vector_behind():
+def test_concatenation_appends_the_visual_vector():
   fused = fusion.by_concatenation(EVENTS, VISUAL, SEEN)
   np.testing.assert_allclose(fused.vectors[0, 2], [0.8, 0.5, 0.9, 0.5])
   np.testing.assert_allclose(fused.vectors[1, 3], [0.1, 0.3, 0.0, 0.0])
@@ -40,11 +40,11 @@ def test_streams_are_combined_log_linearly():
   weight = 0.8
   variables = {"params": {"audio_logit": np.log(weight / (1 - weight))}}
   actual = jax.nn.sigmoid(fusion.StreamWeight().apply(variables, audio, visual, SEEN))
-  # The weighted product of the probabilities of yes, and of no, over their sum.
+  # The weighted product of the probabilities of yes, divided by the sum of that and the product for no.
   yes = [1 / (1 + np.exp(-x)) for x in (audio, visual)]
   products = [p**weight * q ** (1 - weight) for p, q in (yes, [1 - p for p in yes])]
   np.testing.assert_allclose(actual[0], (products[0] / sum(products))[0], atol=1e-6)
-  # Without an image, sound decides.
+  # Without an image, the audio decides.
   np.testing.assert_allclose(actual[1], yes[0][1], atol=1e-6)
   initial = fusion.StreamWeight().init(jax.random.key(0), audio, visual, SEEN)
   np.testing.assert_allclose(fusion.StreamWeight().apply(initial, audio, visual, SEEN)[0], (audio + visual)[0] / 2)
@@ -52,7 +52,7 @@ def test_streams_are_combined_log_linearly():
 
 @pytest.mark.parametrize(
   ("name", "more"),
-  # Beside attention's 943,113: K's 128 inputs of four hidden layers of 128; one weight; nothing.
+  # In addition to attention's 943,113: 128 inputs from K to four hidden layers of 128; one weight; nothing.
   [("concatenation", 4 * 128 * 128), ("decision", 1), ("rule", 0)],
 )
 def test_parameter_counts_by_hand(name, more):
@@ -61,6 +61,6 @@ def test_parameter_counts_by_hand(name, more):
   assert sum(leaf.size for leaf in jax.tree.leaves(tree)) == 943_113 + more
 
 
-def test_an_unknown_fusion_is_named():
-  with pytest.raises(ValueError, match="'sum'; expected one of attention, concatenation, decision, rule"):
+def test_an_unknown_fusion_is_refused_by_name():
+  with pytest.raises(ValueError, match=r"'sum'.*attention, concatenation, decision, rule"):
     AttAvvad(fusion="sum")

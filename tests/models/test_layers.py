@@ -16,13 +16,13 @@ def _normal(*shape):
 
 
 def _shapes(module, x):
-  """Of what `init` gives."""
+  """Shapes of the variables that `init` returns."""
   return jax.eval_shape(module.init, jax.random.key(0), x)
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _value_and_vjp(function, cotangent, *args):
-  """What `function` gives, and the gradients of its arguments: one program, not one for each operation."""
+  """The value of `function` and the gradients of its arguments, in one program instead of one per operation."""
   value, vjp = jax.vjp(function, *args)
   return value, vjp(cotangent)
 
@@ -61,16 +61,16 @@ def test_glu_is_the_gate_of_the_paper_bit_for_bit():
     return linear * nn.sigmoid(gates)
 
   x, cotangent = 3 * _normal(4, 5, 6), _normal(4, 5, 3)
-  for found, expected in zip(
+  for actual, expected in zip(
     jax.tree.leaves(_value_and_vjp(nn.glu, cotangent, x)),
     jax.tree.leaves(_value_and_vjp(gate, cotangent, x)),
     strict=True,
   ):
-    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(actual, expected)
 
 
 class _FlaxNormGate(nn.Module):
-  """The same by flax's BatchNorm and autodiff."""
+  """`NormActivation` with GLU by flax's BatchNorm and autodiff."""
 
   @nn.compact
   def __call__(self, x, *, train):
@@ -126,8 +126,8 @@ def test_norm_activation_over_a_mapped_axis_sees_the_global_batch():
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a[0], b, atol=1e-6), state, expected_state)
 
 
-def test_norm_activation_leaves_out_what_is_not_counted():
-  """As flax's BatchNorm does with a mask; whatever stands in the blocks that are left out, on devices as on one."""
+def test_norm_activation_leaves_out_blocks_that_are_not_counted():
+  """It equals flax's BatchNorm with a mask, whatever the other blocks hold, on one device and on several."""
   x, counted = _normal(8, 5, 6), np.array([True, False, True, True, False, False, False, True])
   x[~counted] *= 1e4
   alone, mapped = layers.NormActivation(nn.glu), layers.NormActivation(nn.glu, axis_name="devices")
@@ -152,17 +152,17 @@ def test_norm_activation_leaves_out_what_is_not_counted():
     y, state = jax.vmap(lambda x, counted: step(x, counted=counted), axis_name="devices")(*parts)
     return y.reshape(8, 5, 3), jax.tree.map(lambda leaf: leaf[0], state)
 
-  expected, found, shared = (
+  expected, single, distributed = (
     jax.jit(jax.value_and_grad(functools.partial(loss, f), has_aux=True))(x) for f in (by_flax, by_one, by_four)
   )
-  for (_, (y, stats)), gradient in (found, shared):
+  for (_, (y, stats)), gradient in (single, distributed):
     np.testing.assert_allclose(y[counted], expected[0][1][0][counted], atol=1e-5)
     np.testing.assert_allclose(gradient, expected[1], atol=1e-5)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), stats, expected[0][1][1])
     np.testing.assert_array_equal(gradient[~counted], 0)
 
 
-def test_without_a_block_that_counts_statistics_stay_and_stand_in():
+def test_without_counted_blocks_the_running_statistics_are_used_and_unchanged():
   module, x = layers.NormActivation(nn.relu), _normal(4, 6)
   variables = {
     "params": {"scale": _normal(6), "bias": _normal(6)},
@@ -173,12 +173,12 @@ def test_without_a_block_that_counts_statistics_stay_and_stand_in():
   jax.tree.map(np.testing.assert_array_equal, state["batch_stats"], variables["batch_stats"])
 
 
-def test_dropout_goes_by_a_blocks_place():
+def test_dropout_depends_on_the_place_of_a_block():
   x, places = np.ones((4, 50), np.float32), np.array([2, 0, 3, 1])
   module, rngs = layers.Dropout(0.5), {"dropout": jax.random.key(0)}
   expected = module.apply({}, x, train=True, rngs=rngs)
-  found = module.apply({}, x, train=True, places=places, rngs=rngs)
-  np.testing.assert_array_equal(found, expected[places])
+  actual = module.apply({}, x, train=True, places=places, rngs=rngs)
+  np.testing.assert_array_equal(actual, expected[places])
 
 
 def test_batch_variance_is_not_negative_for_a_constant_channel():
@@ -209,12 +209,12 @@ def test_gru_equals_flax_cell():
     np.testing.assert_allclose(actual[:, g], state, atol=1e-6)
 
 
-def test_parameters_start_as_keras_has_them():
+def test_parameters_are_initialized_as_by_keras():
   gru = layers.BatchedGru(num_grus=2, units=4)
   params = jax.jit(gru.init)(jax.random.key(0), jnp.zeros((1, 2, 30)))["params"]
   for matrix in params["recurrent_kernel"]:
     np.testing.assert_allclose(matrix @ matrix.T, np.eye(4), atol=1e-5)
-  # Uniform in +-sqrt(6 / (inputs + outputs)), so nearly that large at most.
+  # Uniform in +-sqrt(6 / (inputs + outputs)): the largest is close to that bound.
   largest = np.abs(params["input_kernel"]).max(axis=(1, 2)) / np.sqrt(6 / (30 + 3 * 4))
   assert (largest > 0.97).all()
   assert (largest <= 1).all()
@@ -222,7 +222,7 @@ def test_parameters_start_as_keras_has_them():
   assert not params["recurrent_bias"].any()
 
 
-def test_event_dense_is_a_layer_for_each_event():
+def test_event_dense_is_a_separate_layer_for_each_event():
   x = _normal(2, 3, 4)
   module = layers.EventDense(5)
   params = {"kernel": _normal(3, 4, 5), "bias": _normal(3, 5)}
@@ -232,24 +232,24 @@ def test_event_dense_is_a_layer_for_each_event():
     np.testing.assert_allclose(y[:, e], x[:, e] @ params["kernel"][e] + params["bias"][e], atol=1e-5)
 
 
-def test_differences_are_of_images_that_are_both_there():
+def test_differences_are_between_unmasked_images():
   images = RNG.random((2, 4, 3, 5)).astype(np.float32)
   mask = np.array([[True, True, True, True], [True, False, True, True]])
-  found = np.asarray(layers.differences(images, mask))
+  actual = np.asarray(layers.differences(images, mask))
   for b in range(2):
     for n in range(3):
       expected = abs(images[b, n + 1] - images[b, n]) if mask[b, n] and mask[b, n + 1] else np.zeros((3, 5))
-      np.testing.assert_allclose(found[b, n], expected, atol=1e-7)
+      np.testing.assert_allclose(actual[b, n], expected, atol=1e-7)
 
 
-def test_running_statistics_take_a_tenth_of_each_batch():
+def test_running_statistics_take_one_tenth_of_each_batch():
   module, x = layers.NormActivation(nn.relu), jnp.array([[0.0], [4.0]])  # mean 2, variance 4
   _, state = module.apply(module.init(jax.random.key(0), x, train=False), x, train=True, mutable=["batch_stats"])
   # 0.9 x 0 + 0.1 x 2, and 0.9 x 1 + 0.1 x 4.
   np.testing.assert_allclose([state["batch_stats"]["mean"][0], state["batch_stats"]["var"][0]], [0.2, 1.3], rtol=1e-6)
 
 
-def test_what_does_not_vary_is_divided_by_the_root_of_epsilon():
+def test_a_variance_of_0_divides_by_the_root_of_epsilon():
   variables = {
     "params": {"scale": np.ones(1, np.float32), "bias": np.zeros(1, np.float32)},
     "batch_stats": {"mean": np.zeros(1, np.float32), "var": np.zeros(1, np.float32)},

@@ -1,4 +1,4 @@
-"""What holds for every model of the registry, and for every fusion of ATT-AVVAD."""
+"""Properties of every model of the registry, and of every fusion of ATT-AVVAD."""
 
 import functools
 
@@ -13,7 +13,7 @@ from attavvad_jax.models import MODELS, AttAvvad, AudioBranch, VisualBranch, bui
 from attavvad_jax.models.fusion import FUSIONS
 from attavvad_jax.timeline import EVENTS
 
-# Small numbers of all that the models have; each takes the fields it has.
+# Small values of all fields; each model takes those that it has.
 _SMALL = dict(
   embedding_dim=6,
   filters=4,
@@ -62,7 +62,7 @@ def _shapes(model):
 
 @functools.cache
 def _variables(model):
-  """Away from zeros and ones, so that no layer is an identity, and large enough for every input to be felt."""
+  """Random variables away from 0 and 1, so that no layer is an identity, and large enough for every input to matter."""
   rng = np.random.default_rng(0)
 
   def noise(leaf):
@@ -83,7 +83,7 @@ def _apply_with_key(model, variables, seed, *inputs, train):
 
 
 def _apply(model, variables, *inputs, train, seed=0):
-  """The seed is always an argument, also where it is 0, so that tests share one program."""
+  """Applies a model; the seed is always an argument, so that tests share one program."""
   return _apply_with_key(model, variables, seed, *inputs, train=train)
 
 
@@ -106,8 +106,8 @@ def _decision(outputs):
 )
 def test_named_outputs(inputs, case, outputs):
   model = WITH_FUSIONS[case]
-  given = jax.eval_shape(functools.partial(model.apply, train=False), _shapes(model), *inputs)
-  shapes = {name: None if value is None else value.shape for name, value in vars(given).items()}
+  actual = jax.eval_shape(functools.partial(model.apply, train=False), _shapes(model), *inputs)
+  shapes = {name: None if value is None else value.shape for name, value in vars(actual).items()}
   assert shapes == ALL_OUTPUTS | outputs
 
 
@@ -122,7 +122,7 @@ def test_a_masked_image_changes_nothing(inputs, model):
 
 @functools.partial(jax.jit, static_argnames="model")
 def _apply_and_gradient(model, variables, *inputs):
-  """Outputs and statistics of a training step without dropout, and the gradient of what is said of blocks 1 to 3."""
+  """Outputs and statistics of a training step without dropout, and the gradient of a loss on blocks 1 to 3."""
 
   def loss(params):
     outputs, state = model.apply({**variables, "params": params}, *inputs, train=True, mutable=["batch_stats"])
@@ -132,12 +132,12 @@ def _apply_and_gradient(model, variables, *inputs):
   return (*kept, gradient)
 
 
-# Blocks of `inputs`: as many that are not seen as that are, and those that are, twice, whose statistics are the same.
-# One number of blocks is one program.
+# Indices of blocks of `inputs`: three with and three without a face; and those with a face twice, which have the same
+# statistics. Both have six blocks, so that they share one program.
 _ALL_ROWS, _SEEN_ROWS = np.array([0, 1, 2, 3, 0, 0]), np.array([1, 2, 3, 1, 2, 3])
 
-# What sees by itself; what is fused is of all blocks.
-_SEEING = {
+# The purely visual layers of each model, by parameter path; fused layers count all blocks.
+_VISUAL_LAYERS = {
   "att_avvad": ("visual",),
   "visual_only": ("visual",),
   "base_av": ("conv_0_norm", "visual_features_norm"),
@@ -145,45 +145,45 @@ _SEEING = {
 }
 
 
-@pytest.mark.parametrize("case", _SEEING)
-def test_blocks_without_a_face_have_no_part_in_visual_statistics(inputs, case):
-  """They are those of a batch of the blocks that are seen; those of sound are of all."""
+@pytest.mark.parametrize("case", _VISUAL_LAYERS)
+def test_visual_statistics_leave_out_blocks_without_a_face(inputs, case):
+  """They equal those of a batch of the blocks with a face; audio statistics are those of all blocks."""
   model = with_fields(WITH_FUSIONS[case], dropout_rate=0.0)
   log_mel, images, mask = (x[_ALL_ROWS] for x in inputs)
   variables = _variables(model)
-  outputs, found, _ = _apply_and_gradient(model, variables, log_mel, images, mask)
-  seen, of_seen, _ = _apply_and_gradient(model, variables, *(x[_SEEN_ROWS] for x in inputs))
-  visual = {name: stats for name, stats in found.items() if name in _SEEING[case]}
-  assert len(visual) == len(_SEEING[case])
+  outputs, stats, _ = _apply_and_gradient(model, variables, log_mel, images, mask)
+  seen, seen_stats, _ = _apply_and_gradient(model, variables, *(x[_SEEN_ROWS] for x in inputs))
+  visual = {name: values for name, values in stats.items() if name in _VISUAL_LAYERS[case]}
+  assert len(visual) == len(_VISUAL_LAYERS[case])
   jax.tree.map(
-    lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), visual, {name: of_seen[name] for name in visual}
+    lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), visual, {name: seen_stats[name] for name in visual}
   )
   if outputs.visual_logit is not None:
     np.testing.assert_allclose(outputs.visual_logit[1:4], seen.visual_logit[:3], atol=1e-4)
     np.testing.assert_allclose(outputs.visual_embedding[1:4], seen.visual_embedding[:3], atol=1e-4)
-  hearing = {name: stats for name, stats in found.items() if name.startswith("audio")}
-  heard = _apply_and_gradient(model, variables, log_mel, images, np.ones_like(mask))[1]
+  audio = {name: values for name, values in stats.items() if name.startswith("audio")}
+  unmasked_stats = _apply_and_gradient(model, variables, log_mel, images, np.ones_like(mask))[1]
   jax.tree.map(
-    lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), hearing, {name: heard[name] for name in hearing}
+    lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), audio, {name: unmasked_stats[name] for name in audio}
   )
-  assert hearing or case == "visual_only"
+  assert audio or case == "visual_only"
 
 
-@pytest.mark.parametrize("case", _SEEING)
-def test_a_batch_without_any_face_is_finite_and_teaches_nothing_of_faces(inputs, case):
+@pytest.mark.parametrize("case", _VISUAL_LAYERS)
+def test_a_batch_without_any_face_is_finite_and_leaves_visual_layers_unchanged(inputs, case):
   model = with_fields(WITH_FUSIONS[case], dropout_rate=0.0)
   log_mel, images, mask = (x[_ALL_ROWS] for x in inputs)
   variables = _variables(model)
-  found = _apply_and_gradient(model, variables, log_mel, images, np.zeros_like(mask))
-  assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(found))
-  for name in _SEEING[case]:
-    jax.tree.map(np.testing.assert_array_equal, found[1][name], variables["batch_stats"][name])
-  convolutions = found[2]["visual"]["block_0"] if "visual" in found[2] else found[2]["conv_0"]
+  results = _apply_and_gradient(model, variables, log_mel, images, np.zeros_like(mask))
+  assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(results))
+  for name in _VISUAL_LAYERS[case]:
+    jax.tree.map(np.testing.assert_array_equal, results[1][name], variables["batch_stats"][name])
+  convolutions = results[2]["visual"]["block_0"] if "visual" in results[2] else results[2]["conv_0"]
   jax.tree.map(lambda gradient: np.testing.assert_array_equal(gradient, 0), convolutions)
 
 
 @pytest.mark.parametrize("model", ALL.values(), ids=ALL)
-def test_evaluation_leaves_statistics_and_needs_no_randomness(inputs, model):
+def test_evaluation_leaves_statistics_unchanged_and_treats_each_block_alone(inputs, model):
   variables = _variables(model)
   outputs, state = _apply(model, variables, *inputs, train=False)
   jax.tree.map(np.testing.assert_array_equal, state["batch_stats"], variables["batch_stats"])
@@ -193,7 +193,7 @@ def test_evaluation_leaves_statistics_and_needs_no_randomness(inputs, model):
 
 
 @pytest.mark.parametrize("model", ALL.values(), ids=ALL)
-def test_training_drops_out_by_the_key(inputs, model):
+def test_dropout_in_training_depends_on_the_key(inputs, model):
   variables = _variables(model)
   (first, state), (again, _), (other, _) = (_apply(model, variables, *inputs, train=True, seed=i) for i in (0, 0, 1))
   np.testing.assert_array_equal(_decision(first), _decision(again))
@@ -222,19 +222,19 @@ def test_bfloat16_is_finite_and_close(inputs, model):
   assert np.isfinite(value)
   assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
   assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(gradient))
-  # Logits and attention are not rounded, embeddings are.
+  # Logits and attention are float32; only embeddings are bfloat16.
   types = {name: value.dtype for name, value in vars(outputs).items() if value is not None}
   assert types == {name: jnp.bfloat16 if "embedding" in name else jnp.float32 for name in types}
   expected, _ = _apply(model, variables, *inputs, train=True)
-  # On average: where a unit hardly varies over the batch, its normalization magnifies the rounding.
+  # The mean is compared, since the normalization of a unit that hardly varies over the batch magnifies rounding.
   errors = np.abs(jax.nn.sigmoid(_decision(outputs)) - jax.nn.sigmoid(_decision(expected)))
   assert 0 < errors.mean() < 0.03
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", WITH_FUSIONS)
-def test_learns_one_batch_by_heart(case):
-  """To nearly no loss, of every output that it has."""
+def test_overfits_one_batch(case):
+  """The loss of every output falls to nearly 0."""
   model = with_fields(WITH_FUSIONS[case], dropout_rate=0.0)
   rng = np.random.default_rng(1)
   log_mel = rng.normal(size=(8, 5, 12)).astype(np.float32)
@@ -265,11 +265,9 @@ def test_learns_one_batch_by_heart(case):
   assert values[-1] < 0.05
 
 
-def test_registry_names_what_it_has():
+def test_unknown_models_and_fields_are_refused_with_the_known_ones():
   assert build("att_avvad", filters=8) == AttAvvad(AudioBranch(filters=8), VisualBranch(filters=8))
-  with pytest.raises(
-    ValueError, match="'att_avad'; expected one of att_avvad, audio_only, visual_only, base_a, base_av"
-  ):
+  with pytest.raises(ValueError, match=r"'att_avad'.*att_avvad, audio_only, visual_only, base_a, base_av"):
     build("att_avad")
-  with pytest.raises(ValueError, match=r"no field filter;.* filters"):
+  with pytest.raises(ValueError, match=r"field filter;.* filters"):
     build("att_avvad", filter=8)

@@ -1,7 +1,8 @@
-"""Blocks of files with known contents, against the clock."""
+"""Blocks of files with known contents, compared with the clock."""
 
 import dataclasses
 from pathlib import Path
+import re
 import subprocess
 import sys
 import time
@@ -37,10 +38,10 @@ def read(path, clock=CLOCK, crop=CROP, detect=one_face, **options):
 
 
 def numbered(count, rate=25):
-  """Pictures whose brightness tells their number, and their times. One scene: the structure stays."""
+  """Returns frames whose brightness encodes their number, and their times; a constant structure avoids cuts."""
   structure = np.linspace(-15, 15, 64)[None, :, None]
-  pictures = [np.clip(gray(40) + 2 * (i % 80) + structure, 0, 255).astype(np.uint8) for i in range(count)]
-  return pictures, np.arange(count) / rate
+  frames = [np.clip(gray(40) + 2 * (i % 80) + structure, 0, 255).astype(np.uint8) for i in range(count)]
+  return frames, np.arange(count) / rate
 
 
 def noise(seconds):
@@ -49,31 +50,31 @@ def noise(seconds):
 
 @pytest.mark.parametrize("clock", [CLOCK, Clock(block_rate_hz=4.0, images_per_block=5), Clock(images_per_block=1)])
 def test_waveforms_are_cut_out_by_the_clock(tmp_path, clock):
-  sound = noise(5.1)
-  path = write_media(tmp_path / "a.mov", *numbered(125), sound)
+  audio = noise(5.1)
+  path = write_media(tmp_path / "a.mov", *numbered(125), audio)
   blocks, report = read(path, clock)
   assert [block.index for block in blocks] == list(range(clock.num_blocks(5.1)))
-  padded = np.pad(sound, (0, clock.block_samples))
+  padded = np.pad(audio, (0, clock.block_samples))
   for block in blocks:
     start = clock.start_sample(block.index)
     assert block.waveform.dtype == np.int16
     np.testing.assert_array_equal(block.waveform, padded[start : start + clock.block_samples])
-  assert (report.duration_s, report.num_blocks) == (len(sound) / 16000, len(blocks))
+  assert (report.duration_s, report.num_blocks) == (len(audio) / 16000, len(blocks))
   assert report.num_images == len(blocks) * clock.images_per_block
 
 
 @pytest.mark.parametrize("clock", [CLOCK, Clock(images_per_block=8), Clock(block_rate_hz=4.0)])
 @pytest.mark.parametrize("rate", [25, 60])
-def test_images_are_those_on_screen_at_the_clocks_times(tmp_path, clock, rate):
-  pictures, times = numbered(3 * rate, rate)
-  blocks, _ = read(write_media(tmp_path / "a.mov", pictures, times, noise(3.0)), clock)
+def test_images_are_the_frames_displayed_at_the_clocks_times(tmp_path, clock, rate):
+  frames, times = numbered(3 * rate, rate)
+  blocks, _ = read(write_media(tmp_path / "a.mov", frames, times, noise(3.0)), clock)
   assert len(blocks) == clock.num_blocks(3.0)
   for block in blocks:
     assert block.image_mask.all()
     np.testing.assert_allclose(block.boxes, np.tile(FACE, (clock.images_per_block, 1)), atol=1e-6)
     for image, at in zip(block.images, clock.image_times_s(block.index), strict=True):
       number = np.searchsorted(times, at, side="right") - 1
-      luma = (16 + pictures[number][..., 0] * (219 / 255)).astype(np.uint8)
+      luma = (16 + frames[number][..., 0] * (219 / 255)).astype(np.uint8)
       expected = crop_face(luma, np.array(FACE), CROP)
       # Neighbors differ by 2 in brightness.
       assert abs(image.mean() - expected.mean()) < 0.9
@@ -81,8 +82,8 @@ def test_images_are_those_on_screen_at_the_clocks_times(tmp_path, clock, rate):
 
 
 def test_last_block_is_filled_with_zeros(tmp_path):
-  sound = np.full(16000 + 100, 5, np.int16)
-  blocks, _ = read(write_media(tmp_path / "a.mov", *numbered(30), sound))
+  audio = np.full(16000 + 100, 5, np.int16)
+  blocks, _ = read(write_media(tmp_path / "a.mov", *numbered(30), audio))
   assert len(blocks) == 4
   assert (blocks[3].waveform[:100] == 5).all()
   assert not blocks[3].waveform[100:].any()
@@ -90,17 +91,17 @@ def test_last_block_is_filled_with_zeros(tmp_path):
 
 @pytest.mark.parametrize("images_per_block", [1, 3, 12])
 def test_delayed_recording_moves_by_as_much_in_the_blocks(tmp_path, images_per_block):
-  """Sound by one audio frame of 22 ms, pictures by the time of one image: each moves by that and by nothing else."""
+  """Audio is delayed by one audio frame of 22 ms, video by the time of one image; each moves by exactly that."""
   clock = Clock(images_per_block=images_per_block)
   image_s = clock.block_s / images_per_block
-  pictures, times = numbered(125, 25)
-  pictures[50:] = [picture + np.uint8(40) for picture in pictures[50:]]
-  sound = noise(5.0)
-  plain, _ = read(write_media(tmp_path / "a.mov", pictures, times, sound), clock)
+  frames, times = numbered(125, 25)
+  frames[50:] = [frame + np.uint8(40) for frame in frames[50:]]
+  audio = noise(5.0)
+  plain, _ = read(write_media(tmp_path / "a.mov", frames, times, audio), clock)
   hop = clock.hop_samples
-  late_audio, _ = read(write_media(tmp_path / "b.mov", pictures, times, np.pad(sound, (hop, 0))), clock)
+  late_audio, _ = read(write_media(tmp_path / "b.mov", frames, times, np.pad(audio, (hop, 0))), clock)
   shifted = [0.0, *(times[1:] + image_s)]
-  late_frames, _ = read(write_media(tmp_path / "c.mov", pictures, shifted, sound), clock)
+  late_frames, _ = read(write_media(tmp_path / "c.mov", frames, shifted, audio), clock)
 
   for before, after in zip(plain, late_audio, strict=False):
     np.testing.assert_array_equal(after.waveform[hop:], before.waveform[:-hop])
@@ -113,14 +114,14 @@ def test_delayed_recording_moves_by_as_much_in_the_blocks(tmp_path, images_per_b
 
 def test_flash_and_click_fall_into_the_same_block(tmp_path):
   for rate in (8, 30000 / 1001, 60):
-    pictures, times, sound = flash_and_click(rate, seconds=3.0, at_s=1.4)
-    blocks, _ = read(write_media(tmp_path / "a.mp4", pictures, times, sound), Clock(images_per_block=30))
-    heard = max(blocks, key=lambda b: np.abs(b.waveform[:5334].astype(int)).max()).index
-    seen = max(blocks, key=lambda b: b.images.mean((1, 2)).max()).index
-    assert heard == seen == 4
+    frames, times, audio = flash_and_click(rate, seconds=3.0, at_s=1.4)
+    blocks, _ = read(write_media(tmp_path / "a.mp4", frames, times, audio), Clock(images_per_block=30))
+    of_click = max(blocks, key=lambda b: np.abs(b.waveform[:5334].astype(int)).max()).index
+    of_flash = max(blocks, key=lambda b: b.images.mean((1, 2)).max()).index
+    assert of_click == of_flash == 4
 
 
-def test_pictures_that_end_early_are_masked_and_told(tmp_path):
+def test_images_after_the_end_of_the_video_are_masked_and_reported(tmp_path):
   path = write_media(tmp_path / "a.mov", *numbered(25), noise(4.0))
   blocks, report = read(path)
   mask = np.concatenate([block.image_mask for block in blocks])
@@ -128,19 +129,19 @@ def test_pictures_that_end_early_are_masked_and_told(tmp_path):
   np.testing.assert_array_equal(mask, times < 1.5)
   missing = int((~mask).sum())
   assert (report.images_without_frame, report.images_without_face) == (missing, 0)
-  assert report.warnings == [f"no picture for {missing} of {len(mask)} images"]
+  assert report.warnings == [f"no video frame for {missing} of {len(mask)} images"]
   last = blocks[-1]
   assert not last.images.any()
   assert np.isnan(last.boxes).all()
 
 
-def test_pictures_beyond_the_sound_are_left_out(tmp_path):
+def test_frames_beyond_the_audio_are_left_out(tmp_path):
   blocks, report = read(write_media(tmp_path / "a.mov", *numbered(100), noise(1.0)))
   assert len(blocks) == 3
   assert report.duration_s == 1.0
 
 
-def test_no_face_is_masked_and_told(tmp_path):
+def test_images_without_a_face_are_masked_and_reported(tmp_path):
   blocks, report = read(write_media(tmp_path / "a.mov", *numbered(50), noise(2.0)), detect=no_face)
   assert not any(block.image_mask.any() or block.images.any() for block in blocks)
   assert np.isnan([block.boxes for block in blocks]).all()
@@ -153,25 +154,25 @@ def test_good_recording_gives_no_warning(tmp_path):
   assert report == Report(duration_s=2.0, num_blocks=6, num_images=18)
 
 
-def test_sound_alone_is_read_with_every_image_masked(tmp_path):
+def test_audio_alone_is_read_with_every_image_masked(tmp_path):
   def detect(rgb):
-    raise AssertionError("there is no picture")
+    raise AssertionError("there is no video")
 
-  blocks, report = read(write_media(tmp_path / "a.wav", sound=noise(2.0)), detect=detect)
+  blocks, report = read(write_media(tmp_path / "a.wav", audio=noise(2.0)), detect=detect)
   assert len(blocks) == 6
   assert not any(block.image_mask.any() for block in blocks)
   assert (report.images_without_frame, report.num_images) == (18, 18)
-  assert report.warnings == ["no pictures: every image is masked"]
+  assert report.warnings == ["no video: every image is masked"]
 
 
-def test_given_box_is_cut_out_and_no_face_is_looked_for(tmp_path):
+def test_given_box_is_cropped_without_face_detection(tmp_path):
   def detect(rgb):
-    raise AssertionError("no face is looked for")
+    raise AssertionError("faces are detected")
 
-  pictures, times = numbered(50)
-  for picture in pictures:
-    picture[12:24, 16:32] = 240
-  path = write_media(tmp_path / "a.mov", pictures, times, noise(2.0))
+  frames, times = numbered(50)
+  for frame in frames:
+    frame[12:24, 16:32] = 240
+  path = write_media(tmp_path / "a.mov", frames, times, noise(2.0))
   blocks, report = read(path, crop=Crop(12, 16, margin=0.0), detect=detect, box=(0.25, 0.25, 0.25, 0.25))
   for block in blocks:
     np.testing.assert_allclose(block.boxes, 0.25)
@@ -182,12 +183,12 @@ def test_given_box_is_cut_out_and_no_face_is_looked_for(tmp_path):
 @pytest.mark.parametrize(
   "box", [(-0.1, 0, 0.5, 0.5), (0, 0, 1.1, 0.5), (0.6, 0, 0.5, 0.5), (0, 0, 0, 0.5), (0, 0, float("nan"), 0.5)]
 )
-def test_box_outside_the_picture_is_refused_before_anything_is_read(tmp_path, box):
-  with pytest.raises(ValueError, match=r"face box is .*; expected x, y, width, height as fractions"):
+def test_box_outside_the_frame_is_refused_before_anything_is_read(tmp_path, box):
+  with pytest.raises(ValueError, match=rf"face box.*{re.escape(str(box))}"):
     read_blocks(tmp_path / "never opened.mp4", CLOCK, CROP, box=box)
 
 
-def test_damaged_end_is_told_and_the_rest_is_used(tmp_path):
+def test_damaged_end_is_reported_and_the_rest_is_used(tmp_path):
   path = write_media(tmp_path / "a.mov", *numbered(100), noise(4.0), options={"movflags": "faststart"})
   whole, _ = read(path)
   path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
@@ -203,11 +204,11 @@ def test_bad_input_is_refused_at_the_call(tmp_path):
   with pytest.raises(FileNotFoundError, match="no such file"):
     read_blocks(tmp_path / "absent.mp4", CLOCK, CROP)
   silent = write_media(tmp_path / "a.mp4", *numbered(5))
-  with pytest.raises(MediaError, match="no sound in this file"):
+  with pytest.raises(MediaError, match="no audio in this file"):
     read_blocks(silent, CLOCK, CROP)
 
 
-def test_detector_is_at_rest_before_it_is_closed_when_reading_is_given_up(tmp_path, monkeypatch):
+def test_detections_finish_before_the_detector_closes_when_reading_stops_early(tmp_path, monkeypatch):
   running = []
   running_at_exit = []
 
@@ -231,21 +232,22 @@ def test_detector_is_at_rest_before_it_is_closed_when_reading_is_given_up(tmp_pa
   assert running_at_exit == [0]
 
 
-def test_blocks_put_together_are_the_sound(tmp_path):
-  """No sample is lost at any piece of the decoder: starts of blocks laid end to end give the sound of `read_audio`."""
-  path = write_media(tmp_path / "a.mkv", sound=noise(20.0)[: 16000 * 20 - 77], sample_rate_hz=44100)
-  sound = np.concatenate(list(read_audio(path, 16000)))
+def test_joined_blocks_are_the_audio(tmp_path):
+  """No sample is lost between the decoder's pieces: the beginnings of blocks, joined, are the audio of `read_audio`."""
+  path = write_media(tmp_path / "a.mkv", audio=noise(20.0)[: 16000 * 20 - 77], sample_rate_hz=44100)
+  audio = np.concatenate(list(read_audio(path, 16000)))
   blocks, _ = read(path)
-  starts = [CLOCK.start_sample(block.index) for block in blocks] + [len(sound)]
+  starts = [CLOCK.start_sample(block.index) for block in blocks] + [len(audio)]
   parts = [b.waveform[: end - start] for b, start, end in zip(blocks, starts[:-1], starts[1:], strict=True)]
-  np.testing.assert_array_equal(np.concatenate(parts), sound)
+  np.testing.assert_array_equal(np.concatenate(parts), audio)
 
 
 PEAK = """
 import re, sys
 import numpy as np
+from attavvad_jax.blocks import Crop
+from attavvad_jax.recordings import read_blocks
 from attavvad_jax.timeline import Clock
-from attavvad_jax.media import Crop, read_blocks
 faces = lambda rgb: np.array([(0.3, 0.3, 0.4, 0.4, 0.9)])
 count = sum(1 for _ in read_blocks(sys.argv[1], Clock(), Crop(), detect=faces))
 print(count, int(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1]) / 1024)
@@ -259,19 +261,19 @@ print(count, int(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read()
 def test_memory_does_not_grow_with_the_length(tmp_path):
   peaks_mib = []
   for seconds in (30, 300):
-    pictures, times = numbered(5 * seconds, 5)
-    pictures = [np.repeat(np.repeat(picture, 5, 0), 5, 1) for picture in pictures]
-    path = write_media(tmp_path / f"{seconds}.mp4", pictures, times, click(seconds, 1.0))
+    frames, times = numbered(5 * seconds, 5)
+    frames = [np.repeat(np.repeat(frame, 5, 0), 5, 1) for frame in frames]
+    path = write_media(tmp_path / f"{seconds}.mp4", frames, times, click(seconds, 1.0))
     done = subprocess.run([sys.executable, "-c", PEAK, path], capture_output=True, text=True, check=True)
     count, peak_mib = done.stdout.split()
     assert int(count) == 3 * seconds
     peaks_mib.append(float(peak_mib))
-  # The pictures of the longer one, in gray, are 200 MiB more.
+  # The gray frames of the longer recording would take 200 MiB more.
   assert peaks_mib[1] - peaks_mib[0] < 20
 
 
 @pytest.mark.parametrize("before", [2, 3, 7])
-def test_images_before_are_the_last_that_came_before(tmp_path, before):
+def test_images_before_a_block_are_the_last_earlier_images(tmp_path, before):
   path = write_media(tmp_path / "a.mov", *numbered(75), noise(3.0))
   plain, _ = read(path)
   blocks, report = read(path, dataclasses.replace(CLOCK, images_before=before))
@@ -286,7 +288,7 @@ def test_images_before_are_the_last_that_came_before(tmp_path, before):
   assert report.num_images == 3 * len(blocks)
 
 
-def test_before_a_face_come_its_own_images_and_none_where_it_was_not_seen():
+def test_images_before_a_face_are_its_own_and_masked_where_it_was_not_seen():
   def face(number, value):
     return FaceImages(number, 0, np.full((3, 2, 2), value, np.uint8), np.ones(3, bool), np.zeros((3, 4), np.float32))
 
@@ -313,14 +315,14 @@ STILL_AND_LOST = {
 
 
 @pytest.mark.parametrize("suffix", STILL_AND_LOST)
-def test_a_still_is_a_picture_until_the_next_comes_whatever_the_container_says(tmp_path, suffix):
-  """Of 5 s, from 1 s on; from 7 s on nothing comes for 8 s; the last picture, at 16 s, stays as long as the others."""
+def test_a_still_frame_is_displayed_until_the_next_in_every_container(tmp_path, suffix):
+  """A still of 5 s begins at 1 s; no frame comes from 7 s to 15 s; the last frame, at 16 s, lasts as long as others."""
   times = [*np.arange(26) / 25, *(6.05 + np.arange(26) / 25), *(14.98 + np.arange(26) / 25)]
-  pictures = [gray(40 + n) for n in range(len(times))]
+  frames = [gray(40 + n) for n in range(len(times))]
   audio_codec = {".ts": "aac", ".flv": "aac", ".webm": "libopus"}.get(suffix)
   path = write_media(
     tmp_path / f"a{suffix}",
-    pictures,
+    frames,
     times,
     np.zeros(3 * 18 * 16000, np.int16),
     sample_rate_hz=48000,
@@ -339,17 +341,17 @@ def test_a_still_is_a_picture_until_the_next_comes_whatever_the_container_says(t
 
 
 @pytest.mark.parametrize("rate", [1, 2, 4, 5, 10])
-def test_where_pictures_come_too_seldom_to_follow_lips_the_sound_alone_decides(tmp_path, rate):
-  pictures, times = numbered(6 * rate, rate)
-  blocks, report = read(write_media(tmp_path / "a.mkv", pictures, times, noise(6.0)), all_faces=True)
+def test_where_frames_come_too_seldom_to_follow_lips_the_audio_alone_decides(tmp_path, rate):
+  frames, times = numbered(6 * rate, rate)
+  blocks, report = read(write_media(tmp_path / "a.mkv", frames, times, noise(6.0)), all_faces=True)
   mask = np.concatenate([block.image_mask for block in blocks])
   at = np.concatenate([CLOCK.image_times_s(block.index) for block in blocks])
-  # From the third picture on, the rate is known.
+  # From the third frame on, the rate is known.
   expected = (at < 2 / rate) | (rate >= 5)
   np.testing.assert_array_equal(mask, expected)
   assert not np.isnan(np.concatenate([block.boxes for block in blocks])).any()
   for block in blocks:
     for face in block.faces:
       np.testing.assert_array_equal(face.image_mask, block.image_mask)
-  told = [line for line in report.warnings if f"only {rate}.0 pictures a second: lips cannot be followed" in line]
-  assert (len(told), report.images_too_seldom) == (int(rate < 5), np.count_nonzero(~expected))
+  reported = [line for line in report.warnings if f"only {rate}.0 video frames per second" in line]
+  assert (len(reported), report.images_too_seldom) == (int(rate < 5), np.count_nonzero(~expected))

@@ -1,4 +1,4 @@
-"""Sources as they are met: a paced file, devices of FFmpeg, a server on this machine that goes away."""
+"""Sources in practice: a paced file, devices of FFmpeg, servers on this machine that disconnect."""
 
 import itertools
 import socket
@@ -14,12 +14,13 @@ import pytest
 from rtmp_server import playing
 from web_server import Breaking, LiveList, WithoutRanges, WithRanges, serving
 
-from attavvad_jax.media.decode import probe, read_audio, read_timed_frames
+from attavvad_jax.media.decode import read_audio, read_timed_frames
 from attavvad_jax.media.errors import MediaError
+from attavvad_jax.media.info import probe
 from attavvad_jax.recordings.sources import Source
 
 RATE_HZ = 16_000
-# Serves a file once over TCP, at its own pace, to whoever connects.
+# Serves a file once over TCP, at its own pace, to the first client.
 SERVER = """
 import sys, time, av
 path, url = sys.argv[1:]
@@ -36,18 +37,18 @@ with av.open(path) as source, av.open(url, "w", format="mpegts") as sink:
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
-  """Three seconds; a flash and a click at 1 s and at 2 s."""
+  """Writes a file of three seconds with a flash and a click at 1 s and at 2 s."""
   count = 75
-  pictures = [gray(230 if i in (25, 50) else 20) for i in range(count)]
-  sound = np.zeros(3 * RATE_HZ, np.int16)
+  frames = [gray(230 if i in (25, 50) else 20) for i in range(count)]
+  audio = np.zeros(3 * RATE_HZ, np.int16)
   for at in (RATE_HZ, 2 * RATE_HZ):
-    sound[at : at + 800] = 20_000 * (-1) ** np.arange(800)
+    audio[at : at + 800] = 20_000 * (-1) ** np.arange(800)
   folder = tmp_path_factory.mktemp("clip")
-  return write_media(folder / "a.mp4", pictures, np.arange(count) / 25, sound)
+  return write_media(folder / "a.mp4", frames, np.arange(count) / 25, audio)
 
 
 def receive(connection, end=EOFError):
-  """All that comes until the end."""
+  """Returns all arrivals until the exception `end`."""
   arrivals = []
   until_s = time.monotonic() + 20
   with connection:
@@ -64,19 +65,19 @@ def samples_of(arrivals):
 
 
 def frames_of(arrivals):
-  return [a.picture for a in arrivals if a.picture is not None]
+  return [a.frame for a in arrivals if a.frame is not None]
 
 
 def events_of(arrivals):
-  """Times of the clicks and of the flashes."""
+  """Returns the times of the clicks and of the flashes."""
   loud = np.abs(samples_of(arrivals).astype(int)) > 5000
-  bright = [picture.picture.rgb.mean() > 128 for picture in frames_of(arrivals)]
+  bright = [timed.frame.rgb.mean() > 128 for timed in frames_of(arrivals)]
   clicks = np.flatnonzero(np.diff(np.convolve(loud, np.ones(800)) > 0, prepend=False))[::2] / RATE_HZ
   return clicks, [p.time_s for p, b in zip(frames_of(arrivals), bright, strict=True) if b]
 
 
 @pytest.mark.slow
-def test_file_comes_at_its_own_pace(clip):
+def test_file_is_read_at_its_own_pace(clip):
   connection = Source(str(clip)).connect(RATE_HZ)
   assert (connection.ends, connection.has_video) == (True, True)
   began_s = time.monotonic()
@@ -84,7 +85,7 @@ def test_file_comes_at_its_own_pace(clip):
   assert 2.9 < time.monotonic() - began_s < 4.5
   np.testing.assert_array_equal(samples_of(arrivals), np.concatenate(list(read_audio(clip, RATE_HZ))))
   assert [p.time_s for p in frames_of(arrivals)] == pytest.approx(np.arange(75) / 25)
-  # Nothing comes before it has happened, and all in order.
+  # Everything comes in order, and nothing before its time.
   zeros = {round(a.at_s - a.end_s, 6) for a in arrivals}
   assert len(zeros) == 1
   assert min(zeros) >= began_s - 1e-6
@@ -92,7 +93,7 @@ def test_file_comes_at_its_own_pace(clip):
 
 
 def test_camera_and_microphone_are_put_on_one_clock():
-  """FFmpeg's filters as devices: they begin at time stamps of their own, and come at the pace of a device."""
+  """FFmpeg's filters act as devices: they begin at their own time stamps, and deliver at the pace of a device."""
   source = Source(
     "lavfi:testsrc=size=64x48:rate=25:duration=1.5,setpts=PTS+100/TB,realtime",
     microphone="lavfi:sine=frequency=440:duration=1.5,arealtime",
@@ -101,12 +102,12 @@ def test_camera_and_microphone_are_put_on_one_clock():
   assert connection.has_video
   arrivals = receive(connection)
   first_s, last_s = (frames_of(arrivals)[i].time_s for i in (0, -1))
-  assert abs(first_s) < 0.5  # both were opened at the same time, on a machine that may be busy
+  assert abs(first_s) < 0.5  # both are opened at the same time, but the machine may be busy
   assert last_s - first_s == pytest.approx(37 / 25)
   assert len(samples_of(arrivals)) == pytest.approx(1.5 * RATE_HZ, rel=0.4)
 
 
-def test_one_device_may_give_both():
+def test_one_device_may_give_audio_and_video():
   connection = Source("lavfi:testsrc=size=64x48:rate=10:duration=1[out0];sine=duration=1[out1]").connect(RATE_HZ)
   arrivals = receive(connection)
   assert len(frames_of(arrivals)) == 10
@@ -115,7 +116,7 @@ def test_one_device_may_give_both():
 
 @pytest.mark.parametrize("suffix", [".ts", ".m4s"])
 @pytest.mark.parametrize("handler", [WithRanges, WithoutRanges])
-def test_playlist_of_parts_is_told_once_and_ends(tmp_path, suffix, handler):
+def test_leap_in_a_playlist_of_parts_is_reported_once(tmp_path, suffix, handler):
   path = write_playlist(tmp_path, suffix=suffix)
   with serving(tmp_path, handler) as address:
     connection = Source(f"{address}/list.m3u8").connect(RATE_HZ)
@@ -125,7 +126,7 @@ def test_playlist_of_parts_is_told_once_and_ends(tmp_path, suffix, handler):
   assert flashes_s(frames_of(arrivals)) == pytest.approx(expected_marks(), abs=0.1)
   assert len(connection.warnings) == 1
   assert "time stamps leap at 2.0" in connection.warnings[0]
-  # As from a file.
+  # The result equals that of reading the file.
   np.testing.assert_array_equal(samples_of(arrivals), np.concatenate(list(read_audio(path, RATE_HZ))))
   info = probe(path)
   assert [p.time_s for p in frames_of(arrivals)] == [p.time_s for p in read_timed_frames(path, info, [])]
@@ -145,7 +146,7 @@ def test_recording_over_http_ends(tmp_path, suffix, handler):
   assert len(samples_of(arrivals)) == pytest.approx(2.0 * RATE_HZ, abs=0.1 * RATE_HZ)
 
 
-def test_recording_that_breaks_off_goes_on_where_it_was(tmp_path):
+def test_recording_continues_where_its_connection_broke(tmp_path):
   part = (12.0, tuple(np.arange(1.0, 12.0)))
   write_part(tmp_path / "a.ts", part)
   with serving(tmp_path, type("Once", (Breaking,), {})) as address:
@@ -154,7 +155,7 @@ def test_recording_that_breaks_off_goes_on_where_it_was(tmp_path):
     rest = receive(source.connect(RATE_HZ))
   beeps = [beeps_s(samples_of(arrivals)) for arrivals in (first, rest)]
   assert len(beeps[0]) > 3
-  # The second begins with what the first has not given, at a zero of its own.
+  # The second connection begins with the first missing packet, at its own time zero.
   assert len(beeps[0]) + len(beeps[1]) == len(part[1])
   total_s = sum(len(samples_of(arrivals)) for arrivals in (first, rest)) / RATE_HZ
   assert total_s == pytest.approx(12.0, abs=0.15)
@@ -162,14 +163,14 @@ def test_recording_that_breaks_off_goes_on_where_it_was(tmp_path):
 
 @pytest.fixture(scope="module")
 def live_segments(tmp_path_factory):
-  """A folder with fifteen segments of 0.4 s, and the lines of their playlist: a beep each second, at 0.2 s first."""
+  """Returns a folder of fifteen 0.4 s segments, and the lines of their playlist; a beep each second from 0.2 s on."""
   folder = tmp_path_factory.mktemp("segments")
   whole = write_part(folder / "whole.mp4", (6.0, tuple(np.arange(6) + 0.2)))
   return folder, remux_to_segments(whole, folder / "whole.m3u8", segment_s=0.4)
 
 
 def feed(playlist, first, upto, ended):
-  """Puts one segment after the other, in a thread."""
+  """Adds segments to a playlist one after the other, in a thread."""
 
   def run():
     for count in range(first + 1, upto + 1):
@@ -180,7 +181,7 @@ def feed(playlist, first, upto, ended):
   threading.Thread(target=run, daemon=True).start()
 
 
-def test_live_playlist_that_is_closed_ends(live_segments):
+def test_live_playlist_ends_when_it_is_closed(live_segments):
   folder, lines = live_segments
   playlist = LiveList(folder / "closed.m3u8", lines)
   with serving(folder) as address:
@@ -189,13 +190,13 @@ def test_live_playlist_that_is_closed_ends(live_segments):
     assert not connection.ends
     arrivals = receive(connection)
     assert connection.ends
-  # FFmpeg begins three segments before the end that it finds.
+  # FFmpeg begins three segments before the current end.
   assert beeps_s(samples_of(arrivals)) == pytest.approx(np.arange(1, 6) + 0.2 - 0.4, abs=0.1)
 
 
 @pytest.mark.parametrize("ended", [False, True])
-def test_live_playlist_whose_server_comes_back_is_told_on(live_segments, ended):
-  """It still lists, or, when it has been closed in the meantime, lists from its very beginning, what has been told."""
+def test_live_playlist_continues_when_its_server_comes_back(live_segments, ended):
+  """The playlist still lists delivered segments; one that was closed in the meantime lists all of them."""
   folder, lines = live_segments
   playlist = LiveList(folder / "lost.m3u8", lines)
   with serving(folder) as address:
@@ -207,7 +208,7 @@ def test_live_playlist_whose_server_comes_back_is_told_on(live_segments, ended):
       while sum(len(a.samples) for a in first if a.samples is not None) < 1.9 * RATE_HZ:
         first += filter(None, [connection.get(5.0)])
   assert not connection.ends
-  # Six segments are told, from the second on. Three more come while nobody listens, and three later.
+  # Six segments are delivered, from the second on. Three more appear without a connection, and three later.
   listed = LiveList(folder / "lost.m3u8", lines, window=99) if ended else playlist
   listed.put(9, ended=ended)
   with serving(folder, port=int(address.rpartition(":")[2])):
@@ -232,7 +233,7 @@ def test_rtmp_that_breaks_off(clip, tmp_path):
 
 
 @pytest.mark.slow
-def test_connection_that_is_cut_ends_and_is_no_end(clip):
+def test_cut_connection_is_not_the_end_of_the_recording(clip):
   with socket.socket() as free:
     free.bind(("127.0.0.1", 0))
     port = free.getsockname()[1]
@@ -251,8 +252,8 @@ def test_connection_that_is_cut_ends_and_is_no_end(clip):
   assert np.diff(clicks) == pytest.approx([1.0], abs=0.01)
 
 
-def test_camera_that_starts_its_clock_again_is_told_on(tmp_path):
-  """One connection without end, in which time stamps begin anew."""
+def test_camera_that_resets_its_clock_continues(tmp_path):
+  """Time stamps restart within one endless connection."""
   content = b"".join(write_part(tmp_path / f"{i}.ts", part, 5.0).read_bytes() for i, part in enumerate(PARTS))
   with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -269,14 +270,14 @@ def test_camera_that_starts_its_clock_again_is_told_on(tmp_path):
   assert [line.partition(" at ")[0] for line in connection.warnings] == ["time stamps leap"]
 
 
-def test_leap_of_the_time_stamps_is_a_lost_connection():
+def test_lone_leap_of_time_stamps_is_a_lost_connection():
   graph = "testsrc=size=64x48:rate=10:duration=2,setpts='PTS+gte(N,10)*60/TB'[out0];sine=duration=2[out1]"
   connection = Source(f"lavfi:{graph}").connect(RATE_HZ)
   with pytest.raises(MediaError, match=r"time stamps leap by 60\.1 s"):
     receive(connection)
 
 
-def test_reader_ends_with_the_connection(clip):
+def test_reader_thread_ends_with_the_connection(clip):
   before = threading.active_count()
   with Source(str(clip)).connect(RATE_HZ) as connection:
     assert connection.get(5.0) is not None
@@ -290,13 +291,13 @@ def test_reader_ends_with_the_connection(clip):
     ("none.mp4", None, r"none\.mp4: no such file"),
     ("rtmp://127.0.0.1:1/live", None, r"rtmp://127\.0\.0\.1:1/live: cannot be opened \(Connection refused\)"),
     ("v4l2:/dev/no_camera", None, "v4l2:/dev/no_camera: cannot be opened"),
-    ("lavfi:testsrc=size=64x48", None, "no sound comes from it"),
+    ("lavfi:testsrc=size=64x48", None, "no audio comes from it"),
     ("dshow:video=Camera", None, "this FFmpeg has no input device dshow"),
     ("a.mp4", "alsa:default", "expected two devices"),
     ("v4l2:/dev/video0", "b.wav", "expected two devices"),
   ],
 )
-def test_source_that_cannot_be_used_is_explained(name, microphone, message):
+def test_unusable_source_is_explained_in_an_error(name, microphone, message):
   if name.startswith("dshow") and sys.platform == "win32":
     pytest.skip("this system has dshow")
   with pytest.raises((MediaError, OSError, ValueError), match=message):

@@ -10,8 +10,8 @@ from attavvad_jax.blocks import Crop
 from attavvad_jax.faces.model_files import DETECTOR, cache_path
 from attavvad_jax.media import VideoWriter
 from attavvad_jax.recordings import read_blocks
-from attavvad_jax.simulation.blocks import _followed, render_blocks
-from attavvad_jax.simulation.scenes import draw_scene, render_frame, sound
+from attavvad_jax.simulation.blocks import _tracked_boxes, render_blocks
+from attavvad_jax.simulation.scenes import draw_scene, render_frame, render_stems
 from attavvad_jax.timeline import Clock
 
 CLOCK, CROP = Clock(), Crop(64, 64)
@@ -32,15 +32,15 @@ def test_blocks_cover_the_scene_and_the_last_is_padded(scene, blocks):
   assert all(block.waveform.shape == (CLOCK.block_samples,) for block in blocks)
   assert all(block.images.shape == (3, 64, 64) and block.images.dtype == np.uint8 for block in blocks)
   assert all(block.boxes.shape == (3, 4) and block.boxes.dtype == np.float32 for block in blocks)
-  heard = round(2.2 * 16_000) - CLOCK.start_sample(6)
-  assert blocks[-1].waveform[:heard].any()
-  assert not blocks[-1].waveform[heard:].any()
+  end = round(2.2 * 16_000) - CLOCK.start_sample(6)
+  assert blocks[-1].waveform[:end].any()
+  assert not blocks[-1].waveform[end:].any()
 
 
-def test_waveform_is_the_sound_from_the_block_s_start(scene, blocks):
+def test_waveform_is_the_mixture_from_the_start_of_the_block(scene, blocks):
   assert blocks[4].waveform.dtype == np.int16
   start = CLOCK.start_sample(4)
-  expected = sound(scene).mixture[start : start + CLOCK.block_samples] * 32768
+  expected = render_stems(scene).mixture[start : start + CLOCK.block_samples] * 32768
   np.testing.assert_allclose(blocks[4].waveform, expected, atol=0.5)
 
 
@@ -64,37 +64,37 @@ def test_face_out_of_the_frame_is_masked(scene, blocks):
   ("clock", "size", "message"),
   [(Clock(sample_rate_hz=8000), (480, 360), "8000.*16000 Hz"), (CLOCK, (479, 360), "479x360.*even")],
 )
-def test_what_cannot_be_rendered_is_said_at_once(scene, clock, size, message):
+def test_wrong_arguments_are_refused_before_rendering(scene, clock, size, message):
   with pytest.raises(ValueError, match=message):
     render_blocks(scene, clock, CROP, size)
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("seen", [1.0, 0.9, 0.5, 0.0])
-def test_boxes_are_followed_as_media_follows_a_face(stride, seen):
+def test_boxes_are_tracked_as_in_videos(stride, seen):
   rng = np.random.default_rng(int(10 * seen) + stride)
-  found = np.array([0.3, 0.3, 0.4, 0.4]) + 0.02 * rng.standard_normal((60, 4))
-  # Away for a while, as well: longer than what is interpolated.
-  found[(rng.uniform(size=60) > seen) | ((np.arange(60) > 20) & (np.arange(60) < 36))] = np.nan
+  detections = np.array([0.3, 0.3, 0.4, 0.4]) + 0.02 * rng.standard_normal((60, 4))
+  # One absence is longer than the gaps that are interpolated.
+  detections[(rng.uniform(size=60) > seen) | ((np.arange(60) > 20) & (np.arange(60) < 36))] = np.nan
   if seen:
-    found[[0, 59 - 59 % stride]] = 0.3, 0.3, 0.4, 0.4
+    detections[[0, 59 - 59 % stride]] = 0.3, 0.3, 0.4, 0.4
 
-  # Where the detector gets a picture, it gets what it shall find.
-  pictures = [
+  # The rgb of each frame is the detection that the fake detector returns.
+  frames = [
     SimpleNamespace(gray=np.zeros((32, 32), np.uint8), rgb=np.append(box, 0.9)[None][~np.isnan(box[:1])])
-    for box in found
+    for box in detections
   ]
   expected = [
     np.full(4, np.nan) if image.box is None else image.box
-    for image in follow_performer(pictures, lambda faces: faces, images_per_second=9.0, detect_every=stride)
+    for image in follow_performer(frames, lambda faces: faces, images_per_second=9.0, detect_every=stride)
   ]
-  np.testing.assert_allclose(_followed(found, stride, 9.0), expected)
+  np.testing.assert_allclose(_tracked_boxes(detections, stride, 9.0), expected)
 
 
 def compare(scene, path, alike):
-  """Blocks straight from a scene, and by way of a video file; `alike` bounds the images' mean correlation."""
+  """Compares blocks rendered directly with blocks of a video; `alike` bounds the images' mean correlation."""
   with VideoWriter(path, 480, 360, 25, 16_000) as writer:
-    writer.write_samples(sound(scene).mixture)
+    writer.write_samples(render_stems(scene).mixture)
     for frame in range(round(scene.duration_s * 25)):
       writer.write_frame(render_frame(scene, frame / 25))
   crop = Crop()
@@ -102,7 +102,7 @@ def compare(scene, path, alike):
   assert len(fast) == len(real)
 
   def joined(field):
-    return (np.concatenate([getattr(block, field) for block in road]) for road in (fast, real))
+    return (np.concatenate([getattr(block, field) for block in side]) for side in (fast, real))
 
   waveform, other = joined("waveform")
   by_lag = [np.corrcoef(waveform[100:-100], np.roll(other, lag)[100:-100])[0, 1] for lag in (-2, -1, 0, 1, 2)]
@@ -113,7 +113,7 @@ def compare(scene, path, alike):
   both = mask & other
   images, others = (images[both].astype(float) for images in joined("images"))
   assert np.mean([np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(images, others, strict=True)]) > alike
-  # The gray levels are a video's, too.
+  # The gray levels also agree with the video.
   assert images.mean() == pytest.approx(others.mean(), abs=4)
   assert images.std() == pytest.approx(others.std(), rel=0.1)
   boxes, others = (boxes[both] for boxes in joined("boxes"))
@@ -129,7 +129,7 @@ needs_model = pytest.mark.skipif(
 
 
 @needs_model
-def test_both_roads_give_the_same_blocks(tmp_path):
+def test_direct_blocks_agree_with_those_of_a_video(tmp_path):
   compare(draw_scene(1, 1, "train", 4.0, "live"), tmp_path / "clip.mp4", alike=0.85)
 
 
@@ -137,13 +137,13 @@ def test_both_roads_give_the_same_blocks(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("preset", ["clean", "live", "hard"])
 @pytest.mark.parametrize("index", range(3))
-def test_both_roads_give_the_same_blocks_in_many_scenes(tmp_path, preset, index):
-  # A hand before the mouth moves the detector's box a little, and all edges with it.
+def test_direct_blocks_agree_with_those_of_videos_in_many_scenes(tmp_path, preset, index):
+  # A hand in front of the mouth shifts the detector's box a little, and with it all edges.
   compare(draw_scene(2, index, "test", 12.0, preset), tmp_path / "clip.mp4", alike=0.7)
 
 
 @pytest.mark.slow
-def test_ten_minutes_of_scenes_a_minute_on_two_cores():
+def test_two_cores_render_ten_minutes_of_scenes_a_minute():
   scenes = [draw_scene(4, index, "train", 30.0, "live") for index in range(4)]
   start_s = time.process_time()
   for scene in scenes:
@@ -155,5 +155,5 @@ def test_ten_minutes_of_scenes_a_minute_on_two_cores():
 
 def test_images_before_a_block_are_those_of_the_blocks_before(scene, blocks):
   with_before = list(render_blocks(scene, dataclasses.replace(CLOCK, images_before=3), CROP, (240, 180)))
-  for before, block, found in zip(blocks[:-1], blocks[1:], with_before[1:], strict=True):
-    np.testing.assert_array_equal(found.images, np.concatenate([before.images, block.images]))
+  for before, block, longer in zip(blocks[:-1], blocks[1:], with_before[1:], strict=True):
+    np.testing.assert_array_equal(longer.images, np.concatenate([before.images, block.images]))

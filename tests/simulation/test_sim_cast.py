@@ -9,14 +9,14 @@ from attavvad_jax.simulation.scenes import draw_scene
 NUMBERS = (0, 1, 2, 57, 203)
 
 
-def test_every_identity_belongs_to_one_split_in_the_stated_shares():
+def test_splits_get_their_fractions_of_the_identities():
   splits = [split_of(("tune", number)) for number in range(4000)]
-  shares = {split: splits.count(split) / len(splits) for split in SPLITS}
-  assert shares == pytest.approx({"train": 0.60, "validation": 0.15, "test": 0.25}, abs=0.03)
+  fractions = {split: splits.count(split) / len(splits) for split in SPLITS}
+  assert fractions == pytest.approx({"train": 0.60, "validation": 0.15, "test": 0.25}, abs=0.03)
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_draws_until_the_identity_belongs_to_the_split(split):
+def test_draw_is_repeated_until_the_identity_belongs_to_the_split(split):
   numbers = iter(range(10_000))
   drawn = [draw_for(split, lambda: next(numbers), lambda number: (number,)) for _ in range(50)]
   assert {split_of((number,)) for number in drawn} == {split}
@@ -41,7 +41,7 @@ def test_people_of_different_seeds_differ():
 
 @pytest.mark.slow
 def test_splits_share_no_voice_face_tune_or_place():
-  """By identity, and for different seeds: training on one data set tells nothing about the test split of another."""
+  """Identities are compared across seeds: training on one data set must not help on the test split of another."""
   seen = {split: {"voice": set(), "face": set(), "tune": set(), "place": set()} for split in SPLITS}
   for split, seed in itertools.product(SPLITS, (0, 1)):
     for index in range(60):
@@ -58,7 +58,7 @@ def test_splits_share_no_voice_face_tune_or_place():
 
 
 def test_identities_are_coarse():
-  """A voice that differs by less than one hears is the same identity, most of the time."""
+  """A voice with an inaudible difference usually has the same identity."""
   same = 0
   for number in range(200):
     voice = person("train", 0, number).voice

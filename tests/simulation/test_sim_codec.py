@@ -9,7 +9,7 @@ RATE_HZ = 16_000
 
 @pytest.fixture(scope="module")
 def wave():
-  """Bursts of colored noise of uneven lengths."""
+  """Returns bursts of colored noise of uneven lengths."""
   rng = np.random.default_rng(0)
   noise = signal.lfilter([1], [1, -0.8], rng.standard_normal(3 * RATE_HZ + 123))
   gate = np.repeat(rng.uniform(0, 1, 40), -(-len(noise) // 40))[: len(noise)] > 0.5
@@ -18,7 +18,7 @@ def wave():
 
 @pytest.mark.parametrize("rate", [12, 24, 64])
 @pytest.mark.parametrize("name", NAMES)
-def test_comes_back_in_time_to_the_sample(wave, name, rate):
+def test_round_trip_is_aligned_to_the_sample(wave, name, rate):
   decoded = round_trip(wave, Codec(name, rate))
   assert decoded.shape == wave.shape
   agreement = signal.correlate(decoded, wave, "full")
@@ -33,13 +33,13 @@ def test_loses_more_at_lower_rates(wave, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_same_sound_gives_the_same_samples(wave, name):
+def test_same_waveform_gives_the_same_samples(wave, name):
   np.testing.assert_array_equal(round_trip(wave, Codec(name, 24)), round_trip(wave, Codec(name, 24)))
 
 
-def test_very_short_sound_survives():
+def test_very_short_waveform_survives():
   assert round_trip(np.full(100, 0.1, np.float32), Codec("aac", 24)).shape == (100,)
 
 
-def test_is_named_for_people():
+def test_codec_prints_name_and_bit_rate():
   assert str(Codec("opus", 16)) == "opus 16 kbit/s"

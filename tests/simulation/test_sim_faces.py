@@ -10,21 +10,21 @@ SIZE = (240, 180)
 
 
 def person(number, sex="female"):
-  """A random face, near and well lit."""
+  """Returns a random face with a close, well-lit camera."""
   rng = np.random.default_rng([5, number])
   face = dataclasses.replace(Face.draw(rng, sex), beard="none")
   return face, dataclasses.replace(Camera.draw(rng), head_height=0.6, brightness=1.0)
 
 
 def mouth_of(frame, camera):
-  """Pixels around the mouth of a head that looks straight ahead."""
+  """Returns the pixels around the mouth of a head that looks straight ahead."""
   width, height = frame.shape[1], frame.shape[0]
   head = camera.head_height * height
   x, y = camera.center_x * width, camera.center_y * height + 0.3 * head
   return frame[int(y - 0.04 * head) : int(y + 0.10 * head), int(x - 0.10 * head) : int(x + 0.10 * head)].astype(float)
 
 
-def test_same_state_gives_same_frame_and_other_person_another():
+def test_same_state_gives_same_frame_and_people_differ():
   first, second = person(0), person(1)
   frame = render(*first, FaceState(openness=0.4), *SIZE)
   assert frame.shape == (180, 240, 3)
@@ -52,8 +52,8 @@ def test_lips_may_be_paler_and_teeth_darker(name):
     mouth_of(render(face, camera, FaceState(openness=0.5, smile=0.8, **{name: value}), *SIZE), camera).astype(float)
     for value in (0.2, 1.0)
   ]
-  found = [frame[..., 0] - frame[..., 1] if name == "lips" else frame for frame in frames]
-  assert np.percentile(found[0], 90) < np.percentile(found[1], 90) - 8
+  values = [frame[..., 0] - frame[..., 1] if name == "lips" else frame for frame in frames]
+  assert np.percentile(values[0], 90) < np.percentile(values[1], 90) - 8
 
 
 def test_mouth_changes_nothing_outside_the_lower_face():
@@ -84,14 +84,14 @@ def test_box_moves_with_the_head():
   assert moved[1:] == still[1:]
 
 
-def test_head_partly_out_of_the_frame_is_still_a_frame():
+def test_head_partly_outside_the_frame_can_be_rendered():
   face, camera = person(6)
   camera = dataclasses.replace(camera, center_x=0.0, center_y=0.05)
   assert render(face, camera, FaceState(roll_deg=20, shift_x=-0.3), *SIZE).shape == (180, 240, 3)
 
 
 def corner_heights(frame, camera):
-  """Mean height of the lip line's dark at the corners of the mouth, and at its middle, in pixels from above."""
+  """Returns mean heights of the dark lip line at the corners and the middle of the mouth, in pixels from the top."""
   mouth = 255 - mouth_of(frame, camera).mean(axis=-1)
   mouth = np.clip(mouth - np.percentile(mouth, 85), 0, None)
   rows = np.arange(mouth.shape[0])[:, None]
@@ -122,7 +122,7 @@ def test_chewing_jaw_moves_chin_and_leaves_eyes():
 
 
 @pytest.mark.parametrize("kind", OCCLUSIONS)
-def test_what_is_before_the_mouth_hides_it(kind):
+def test_occlusions_hide_the_mouth(kind):
   face, camera = person(2)
 
   def change(occlusion):
@@ -134,12 +134,12 @@ def test_what_is_before_the_mouth_hides_it(kind):
   assert change(Occlusion(kind, 0.0, 0.66, size=1.3)) < 0.6 * change(None)
 
 
-def test_unknown_occlusion_is_an_error_that_lists_the_known():
+def test_error_for_an_unknown_occlusion_lists_the_known():
   with pytest.raises(ValueError, match=r"'cat'.*microphone, stand, hand"):
     Occlusion("cat", 0.0, 0.0)
 
 
-def test_stand_stays_where_it_is_and_microphone_in_the_hand_follows():
+def test_stand_stays_and_held_microphone_moves_with_the_head():
   face, camera = person(2)
   camera = dataclasses.replace(camera, center_x=0.5, center_y=0.5)
 
@@ -170,7 +170,7 @@ def test_motion_blur_runs_along_the_motion():
 
 
 @pytest.mark.parametrize("shift", [{"shift_x": 3.0}, {"shift_x": -3.0}, {"shift_y": 3.0}])
-def test_who_has_left_the_frame_leaves_nothing_behind(shift):
+def test_person_outside_the_frame_leaves_no_trace(shift):
   (first, camera), (second, _) = person(0), person(1, "male")
   np.testing.assert_array_equal(
     render(first, camera, FaceState(**shift), *SIZE), render(second, camera, FaceState(**shift), *SIZE)
@@ -200,7 +200,7 @@ def test_bad_light_is_worse_than_good():
   assert min(camera.brightness for camera in bad) < 0.6 < 0.8 < min(camera.brightness for camera in good)
 
 
-def test_identity_is_of_the_looks_and_not_of_small_differences():
+def test_identity_ignores_small_differences():
   face, camera = person(0)
   assert dataclasses.replace(face, eye_gap=face.eye_gap * 1.01, texture_seed=1).identity == face.identity
   assert dataclasses.replace(face, glasses="round", beard="full").identity != face.identity
@@ -220,7 +220,7 @@ def test_backdrops_differ_by_seed(backdrop):
 
 
 def detected(count):
-  """Overlap (IoU) of the expected box with the detector's, for each of some faces; 0 where it found none."""
+  """Returns the IoU of the expected box with the detector's for each of `count` faces, 0 for missed faces."""
   from attavvad_jax.faces.model_files import DETECTOR, cache_path
 
   if not cache_path(DETECTOR).is_file():
@@ -245,18 +245,18 @@ def detected(count):
         blur_px=rng.uniform(0, 8) * (number % 4 == 1),
       )
       box = np.array(face_box(camera, state, 480, 360))
-      found = detect(render(face, camera, state, 480, 360))[:, :4] * (480, 360, 480, 360)
-      shared = np.minimum(found[:, :2] + found[:, 2:], box[:2] + box[2:]) - np.maximum(found[:, :2], box[:2])
+      boxes = detect(render(face, camera, state, 480, 360))[:, :4] * (480, 360, 480, 360)
+      shared = np.minimum(boxes[:, :2] + boxes[:, 2:], box[:2] + box[2:]) - np.maximum(boxes[:, :2], box[:2])
       shared = np.clip(shared, 0, None).prod(axis=1)
-      overlaps.append((shared / (found[:, 2:].prod(axis=1) + box[2:].prod() - shared)).max(initial=0.0))
+      overlaps.append((shared / (boxes[:, 2:].prod(axis=1) + box[2:].prod() - shared)).max(initial=0.0))
   return np.array(overlaps)
 
 
 def check_detected(overlaps):
-  """95 % of frames are accepted, and the expected box is the detector's."""
-  found = overlaps[overlaps > 0.3]
-  assert len(found) >= 0.95 * len(overlaps)
-  assert found.mean() > 0.9
+  """Checks that the detector finds 95 % of the faces, in the expected boxes."""
+  hits = overlaps[overlaps > 0.3]
+  assert len(hits) >= 0.95 * len(overlaps)
+  assert hits.mean() > 0.9
 
 
 def test_detector_finds_the_faces_where_they_are_expected():

@@ -33,7 +33,7 @@ def test_song_fills_its_time_at_one_level(number):
   wave = music.play(song(number), 12.3, np.random.default_rng(0))
   assert wave.shape == (round(12.3 * RATE_HZ),)
   assert np.sqrt(np.mean(wave**2)) == pytest.approx(0.1, rel=1e-3)
-  # No hole longer than a bar and a half at the slowest tempo.
+  # There is no pause longer than a bar and a half at the slowest tempo.
   windows = wave[: len(wave) // 80000 * 80000].reshape(-1, 80000)
   assert np.abs(windows).max(axis=1).min() > 0.02
 
@@ -50,7 +50,7 @@ def test_most_of_the_songs_energy_lies_on_the_notes_of_its_key():
 
 
 @pytest.mark.parametrize("number", range(8))
-def test_melody_keeps_to_the_key_and_the_voices_range_and_is_on_the_beat(number):
+def test_melody_stays_in_key_and_range_and_on_the_beat(number):
   piece = song(number)
   tune = music.melody(piece, 3.3, 9.0, 55, np.random.default_rng(number))
   assert all(in_key(piece, note.midi) for note in tune)
@@ -59,7 +59,7 @@ def test_melody_keeps_to_the_key_and_the_voices_range_and_is_on_the_beat(number)
   np.testing.assert_allclose(np.round(2 * np.array(beats)) / 2, beats, atol=1e-6)
 
 
-def test_melodies_of_a_song_are_alike_and_those_of_another_are_not():
+def test_melodies_of_one_song_are_more_alike_than_those_of_two():
   def steps(piece, seed):
     midi = [note.midi for note in music.melody(piece, 0.0, 60.0, 55, np.random.default_rng(seed))]
     degrees = {piece.midi(degree): degree for degree in range(-28, 36)}
@@ -87,7 +87,7 @@ def test_second_voice_sings_a_third_away_in_the_key():
 
 
 @pytest.mark.parametrize("name", ["crowd", "applause", "cheers", "clicks"])
-def test_noises_sound_in_every_block_at_one_level(name):
+def test_noises_are_present_in_every_block_at_one_level(name):
   wave = getattr(noise, name)(4 * RATE_HZ, np.random.default_rng(0))
   assert wave.shape == (4 * RATE_HZ,)
   assert np.sqrt(np.mean(wave**2)) == pytest.approx(0.1, rel=1e-3)
@@ -95,7 +95,7 @@ def test_noises_sound_in_every_block_at_one_level(name):
   assert blocks.min() > 0.01
 
 
-def test_loudspeaker_takes_the_lows_away():
+def test_loudspeaker_removes_bass_and_treble():
   wave = np.random.default_rng(0).standard_normal(2 * RATE_HZ).astype(np.float32)
   hz, power = signal.welch(noise.loudspeaker(wave, np.random.default_rng(1)), RATE_HZ, nperseg=1024)
   middle = power[(hz > 800) & (hz < 2000)].mean()
@@ -108,7 +108,7 @@ def test_reverberation_lasts_as_long_as_the_room_says():
   impulse[0] = 1
   room = noise.Room(decay_s=0.8, wet=0.5, tone_db=-60, hum_hz=0)
   tail = noise.reverberate(impulse, room, np.random.default_rng(0))[200:]
-  # Schroeder's backward integral: the time from -5 to -25 dB, three times.
+  # Schroeder's backward integral: three times the time from -5 to -25 dB.
   left = 10 * np.log10(np.cumsum(tail[::-1] ** 2)[::-1] / (tail**2).sum() + 1e-12)
   fall_s = (np.argmax(left < -25) - np.argmax(left < -5)) / RATE_HZ
   assert 3 * fall_s == pytest.approx(0.8, rel=0.15)

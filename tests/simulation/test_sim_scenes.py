@@ -7,7 +7,7 @@ import pytest
 
 from attavvad_jax.simulation import scenes
 from attavvad_jax.simulation.difficulty import PRESETS
-from attavvad_jax.simulation.scenes import IDLE_MOUTHS, draw_scene, face_state, render_audio, render_frame, sound
+from attavvad_jax.simulation.scenes import IDLE_MOUTHS, draw_scene, face_state, render_audio, render_frame, render_stems
 
 RATE_HZ = 16_000
 NUMBERS = (1, 6)
@@ -16,7 +16,7 @@ VOCAL = ("speech", "singing")
 
 @pytest.fixture(scope="module")
 def drawn():
-  """Many scenes of each preset, not rendered."""
+  """Draws many scenes of each preset without rendering them."""
   return {preset: [draw_scene(0, number, preset=preset) for number in range(200)] for preset in PRESETS}
 
 
@@ -29,7 +29,7 @@ def seconds(chosen):
 
 
 def inside(scene, chosen, shrink_s=0.0, rate_hz=RATE_HZ):
-  """Which samples lie in the parts that are chosen. bool [n]."""
+  """Returns a mask of the samples in the chosen parts. bool [n]."""
   mask = np.zeros(round(scene.duration_s * rate_hz), bool)
   for part in scene.parts:
     if chosen(part):
@@ -42,15 +42,15 @@ def level_db(wave):
   return 10 * np.log10(np.mean(np.square(wave, dtype=np.float64)))
 
 
-def test_scene_follows_from_its_seed_and_number_alone():
+def test_scene_depends_only_on_seed_and_index():
   assert draw_scene(1, 2) == draw_scene(1, 2)
   assert draw_scene(1, 2) != draw_scene(1, 3)
   assert draw_scene(1, 2) != draw_scene(2, 2)
   scene = draw_scene(1, 2, duration_s=8.0, preset="hard")
   first, frame = render_audio(scene), render_frame(scene, 3.0, 240, 180)
-  scenes.sound.cache_clear()
+  scenes.render_stems.cache_clear()
   render_audio(draw_scene(1, 3, duration_s=5.0))
-  scenes.sound.cache_clear()
+  scenes.render_stems.cache_clear()
   np.testing.assert_array_equal(first, render_audio(scene))
   np.testing.assert_array_equal(frame, render_frame(scene, 3.0, 240, 180))
 
@@ -66,8 +66,8 @@ def test_both_timelines_tile_the_recording(drawn, preset):
       assert all(a.offset_s == b.onset_s and a.label != b.label for a, b in itertools.pairwise(events))
 
 
-def test_timelines_say_whose_voice_is_heard(drawn):
-  """The rule of the labels, looked up at the middle of each part."""
+def test_timelines_follow_the_rule_of_the_labels(drawn):
+  """The rule is checked at the middle of each part."""
 
   def label_at(timeline, time_s):
     return next(event.label for event in timeline if event.onset_s <= time_s < event.offset_s)
@@ -84,45 +84,45 @@ def test_timelines_say_whose_voice_is_heard(drawn):
 
 @pytest.mark.parametrize("number", NUMBERS)
 @pytest.mark.parametrize("preset", ["live", "hard"])
-def test_stems_hold_what_the_parts_say(number, preset):
+def test_stems_agree_with_the_parts(number, preset):
   scene = draw_scene(3, number, duration_s=15.0, preset=preset)
-  made = sound(scene)
+  stems = render_stems(scene)
   own = inside(scene, lambda part: part.source == "performer")
   other = inside(scene, lambda part: part.source in ("off camera", "playback"))
-  assert not made.performer[~own].any()
-  assert not made.other_voices[~other].any()
+  assert not stems.performer[~own].any()
+  assert not stems.other_voices[~other].any()
   for part in scene.parts:
     span = slice(round(part.event.onset_s * RATE_HZ), round(part.event.offset_s * RATE_HZ))
     if part.source in ("performer", "off camera"):
-      # Every third of a second, the length of a block, holds voice.
-      wave = (made.performer if part.source == "performer" else made.other_voices)[span]
+      # Every third of a second, the length of a block, contains voice.
+      wave = (stems.performer if part.source == "performer" else stems.other_voices)[span]
       blocks = np.sqrt((wave[: len(wave) // 5333 * 5333].reshape(-1, 5333) ** 2).mean(axis=1))
       assert blocks.min(initial=1) > 0.02
     if part.event.label == "others":
-      assert made.other_voices[span].any() or made.backing[span].any()
+      assert stems.other_voices[span].any() or stems.backing[span].any()
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_mouth_moves_when_and_only_when_the_parts_say_so(number):
+def test_mouth_moves_exactly_when_the_parts_say_so(number):
   scene = draw_scene(3, number, duration_s=15.0, preset="hard")
-  made = sound(scene)
+  stems = render_stems(scene)
   for part in scene.parts:
     span = slice(round(part.event.onset_s * 200), round(part.event.offset_s * 200))
-    track = made.openness[span]
+    track = stems.openness[span]
     if part.mouth == "shut":
       assert not track.any()
-      assert not made.smile[span].any()
+      assert not stems.smile[span].any()
     elif part.mouth in ("voice", "along", "other words", "mouthing"):
-      # Within each third of a second of voice the mouth is seen open.
+      # The mouth is open at some time in each third of a second of voice.
       assert min((track[i : i + 67].max() for i in range(0, len(track) - 67, 67)), default=1) > 0.1
     elif part.mouth == "smiling":
-      assert made.smile[span].max() > 0.3
+      assert stems.smile[span].max() > 0.3
 
 
-def test_mouth_of_the_picture_is_in_time_with_the_performers_sound():
+def test_mouth_in_video_is_synchronous_with_the_performers_voice():
   scene = draw_scene(3, 0, duration_s=15.0)
   own = inside(scene, lambda part: part.mouth in ("voice", "shut"), rate_hz=200)
-  envelope = np.abs(sound(scene).performer).reshape(-1, 80).mean(axis=1)
+  envelope = np.abs(render_stems(scene).performer).reshape(-1, 80).mean(axis=1)
   envelope = np.log(np.convolve(envelope, np.ones(9) / 9, "same") + 1e-3)
   track = np.array([face_state(scene, frame / 200).openness for frame in range(len(envelope))])
   lags = range(-40, 41)
@@ -134,7 +134,7 @@ def test_mouth_of_the_picture_is_in_time_with_the_performers_sound():
 @pytest.mark.parametrize("preset", PRESETS)
 def test_silence_is_room_tone(preset):
   def still(scene):
-    # Reverberation has died away after its time.
+    # Reverberation has decayed after `decay_s`.
     return inside(scene, lambda part: part.event.label == "silence", shrink_s=scene.room.decay_s)
 
   candidates = (draw_scene(4, number, "train", 12.0, preset) for number in range(100))
@@ -147,21 +147,21 @@ def test_silence_is_room_tone(preset):
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_sound_is_a_proper_recording(preset):
-  made = sound(draw_scene(4, 1, duration_s=7.3, preset=preset))
-  assert made.mixture.dtype == np.float32
-  assert made.mixture.shape == (round(7.3 * RATE_HZ),)
-  assert 0.1 < np.abs(made.mixture).max() <= 1.0
+def test_mixture_has_the_length_type_and_level_of_a_recording(preset):
+  stems = render_stems(draw_scene(4, 1, duration_s=7.3, preset=preset))
+  assert stems.mixture.dtype == np.float32
+  assert stems.mixture.shape == (round(7.3 * RATE_HZ),)
+  assert 0.1 < np.abs(stems.mixture).max() <= 1.0
 
 
 @pytest.mark.parametrize("number", range(4))
-def test_stated_snr_is_that_of_the_stems(number):
+def test_snr_in_conditions_equals_that_of_the_stems(number):
   scene = draw_scene(6, number, duration_s=20.0, preset=("live", "hard")[number % 2])
-  made = sound(scene)
+  stems = render_stems(scene)
   own = inside(scene, lambda part: part.source == "performer")
   assert own.any()
-  found = level_db(made.performer[own]) - level_db(made.backing[own])
-  assert found == pytest.approx(scene.conditions["snr_db"], abs=1.0)
+  snr_db = level_db(stems.performer[own]) - level_db(stems.backing[own])
+  assert snr_db == pytest.approx(scene.conditions["snr_db"], abs=1.0)
 
 
 def test_presets_get_harder():
@@ -173,7 +173,7 @@ def test_presets_get_harder():
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_what_sounds_instead_of_the_performer_has_the_stated_shares(drawn, preset):
+def test_sources_in_others_have_the_fractions_of_the_preset(drawn, preset):
   others = [part for part in parts(drawn, preset) if part.event.label == "others"]
   level = PRESETS[preset]
   off_camera = [part for part in others if part.source == "off camera"]
@@ -183,7 +183,7 @@ def test_what_sounds_instead_of_the_performer_has_the_stated_shares(drawn, prese
 
 
 @pytest.mark.parametrize(("preset", "low", "high"), [("clean", 0, 0), ("live", 0.05, 0.1), ("hard", 0.07, 0.13)])
-def test_mouths_that_move_to_other_words_are_a_small_share_of_others(drawn, preset, low, high):
+def test_mouths_that_move_to_other_words_are_a_small_fraction_of_others(drawn, preset, low, high):
   others = [part for part in parts(drawn, preset) if part.event.label == "others"]
   moved = [part for part in others if part.mouth in ("along", "other words")]
   assert low <= seconds(moved) / seconds(others) <= high
@@ -191,45 +191,45 @@ def test_mouths_that_move_to_other_words_are_a_small_share_of_others(drawn, pres
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_mouths_move_without_a_voice_as_often_as_stated(drawn, preset):
+def test_mouths_move_without_a_voice_as_often_as_the_preset_says(drawn, preset):
   voiceless = [part for part in parts(drawn, preset) if part.source == "none"]
   idle = [part for part in voiceless if part.mouth in IDLE_MOUTHS]
   assert len(idle) / len(voiceless) == pytest.approx(PRESETS[preset].idle_mouth, abs=0.06)
-  shares = dict(zip(IDLE_MOUTHS, PRESETS[preset].idle_mouths, strict=True))
-  assert {part.mouth for part in idle} == {name for name, share in shares.items() if share and idle}
-  for name, share in shares.items():
-    assert not idle or sum(part.mouth == name for part in idle) / len(idle) == pytest.approx(share, abs=0.1)
+  fractions = dict(zip(IDLE_MOUTHS, PRESETS[preset].idle_mouths, strict=True))
+  assert {part.mouth for part in idle} == {name for name, fraction in fractions.items() if fraction and idle}
+  for name, fraction in fractions.items():
+    assert not idle or sum(part.mouth == name for part in idle) / len(idle) == pytest.approx(fraction, abs=0.1)
 
 
 @pytest.mark.parametrize("preset", ["live", "varied"])
-def test_mouths_are_idle_under_a_voice_off_camera_as_often_as_stated(drawn, preset):
+def test_mouths_are_idle_under_off_camera_voices_as_often_as_the_preset_says(drawn, preset):
   level = PRESETS[preset]
   foreign = [part for part in parts(drawn, preset) if part.source in ("off camera", "playback")]
   idle = [part for part in foreign if part.mouth in IDLE_MOUTHS]
   assert len(idle) / len(foreign) == pytest.approx((1 - level.other_words) * level.idle_under_voice, abs=0.04)
-  assert "mouthing" not in {part.mouth for part in idle}  # it would be other words
+  assert "mouthing" not in {part.mouth for part in idle}  # mouthing under a voice would be other words
 
 
-def test_a_mouth_that_grimaces_holds_poses_and_is_slower_than_speech():
+def test_grimacing_mouth_holds_poses_and_is_slower_than_speech():
   tracks = scenes._grimaces(200 * 60, np.random.default_rng(0))
   steps = np.abs(np.diff(tracks, axis=0))
   assert tracks[:, [0, 2]].min() >= -1e-6
   assert np.abs(tracks).max() <= 1
   assert (steps.max(axis=1) < 1e-6).mean() > 0.4
-  assert steps.max() < 0.13  # from one end to the other, 2, in 0.12 s at its steepest
+  assert steps.max() < 0.13  # the steepest step of a move over the full range 2 in 0.12 s
   assert (tracks[:, 0] > 0.3).mean() > 0.1
 
 
-def test_articulation_says_how_far_the_mouth_opens_with_a_voice():
+def test_articulation_scales_the_opening_of_the_mouth():
   scene = draw_scene(3, 0, duration_s=15.0)
-  wide, small = (sound(dataclasses.replace(scene, articulation=factor)).openness for factor in (1.0, 0.3))
+  wide, small = (render_stems(dataclasses.replace(scene, articulation=factor)).openness for factor in (1.0, 0.3))
   voiced = inside(scene, lambda part: part.mouth == "voice", rate_hz=200)
   assert wide[: len(voiced)][voiced].max() > 0.2
   np.testing.assert_allclose(small[: len(voiced)][voiced], 0.3 * wide[: len(voiced)][voiced], atol=1e-6)
 
 
-def test_a_smile_comes_and_goes_whatever_is_heard():
-  """Teeth are bared for the stated share of the time, as often with a voice as without, and over its movements."""
+def test_smiles_are_independent_of_the_audio():
+  """Teeth show for the given fraction of the time, with and without a voice, on top of its movements."""
   scene = dataclasses.replace(draw_scene(3, 0, duration_s=60.0), beaming=0.4, duration_s=600.0)
   smiles = scenes._draw_smiles(scene, np.random.default_rng(0))
   shown = np.clip(smiles[:, 1], 0, 600) - np.clip(smiles[:, 0], 0, 600)
@@ -240,27 +240,27 @@ def test_a_smile_comes_and_goes_whatever_is_heard():
   sober = dataclasses.replace(scene, beaming=0.0)
   times_s = np.arange(0, 30, 0.1)
   states = [(face_state(scene, time_s), face_state(sober, time_s)) for time_s in times_s]
-  beams = np.array([beaming.smile > 0.3 for beaming, _ in states])  # each at its height reaches 0.4
+  beams = np.array([beaming.smile > 0.3 for beaming, _ in states])  # strengths are 0.2 to 1
   assert 0.25 < beams.mean() < 0.75
   assert all(beaming.openness >= still.openness for beaming, still in states)
   assert min(beaming.openness for (beaming, _), is_smile in zip(states, beams, strict=True) if is_smile) > 0.05
-  # Nothing else of the face is moved by it.
+  # A smile changes nothing else in the face.
   kept = ("yaw_deg", "blink", "gaze_x", "jaw_shift")
   assert all(getattr(a, name) == getattr(b, name) for a, b in states for name in kept)
 
 
 @pytest.mark.parametrize("preset", ["live", "hard"])
-def test_mouth_is_hidden_for_the_stated_share_of_the_time(drawn, preset):
-  for kinds, share in ((("microphone", "hand"), PRESETS[preset].occluded), (("away",), PRESETS[preset].away)):
+def test_mouth_is_hidden_for_the_given_fraction_of_the_time(drawn, preset):
+  for kinds, fraction in ((("microphone", "hand"), PRESETS[preset].occluded), (("away",), PRESETS[preset].away)):
     episodes = [e for scene in drawn[preset] for e in scene.episodes if e.kind in kinds]
-    found = sum(e.offset_s - e.onset_s for e in episodes) / (30.0 * len(drawn[preset]))
-    assert found == pytest.approx(share, rel=0.35)
+    actual = sum(e.offset_s - e.onset_s for e in episodes) / (30.0 * len(drawn[preset]))
+    assert actual == pytest.approx(fraction, rel=0.35)
 
 
-def test_hand_microphone_and_absence_are_in_the_picture(drawn):
+def test_frames_show_hand_microphone_and_absence(drawn):
   episodes = {e.kind: (scene, e) for scene in drawn["hard"] for e in scene.episodes if e.offset_s - e.onset_s > 1}
   for kind, (scene, episode) in episodes.items():
-    short = dataclasses.replace(scene, parts=(), codec=None)  # without sound: the hands do not depend on it
+    short = dataclasses.replace(scene, parts=(), codec=None)  # without audio, on which the hands do not depend
     state = face_state(short, (episode.onset_s + episode.offset_s) / 2)
     if kind == "away":
       assert abs(state.shift_x) * scene.camera.head_height * 3 / 4 > 0.8
@@ -277,31 +277,31 @@ def test_moving_heads_are_blurred(drawn):
   assert np.mean(fast) > 5 * np.mean(slow) > 0
 
 
-def test_other_voices_are_as_loud_as_the_performers():
+def test_off_camera_voices_are_as_loud_as_the_performers():
   loud = {"performer": [], "other_voices": []}
   for number in range(4):
-    made = sound(draw_scene(6, number, duration_s=8.0))
+    stems = render_stems(draw_scene(6, number, duration_s=8.0))
     for name, levels in loud.items():
-      stem = getattr(made, name)
+      stem = getattr(stems, name)
       if stem.any():
         levels.append(np.sqrt((stem[stem != 0] ** 2).mean()))
   np.testing.assert_allclose(np.mean(loud["other_voices"]), np.mean(loud["performer"]), rtol=0.05)
 
 
-def test_voices_off_camera_perform_elsewhere_in_the_same_split(drawn):
+def test_off_camera_voices_perform_in_other_scenes_of_the_split(drawn):
   performers = {scene.performer for scene in drawn["live"]}
   others = {part.voice for part in parts(drawn, "live") if part.source in ("off camera", "playback")}
   assert len(others) > 100
-  # All but those of the scenes that come next.
+  # All others are performers, except those of the next scenes, which are not drawn.
   assert len(others - performers) <= 6
 
 
 @pytest.mark.parametrize("trait", ["f0_hz", "formant_scale", "words_per_minute", "breathiness", "tilt_db_per_octave"])
-def test_voices_off_camera_come_from_the_same_population(drawn, trait):
+def test_off_camera_voices_come_from_the_same_population(drawn, trait):
   performers = [getattr(scene.performer.voice, trait) for scene in drawn["live"]]
   others = [getattr(part.voice.voice, trait) for part in parts(drawn, "live") if part.source == "off camera"]
   assert len(others) > 300
-  # The largest distance between the two distributions; 0.14 is the 99.9 % point for equal ones at these sizes.
+  # Kolmogorov-Smirnov distance; 0.14 is its 99.9 % quantile for equal distributions of these sizes.
   grid = np.sort(performers + others)
   distance = np.abs(
     np.searchsorted(np.sort(performers), grid, "right") / len(performers)
@@ -310,18 +310,18 @@ def test_voices_off_camera_come_from_the_same_population(drawn, trait):
   assert distance < 0.14
 
 
-def test_women_and_men_perform_and_are_heard_for_the_same_time(drawn):
-  heard = {
+def test_women_and_men_perform_and_are_audible_for_the_same_time(drawn):
+  audible_s = {
     sex: seconds(p for p in parts(drawn, "live") if p.voice and p.voice.sex == sex) for sex in ("female", "male")
   }
-  assert heard["female"] == pytest.approx(heard["male"], rel=0.15)
+  assert audible_s["female"] == pytest.approx(audible_s["male"], rel=0.15)
   sexes = [scene.performer.sex for scene in drawn["live"]]
   assert sexes.count("female") == sexes.count("male")
 
 
 @pytest.mark.parametrize("act", VOCAL)
 @pytest.mark.parametrize("preset", ["live", "hard"])
-def test_backing_does_not_tell_whose_voice_it_is(drawn, act, preset):
+def test_backing_does_not_reveal_whose_voice_it_is(drawn, act, preset):
   levels = {"performer": [], "off camera": []}
   for part in parts(drawn, preset):
     if part.act == act and part.source in levels:
@@ -344,7 +344,7 @@ def test_a_guest_does_all_the_speaking_off_camera(drawn):
   assert talking > 50
 
 
-def test_backing_vocals_sound_only_under_singing(drawn):
+def test_backing_vocals_occur_only_under_singing(drawn):
   sung = [part for part in parts(drawn, "hard") if part.backing_voice is not None]
   assert len(sung) > 50
   assert all(part.act == "singing" and part.music and part.backing_voice != part.voice for part in sung)
@@ -368,7 +368,7 @@ def test_conditions_are_flat_and_complete(drawn, preset):
     assert {each["occlusion"] for each in conditions} == {"none", "microphone", "hand", "stand"}
 
 
-def test_shares_of_the_conditions_are_those_of_the_timelines(drawn):
+def test_fractions_in_conditions_agree_with_the_timelines(drawn):
   for scene in drawn["hard"][:40]:
     any_voice = sum(scene.audio_timeline.total_s(label) for label in VOCAL)
     own = sum(scene.timeline.total_s(label) for label in VOCAL)
@@ -377,10 +377,10 @@ def test_shares_of_the_conditions_are_those_of_the_timelines(drawn):
 
 
 def test_unaccompanied_is_one_voice_and_listeners(drawn):
-  found = parts(drawn, "unaccompanied")
-  assert {part.source for part in found} == {"performer", "none"}
-  assert not any(part.music for part in found)
-  assert all(part.event.label == "others" for part in found if part.backing_db is not None)
+  solo = parts(drawn, "unaccompanied")
+  assert {part.source for part in solo} == {"performer", "none"}
+  assert not any(part.music for part in solo)
+  assert all(part.event.label == "others" for part in solo if part.backing_db is not None)
 
 
 @pytest.mark.parametrize(
@@ -400,11 +400,11 @@ def test_scene_is_frozen_and_usable_as_a_key():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("preset", PRESETS)
-def test_half_a_minute_of_sound_takes_less_than_two_seconds_of_one_core(preset):
+def test_half_a_minute_of_audio_takes_less_than_two_seconds_of_one_core(preset):
   import time
 
-  sound(draw_scene(9, 0, duration_s=3.0, preset=preset))
+  render_stems(draw_scene(9, 0, duration_s=3.0, preset=preset))
   start = time.process_time()
   for number in range(1, 5):
-    sound(draw_scene(9, number, preset=preset))
+    render_stems(draw_scene(9, number, preset=preset))
   assert (time.process_time() - start) / 4 < 2.0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from attavvad_jax.simulation import timelines
-from attavvad_jax.simulation.timelines import MAVC100_QUARTILES_S, MAVC100_SHARES, MIN_DURATION_S, NEXT, draw_events
+from attavvad_jax.simulation.timelines import MAVC100_FRACTIONS, MAVC100_QUARTILES_S, MIN_DURATION_S, NEXT, draw_events
 
 
 @pytest.fixture(scope="module")
@@ -14,13 +14,13 @@ def clips():
 
 
 def marked(label):
-  """Silence is a part of what MAVC100 has as others."""
+  """Maps silence to others, as in MAVC100."""
   return "others" if label == "silence" else label
 
 
 @pytest.mark.parametrize("label", MAVC100_QUARTILES_S)
 def test_durations_have_the_quartiles_of_mavc100(label):
-  """Of one long performance, as its clips cut the long events."""
+  """One long performance is used, since clips truncate long events."""
   events = draw_events(100_000.0, np.random.default_rng(1))
   durations = [event.duration_s for event in events if marked(event.label) == label]
   assert len(durations) > 1000
@@ -34,18 +34,18 @@ def test_durations_have_the_quartiles_of_mavc100(label):
 def test_transitions_are_those_of_mavc100(clips, label):
   pairs = [(marked(a.label), marked(b.label)) for clip in clips for a, b in itertools.pairwise(clip)]
   after = [b for a, b in pairs if a == label]
-  shares = {following: after.count(following) / len(after) for following in NEXT[label]}
-  assert shares == pytest.approx(NEXT[label], abs=0.03)
+  fractions = {following: after.count(following) / len(after) for following in NEXT[label]}
+  assert fractions == pytest.approx(NEXT[label], abs=0.03)
 
 
-def test_time_is_shared_between_the_events_as_in_mavc100(clips):
+def test_events_take_the_fractions_of_time_of_mavc100(clips):
   total = sum(event.duration_s for clip in clips for event in clip)
-  for label, share in MAVC100_SHARES.items():
-    found = sum(event.duration_s for clip in clips for event in clip if marked(event.label) == label) / total
-    assert found == pytest.approx(share, abs=0.04)
+  for label, fraction in MAVC100_FRACTIONS.items():
+    actual = sum(event.duration_s for clip in clips for event in clip if marked(event.label) == label) / total
+    assert actual == pytest.approx(fraction, abs=0.04)
 
 
-def test_silence_is_frequent_enough_to_be_learnt(clips):
+def test_silence_is_frequent_enough_to_be_learned(clips):
   events = [event for clip in clips for event in clip]
   assert sum(event.label == "silence" for event in events) > 0.10 * len(events)
   assert sum(event.duration_s for event in events if event.label == "silence") > 0.05 * 30 * len(clips)
@@ -68,7 +68,7 @@ def test_short_clips_are_filled(duration_s):
     assert clip[-1].offset_s == duration_s
 
 
-def test_what_follows_what_is_a_distribution():
+def test_transitions_are_distributions():
   for label, following in timelines.NEXT.items():
     assert sum(following.values()) == pytest.approx(1)
     assert label not in following

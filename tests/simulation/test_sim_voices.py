@@ -21,7 +21,7 @@ def scale(person, note_s=0.8, count=5):
 
 
 def pitch_hz(wave, low_hz, high_hz):
-  """The strongest period of a short stretch."""
+  """Returns the frequency of the strongest period of a short stretch."""
   wave = wave * np.hanning(len(wave))
   lags = signal.correlate(wave, wave, "full")[len(wave) - 1 :]
   window = signal.correlate(np.hanning(len(wave)), np.hanning(len(wave)), "full")[len(wave) - 1 :]
@@ -30,7 +30,7 @@ def pitch_hz(wave, low_hz, high_hz):
 
 
 def envelope(wave):
-  """Loudness every 5 ms: what the mouth ought to follow."""
+  """Returns the loudness every 5 ms, which the mouth must follow."""
   power = np.pad(wave**2, (0, -len(wave) % 80)).reshape(-1, 80).mean(axis=1)
   return np.convolve(np.sqrt(power), np.hanning(13) / np.hanning(13).sum(), "same")
 
@@ -47,7 +47,7 @@ def test_fills_its_duration_to_the_sample(act):
   assert (loud > 0.02 * loud.max())[-30:].any()
 
 
-def test_same_seed_gives_same_samples_whatever_was_spoken_between():
+def test_same_seed_gives_same_samples_after_other_speech():
   first = speak(voice(1), 2.0, np.random.default_rng(3))
   speak(voice(2, "female"), 1.0, np.random.default_rng(4))
   again = speak(voice(1), 2.0, np.random.default_rng(3))
@@ -76,7 +76,7 @@ def test_singing_has_the_pitch_of_the_melody(sex):
 
 
 @pytest.mark.parametrize("number", range(4))
-def test_mouth_follows_the_sound_without_delay(number):
+def test_mouth_follows_the_voice_without_delay(number):
   made = speak(voice(number, ("female", "male")[number % 2]), 8.0, np.random.default_rng(number))
   loud = np.log(envelope(made.waveform) + 1e-3)
   lags = range(-30, 31)
@@ -100,7 +100,7 @@ def test_speech_moves_the_mouth_faster_than_singing():
 
 
 @pytest.mark.slow
-def test_every_voice_speaks_and_sings_for_any_time():
+def test_every_voice_speaks_and_sings_for_any_duration():
   for number in range(150):
     rng = np.random.default_rng(number)
     person = voice(number, ("female", "male")[number % 2])
@@ -112,13 +112,13 @@ def test_every_voice_speaks_and_sings_for_any_time():
 
 
 def test_words_that_begin_with_an_open_mouth_can_be_sung():
-  """The vowel of the first note is then the very first frame."""
+  """The vowel of the first note is then the first frame."""
   positions = voices._hold_vowels(np.linspace(1, 0, 60), (Note(0.0, 0.5, 60),), 100, np.random.default_rng(0))
   assert positions.shape == (100,)
   assert ((positions >= 0) & (positions <= 59)).all()
 
 
-def test_missing_synthesizer_is_named_with_its_remedy(monkeypatch):
+def test_error_for_a_missing_synthesizer_names_the_remedy(monkeypatch):
   monkeypatch.setitem(sys.modules, "espeakng_loader", None)
   synthesizer._library.cache_clear()
   with pytest.raises(ValueError, match=r"eSpeak NG.*pip install 'attavvad-jax\[simulation\]'"):
@@ -126,7 +126,7 @@ def test_missing_synthesizer_is_named_with_its_remedy(monkeypatch):
 
 
 def test_vocoder_keeps_the_spectrum_of_a_vowel():
-  """A buzz through two resonances comes back with its energy where it was, at another pitch."""
+  """A buzz through two resonances keeps its spectrum at another pitch."""
   buzz = (np.arange(RATE_HZ) % 180 == 0).astype(float)
   for hz in (700, 1200):
     buzz = signal.lfilter([1], [1, -2 * 0.97 * np.cos(2 * np.pi * hz / RATE_HZ), 0.97**2], buzz)

@@ -55,7 +55,7 @@ def test_conditions_are_the_scenes(folder):
   assert json.loads(text) == draw_scene(7, 1, "train", 2.5, "hard").conditions
 
 
-def test_video_has_the_asked_size_rate_and_length(folder):
+def test_video_has_the_requested_size_rate_and_length(folder):
   with av.open(str(folder / "videos" / "train_0000.mp4")) as container:
     video, audio = container.streams.video[0], container.streams.audio[0]
     assert (video.width, video.height, float(video.average_rate)) == (128, 96, 10.0)
@@ -64,7 +64,7 @@ def test_video_has_the_asked_size_rate_and_length(folder):
   assert frames == 25
 
 
-def test_sound_of_the_file_is_the_scenes(folder):
+def test_audio_of_the_file_is_the_scenes(folder):
   from attavvad_jax.simulation import render_audio
 
   wave = render_audio(draw_scene(7, 0, "train", 2.5, "hard"))
@@ -108,7 +108,7 @@ def test_interrupted_folder_is_completed_and_finished_clips_are_kept(tmp_path, m
   assert len(rows(tmp_path / "manifest.tsv")) == 3
 
 
-def test_folder_of_another_simulation_is_refused(folder):
+def test_folder_with_another_simulation_is_refused(folder):
   before = (folder / "manifest.tsv").read_bytes()
   with pytest.raises(ValueError, match="another simulation"):
     write_folder(folder, seed=9, **SMALL)
@@ -131,7 +131,7 @@ def test_folder_of_another_simulation_is_refused(folder):
   ],
   ids=lambda wrong: next(iter(wrong)),
 )
-def test_impossible_requests_leave_nothing_behind(wrong, tmp_path):
+def test_invalid_arguments_leave_nothing_behind(wrong, tmp_path):
   with pytest.raises(ValueError, match="expected"):
     write_folder(tmp_path / "new", **{**SMALL, **wrong})
   assert not (tmp_path / "new").exists()
@@ -145,7 +145,7 @@ def test_workers_write_the_same_files(folder, tmp_path):
       assert path.read_bytes() == (tmp_path / path.relative_to(folder)).read_bytes(), path.name
 
 
-def test_without_the_synthesizer_nothing_is_made(tmp_path, monkeypatch):
+def test_without_the_synthesizer_nothing_is_written(tmp_path, monkeypatch):
   monkeypatch.setitem(sys.modules, "espeakng_loader", None)
   with pytest.raises(ValueError, match=r"attavvad-jax\[simulation\]"):
     write_folder(tmp_path / "videos", minutes={"test": 0.1})

@@ -26,7 +26,7 @@ AUDIO_FRAME_S = 0.022
 IMAGE_PERIOD_S = 1 / 9
 
 label_lists = st.lists(st.integers(0, 3), max_size=40)
-# Sixty-fourths: sums of them are exact, so that ties are ties in every order of summation.
+# Sums of sixty-fourths are exact, so that ties are ties in every order of summation.
 score_rows = st.lists(st.tuples(*[st.integers(0, 64).map(lambda n: n / 64)] * 4), max_size=40)
 
 
@@ -45,7 +45,7 @@ def names(labels):
   ("onset_s", "offset_s", "label"),
   [(0.0, 1.0, "humming"), (-0.1, 1.0, "speech"), (2.0, 1.0, "speech"), (float("nan"), 1.0, "speech")],
 )
-def test_event_that_cannot_be_is_refused(onset_s, offset_s, label):
+def test_invalid_events_are_refused(onset_s, offset_s, label):
   with pytest.raises(ValueError, match=label):
     Event(onset_s, offset_s, label)
 
@@ -60,7 +60,7 @@ def test_total_of_a_label():
   assert timeline.total_s("speech") == pytest.approx(1.5)
 
 
-def test_second_counts_once_where_events_of_one_label_overlap():
+def test_overlap_of_events_with_one_label_counts_once():
   events = [Event(0, 2, "speech"), Event(1, 1.5, "speech"), Event(1, 3, "speech"), Event(2.5, 4, "singing")]
   timeline = Timeline([*events, Event(5, 6, "speech")], 6)
   assert [timeline.total_s(label) for label in EVENTS] == pytest.approx([0, 4, 1.5, 0])
@@ -69,14 +69,14 @@ def test_second_counts_once_where_events_of_one_label_overlap():
 # Block labels
 
 
-def test_rows_of_one_label_that_overlap_do_not_outweigh_another():
+def test_overlapping_events_of_one_label_do_not_outweigh_another_label():
   # Speech covers 0.15 s of the block twice over, singing 0.18 s once.
   events = [Event(0, 0.15, "speech"), Event(0.01, 0.15, "speech"), Event(0.15, 1 / 3, "singing")]
   assert names(block_labels(Timeline(events, 1 / 3), CLOCK)) == ["singing"]
 
 
-def test_event_that_fills_most_of_a_block_names_it():
-  # Blocks end at 1/3, 2/3 and 1 s. Speech fills block 0 and 0.1 s of block 1; others have the rest.
+def test_a_block_has_the_label_that_covers_most_of_it():
+  # Blocks end at 1/3, 2/3 and 1 s. Speech covers block 0 and 0.1 s of block 1; the rest is others.
   assert names(block_labels(Timeline([Event(0, 1 / 3 + 0.1, "speech")], 1.0), CLOCK)) == ["speech", "others", "others"]
 
 
@@ -86,13 +86,13 @@ def test_gap_counts_as_others():
 
 
 def test_overlap_of_events_does_not_hide_a_gap():
-  # Two events over the first third of a 1 s block: two thirds are unmarked, though 2/3 s of events were counted.
+  # Two events over the first third of a 1 s block add up to 2/3 s, but leave two thirds unmarked.
   clock = Clock(block_rate_hz=1.0)
   timeline = Timeline([Event(0, 1 / 3, "speech"), Event(0, 1 / 3, "singing")], 1)
   np.testing.assert_allclose(overlap_s(timeline, clock, 1), [[0, 1 / 3, 1 / 3, 2 / 3]])
 
 
-def test_event_inside_another_does_not_shorten_it():
+def test_an_event_inside_another_does_not_shorten_it():
   clock = Clock(block_rate_hz=1.0)
   timeline = Timeline([Event(0, 3, "singing"), Event(0.5, 0.9, "speech"), Event(2.9, 3, "speech")], 3)
   assert names(block_labels(timeline, clock)) == ["singing"] * 3
@@ -107,14 +107,14 @@ def test_event_inside_another_does_not_shorten_it():
     ("silence", "others", "others"),
   ],
 )
-def test_tie_goes_to_the_voice(first, second, winner):
+def test_ties_go_to_the_voice(first, second, winner):
   middle = 1 / 6
   for pair in itertools.permutations((first, second)):
     timeline = Timeline([Event(0, middle, pair[0]), Event(middle, 1 / 3, pair[1])], 1 / 3)
     assert names(block_labels(timeline, CLOCK)) == [winner]
 
 
-def test_partly_empty_last_block_is_named_by_what_there_is():
+def test_a_partly_empty_last_block_has_the_label_of_its_part_inside_the_recording():
   # The last block has only 0.05 s inside the recording, all of it speech.
   timeline = Timeline([Event(1.0, 1.05, "speech")], 1.05)
   assert names(block_labels(timeline, CLOCK)) == ["others"] * 3 + ["speech"]
@@ -127,7 +127,7 @@ def test_blocks_after_the_end_are_others():
 
 @pytest.mark.parametrize("step_s", [AUDIO_FRAME_S, IMAGE_PERIOD_S], ids=["audio frame", "image"])
 @pytest.mark.parametrize("block", [0, 7, 10_799])
-def test_shift_across_the_middle_of_a_block_flips_that_block_alone(step_s, block):
+def test_a_shift_across_the_middle_of_a_block_changes_that_block_alone(step_s, block):
   duration_s = CLOCK.start_s(block + 20)
   before_s = CLOCK.start_s(block) + CLOCK.block_s / 2 - step_s / 2
 
@@ -148,7 +148,7 @@ def test_shift_across_the_middle_of_a_block_flips_that_block_alone(step_s, block
   )
 )
 def test_overlaps_equal_counting_milliseconds(events):
-  # A block lasts 0.2 s, so that every edge is a whole millisecond.
+  # Blocks of 0.2 s have every edge at a whole millisecond.
   clock, duration_s = Clock(block_rate_hz=5.0), 4.7
   counted = np.zeros((24, 4))
   for ms in range(4800):
@@ -159,7 +159,7 @@ def test_overlaps_equal_counting_milliseconds(events):
 
 
 @given(label_lists)
-def test_labels_come_back_from_their_timeline(labels):
+def test_labels_survive_conversion_to_a_timeline_and_back(labels):
   timeline = labels_to_timeline(np.array(labels, int), CLOCK, len(labels) / 3)
   assert block_labels(timeline, CLOCK, len(labels)).tolist() == labels
 
@@ -176,7 +176,7 @@ def test_runs_become_events_with_the_mean_score_of_their_blocks():
   assert [event.onset_s for event in timeline] == [0.0, pytest.approx(2 / 3)]
 
 
-def test_last_event_ends_with_the_recording():
+def test_the_last_event_ends_with_the_recording():
   assert labels_to_timeline(np.array([SPEECH] * 4), CLOCK, 1.2).events[-1].offset_s == 1.2
 
 
@@ -185,7 +185,7 @@ def test_no_blocks_give_an_empty_timeline():
 
 
 def slow_timeline(scores, smoothing):
-  """The same by the definitions, one block at a time."""
+  """`scores_to_timeline` by its definition, one block at a time."""
   half = smoothing.mean_blocks // 2
   labels = []
   for i in range(len(scores)):
@@ -198,18 +198,18 @@ def slow_timeline(scores, smoothing):
     if len(runs) < 2 or min(lengths) / CLOCK.block_rate_hz >= smoothing.min_duration_s - 1e-9:
       break
     short = lengths.index(min(lengths))
-    most = math.ceil(smoothing.min_duration_s * CLOCK.block_rate_hz - 1e-9)
-    before = min(lengths[short - 1], most) if short > 0 else 0
-    after = min(lengths[short + 1], most) if short + 1 < len(runs) else 0
+    min_blocks = math.ceil(smoothing.min_duration_s * CLOCK.block_rate_hz - 1e-9)
+    before = min(lengths[short - 1], min_blocks) if short > 0 else 0
+    after = min(lengths[short + 1], min_blocks) if short + 1 < len(runs) else 0
     runs[short] = (runs[short - 1 if before >= after else short + 1][0], lengths[short])
     labels = [label for label, length in runs for _ in range(length)]
-  start, found = 0, []
+  start, events = 0, []
   for label, group in itertools.groupby(labels):
     length = len(list(group))
     mean = sum(row[label] for row in scores[start : start + length]) / length
-    found.append((start / 3, (start + length) / 3, EVENTS[label], mean))
+    events.append((start / 3, (start + length) / 3, EVENTS[label], mean))
     start += length
-  return found
+  return events
 
 
 @given(score_rows, st.sampled_from([1, 3, 5]), st.sampled_from([0.0, 0.3, 0.5, 1.0, 2.0]))
@@ -224,7 +224,7 @@ def test_scores_to_timeline_equals_the_slow_obvious_version(rows, mean_blocks, m
 
 @given(st.lists(st.tuples(*[st.sampled_from([0.0, 0.1, 0.3, 0.7, 1.0])] * 4), min_size=1, max_size=60))
 def test_without_smoothing_each_block_is_its_most_likely_event(rows):
-  # Saturated scores tie; what came long before must not break the tie.
+  # Saturated scores tie; much earlier scores must not break the tie.
   scores = np.array(rows)
   timeline = scores_to_timeline(scores, CLOCK, len(rows) / 3, Smoothing(1, 0.0))
   assert block_labels(timeline, CLOCK, len(rows)).tolist() == scores.argmax(axis=1).tolist()
@@ -241,36 +241,36 @@ def smoothed(labels, min_duration_s):
   return [(event.label, round(event.duration_s * 3)) for event in timeline]
 
 
-def test_short_run_goes_to_the_longer_neighbor():
-  # Four blocks are enough: three of speech are not, and with the one of singing they would be.
+def test_a_short_run_is_merged_into_the_longer_neighbor():
+  # The minimum is four blocks: three of speech are too short, unless the block of singing is merged into them.
   labels = [SILENCE] * 6 + [SPEECH] * 3 + [SINGING] + [OTHERS] * 4
   assert smoothed(labels, 1.3) == [("silence", 9), ("others", 5)]
   labels = [SILENCE] * 6 + [SPEECH] * 3 + [SINGING] + [OTHERS] * 2
   assert smoothed(labels, 1.3) == [("silence", 6), ("speech", 6)]
 
 
-def test_of_neighbors_that_last_long_enough_the_earlier_is_chosen():
-  """However long the later one goes on: a stream could not wait for its end."""
+def test_of_two_long_enough_neighbors_the_earlier_is_chosen():
+  """The length of the later one does not matter, since a stream could not wait for its end."""
   assert smoothed([SPEECH] * 2 + [SINGING] + [OTHERS] * 50, 0.5) == [("speech", 3), ("others", 50)]
 
 
-def test_an_hour_of_flickering_scores_is_quick():
+def test_an_hour_of_alternating_scores_takes_less_than_two_seconds():
   scores = np.tile(np.eye(4)[[SPEECH, SINGING]], (5400, 1))
-  began = time.perf_counter()
+  start_s = time.perf_counter()
   scores_to_timeline(scores, CLOCK, 3600.0, Smoothing(1, 0.5))
-  assert time.perf_counter() - began < 2.0
+  assert time.perf_counter() - start_s < 2.0
 
 
 @pytest.mark.parametrize(
   ("scores", "message"), [(np.zeros((3, 2)), "shape"), (np.full((3, 4), np.nan), "3 blocks are not finite")]
 )
-def test_scores_that_cannot_be_are_refused(scores, message):
+def test_invalid_scores_are_refused(scores, message):
   with pytest.raises(ValueError, match=message):
     scores_to_timeline(scores, CLOCK, 1.0)
 
 
 @pytest.mark.parametrize("setting", [{"mean_blocks": 2}, {"mean_blocks": 0}, {"min_duration_s": -1.0}])
-def test_smoothing_that_cannot_be_is_refused(setting):
+def test_invalid_smoothing_is_refused(setting):
   with pytest.raises(ValueError, match=next(iter(setting))):
     Smoothing(**setting)
 
@@ -299,12 +299,12 @@ class TestTable:
 @pytest.mark.parametrize(
   ("singing", "events"),
   [
-    # Means of three blocks: 1/3, 2/3, 2/3, 1/3 around the two. Of five, none would be above a half.
+    # Means over three blocks: 1/3, 2/3, 2/3, 1/3. Over five blocks, none would be above 1/2.
     ((0, 0, 0, 0, 1, 1, 0, 0, 0, 0), ["speech", "singing", "speech"]),
-    # 0.4, 0.53, 0.4: one block of a third of a second, which is shorter than half a second.
+    # Means 0.4, 0.53, 0.4: one block of 1/3 s, which is shorter than 0.5 s.
     ((0, 0, 0, 0, 0.4, 0.8, 0.4, 0, 0, 0), ["speech"]),
   ],
 )
-def test_smoothing_by_default_is_over_three_blocks_and_half_a_second(singing, events):
+def test_default_smoothing_is_three_blocks_and_half_a_second(singing, events):
   scores = np.array([[0, 1 - score, score, 0] for score in singing])
   assert [event.label for event in scores_to_timeline(scores, CLOCK, len(singing) / 3)] == events

@@ -12,7 +12,7 @@ def parsed(timeline):
   return ElementTree.fromstring(f"<div>{timeline._repr_html_()}</div>")
 
 
-def test_each_event_is_a_bar_to_scale_in_the_lane_and_color_of_its_kind():
+def test_each_event_is_a_bar_to_scale_in_the_lane_of_its_color():
   lanes = {svg.get("fill"): svg for svg in parsed(TIMELINE).iter("svg")}
   bars = [(float(bar.get("x")), float(bar.get("width"))) for bar in lanes[hex_color("speech")].iter("rect")]
   assert bars == [(0.0, 0.5), (0.75, 0.25)]
@@ -20,7 +20,7 @@ def test_each_event_is_a_bar_to_scale_in_the_lane_and_color_of_its_kind():
   assert not list(lanes[hex_color("silence")].iter("rect"))
 
 
-def test_table_has_times_events_and_scores():
+def test_the_table_has_times_events_and_scores():
   *_, table = parsed(TIMELINE).iter("tbody")
   rows = [["".join(cell.itertext()) for cell in row] for row in table]
   assert rows == [
@@ -31,5 +31,5 @@ def test_table_has_times_events_and_scores():
 
 
 @pytest.mark.parametrize("duration_s", [0.0, 5.0])
-def test_timeline_without_events_is_shown_empty(duration_s):
+def test_a_timeline_without_events_is_empty(duration_s):
   assert not list(parsed(Timeline([], duration_s)).iter("rect"))

@@ -1,4 +1,4 @@
-"""Smoothing block by block against the offline rule."""
+"""Incremental smoothing against the offline rule."""
 
 import functools
 
@@ -14,14 +14,14 @@ from attavvad_jax.timeline.incremental import advance, initial_state, lookahead_
 
 CLOCK = Clock()
 MOST = 40
-# Sixty-fourths: their sums are exact in every precision, so that ties are ties.
+# Sums of sixty-fourths are exact in every precision, so that ties are ties.
 score_rows = st.lists(st.tuples(*[st.integers(0, 64).map(lambda n: n / 64)] * 4), min_size=1, max_size=MOST)
 runs = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 6)), min_size=1, max_size=MOST // 6)
 
 
 @functools.cache
 def scanner(smoothing):
-  """The steps for `MOST` blocks and those after the end, compiled once."""
+  """Compiles the steps for `MOST` blocks and those after the end, once."""
 
   def scan(scores, is_block):
     return lax.scan(lambda state, inputs: advance(state, *inputs), initial_state(smoothing, CLOCK), (scores, is_block))
@@ -30,7 +30,7 @@ def scanner(smoothing):
 
 
 def settle(rows, smoothing):
-  """Labels and scores of all steps: the first `lookahead_blocks` settle nothing."""
+  """Labels and scores of all steps, of which the first `lookahead_blocks` settle nothing."""
   ahead = lookahead_blocks(smoothing, CLOCK)
   scores = np.zeros((MOST + ahead, 4), np.float32)
   scores[: len(rows)] = rows
@@ -81,12 +81,12 @@ def test_runs_of_all_lengths_are_settled_as_offline(labels, smoothing):
     (Smoothing(3, 0.5, "hmm", 0.5, 3.0), 11),
   ],
 )
-def test_lookahead_is_as_stated(smoothing, blocks):
+def test_lookahead_by_hand(smoothing, blocks):
   assert lookahead_blocks(smoothing, CLOCK) == blocks
 
 
-def test_default_lookahead_is_needed():
-  """The last block that is waited for can still change a label."""
+def test_the_default_lookahead_is_needed():
+  """The last block of the look-ahead can still change a label."""
   smoothing = Smoothing()
   ahead = lookahead_blocks(smoothing, CLOCK)
   speech, singing = np.eye(4)[1], np.eye(4)[2]
@@ -95,6 +95,6 @@ def test_default_lookahead_is_needed():
   assert settled == {1, 2}
 
 
-def test_minimum_that_no_stream_can_wait_for_is_refused():
+def test_a_minimum_that_is_too_long_for_a_stream_is_refused():
   with pytest.raises(ValueError, match="min_duration_s is 60"):
     lookahead_blocks(Smoothing(3, 60.0), CLOCK)

@@ -3,7 +3,7 @@ import pytest
 from attavvad_jax.timeline import Event, Timeline
 from attavvad_jax.timeline.text import event_lines, format_time, timeline_text
 
-# 20 columns of lanes over 10 s: half a second a column.
+# Lanes of 20 columns over 10 s have half a second per column.
 WIDTH = 29
 
 
@@ -18,7 +18,7 @@ WIDTH = 29
     (3599.96, "1:00:00.0"),
   ],
 )
-def test_times(seconds, text):
+def test_times_by_hand(seconds, text):
   assert format_time(seconds) == text
 
 
@@ -37,7 +37,7 @@ def test_lanes_of_a_hand_worked_timeline():
   ]
 
 
-def test_scores_stand_in_a_column_of_their_own():
+def test_scores_have_their_own_column():
   timeline = Timeline([Event(3.3, 7, "singing", 0.934), Event(7, 3601, "others", 0.5)], 3601)
   assert event_lines(timeline) == [
     "   0:03.3–0:07.0  singing  0.93",
@@ -54,10 +54,10 @@ def test_no_lane_is_wider_than_asked(duration_s, width):
   assert lanes[1].count("█") == width - 9
 
 
-def test_timeline_without_length():
+def test_a_timeline_of_duration_0():
   assert timeline_text(Timeline([], 0.0)).splitlines()[-1].strip() == "0:00"
 
 
-def test_width_without_room_is_refused():
+def test_a_width_that_is_too_small_is_refused():
   with pytest.raises(ValueError, match="width is 12"):
     timeline_text(Timeline([], 1.0), 12)

@@ -21,7 +21,7 @@ ENTRY %main (p: f32[2]) -> bf16[16] {
 """
 
 
-def test_calls_are_read_with_their_bytes_and_loops():
+def test_calls_have_their_bytes_and_loops():
   assert collectives(PROGRAM, 4) == [
     Collective("all-reduce", 32, True),
     Collective("reduce-scatter", 20, False),
@@ -38,8 +38,8 @@ def test_description_counts_kinds_and_loops():
   ]
 
 
-def test_time_of_a_step_by_hand():
-  """A ring of 5: 8/5 of what is reduced leaves a device, and 4 parts of what is gathered."""
+def test_time_of_a_step_equals_a_calculation_by_hand():
+  """On a ring of 5, each device sends 8/5 of a reduced array, and 4 parts of a gathered one."""
   machine = Machine("five", 5, bytes_per_s=100.0, latency_s=0.5)
   calls = [Collective("all-reduce", 1000, False), Collective("all-gather", 50, False)]
   assert step_s(2.0, calls, machine) == pytest.approx(2.0 + (0.5 + 16.0) + (0.5 + 2.0))

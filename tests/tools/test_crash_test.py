@@ -10,9 +10,9 @@ from tools import crash_test
 
 @pytest.mark.slow
 def test_nothing_is_lost(tmp_path):
-  """The short form of `python -m tools.crash_test`; without the disk where no small one can be made.
+  """The short form of `python -m tools.crash_test`, without the disk test if the system does not allow a small disk.
 
-  Killed sweeps, preparations and processes have tests of their own.
+  Other tests kill sweeps, preparations and processes.
   """
   parts = ["kill", "disk"] if _may_mount() else ["kill"]
   outcomes = list(crash_test.crash(parts, tmp_path / "crashes", 1, seed=0, programs=["training"], epochs=2))
@@ -26,14 +26,14 @@ def _may_mount():
   return shutil.which("unshare") and not subprocess.run(command, capture_output=True, check=False).returncode
 
 
-def test_whatever_differs_is_found():
+def test_comparison_names_all_differences():
   expected = {"a": np.array([1.0, np.nan]), "b": [1, 2], "c": b"x"}
   crash_test._compare(expected, {"a": np.array([1.0, np.nan]), "b": [1, 2], "c": b"x"})
-  with pytest.raises(RuntimeError, match="missing: c; left over: d; different: a, b"):
+  with pytest.raises(RuntimeError, match="missing: c; extra: d; different: a, b"):
     crash_test._compare(expected, {"a": np.array([1.0, 2.0]), "b": [1], "d": 0})
 
 
-def test_a_lost_run_counts_and_is_shown():
+def test_outcome_prints_lost_tries_and_notes():
   assert str(crash_test.Outcome("training SIGKILL", 30, 2, ["why"])) == (
     "training SIGKILL: tried 30, survived 28, lost 2\n  why"
   )
@@ -41,14 +41,14 @@ def test_a_lost_run_counts_and_is_shown():
 
 @pytest.mark.parametrize(
   ("parts", "tries", "message"),
-  [(["kil"], 1, "no such thing as kil; expected some of kill"), (["kill"], 0, "--tries is 0; expected 1 or more")],
+  [(["kil"], 1, "--part.*: kil; expected some of kill"), (["kill"], 0, "--tries is 0; expected 1 or more")],
 )
-def test_what_cannot_be_is_refused(tmp_path, parts, tries, message):
+def test_wrong_arguments_are_refused(tmp_path, parts, tries, message):
   with pytest.raises(ValueError, match=message):
     next(crash_test.crash(parts, tmp_path / "crashes", tries, 0))
   assert not (tmp_path / "crashes").exists()
 
 
-def test_a_folder_that_is_there_is_left_alone(tmp_path):
-  with pytest.raises(ValueError, match="is there; name a folder that is not"):
+def test_existing_folder_is_refused(tmp_path):
+  with pytest.raises(ValueError, match="exists; name a new folder"):
     next(crash_test.crash(["kill"], Path(tmp_path), 1, 0))

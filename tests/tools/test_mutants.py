@@ -1,4 +1,4 @@
-"""The mutation check itself: `python -m tools.mutants` runs the mutants."""
+"""Tests of the mutation check; `python -m tools.mutants` runs the mutants."""
 
 import dataclasses
 
@@ -15,13 +15,13 @@ def test_mutant_fits_the_source_and_names_tests(mutant):
 
 
 @pytest.mark.parametrize("old", ["not there", "="])
-def test_text_that_is_not_there_just_once_is_refused(old):
+def test_text_that_does_not_occur_exactly_once_is_refused(old):
   mutant = dataclasses.replace(mutants.MUTANTS[1], old=old)
-  with pytest.raises(ValueError, match=r"cuts.py: has .* times, expected once"):
+  with pytest.raises(ValueError, match=r"cuts\.py.* times, expected once"):
     mutants._check(mutant)
 
 
-def test_mutant_is_gone_once_its_tests_have_run(tmp_path):
+def test_mutant_is_reverted_after_its_tests(tmp_path):
   mutant = mutants.MUTANTS[0]
   path = tmp_path / "attavvad_jax" / mutant.path
   path.parent.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Tools are described as the verbs of `attavvad` are."""
+"""Tools have a `Command`, like the verbs of `attavvad`."""
 
 import inspect
 import shlex
@@ -21,6 +21,6 @@ def test_function_takes_the_options_and_the_example_parses(tool):
   assert set(vars(parser.parse_args(argv))) == {*(option.name for option in command.options), "quiet", "verbose"}
 
 
-def test_suites_are_those_that_there_are():
+def test_option_lists_all_suites():
   (suite,) = (option for option in benchmark.COMMAND.options if option.name == "suite")
   assert suite.choices == tuple(SUITES)

@@ -1,7 +1,7 @@
-"""Steps on several devices, as a program of its own, since the number of devices is settled when jax starts.
+"""Runs steps on several devices in a separate program, because jax fixes the number of devices when it starts.
 
-python devices.py OUTPUT NAMES   with JAX_NUM_CPU_DEVICES set, NAMES of CASES as JSON: what a step of each gives; for
-  "collectives", what the compiled step of the first says between devices
+python devices.py OUTPUT NAMES   writes the results of a step for each of NAMES, a JSON list of CASES, and for
+  "collectives" the collective operations of the first case's compiled step; set JAX_NUM_CPU_DEVICES
 """
 
 import dataclasses
@@ -29,17 +29,17 @@ FIELDS = {
   "att_avvad": dict(**SMALL, **VISUAL, **AUDIO, embedding_dim=8),
   "audio_only": dict(**SMALL, **AUDIO, embedding_dim=8),
   "visual_only": dict(filters=4, dropout_rate=0.3, **VISUAL, embedding_dim=8),
-  # Without pooling: where most of XLA's optimizations are off, the gradient of a maximum is NaN (jaxlib 0.10.2).
+  # Without pooling: when most of XLA's optimizations are off, the gradient of a maximum is NaN (jaxlib 0.10.2).
   "base_a": dict(**SMALL, kernel_sizes=((3, 3),), pool_bands=(1,), embedding_dim=8),
   "base_av": dict(**SMALL, visual_kernel_sizes=((5, 5),), visual_strides=((3, 3),), embedding_dim=8),
 }
 assert set(FIELDS) == set(MODELS)
 ALONE = Augmentation(gain_db=6.0, shift_fraction=0.1, drop_images_probability=0.2, mask_bands=9)
-# Blocks give each other voices and background.
+# Blocks exchange voices and background.
 AMONG = dataclasses.replace(ALONE, swap_audio_probability=0.5, mix_probability=0.5)
-# Each has dropout, augmentation and blocks without a face; 29 blocks do not divide by 8 devices, and are so many that
-# rounding stays small, which is all there is in the gradient of a bias before a normalization. Four processes of two
-# devices each, with five blocks of the batch, are told by what they put on their devices.
+# Every case has dropout, augmentation and blocks without a face. 8 devices do not divide 29 blocks, which are enough to
+# keep rounding errors small; the gradient of a bias before a normalization consists of nothing else. The case
+# "processes" simulates four processes of two devices by the data that each would put on its devices.
 CASES = {
   "att_avvad": dict(model="att_avvad", num_blocks=16, augmentation=ALONE),
   **{f"{name} padded": dict(model=name, num_blocks=29) for name in FIELDS},
@@ -49,14 +49,14 @@ CASES = {
   "processes": dict(model="att_avvad", num_blocks=20, num_processes=4, num_microbatches=2),
   "few": dict(model="visual_only", num_blocks=5),
 }
-# Under pmap too; the others would say the same once more.
+# Cases that also run under pmap; for the others it would show nothing new.
 BY_PMAP = ("att_avvad padded", "microbatches")
 
 
 def batch(num_blocks):
-  """Noise; some blocks lack images, so that the terms count differently, and not evenly over the devices.
+  """Returns blocks of noise, some without images, so that the terms have different counts, unequal over the devices.
 
-  A device has none with images, and one block has one of three.
+  One device has no images at all, and one block has one of three images.
   """
   rng = np.random.default_rng(0)
   clock, crop = SPEC.clock, SPEC.crop
@@ -74,7 +74,7 @@ def batch(num_blocks):
 
 
 def case(model, num_blocks, loss_weights=None, augmentation=AMONG, num_processes=1, **options):
-  """The state, the step and the batch of a case; the step's optimizer is plain descent, so that it shows gradients."""
+  """Returns the state, the step and the batch of a case; its optimizer is plain SGD, which exposes the gradients."""
   network, optimizer, data = build(model, **FIELDS[model]), optax.sgd(1.0), batch(num_blocks)
   weights = loss_weights or per_group()
   state = create_state(network, optimizer, weights, data, SPEC.clock, seed=0)
@@ -98,13 +98,13 @@ def case(model, num_blocks, loss_weights=None, augmentation=AMONG, num_processes
 
 
 def alone(name):
-  """The step of one device without any placement: the new state, and what it found."""
+  """Returns the new state and the step's log on one device, without a placement."""
   state, step, data = case(**CASES[name])
   return jax.device_get(jax.jit(step)(state, data, np.uint32(3)))
 
 
 def mapped(name, placement):
-  """The compiled step and its arguments."""
+  """Returns the compiled step and its arguments."""
   state, step, data = case(**CASES[name])
   num_processes, num_parts = (CASES[name].get(key, 1) for key in ("num_processes", "num_microbatches"))
   shares = [
@@ -123,13 +123,13 @@ def mapped(name, placement):
 
 
 def calls(name):
-  """What a case's compiled step says between devices, and what it is to be held against."""
+  """Returns the collectives of a case's compiled step, and the sizes to compare them with."""
   advance, arguments = mapped(name, PLACEMENTS[MESH]())
-  found = collectives(advance.lower(*arguments).compile().as_text(), jax.device_count())
+  operations = collectives(advance.lower(*arguments).compile().as_text(), jax.device_count())
   norms = jax.tree.leaves(arguments[0].batch_stats)
   return {
-    "calls": found,
-    "description": describe(found),
+    "calls": operations,
+    "description": describe(operations),
     "num_norms": len(norms) // 2,
     "num_parameters": sum(leaf.size for leaf in jax.tree.leaves(arguments[0].params)),
   }

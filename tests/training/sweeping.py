@@ -1,6 +1,6 @@
-"""Sweeps and runs for tests, also as a process of its own: one that is killed, or one that has two devices.
+"""Sweeps and runs for tests, also as a separate process that kills itself or has two devices.
 
-python sweeping.py DATA WORKDIR SETTINGS SEEDS [NAME]   is killed when the member NAME comes to save its second `last`
+python sweeping.py DATA WORKDIR SETTINGS SEEDS [NAME]   kills itself before the member NAME saves its second `last`
 """
 
 import functools
@@ -18,7 +18,7 @@ from attavvad_jax.loss_weights import LossWeights, per_group
 from attavvad_jax.training.checkpoints import Checkpoints
 from attavvad_jax.training.sweep import Sweep, sweep
 
-# Not a number from the third step on.
+# A weight that becomes NaN.
 DIVERGES = f"{Path(__file__).stem}:diverges"
 
 
@@ -27,17 +27,17 @@ def diverges() -> LossWeights:
 
 
 def config(data, **changes):
-  """The tiny one with some augmentation, so that what is drawn for it is seen to be the same."""
+  """Returns the tiny config with augmentation, so that tests notice different random draws."""
   config = tiny_config(data, **changes)
   config.augmentation.update(dict(gain_db=6.0, mix_probability=0.5, shift_fraction=0.1))
   return config
 
 
 def make_smooth(set_attribute) -> None:
-  """Makes of training a smooth function of what is added up in another order.
+  """Makes training a smooth function of rounding errors, which depend on the order of sums.
 
-  A ReLU whose input is rounding has a gradient or has none; and Adam makes whole steps of gradients that are nothing
-  but rounding, such as those of biases that a normalization takes away again.
+  A rounding error decides whether a ReLU with an input near 0 has a gradient, and Adam makes full steps of gradients
+  that are only rounding errors, such as those of biases that a normalization cancels.
   """
   set_attribute(nn, "relu", nn.softplus)
   set_attribute(optax, "adam", functools.partial(optax.adam, eps=1e-3))

@@ -11,7 +11,7 @@ from attavvad_jax.configs import att_avvad
 from attavvad_jax.training.optimizer import learning_rate, optimizer
 from attavvad_jax.training.setup import plain
 
-NUM_BLOCKS = 640  # ten steps of 64 an epoch
+NUM_BLOCKS = 640  # ten steps of 64 blocks per epoch
 PARAMS = {"layer": {"kernel": jnp.array([[2.0, -1.0]]), "bias": jnp.array([3.0, 4.0])}}
 GRADIENTS = {"layer": {"kernel": jnp.array([[0.5, 0.25]]), "bias": jnp.array([-1.0, 2.0])}}
 
@@ -24,7 +24,7 @@ def _config(optimizer=(), **changes):
 
 
 def _change(chosen, steps=1):
-  """What a few steps on the same gradient add to the parameters."""
+  """Returns the change of the parameters after a few steps on the same gradient."""
   state, params = chosen.init(PARAMS), PARAMS
   for _ in range(steps):
     changes, state = chosen.update(GRADIENTS, state, params)
@@ -33,21 +33,21 @@ def _change(chosen, steps=1):
 
 
 @pytest.mark.parametrize("decay_epochs", [0.0, 2.0])
-def test_the_default_is_adam_bit_for_bit_with_its_state_alone(decay_epochs):
+def test_the_default_is_bit_identical_to_adam_with_the_same_state(decay_epochs):
   rate = optax.cosine_decay_schedule(1e-3, 20) if decay_epochs else 1e-3
   chosen, adam = optimizer(_config(learning_rate_decay_epochs=decay_epochs), NUM_BLOCKS), optax.adam(rate)
   assert jax.tree.structure(chosen.init(PARAMS)) == jax.tree.structure(adam.init(PARAMS))
   jax.tree.map(np.testing.assert_array_equal, _change(chosen, 3), _change(adam, 3))
 
 
-def test_sgd_by_hand():
+def test_hand_worked_sgd_with_momentum():
   change = _change(optimizer(_config(dict(name="sgd", momentum=0.5), learning_rate=0.1), NUM_BLOCKS), 2)
-  # Twice the gradient, and once more half of it.
+  # The gradient is applied twice, and half of it once more by momentum.
   np.testing.assert_allclose(change["layer"]["bias"], -0.1 * 2.5 * GRADIENTS["layer"]["bias"], rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd", "lion"])
-def test_weight_decay_is_of_kernels_alone(name):
+def test_weight_decay_changes_only_kernels(name):
   without, decayed = (
     _change(optimizer(_config(dict(name=name, weight_decay=decay), learning_rate=0.1), NUM_BLOCKS))
     for decay in (0.0, 0.5)
@@ -55,7 +55,7 @@ def test_weight_decay_is_of_kernels_alone(name):
   np.testing.assert_array_equal(without["layer"]["bias"], decayed["layer"]["bias"])
   difference = decayed["layer"]["kernel"] - without["layer"]["kernel"]
   if name == "adam":
-    # One step goes by the gradient's sign, which the decay turns for the second weight.
+    # Adam's first step has the gradient's sign, which the decay reverses for the second weight.
     np.testing.assert_allclose(difference, [[0.0, 0.2]], atol=1e-5)
   else:
     np.testing.assert_allclose(difference, -0.1 * 0.5 * PARAMS["layer"]["kernel"], rtol=1e-5)
@@ -71,13 +71,13 @@ def test_learning_rates():
   assert learning_rate(_config(), NUM_BLOCKS) == 1e-3
   warm = learning_rate(_config(dict(warmup_epochs=1.0), learning_rate=0.5), NUM_BLOCKS)
   np.testing.assert_allclose([warm(step) for step in (0, 5, 10, 900)], [0.0, 0.25, 0.5, 0.5])
-  # Without another number, a cosine lasts as long as the training: 2 epochs of ten steps, after the warm-up.
+  # By default, a cosine lasts as long as the training, 2 epochs of ten steps, after the warm-up.
   cosine = learning_rate(_config(dict(warmup_epochs=0.5, schedule="cosine"), num_epochs=2), NUM_BLOCKS)
   np.testing.assert_allclose([cosine(step) for step in (5, 15, 25, 40)], [1e-3, 5e-4, 0.0, 0.0], atol=1e-9)
 
 
 @pytest.fixture
-def own(monkeypatch):
+def custom_optimizers(monkeypatch):
   module = types.ModuleType("own_optimizers")
   module.plain = lambda learning_rate: optax.sgd(learning_rate)
   module.falling = lambda learning_rate, num_steps: optax.linear_schedule(learning_rate, 0.0, num_steps)
@@ -85,8 +85,8 @@ def own(monkeypatch):
   monkeypatch.setitem(sys.modules, "own_optimizers", module)
 
 
-@pytest.mark.usefixtures("own")
-def test_ones_own():
+@pytest.mark.usefixtures("custom_optimizers")
+def test_custom_optimizer_and_schedule():
   settings = dict(name="own_optimizers:plain", schedule="own_optimizers:falling")
   config = _config(settings, learning_rate=1.0, num_epochs=1)
   np.testing.assert_allclose(learning_rate(config, NUM_BLOCKS)(5), 0.5)
@@ -94,24 +94,24 @@ def test_ones_own():
   np.testing.assert_allclose(change["layer"]["bias"], -1.9 * GRADIENTS["layer"]["bias"], rtol=1e-6)
 
 
-@pytest.mark.usefixtures("own")
+@pytest.mark.usefixtures("custom_optimizers")
 @pytest.mark.parametrize(
   ("settings", "changes", "message"),
   [
-    (dict(name="adan"), {}, r"config.optimizer.name 'adan'; expected one of adam, adamw, sgd, lion, or package"),
-    (dict(name="own_optimizers:number"), {}, "gives a float; expected a GradientTransformation"),
-    (dict(name="own_optimizers:none"), {}, "config.optimizer.name is 'own_optimizers:none', which cannot be loaded"),
-    (dict(name="own_optimizers:plain", weight_decay=0.1), {}, "config.optimizer.weight_decay is 0.1; expected 0"),
-    (dict(schedule="linear"), {}, "config.optimizer.schedule 'linear'; expected one of constant, cosine"),
-    (dict(schedule="own_optimizers:number"), {}, "gives a float; expected a function of the step"),
-    (dict(schedule="constant"), dict(learning_rate_decay_epochs=1.0), "learning_rate_decay_epochs is 1.0; expected 0"),
-    (dict(momentum=0.9), {}, "config.optimizer.momentum is 0.9; expected 0, as only sgd"),
-    (dict(name="sgd", momentum=1.5), {}, "config.optimizer.momentum is 1.5"),
-    (dict(ema_decay=1.0), {}, r"config\.optimizer\.ema_decay is 1\.0"),
-    (dict(clip_norm=-1.0), {}, "config.optimizer.clip_norm is -1.0; expected 0 or more"),
-    ({}, dict(learning_rate_decay_epochs=-1.0), "config.learning_rate_decay_epochs is -1.0"),
+    (dict(name="adan"), {}, r"optimizer\.name.* 'adan'.*adam, adamw, sgd, lion"),
+    (dict(name="own_optimizers:number"), {}, r"optimizer\.name.* float.*GradientTransformation"),
+    (dict(name="own_optimizers:none"), {}, r"optimizer\.name.* 'own_optimizers:none'"),
+    (dict(name="own_optimizers:plain", weight_decay=0.1), {}, r"optimizer\.weight_decay.* 0\.1"),
+    (dict(schedule="linear"), {}, r"optimizer\.schedule.* 'linear'.*constant, cosine"),
+    (dict(schedule="own_optimizers:number"), {}, r"optimizer\.schedule.* float.*function of the step"),
+    (dict(schedule="constant"), dict(learning_rate_decay_epochs=1.0), r"learning_rate_decay_epochs is 1\.0.*constant"),
+    (dict(momentum=0.9), {}, r"optimizer\.momentum.* 0\.9.*sgd"),
+    (dict(name="sgd", momentum=1.5), {}, r"optimizer\.momentum.* 1\.5"),
+    (dict(ema_decay=1.0), {}, r"optimizer\.ema_decay.* 1\.0"),
+    (dict(clip_norm=-1.0), {}, r"optimizer\.clip_norm.* -1\.0"),
+    ({}, dict(learning_rate_decay_epochs=-1.0), r"learning_rate_decay_epochs is -1\.0"),
   ],
 )
-def test_what_cannot_be_is_refused(settings, changes, message):
+def test_invalid_settings_raise(settings, changes, message):
   with pytest.raises(ValueError, match=message):
     optimizer(_config(settings, **changes), NUM_BLOCKS)

@@ -13,7 +13,7 @@ import pytest
 from attavvad_jax.training.placement import padded, shared_out
 
 TESTS = Path(__file__).parents[1]
-# Each half is a program of its own, so that two workers share the work.
+# Each half runs in its own program, so that two test workers can run them in parallel.
 HALVES = [list(devices.CASES)[0::2], list(devices.CASES)[1::2]]
 
 
@@ -31,26 +31,26 @@ def _on_eight_devices(output, names):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("names", HALVES, ids=["even", "odd"])
-def test_a_step_on_eight_devices_is_that_of_one(tmp_path, names):
-  """Losses, weights, parameters (moved by their gradients) and batch statistics, by every placement."""
+def test_a_step_on_eight_devices_equals_that_of_one(tmp_path, names):
+  """Compares losses, weights, parameters (changed by their gradients) and batch statistics for every placement."""
   results = _on_eight_devices(tmp_path / "results", names)
   assert list(results) == names
-  for name, found in results.items():
-    alone_state, alone_log = found.pop("alone")
-    assert set(found["mesh"][0].params) == set(alone_state.params)
-    for placement, (state, log) in found.items():
+  for name, outcomes in results.items():
+    alone_state, alone_log = outcomes.pop("alone")
+    assert set(outcomes["mesh"][0].params) == set(alone_state.params)
+    for placement, (state, log) in outcomes.items():
       message = f"{name}, {placement}"
       jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5, err_msg=message), state, alone_state)  # noqa: B023
       jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5, err_msg=message), log, alone_log)  # noqa: B023
 
 
 @pytest.mark.slow
-def test_one_reduction_of_gradients_a_step_and_nothing_in_a_loop(tmp_path, capsys):
-  """As the compiled program says: gradients, losses, and twice each normalization's statistics."""
-  found = _on_eight_devices(tmp_path / "calls", ["collectives"])["collectives"]
-  calls, num_norms, num_parameters = found["calls"], found["num_norms"], found["num_parameters"]
+def test_a_step_reduces_gradients_once_and_has_no_collectives_in_loops(tmp_path, capsys):
+  """The compiled program exchanges gradients, losses, and twice the statistics of each normalization."""
+  result = _on_eight_devices(tmp_path / "calls", ["collectives"])["collectives"]
+  calls, num_norms, num_parameters = result["calls"], result["num_norms"], result["num_parameters"]
   with capsys.disabled():
-    print(f"\n{found['description']}")
+    print(f"\n{result['description']}")
   assert not any(call.in_loop for call in calls)
   reduced = sorted(call.num_bytes for call in calls if call.kind == "all-reduce")
   assert reduced == [4 * 18, 4 * num_parameters]
@@ -60,8 +60,8 @@ def test_one_reduction_of_gradients_a_step_and_nothing_in_a_loop(tmp_path, capsy
 
 
 @pytest.mark.parametrize(("num_devices", "num_parts"), [(1, 1), (2, 1), (4, 1), (2, 2), (1, 3), (3, 2)])
-def test_processes_share_out_what_one_device_would_take(num_devices, num_parts):
-  """Every block has its place and falls into the part that it is in where one device takes every M-th block."""
+def test_processes_have_the_same_microbatches_as_one_device(num_devices, num_parts):
+  """Every block keeps its index and falls into the microbatch that it has when one device takes every M-th block."""
   value = np.arange(100, 118)
   whole = {"image_mask": np.ones((18, 1), bool), "block_mask": np.ones(18, bool), "value": value}
   for num_processes in (1, 2, 6, 18):
@@ -82,14 +82,14 @@ def test_processes_share_out_what_one_device_would_take(num_devices, num_parts):
     assert taken == {part: list(range(part, 18, num_parts)) for part in range(num_parts)}
 
 
-def test_a_batch_that_fits_is_shared_out_as_it_is():
+def test_a_batch_that_fits_is_not_padded():
   whole = {"image_mask": np.ones((8, 1), bool), "value": np.arange(8)}
   share = shared_out(whole, 2, 2, (1, 2))
   np.testing.assert_array_equal(share["value"], whole["value"])
   assert share["place"].tolist() == list(range(8, 16))
 
 
-def test_padding_is_behind_and_masked():
+def test_padding_is_at_the_end_and_masked():
   batch = {"image_mask": np.ones((5, 3), bool), "block_mask": np.ones(5, bool), "label": np.full(5, 2, np.int32)}
   filled = padded(batch, 4)
   assert filled["block_mask"].tolist() == [True] * 5 + [False] * 3

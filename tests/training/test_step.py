@@ -20,7 +20,7 @@ from attavvad_jax.training.step import create_state, train_step
 
 @pytest.fixture(scope="module")
 def setting():
-  """A tiny model, a batch of eight blocks that an open mouth explains, and the compiled step."""
+  """Returns the state of a tiny model, a batch of eight blocks in which the mouth shows the label, and the step."""
   rng = np.random.default_rng(0)
   label = np.arange(8) % 4
   images = rng.integers(90, 110, (8, 3, 32, 32))
@@ -46,7 +46,7 @@ def _compiled(model, optimizer, **options):
 
 
 def _losses_alone(**options):
-  """The step's terms; that nothing else is asked for makes it quick to compile."""
+  """Returns a step that gives only the terms, which compiles quickly."""
   step = _step(config_lib.model(tiny_config("")), optax.adam(1e-2), **options)
   return jax.jit(lambda state, batch: step(state, batch)[1].terms)
 
@@ -64,12 +64,12 @@ def _step(model, optimizer, **options):
 
 
 @pytest.mark.slow
-def test_one_batch_can_be_learned_by_heart(setting):
+def test_one_batch_can_be_memorized(setting):
   state, batch, step = setting
   totals = []
   for _ in range(60):
-    state, found = step(state, batch)
-    totals.append(float(found.total))
+    state, log = step(state, batch)
+    totals.append(float(log.total))
   assert totals[-1] < 0.35 * totals[0]
   assert int(state.step) == 60
 
@@ -87,7 +87,7 @@ def test_dropout_differs_from_step_to_step(setting):
 
 
 def test_padding_is_not_counted_and_has_no_gradient(setting):
-  """The padding's label, which nothing but the loss reads, changes nothing; a real block's does."""
+  """A label of padding, which only the loss reads, changes nothing; a label of a real block does."""
   state, batch, step = setting
   mask = np.arange(8) < 6
   relabeled = np.where(mask, batch["label"], (batch["label"] + 1) % 4).astype(np.int32)
@@ -99,7 +99,7 @@ def test_padding_is_not_counted_and_has_no_gradient(setting):
   assert float(c[1].total) != float(a[1].total)
 
 
-def test_audio_branch_learns_the_labels_that_it_is_given(setting):
+def test_audio_branch_learns_from_the_chosen_labels(setting):
   state, batch, step = setting
   performer = step(state, batch)[1].terms
   changed = _losses_alone(audio_label="audio_label")(state, batch)
@@ -109,9 +109,9 @@ def test_audio_branch_learns_the_labels_that_it_is_given(setting):
     np.testing.assert_allclose(changed.sums[name], expected.sums[name], rtol=1e-6)
 
 
-def test_sound_taken_away_is_silence_and_the_mouth_moves_as_before(setting):
+def test_dropped_audio_changes_the_audio_targets_but_not_the_visual_one(setting):
   state, batch, step = setting
-  for _ in range(10):  # until it is no longer all the same what the targets are
+  for _ in range(10):  # until the loss depends on the targets
     state, _ = step(state, batch)
   dropped = _losses_alone(augmentation=Augmentation(drop_audio_probability=1.0))(state, batch)
   silent = {**batch, "waveform": np.zeros_like(batch["waveform"])}
@@ -123,8 +123,8 @@ def test_sound_taken_away_is_silence_and_the_mouth_moves_as_before(setting):
     assert abs(other[name] - expected[name]) > 0.01 * expected[name]
 
 
-def test_augmentation_is_drawn_by_the_step_and_the_seed(setting):
-  """By the number of blocks that keep their images, on which dropout has no say."""
+def test_augmentation_depends_on_the_step_and_the_seed(setting):
+  """The test counts the blocks that keep their images, which dropout does not affect."""
   state, batch, _ = setting
 
   @jax.jit
@@ -147,15 +147,15 @@ def test_rematerialization_changes_nothing(setting, gradients):
   state, batch, _ = setting
   weights = np.ones(len(TERMS), np.float32)
   expected, _ = gradients(state, batch, weights)
-  found, _ = jax.jit(functools.partial(_step_to_gradients, remat=True))(state, batch, weights)
-  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), found.optimizer, expected)
+  after, _ = jax.jit(functools.partial(_step_to_gradients, remat=True))(state, batch, weights)
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), after.optimizer, expected)
 
 
 @pytest.mark.slow
-def test_parts_of_a_batch_add_up_to_its_gradient(setting):
-  """The slow obvious version: each part by itself, statistics from one to the next, one sum for all."""
+def test_microbatches_add_up_to_the_gradient_of_the_batch(setting):
+  """The slow obvious version takes each part by itself, passes the statistics on, and sums the terms."""
   state, batch, _ = setting
-  # So that the parts count differently for the visual term.
+  # The parts have different counts of the visual term.
   batch = {**batch, "image_mask": np.repeat(np.arange(8) % 4 != 1, 3).reshape(8, 3)}
   model = with_fields(config_lib.model(tiny_config("")), dropout_rate=0.0)
   weights = np.linspace(0.5, 1.5, len(TERMS), dtype=np.float32)
@@ -177,19 +177,19 @@ def test_parts_of_a_batch_add_up_to_its_gradient(setting):
   expected, batch_stats = jax.jit(jax.grad(total, has_aux=True))(state.params)
   step = functools.partial(_step_to_gradients, model=model, num_microbatches=2)
   after, _ = jax.jit(step)(state, batch, weights)
-  # Of biases before a normalization the gradient is 0 but for rounding, 2e-5.
+  # The gradient of a bias before a normalization is 0 except for rounding errors of 2e-5.
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), after.optimizer, expected)
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), after.batch_stats, batch_stats)
 
 
 def _gradients(state, batch, weights):
-  """Of the total by every parameter, where `weights` are of the nine terms; and what the step found."""
-  after, found = _step_to_gradients(state, batch, weights)
-  return after.optimizer, found
+  """Returns the gradients of the total with these weights of the nine terms, and the step's log."""
+  after, log = _step_to_gradients(state, batch, weights)
+  return after.optimizer, log
 
 
 def _step_to_gradients(state, batch, weights, **options):
-  """A step that changes no parameter and leaves the gradients as the optimizer's state."""
+  """Makes a step that changes no parameter and returns the gradients as the optimizer's state."""
   collect = optax.GradientTransformation(
     init=lambda params: params, update=lambda gradients, kept, params: (jax.tree.map(jnp.zeros_like, params), gradients)
   )
@@ -204,13 +204,13 @@ def gradients():
 
 
 @pytest.mark.slow
-def test_total_is_the_sum_of_the_nine_means_times_weights(setting, gradients):
+def test_total_is_the_weighted_sum_of_the_nine_means(setting, gradients):
   state, batch, _ = setting
   weights = np.arange(9, dtype=np.float32) / 3
-  _, found = gradients(state, batch, weights)
-  means = [found.terms.sums[name] / found.terms.counts[name] for name in TERMS]
-  np.testing.assert_allclose(found.total, np.dot(means, weights), rtol=1e-6)
-  assert [found.weights[name] for name in TERMS] == weights.tolist()
+  _, log = gradients(state, batch, weights)
+  means = [log.terms.sums[name] / log.terms.counts[name] for name in TERMS]
+  np.testing.assert_allclose(log.total, np.dot(means, weights), rtol=1e-6)
+  assert [log.weights[name] for name in TERMS] == weights.tolist()
 
 
 @pytest.mark.slow
@@ -222,18 +222,18 @@ def test_total_is_the_sum_of_the_nine_means_times_weights(setting, gradients):
     ([1] * 5 + [0] * 4, ("fusion",)),
   ],
 )
-def test_weights_of_zero_leave_a_groups_own_layers_alone(setting, gradients, weights, module):
+def test_zero_weights_leave_a_groups_own_layers_without_gradient(setting, gradients, weights, module):
   state, batch, _ = setting
-  found, _ = gradients(state, batch, np.float32(weights))
+  by_module, _ = gradients(state, batch, np.float32(weights))
   for name in (("audio", "logits"), ("visual", "logit"), ("fusion",)):
-    layer = found[name[0]] if len(name) == 1 else found[name[0]][name[1]]
+    layer = by_module[name[0]] if len(name) == 1 else by_module[name[0]][name[1]]
     zero = [bool((leaf == 0).all()) for leaf in jax.tree.leaves(layer)]
     assert all(zero) if name == module else not any(zero)
 
 
 @pytest.mark.slow
-def test_gradient_norms_are_those_of_each_term_by_the_embedding_layers(setting, gradients):
-  """The oracle takes the gradient of one term after another by all parameters."""
+def test_gradient_norms_are_those_of_each_term_in_the_embedding_layers(setting, gradients):
+  """The oracle computes the gradient of each term separately with respect to all parameters."""
   state, batch, _ = setting
   probe = LossWeights(lambda: (), lambda step, seen, losses: (losses.gradient_norms, seen), uses_gradient_norms=True)
   masked = {**batch, "image_mask": np.zeros((8, 3), bool)}
@@ -248,7 +248,7 @@ def test_gradient_norms_are_those_of_each_term_by_the_embedding_layers(setting, 
   assert [name for name in TERMS if np.isnan(unseen[name])] == ["visual_vocalizing"]
 
 
-def test_a_model_without_embeddings_cannot_have_gradient_norms(setting):
+def test_gradient_norms_raise_for_a_model_without_embeddings(setting):
   _, batch, _ = setting
 
   class Linear(nn.Module):
@@ -257,5 +257,5 @@ def test_a_model_without_embeddings_cannot_have_gradient_norms(setting):
       return Outputs(audio_logits=nn.Dense(4)(log_mel.mean(axis=1)))
 
   assert create_state(Linear(), optax.sgd(0.1), per_group(), batch, SPEC.clock, seed=0)
-  with pytest.raises(ValueError, match="compares gradients by layers called 'embedding', and the model has none"):
+  with pytest.raises(ValueError, match=r"loss_weights.* 'embedding'"):
     create_state(Linear(), optax.sgd(0.1), grad_norm(), batch, SPEC.clock, seed=0)

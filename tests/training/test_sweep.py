@@ -18,12 +18,12 @@ from attavvad_jax.training.sweep import Member, Speed, Sweep, describe, parse_se
 from attavvad_jax.training.workdir import claim_workdir
 
 SETTINGS, SEEDS = ["1/1/.5", "uncertainty", sweeping.DIVERGES], [1, 2]
-SOUND = ["1-1-0.5-seed1", "1-1-0.5-seed2", "uncertainty-seed1", "uncertainty-seed2"]
+CONVERGED = ["1-1-0.5-seed1", "1-1-0.5-seed2", "uncertainty-seed1", "uncertainty-seed2"]
 DIVERGED = ["sweeping-diverges-seed1", "sweeping-diverges-seed2"]
 
 
 def _arrays(workdir):
-  """Every array of the run's last checkpoint."""
+  """Returns every array of the run's last checkpoint."""
   import orbax.checkpoint as ocp
 
   folder = find_checkpoint(workdir / "checkpoints" / "last")
@@ -32,16 +32,16 @@ def _arrays(workdir):
 
 
 def _assert_close(run, other, rtol=1e-3, atol=1e-4):
-  """Of parameters, statistics, Adam's moments and learnt weights, after 12 steps, in which parameters move by 1e-2.
+  """Compares parameters, statistics, Adam's moments and learned weights after 12 steps, which move parameters by 1e-2.
 
-  Not equal: a convolution of all members adds up in another order than that of one, and the steps pass on and widen
-  what this makes of the last digits.
+  The values are not equal: the convolutions of all members sum in another order than those of one, and the steps
+  amplify the differences in the last digits.
   """
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=rtol, atol=atol), _arrays(run), _arrays(other))
 
 
 def _log(workdir):
-  """The lines of the run's log, without how fast it was."""
+  """Returns the lines of the run's log without its speed."""
   lines = [json.loads(line) for line in (workdir / "log.jsonl").read_text().splitlines()]
   return [{name: value for name, value in line.items() if name != "blocks_per_s"} for line in lines]
 
@@ -63,13 +63,13 @@ def smooth():
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, prepared_path, smooth):
-  """The folder of a sweep of two epochs, 12 steps, and what it gave."""
+  """Returns the folder and the result of a sweep of two epochs, 12 steps."""
   workdir = tmp_path_factory.mktemp("sweep")
   return workdir, sweeping.run(prepared_path, workdir, SETTINGS, SEEDS)
 
 
 @pytest.mark.slow
-def test_members_are_what_they_would_be_alone(tmp_path, prepared_path, finished):
+def test_members_equal_runs_that_are_trained_alone(tmp_path, prepared_path, finished):
   for member, best in finished[1].best:
     if member.setting == sweeping.DIVERGES:
       continue
@@ -79,7 +79,7 @@ def test_members_are_what_they_would_be_alone(tmp_path, prepared_path, finished)
     meta, alone_meta = (read_meta(find_checkpoint(run)) for run in (member.workdir, alone))
     assert best == meta
     assert meta.pop("validation") == pytest.approx(alone_meta.pop("validation"), nan_ok=True)
-    assert meta.pop("program") == [name for name in (*SOUND, *DIVERGED)]
+    assert meta.pop("program") == [name for name in (*CONVERGED, *DIVERGED)]
     assert meta == alone_meta
     for line, alone_line in zip(_log(member.workdir), _log(alone), strict=True):
       assert line.pop("split") == alone_line.pop("split")
@@ -99,9 +99,9 @@ def test_member_is_an_ordinary_run(tmp_path, prepared_path, finished):
 @pytest.mark.slow
 def test_members_that_diverge_are_named_and_left_alone(prepared_path, finished, capsys):
   workdir, result = finished
-  assert sorted(path.name for path in workdir.iterdir()) == sorted(SOUND + DIVERGED)
+  assert sorted(path.name for path in workdir.iterdir()) == sorted(CONVERGED + DIVERGED)
   assert [member.workdir.name for member, _ in result.best if member.diverged] == DIVERGED
-  message = "the loss is not finite at step 8; the last checkpoint is of before"
+  message = "the loss is not finite at step 8; the last checkpoint is from before that step"
   assert f"diverged: {sweeping.DIVERGES}, seed 2: {message}" in describe(result).splitlines()
   for name in DIVERGED:
     assert (workdir / name / "diverged.txt").read_text() == message + "\n"
@@ -114,24 +114,22 @@ def test_members_that_diverge_are_named_and_left_alone(prepared_path, finished, 
 
 
 @pytest.mark.slow
-def test_sweep_that_was_killed_between_two_saves_ends_bit_for_bit_like_one_that_was_not(
-  tmp_path, prepared_path, finished
-):
+def test_sweep_killed_between_two_saves_ends_bit_identical_to_an_uninterrupted_one(tmp_path, prepared_path, finished):
   result = _process(prepared_path, tmp_path, ",".join(SETTINGS), "1,2", "1/1/.5, seed 2")
   assert result.returncode == -9, result.stderr
-  steps = [find_checkpoint(tmp_path / name / "checkpoints" / "last").name for name in SOUND + DIVERGED]
+  steps = [find_checkpoint(tmp_path / name / "checkpoints" / "last").name for name in CONVERGED + DIVERGED]
   assert steps == ["10", "5", "5", "5", "5", "5"]
-  # The program that goes on is of as many members as the one that was never killed.
+  # The resumed program then has as many members as the uninterrupted one.
   for name in DIVERGED:
     (tmp_path / name / "diverged.txt").unlink()
   sweeping.run(prepared_path, tmp_path, SETTINGS, SEEDS)
-  for name in SOUND:
+  for name in CONVERGED:
     jax.tree.map(np.testing.assert_array_equal, _arrays(tmp_path / name), _arrays(finished[0] / name))
     assert _log(tmp_path / name) == _log(finished[0] / name)
 
 
 @pytest.mark.slow
-def test_members_are_shared_out_over_devices_that_they_do_not_divide_among_evenly(tmp_path, prepared_path, finished):
+def test_members_are_distributed_unevenly_over_devices(tmp_path, prepared_path, finished):
   result = _process(prepared_path, tmp_path, ",".join(SETTINGS), "2", devices=2)
   assert result.returncode == 0, result.stderr
   for name in ("1-1-0.5-seed2", "uncertainty-seed2"):
@@ -142,36 +140,36 @@ def test_members_are_shared_out_over_devices_that_they_do_not_divide_among_evenl
 @pytest.mark.parametrize(
   ("settings", "seeds", "message"),
   [
-    ([], [1], "settings: none is given"),
-    (["1/1/1"], [], "seeds: none is given"),
-    (["1/1/1", "mine"], [1], "settings: loss_weights is 'mine'; expected three weights"),
-    (["1/1/.5", "1/1/0.50"], [1], r"settings: 1/1/.5 and 1/1/0.50 are the same; give each once"),
-    (["uncertainty"], [3, 4, 3], "seeds: 3 and 3 are the same; give each once"),
+    ([], [1], r"^settings: none"),
+    (["1/1/1"], [], r"^seeds: none"),
+    (["1/1/1", "mine"], [1], r"^settings: loss_weights.* 'mine'"),
+    (["1/1/.5", "1/1/0.50"], [1], r"^settings: 1/1/\.5 and 1/1/0\.50 are the same"),
+    (["uncertainty"], [3, 4, 3], r"^seeds: 3 and 3 are the same"),
   ],
 )
-def test_lists_that_cannot_be_are_refused_and_leave_nothing(tmp_path, prepared_path, settings, seeds, message):
+def test_invalid_lists_raise_and_write_nothing(tmp_path, prepared_path, settings, seeds, message):
   with pytest.raises(ValueError, match=message):
     sweeping.run(prepared_path, tmp_path / "sweep", settings, seeds)
   assert not (tmp_path / "sweep").exists()
 
 
-def test_folder_that_holds_another_run_is_refused_before_any_other_is_made(tmp_path, prepared_path):
+def test_folder_of_another_run_raises_before_any_folder_is_created(tmp_path, prepared_path):
   config = sweeping.config(prepared_path)
   last = plan(config, tmp_path, ["1/1/1", "uncertainty"], [1])[-1]
   other = dataclasses.replace(last.setup, config={**last.setup.config, "learning_rate": 1.0})
   claim_workdir(last.workdir, other)
-  with pytest.raises(ValueError, match="uncertainty-seed1: holds a run with other values of learning_rate"):
+  with pytest.raises(ValueError, match=r"uncertainty-seed1: .*other values of learning_rate"):
     sweep(config, tmp_path, ["1/1/1", "uncertainty"], [1])
   assert [path.name for path in tmp_path.iterdir()] == ["uncertainty-seed1"]
 
 
 @pytest.mark.parametrize("text", ["", "-1", "1.5", "one", "4294967296", "99999999999"])
-def test_text_that_is_no_seed_is_refused(text):
-  with pytest.raises(ValueError, match=f"seeds: '{text}'; expected whole numbers from 0 to 4294967295"):
+def test_text_that_is_no_seed_raises(text):
+  with pytest.raises(ValueError, match=f"seeds: '{text}'.* 0 to 4294967295"):
     parse_seeds(["1", text])
 
 
-def test_seeds_are_read_from_text():
+def test_seeds_are_parsed_from_text():
   assert parse_seeds(["0", "4294967295"]) == [0, 4294967295]
 
 
@@ -200,5 +198,5 @@ def test_summary_has_a_row_for_each_member_and_the_speed(tmp_path):
     "1/1/1           1            76.5   500",
     "uncertainty    20               –     –",
     "diverged: uncertainty, seed 20: the loss is not finite at step 3",
-    "members/s: 30 steps of members a second together, 12 one after another (2.50 times)",
+    "member steps/s: 30 together, 12 one after another (2.50 times)",
   ]

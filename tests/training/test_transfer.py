@@ -13,7 +13,7 @@ SOURCE = {
   "params": {"conv": {"kernel": (2, 3), "bias": (3,)}, "norm": {"scale": (3,)}, "head": {"kernel": (3, 1)}},
   "batch_stats": {"norm": {"mean": (3,)}},
 }
-# Another head, and one layer more.
+# The target has another head and an additional layer.
 TARGET = {
   "params": SOURCE["params"] | {"head": {"kernel": (3, 4)}, "visual": {"kernel": (5,), "bias": (1,)}},
   "batch_stats": SOURCE["batch_stats"],
@@ -37,11 +37,11 @@ def _save(workdir, state, prepared):
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory, prepared):
-  """A run that ended at step 7 with every number 7."""
+  """Returns the workdir of a run that ended at step 7 with all values 7."""
   return _save(tmp_path_factory.mktemp("source"), _state(SOURCE, 7.0, step=7), prepared)
 
 
-def test_what_fits_is_loaded_and_the_rest_stays_new(source):
+def test_matching_arrays_are_loaded_and_the_rest_stay_new(source):
   state, transfer = load_matching(_state(TARGET, 1.0), source)
   expected = _state(TARGET, 7.0).params
   expected |= {name: _state(TARGET, 1.0).params[name] for name in ("head", "visual")}
@@ -60,7 +60,7 @@ def test_what_fits_is_loaded_and_the_rest_stays_new(source):
   assert transfer.left_over == {"params/head/kernel": (3, 1)}
 
 
-def test_what_happened_is_told_by_count_and_name(source):
+def test_description_has_counts_and_names(source):
   state, transfer = load_matching(_state(TARGET, 1.0), source)
   text = describe(transfer, frozen_parameters(state.params, ["conv", "visual/bias"]))
   assert text.splitlines()[1:] == [
@@ -68,33 +68,31 @@ def test_what_happened_is_told_by_count_and_name(source):
     "  new: 3 (head, visual)",
     "  left over: 1 (head)",
     "  frozen: 3 (conv, visual/bias)",
-    "  head/kernel is (3, 1) there, (3, 4) here",
+    "  head/kernel is (3, 1) in the checkpoint, (3, 4) here",
   ]
   assert text.splitlines()[0].startswith(f"transfer from {source}")
 
 
-def test_a_checkpoint_of_which_nothing_fits_is_refused(source):
+def test_a_checkpoint_without_matching_parameters_raises(source):
   state = _state({"params": {"gru": {"kernel": (2, 2)}}, "batch_stats": {"norm": {"mean": (3,)}}}, 1.0)
-  with pytest.raises(
-    ValueError, match=r"no parameter .* such as gru/kernel \(2, 2\); the checkpoint has conv/bias \(3,\)"
-  ):
+  with pytest.raises(ValueError, match=r"no parameter .* gru/kernel \(2, 2\), the checkpoint conv/bias \(3,\)"):
     load_matching(state, source)
 
 
-def test_a_checkpoint_that_is_not_there_is_named(tmp_path):
+def test_error_names_a_missing_checkpoint(tmp_path):
   with pytest.raises(ValueError, match="none: no such checkpoint"):
     load_matching(_state(TARGET, 1.0), tmp_path / "none")
 
 
 def _descend(optimizer, params):
-  """One step from gradients of 1."""
+  """Returns the parameters after one step with gradients of 1."""
   changes, _ = optimizer.update(jax.tree.map(jnp.ones_like, params), optimizer.init(params), params)
   return optax.apply_updates(params, changes)
 
 
-def test_frozen_parameters_stay_and_the_others_change_as_without():
+def test_frozen_parameters_stay_and_the_others_change_as_usual():
   params = _state(TARGET, 1.0).params
-  # Weight decay would change them without a gradient.
+  # Weight decay changes parameters even without a gradient.
   optimizer = optax.adamw(0.1, weight_decay=0.1)
   changed, expected = _descend(freeze(optimizer, ["conv", "visual/bias"]), params), _descend(optimizer, params)
   jax.tree.map(np.testing.assert_array_equal, changed["conv"], params["conv"])
@@ -103,29 +101,29 @@ def test_frozen_parameters_stay_and_the_others_change_as_without():
   assert (expected["visual"]["kernel"] != params["visual"]["kernel"]).all()
 
 
-def test_no_prefix_leaves_the_optimizer_as_it_is():
+def test_without_prefixes_the_optimizer_is_unchanged():
   optimizer = optax.adam(0.1)
   assert freeze(optimizer, ()) is optimizer
 
 
 def test_a_prefix_is_a_whole_path():
-  """Not the beginning of a name: "block_1" is not "block_10"."""
+  """A prefix matches whole names: "block_1" does not match "block_10"."""
   params = {"block_1": {"kernel": jnp.ones(1)}, "block_10": {"kernel": jnp.ones(1)}}
   assert set(frozen_parameters(params, ["block_1"])) == {"block_1/kernel"}
   assert set(frozen_parameters(params, ["block_10/"])) == {"block_10/kernel"}
 
 
-def test_a_prefix_that_matches_nothing_names_what_there_is():
-  with pytest.raises(ValueError, match=r"at or below 'con'; there are conv, head, norm, visual"):
+def test_error_lists_the_modules_for_a_prefix_that_matches_nothing():
+  with pytest.raises(ValueError, match=r"'con'.* conv, head, norm, visual"):
     freeze(optax.adam(0.1), ["con"]).init(_state(TARGET, 1.0).params)
 
 
-def test_freezing_everything_is_refused():
-  with pytest.raises(ValueError, match="leaves nothing to train"):
+def test_freezing_everything_raises():
+  with pytest.raises(ValueError, match="nothing to train"):
     freeze(optax.adam(0.1), ["conv", "head", "norm", "visual"]).init(_state(TARGET, 1.0).params)
 
 
-def test_a_frozen_run_goes_on_from_its_checkpoint(tmp_path, prepared):
+def test_a_run_with_frozen_parameters_resumes_from_its_checkpoint(tmp_path, prepared):
   optimizer = freeze(optax.adam(0.1), ["conv"])
   saved = _state(TARGET, 2.0, optimizer, step=3)
   _save(tmp_path, saved, prepared)

@@ -1,4 +1,4 @@
-"""A workdir's run is of one configuration, one data set and one source: told by what they hold, not where they lie."""
+"""A workdir's run has one configuration, data set and source, identified by their contents and not by their paths."""
 
 import json
 import shutil
@@ -32,7 +32,7 @@ def _claim(workdir):
 @pytest.mark.parametrize(
   ("counts", "split"), [({"train": 2, "validation": 1}, "train"), ({"train": 1, "validation": 2}, "validation")]
 )
-def test_other_data_at_the_same_path_are_refused_in_one_line(tmp_path, data, counts, split):
+def test_other_data_at_the_same_path_raise(tmp_path, data, counts, split):
   setup = _set_up(data)
   claim_workdir(tmp_path / "run", setup)
   shutil.rmtree(data)
@@ -42,28 +42,28 @@ def test_other_data_at_the_same_path_are_refused_in_one_line(tmp_path, data, cou
     claim_workdir(tmp_path / "run", now)
   assert str(error.value) == (
     f"{tmp_path / 'run'}: holds a run on other data than {data} has now: split {split} is "
-    f"{now.data.digest(split)[:12]}, expected {setup.data.digest(split)[:12]}; bring those back, or use another "
-    "--workdir or remove it"
+    f"{now.data.digest(split)[:12]}, expected {setup.data.digest(split)[:12]}; restore those data, use another "
+    "--workdir or remove this one"
   )
 
 
-def test_a_split_that_has_come_or_gone_is_named(tmp_path, data):
+def test_error_names_a_split_that_was_removed(tmp_path, data):
   claim_workdir(tmp_path / "run", _set_up(data))
   shutil.rmtree(data)
   prepare(tmp_path / "data", {"train": 1})
-  with pytest.raises(ValueError, match="split validation is not there, expected"):
+  with pytest.raises(ValueError, match="split validation is missing"):
     check_workdir(tmp_path / "run", _set_up(data))
 
 
-def test_the_same_data_elsewhere_are_taken(tmp_path, data):
+def test_the_same_data_at_another_path_are_accepted(tmp_path, data):
   claim_workdir(tmp_path / "run", _set_up(data))
-  # More to test on changes nothing about training.
+  # A test split does not affect training.
   moved = prepare(tmp_path / "moved", {**COUNTS, "test": 1})
   claim_workdir(tmp_path / "run", _set_up(moved))
   assert _claim(tmp_path / "run")["config"]["data"] == str(moved)
 
 
-def test_a_run_of_before_digests_is_told_by_its_path_and_known_from_then_on(tmp_path, data):
+def test_a_run_without_digests_is_identified_by_paths_until_it_is_claimed_again(tmp_path, data):
   workdir = tmp_path / "run"
   setup = _set_up(data)
   claim_workdir(workdir, setup)
@@ -79,7 +79,7 @@ def test_a_run_of_before_digests_is_told_by_its_path_and_known_from_then_on(tmp_
 
 @pytest.fixture
 def source(tmp_path, monkeypatch):
-  """A run to start from, whose digest is what stands in its file."""
+  """Returns a run to start from, whose digest is the content of its file."""
   folder = tmp_path / "source"
   for part in ("meta", "variables"):
     (folder / part).mkdir(parents=True)
@@ -88,31 +88,31 @@ def source(tmp_path, monkeypatch):
   return folder
 
 
-def test_a_source_trained_anew_at_the_same_path_is_refused_in_one_line(tmp_path, data, source):
+def test_a_source_with_other_parameters_at_the_same_path_raises(tmp_path, data, source):
   workdir = tmp_path / "run"
   claim_workdir(workdir, _set_up(data, source))
   (source / "parameters").write_text("second")
   with pytest.raises(ValueError, match="holds a run that started from") as error:
     check_workdir(workdir, _set_up(data, source))
   assert str(error.value) == (
-    f"{workdir}: holds a run that started from other parameters than {source} has now: second, expected first; bring "
-    "those back, or use another --workdir or remove it"
+    f"{workdir}: holds a run that started from other parameters than {source} has now: second, expected first; "
+    "restore those parameters, use another --workdir or remove this one"
   )
 
 
-def test_a_source_may_move_or_go_once_a_run_has_begun(tmp_path, data, source):
+def test_a_source_may_move_or_disappear_after_a_run_has_started(tmp_path, data, source):
   workdir = tmp_path / "run"
   claim_workdir(workdir, _set_up(data, source))
   claim_workdir(workdir, _set_up(data, shutil.copytree(source, tmp_path / "copy")))
   shutil.rmtree(source)
   claim_workdir(workdir, _set_up(data, source))
-  assert _claim(workdir)["source"] == "first"  # not forgotten, should it come back
+  assert _claim(workdir)["source"] == "first"  # kept in case the source returns
   with pytest.raises(ValueError, match="other values of transfer"):
     check_workdir(workdir, _set_up(data))
 
 
 def test_a_function_of_loss_weights_that_has_moved_is_the_same_function(tmp_path, data):
-  """Runs of before the experiments were in the package have its name of then."""
+  """Runs of older versions, which had the experiments outside the package, name it differently."""
   old = "configs.curriculum:audio_then_visual_then_joint"
   config = tiny_config(data, loss_weights=f"attavvad_jax.{old}")
   claim_workdir(tmp_path / "run", set_up(config))

@@ -1,1 +1,1 @@
-"""Benchmarks: ours and its peers in alternation, each in a process of its own."""
+"""Benchmarks: the package and its peers in alternation, each case in its own process."""

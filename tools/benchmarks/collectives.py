@@ -1,7 +1,7 @@
-"""What a compiled program says between devices, read from its text.
+"""Collective calls of a compiled program, read from its text, and an estimate of their time on other machines.
 
-And what that comes to on machines that are not at hand, on paper: time of a step on one device, plus what its
-collectives take on a ring, none of it hidden behind arithmetic.
+The estimate of a step is its time on one device plus the time of its collectives on a ring, without overlap with
+arithmetic.
 """
 
 import dataclasses
@@ -18,8 +18,8 @@ class Collective:
 
   Attributes:
     kind: "all-reduce", "all-gather", "reduce-scatter", ...
-    num_bytes: of the array that is reduced, or of one device's part of what is gathered or scattered.
-    in_loop: whether it is within a loop, and so may be made many times.
+    num_bytes: size of the reduced array, or of one device's part of a gathered or scattered array.
+    in_loop: whether the call is within a loop and may therefore run many times.
   """
 
   kind: str
@@ -29,13 +29,13 @@ class Collective:
 
 @dataclasses.dataclass(frozen=True)
 class Machine:
-  """Devices and what is between them.
+  """Devices and the connection between them.
 
   Attributes:
-    name: of the machine.
-    num_devices: that train together.
-    bytes_per_s: that leave one device, at most.
-    latency_s: of one call between all of them that carries little.
+    name: name of the machine.
+    num_devices: number of devices that train together.
+    bytes_per_s: maximum rate at which one device sends.
+    latency_s: time of one small call between all devices.
   """
 
   name: str
@@ -45,22 +45,22 @@ class Machine:
 
 
 def collectives(program: str, num_devices: int) -> list[Collective]:
-  """Those of a program that was compiled for so many devices, as `jax.stages.Compiled.as_text` gives it; in order."""
+  """Lists the collectives of a program for `num_devices` devices in order. `program` is jax's `Compiled.as_text()`."""
   computations = _computations(program)
   in_loops = _reached(
     computations, {name for lines in computations.values() for name in _called(lines, "body|condition")}
   )
   pattern = re.compile(rf"= (\S.*?) ({'|'.join(_KINDS)})(?:-start)?\(")
   return [
-    Collective(found[2], _num_bytes(found[1]) // (num_devices if found[2] == "all-gather" else 1), name in in_loops)
+    Collective(call[2], _num_bytes(call[1]) // (num_devices if call[2] == "all-gather" else 1), name in in_loops)
     for name, lines in computations.items()
     for line in lines
-    if (found := pattern.search(line))
+    if (call := pattern.search(line))
   ]
 
 
 def step_s(alone_s: float, calls: list[Collective], machine: Machine) -> float:
-  """A step's time on a machine: of one device by itself, and of its calls one after another, as rings pass them on."""
+  """Estimates the time of a step: the time on one device alone, plus its calls in sequence on a ring."""
   others = machine.num_devices - 1
   seconds = alone_s
   for call in calls:
@@ -70,7 +70,7 @@ def step_s(alone_s: float, calls: list[Collective], machine: Machine) -> float:
 
 
 def describe(calls: list[Collective]) -> str:
-  """A line for each kind, and one for the largest call."""
+  """Returns a line for each kind of call, and one for the largest call."""
   lines = []
   for kind in _KINDS:
     some = [call for call in calls if call.kind == kind]
@@ -82,15 +82,15 @@ def describe(calls: list[Collective]) -> str:
 
 
 def _computations(program: str) -> dict[str, list[str]]:
-  """The lines of each computation by its name."""
-  found: dict[str, list[str]] = {}
+  """Returns the lines of each computation by its name."""
+  computations: dict[str, list[str]] = {}
   lines: list[str] = []
   for line in program.splitlines():
     if start := re.match(r"(?:ENTRY )?%?([\w.\-]+) \(.*\{$", line):
-      lines = found[start[1]] = []
+      lines = computations[start[1]] = []
     else:
       lines.append(line)
-  return found
+  return computations
 
 
 def _called(lines: list[str], how: str) -> list[str]:
@@ -98,7 +98,7 @@ def _called(lines: list[str], how: str) -> list[str]:
 
 
 def _reached(computations: dict[str, list[str]], names: set[str]) -> set[str]:
-  """Computations of these names, and all that they call."""
+  """Returns the computations with these names and all computations that they call."""
   reached, pending = set(names), list(names)
   while pending:
     called = _called(computations.get(pending.pop(), []), "body|condition|calls|to_apply|true_computation")
@@ -108,6 +108,6 @@ def _reached(computations: dict[str, list[str]], names: set[str]) -> set[str]:
 
 
 def _num_bytes(shape: str) -> int:
-  """Of one array or of a tuple, such as "(f32[4,8]{1,0}, f32[8]{0})"."""
+  """Returns the size of an array or a tuple of arrays, such as "(f32[4,8]{1,0}, f32[8]{0})"."""
   arrays = re.findall(r"\b([a-z]+[0-9]*)\[([0-9,]*)\]", shape)
   return sum(_BYTES[kind] * math.prod(int(size) for size in sizes.split(",") if size) for kind, sizes in arrays)

@@ -1,7 +1,7 @@
 """Runs cases in alternation and reports medians, first calls (compilation) and peak memory.
 
-Each case lives in a child process of its own: its peak memory is its own, and it can have other settings of XLA. The
-parent asks one child at a time for one run, in turn, so that a drifting machine is fair to all.
+Each case has its own child process, which gives it a separate peak memory and separate settings of XLA. The parent asks
+the children in turn for one run at a time, so that a drift in the machine's speed affects all cases equally.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ import sys
 import time
 from typing import Any
 
-# A run: does the work once and returns when it is done.
+# Does the work once and returns when it is done.
 Timed = Callable[[], None]
 
 
@@ -25,11 +25,11 @@ class Case:
   """One thing to time.
 
   Attributes:
-    name: what the result is called.
-    prepare: a module-level function that returns the run; called in the child, not timed.
-    arguments: of `prepare`; they travel to the child.
-    work: units that one run does, for example blocks, and what they are called.
-    environment: variables of the child, set before anything is imported; None removes one.
+    name: name of the result.
+    prepare: a module-level function that returns the function to time; called in the child, not timed.
+    arguments: arguments of `prepare`, which are sent to the child.
+    work: amount and unit of the work of one run, for example a number of blocks.
+    environment: variables of the child, set before any import; None removes a variable.
   """
 
   name: str
@@ -41,7 +41,7 @@ class Case:
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-  """Figures of one case: seconds of the first call and of each later one, and the child's peak memory."""
+  """Measurements of one case: seconds of the first call and of each later call, and the child's peak memory."""
 
   case: Case
   first_s: float
@@ -53,7 +53,7 @@ class Result:
     return statistics.median(self.runs_s)
 
   def to_dict(self) -> dict[str, Any]:
-    """Plain figures for a line of JSON."""
+    """Returns the values for a line of JSON."""
     amount, unit = self.case.work
     return {
       "case": self.case.name,
@@ -68,7 +68,7 @@ class Result:
 
 
 def alternate(cases: Sequence[Case], runs: int) -> list[Result]:
-  """Times every case `runs` times, one after another in turn.
+  """Times every case `runs` times, in turn.
 
   Raises:
     RuntimeError: a case failed in its child, whose error is on standard error.
@@ -77,7 +77,7 @@ def alternate(cases: Sequence[Case], runs: int) -> list[Result]:
   children = []
   for case in cases:
     ours, theirs = context.Pipe()
-    # A child takes its environment from the parent as it is when it starts.
+    # A child inherits the environment that the parent has when it starts the child.
     with _environment(case.environment):
       child = context.Process(target=_serve, args=(theirs, case.prepare, case.arguments), daemon=True)
       child.start()
@@ -87,8 +87,8 @@ def alternate(cases: Sequence[Case], runs: int) -> list[Result]:
     firsts = [_ask(case, pipe) for case, _, pipe in children]
     seconds: list[list[float]] = [[] for _ in children]
     for _ in range(runs):
-      for (case, _, pipe), found in zip(children, seconds, strict=True):
-        found.append(_ask(case, pipe))
+      for (case, _, pipe), times_s in zip(children, seconds, strict=True):
+        times_s.append(_ask(case, pipe))
     peaks = [_ask(case, pipe, "peak") for case, _, pipe in children]
   finally:
     for _, child, _ in children:
@@ -97,7 +97,7 @@ def alternate(cases: Sequence[Case], runs: int) -> list[Result]:
 
 
 def report(suite: str, results: Sequence[Result], ours: str) -> str:
-  """One JSON object a line, then a table; `ratio` is a case's median by that of the case called `ours`."""
+  """Returns one JSON object per line, then a table; `ratio` is a case's median over that of the case named `ours`."""
   reference = next(result for result in results if result.case.name == ours).median_s
   rows = [{"suite": suite, **result.to_dict(), "ratio": round(result.median_s / reference, 3)} for result in results]
   lines = [json.dumps(row) for row in rows]
@@ -125,11 +125,11 @@ def report(suite: str, results: Sequence[Result], ours: str) -> str:
 
 
 def _serve(pipe: Connection, prepare: Callable[..., Timed], arguments: tuple[Any, ...]) -> None:
-  """The child: prepares once, then runs whenever it is asked to."""
+  """Serves as the child: prepares once, then runs on each request."""
   run = prepare(*arguments)
   while True:
     if pipe.recv() == "peak":
-      # Linux counts in kB, macOS in bytes.
+      # Linux reports kB, macOS bytes.
       pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e3 if sys.platform == "linux" else 1e6))
       continue
     start_s = time.perf_counter()
@@ -142,11 +142,11 @@ def _ask(case: Case, pipe: Connection, question: str = "run") -> float:
   try:
     return pipe.recv()
   except EOFError as error:
-    raise RuntimeError(f"benchmark case {case.name!r} failed; its error stands above") from error
+    raise RuntimeError(f"benchmark case {case.name!r} failed; see its error above") from error
 
 
 class _environment:
-  """Variables of the environment for the time of a `with` block."""
+  """Sets environment variables during a `with` block."""
 
   def __init__(self, changes: Mapping[str, str | None]):
     self._changes = changes

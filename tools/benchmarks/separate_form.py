@@ -1,6 +1,6 @@
-"""ATT-AVVAD written out in flax's own modules: the oracle of the batched form and its peer in the benchmark.
+"""ATT-AVVAD in flax's own modules: reference for tests of the batched form and its peer in the benchmark.
 
-Two convolutions for every gated one, an `nn.RNN(GRUCell)` for every GRU, a head for every event, autodiff throughout.
+It has two convolutions for every gated one, an `nn.RNN(GRUCell)` for every GRU, a head for every event, and autodiff.
 Axes as in `attavvad_jax.models.att_avvad`.
 """
 
@@ -18,7 +18,7 @@ from attavvad_jax.models.outputs import Outputs
 
 
 class SeparateForm(nn.Module):
-  """The network that `config` describes, without dropout and in float32. Called as `AttAvvad` is."""
+  """The network of `config`, without dropout and in float32. It is called like `AttAvvad`."""
 
   config: AttAvvad
 
@@ -97,9 +97,9 @@ class SeparateForm(nn.Module):
 
 
 def separate_variables(config: AttAvvad, variables: Mapping[str, Any]) -> dict[str, Any]:
-  """Variables of `AttAvvad` as those of `SeparateForm`, so that both compute the same.
+  """Converts variables of `AttAvvad` to those of `SeparateForm`, so that both compute the same.
 
-  The batched GRU's two biases of the reset and update gates become their sum, as GRUCell has only one.
+  GRUCell has one bias for each of the reset and update gates: the sum of the batched GRU's two.
   """
   variables = jax.tree.map(np.asarray, dict(variables))
   params: dict[str, Any] = {}
@@ -141,7 +141,7 @@ def separate_variables(config: AttAvvad, variables: Mapping[str, Any]) -> dict[s
 
 
 def _gru_cell(batched: Mapping[str, np.ndarray], index: int) -> dict[str, Any]:
-  """One GRU of a `BatchedGru` as flax's GRUCell: gates reset, update, new."""
+  """Converts one GRU of a `BatchedGru` to parameters of flax's GRUCell: gates reset, update, new."""
   cut = {name: np.split(value[index], 3, axis=-1) for name, value in batched.items()}
   cell: dict[str, Any] = {}
   for i, gate in enumerate("rzn"):

@@ -1,6 +1,6 @@
-"""The suites: front end, model, media, the whole of `attavvad detect`, and a train step on several devices.
+"""The suites: front end, model, media, the complete `attavvad detect`, and a training step on several devices.
 
-Every function below that returns a run is called in a child process and imports what it times.
+Every function that returns a `Timed` is called in a child process, where it imports the code to time.
 """
 
 from collections.abc import Callable
@@ -18,14 +18,14 @@ from attavvad_jax.timeline import Clock
 from tools.benchmarks.collectives import collectives, describe
 from tools.benchmarks.harness import Case, Timed, alternate, report
 
-# Programs read back from the cache would hide how long they take to compile.
+# Programs from the cache would hide the time of compilation.
 _COMPILE = {"JAX_ENABLE_COMPILATION_CACHE": "false"}
 _SMALL = (112, 112)
 _PAPER = (450, 300)
 
 
 def frontend(runs: int) -> str:
-  """Log-mel of an hour of sound at 16 kHz, beside librosa."""
+  """Times the log-mel of an hour of audio at 16 kHz, here and in librosa."""
   seconds = 3600
   work = (seconds / 60, "minutes")
   cases = [Case("attavvad_jax", _log_mel, (seconds,), work, _COMPILE), Case("librosa", _librosa, (seconds,), work)]
@@ -33,7 +33,7 @@ def frontend(runs: int) -> str:
 
 
 def model(runs: int) -> str:
-  """Inference and train step: the batched form, the separate form, and the batched form with XLA's own convolutions."""
+  """Times inference and training steps in batched form, separate form, and batched form with XLA's own convolutions."""
   parts = []
   stock = {**_COMPILE, "XLA_FLAGS": None}
   for name, size, kind, batch in [
@@ -53,7 +53,7 @@ def model(runs: int) -> str:
 
 
 def devices(runs: int) -> str:
-  """A train step of a batch on 8 simulated devices of this CPU; what goes between them; what that costs elsewhere."""
+  """Times a training step on 8 simulated devices of this CPU and lists the calls between the devices."""
   num_devices, batch_size = 8, 16
   simulated = {**_COMPILE, "JAX_NUM_CPU_DEVICES": str(num_devices)}
   cases = [
@@ -63,7 +63,7 @@ def devices(runs: int) -> str:
     Case("one device", _on_devices, ("mesh", batch_size), (batch_size, "blocks"), _COMPILE),
   ]
   parts = [report(f"devices: {num_devices}, small configuration", alternate(cases, runs), "shard_map in jit")]
-  os.environ["JAX_NUM_CPU_DEVICES"] = str(num_devices)  # jax was not imported here so far
+  os.environ["JAX_NUM_CPU_DEVICES"] = str(num_devices)  # effective, since jax is not imported yet
   for how, title in (("mesh", "shard_map in jit"), ("jit", "jit alone")):
     step, arguments = _step_on_devices(how, _SMALL, batch_size)
     calls = collectives(step.lower(*arguments).compile().as_text(), num_devices)
@@ -72,7 +72,7 @@ def devices(runs: int) -> str:
 
 
 def media(runs: int) -> str:
-  """A 30 s clip of 960x544: decoding alone, and decoding with faces and crops."""
+  """Times a 30 s clip of 960x544: decoding alone, and decoding with faces and crops."""
   with tempfile.TemporaryDirectory() as folder:
     video = _simulated_clip(Path(folder))
     work = (30.0, "seconds")
@@ -81,7 +81,7 @@ def media(runs: int) -> str:
 
 
 def detect(runs: int) -> str:
-  """The command, start-up included, on a 30 s clip of 960x544: with programs compiled before, and without."""
+  """Times the command, including start-up, on a 30 s clip of 960x544, with and without cached programs."""
   with tempfile.TemporaryDirectory() as folder:
     video = _simulated_clip(Path(folder))
     work = (30.0, "seconds")
@@ -102,14 +102,14 @@ SUITES: dict[str, Callable[[int], str]] = {
 
 
 def run_suite(name: str, runs: int) -> str:
-  """One JSON object a line, and a table, of the suite of that name.
+  """Runs a suite and returns one JSON object per line, then a table.
 
   Args:
     name: a key of `SUITES`.
-    runs: how often each case is timed, after a first call that is timed apart.
+    runs: number of timed runs of each case, after a first call that is timed separately.
 
   Raises:
-    ValueError: an unknown suite, or less than one run.
+    ValueError: the suite is unknown, or runs is less than 1.
   """
   if name not in SUITES:
     raise ValueError(f"unknown suite {name!r}; expected one of {', '.join(SUITES)}")
@@ -127,19 +127,19 @@ def _log_mel(seconds: int) -> Timed:
 
   from attavvad_jax.features.log_mel import log_mel
 
-  sound = jax.numpy.asarray(_audio(seconds))
+  waveform = jax.numpy.asarray(_audio(seconds))
   compiled = jax.jit(functools.partial(log_mel, clock=Clock()))
-  return lambda: jax.block_until_ready(compiled(sound))
+  return lambda: jax.block_until_ready(compiled(waveform))
 
 
 def _librosa(seconds: int) -> Timed:
   import librosa
 
-  sound, clock = _audio(seconds), Clock()
+  waveform, clock = _audio(seconds), Clock()
 
   def run() -> None:
     power = librosa.feature.melspectrogram(
-      y=sound,
+      y=waveform,
       sr=clock.sample_rate_hz,
       n_fft=1024,
       win_length=clock.window_samples,
@@ -154,7 +154,7 @@ def _librosa(seconds: int) -> Timed:
 
 
 def _batch(size: tuple[int, int], batch_size: int) -> dict[str, np.ndarray]:
-  """Noise."""
+  """Returns a batch of noise."""
   clock, rng = Clock(), np.random.default_rng(0)
   return {
     "waveform": rng.integers(-3000, 3000, (batch_size, clock.block_samples)).astype(np.int16),
@@ -166,7 +166,7 @@ def _batch(size: tuple[int, int], batch_size: int) -> dict[str, np.ndarray]:
 
 
 def _network(form: str, kind: str, size: tuple[int, int], batch_size: int) -> Timed:
-  """One forward pass, or one train step with Adam, of a form of the network."""
+  """Prepares one forward pass, or one training step with Adam, of a form of the network."""
   import jax
   import optax
 
@@ -197,7 +197,7 @@ def _network(form: str, kind: str, size: tuple[int, int], batch_size: int) -> Ti
 
 
 def _on_devices(how: str, batch_size: int) -> Timed:
-  """One train step of the small configuration, on all devices that there are."""
+  """Prepares one training step of the small configuration on all devices."""
   import jax
 
   step, (state, *others) = _step_on_devices(how, _SMALL, batch_size)
@@ -210,7 +210,7 @@ def _on_devices(how: str, batch_size: int) -> Timed:
 
 
 def _step_on_devices(how: str, size: tuple[int, int], batch_size: int) -> tuple[Any, tuple[Any, ...]]:
-  """A compiled train step and its arguments: under a placement, or by `jit`, which shares the batch out by itself."""
+  """Returns a compiled training step and its arguments, for a placement or for `jit`, which shards the batch itself."""
   import jax
   from jax.sharding import AxisType, NamedSharding, PartitionSpec
   import optax
@@ -252,7 +252,7 @@ def _simulated_clip(folder: Path) -> str:
 
 
 def _decode(video: str) -> Timed:
-  """Every picture and every sample, as they come."""
+  """Prepares decoding of all frames and samples in file order."""
   import av
 
   def run() -> None:
@@ -269,7 +269,7 @@ def _blocks(video: str) -> Timed:
   from attavvad_jax.faces import FaceDetector
   from attavvad_jax.recordings import read_blocks
 
-  detect_faces = FaceDetector().__enter__()  # open until the process ends, as when many files are prepared
+  detect_faces = FaceDetector().__enter__()  # stays open until the process ends, as in preparing many files
 
   def run() -> None:
     for _ in read_blocks(video, Clock(), Crop(*_SMALL), detect=detect_faces):
@@ -279,7 +279,7 @@ def _blocks(video: str) -> Timed:
 
 
 def _command(video: str, compiled_before: bool) -> Timed:
-  """The console command as its own process, so that importing and starting count."""
+  """Prepares the console command in a separate process, so that start-up and imports count."""
   output = tempfile.mkdtemp()
   command = [sys.executable, "-m", "attavvad_jax", "detect", video, "--output", output, "--overwrite"]
 

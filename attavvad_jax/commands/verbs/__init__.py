@@ -1,1 +1,1 @@
-"""The verbs of `attavvad`, one module each: `COMMAND`, and the function that it calls."""
+"""The verbs of `attavvad`, one module each, with `COMMAND` and the function that it calls."""

@@ -20,7 +20,7 @@ def run(face: Sequence[str], audio: Sequence[str], checkpoint: str) -> None:
 
 COMMAND = Command(
   "audio-swap",
-  "measure how often a voice is assigned to a face that did not utter it",
+  "measure how often a voice is assigned to a face that did not produce it",
   "Detects events in each video with its own audio and with the audio of each other file, and prints the fraction of "
   "the audible blocks that each event gets.",
   "attavvad audio-swap --face=clip.mp4 --audio=speech.flac",

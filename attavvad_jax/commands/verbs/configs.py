@@ -24,7 +24,7 @@ def show_config(name: str, source: bool) -> None:
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "config") -> Iterator[str]:
-  """A line for each value, as an override on the command line names it."""
+  """Yields a line for each value, with the name of its override on the command line."""
   for key, value in values.items():
     if isinstance(value, Mapping):
       yield from _flat(value, f"{prefix}.{key}")
@@ -36,7 +36,7 @@ COMMANDS = (
   Command(
     "configs",
     "list the experiments that ship with the package",
-    "Lists the names that --config takes, and what each experiment is.",
+    "Lists the names that --config takes, with a summary of each experiment.",
     "attavvad configs",
     (),
     list_configs,
@@ -44,8 +44,8 @@ COMMANDS = (
   Command(
     "config",
     "print the values or the source of an experiment",
-    "Prints every key of an experiment with its value. --source prints the Python file: "
-    "a copy of it is the start of your own. The meaning of each key stands in attavvad_jax/settings.py.",
+    "Prints every key of an experiment with its value. --source prints the Python file; "
+    "copy it to write your own experiment. attavvad_jax/settings.py documents each key.",
     "attavvad config att_avvad --source",
     (
       Option(

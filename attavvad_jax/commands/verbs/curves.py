@@ -14,14 +14,14 @@ def run(runs: Sequence[str], output: str) -> None:
 
 COMMAND = Command(
   "curves",
-  "plot losses, F and loss weights of runs in one picture",
-  "Plots the logs of several runs over their steps: total loss, F on validation, the losses of each group and their "
+  "plot losses, F-scores and loss weights of runs in one figure",
+  "Plots the logs of several runs over their steps: total loss, validation F-score, the losses of each group and their "
   "weights.",
   "attavvad curves runs/small --output=curves.png",
   (
     Option(
       "runs",
-      "workdir of a run, or a folder of such, as a sweep's",
+      "workdir of a run, or a folder of workdirs such as a sweep's",
       "path",
       metavar="RUN",
       required=True,

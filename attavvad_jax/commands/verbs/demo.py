@@ -14,14 +14,14 @@ def run(config: Mapping[str, Any], workdir: str, minutes: float) -> None:
 
 COMMAND = Command(
   "demo",
-  "simulate, prepare, train, evaluate and detect once, in minutes",
-  "Runs all stages once on simulated performances. An interrupted demo resumes when the same command is run again. "
+  "simulate, prepare, train, evaluate and detect once, within minutes",
+  "Runs all stages once on simulated performances. Rerunning the command resumes an interrupted demo. "
   "Needs the extra `simulation`.",
   "attavvad demo --workdir=demo",
   (
     Option("config", "experiment: a shipped name, a file or package.module", "config", default="demo"),
-    Option("workdir", "folder for everything that the demo makes", "path", default="demo"),
-    Option("minutes", "minutes of simulated video, all splits together", "number", default=15.0),
+    Option("workdir", "folder for all results of the demo", "path", default="demo"),
+    Option("minutes", "minutes of simulated video in all splits together", "number", default=15.0),
   ),
   run,
 )

@@ -40,15 +40,15 @@ def run(
 COMMAND = Command(
   "detect",
   "print the timelines of videos and write them to files",
-  "Prints the timeline of a video and writes it to files. Several videos get one line each, and those that cannot be "
-  "used are listed at the end (exit code 1). A video is skipped if its results exist and were made by the same "
-  "checkpoint, version and options; results made otherwise are replaced. A file is never replaced if this command did "
-  "not write it, or if it has been edited since.",
+  "Prints the timeline of a video and writes it to files. For several videos, it prints one line each and lists the "
+  "unusable ones at the end (exit code 1). A video is skipped if its results exist and come from the same checkpoint, "
+  "version and options; other results of it are replaced. Files that this command did not write, or that were edited "
+  "since, are never replaced.",
   "attavvad detect clip.mp4 --to=tsv,html",
   (
     Option(
       "videos",
-      "a file with audio, a folder, a pattern like 'a/**/*.mp4', or - to read a list from standard input, one a line",
+      "a file with audio, a folder, a pattern such as 'a/**/*.mp4', or - for a list on standard input, one per line",
       "path",
       metavar="VIDEO",
       required=True,
@@ -60,7 +60,7 @@ COMMAND = Command(
     Option("output", "folder for the results", "path", default="."),
     Option(
       "to",
-      "what is written: some of json,tsv,rttm,vtt,srt,audacity,textgrid,elan,csv,ava, mp4 (annotated video) and html "
+      "formats to write: some of json,tsv,rttm,vtt,srt,audacity,textgrid,elan,csv,ava, mp4 (annotated video) and html "
       "(a page with the video)",
       "list",
       default=("tsv", "json"),
@@ -68,25 +68,26 @@ COMMAND = Command(
     ),
     Option(
       "performer",
-      "whose timeline: the prominent face (large, central, lasting; the default), the largest, the vocal one, "
-      "at:SECONDS (who is seen then) or box:X,Y,WIDTH,HEIGHT (in fractions of the image; no face is looked for)",
+      "who the performer is: the prominent face (large, central, visible for long; the default), the largest, the "
+      "vocal one, at:SECONDS (seen at that time) or box:X,Y,WIDTH,HEIGHT (in fractions of the frame; no detection)",
     ),
     Option(
       "faces",
-      "whether there is a timeline for the performer or for all faces",
+      "whose timelines to write: the performer's, or those of all faces",
       default="performer",
       choices=("performer", "all"),
     ),
     *options.TRACKS,
     Option(
       "overwrite",
-      "detect again even if results exist, and replace results of another video of the same name",
+      "detect again even if results exist, and replace results of another video with the same name",
       "switch",
       default=False,
     ),
     Option(
       "summary",
-      "write a table of all videos: seconds and share of each event, share of images with the face, warnings, errors",
+      "write a table of all videos: seconds and fraction of each event, fraction of images with the face, warnings "
+      "and errors",
       "path",
       metavar="FILE.csv",
     ),

@@ -31,7 +31,7 @@ def run(
     print(evaluate_files(estimate, reference, protocol, *readings, metrics))
     return
   if not checkpoint or estimate or reference or estimate_format or reference_format:
-    raise ValueError("expected --checkpoint and --data, or --estimate and --reference, which go without --to")
+    raise ValueError("expected --checkpoint and --data, or --estimate and --reference without --to")
   from attavvad_jax.evaluation import stored
   from attavvad_jax.evaluation.run import comparison_table, evaluate_all
 
@@ -47,31 +47,31 @@ def run(
 COMMAND = Command(
   "evaluate",
   "score checkpoints on prepared data, or label files against a reference",
-  "Prints event-based and segment-based scores of checkpoints on a split of prepared data. Several checkpoints are "
-  "compared, with confidence intervals. With --estimate and --reference it scores label files of any tool.",
+  "Prints event-based and segment-based scores of checkpoints on a split of prepared data, and compares several "
+  "checkpoints with confidence intervals. With --estimate and --reference it scores label files of any tool.",
   "attavvad evaluate --checkpoint=runs/small --data=data",
   (
     Option(
       "checkpoint",
-      "what training wrote, or JSON that this command wrote; several are separated by commas",
+      "workdir, checkpoint folder, or JSON that this command wrote; several are separated by commas",
       "list",
       default=(),
       metavar="CHECKPOINT,…",
     ),
     Option("data", "prepared data set", "path"),
     Option("split", "split to evaluate on", default="test"),
-    Option("by", "condition of the recordings by which scores are grouped, such as snr_db"),
+    Option("by", "condition of the recordings that groups the scores, such as snr_db"),
     Option("protocol", "evaluation protocol: closed, paper or sed_eval_default", default="closed"),
     Option(
       "metrics",
-      "who counts: this package, or the library sed_eval (the extra of that name)",
+      "implementation of the metrics: this package, or the library sed_eval (the extra of that name)",
       default="attavvad",
       choices=("attavvad", "sed_eval"),
     ),
-    Option("to", "files to write beside what is printed: some of json,csv", "list", default=(), metavar="FORMAT,…"),
-    Option("output", "name of these files, without .json and .csv", "path", default="evaluation"),
+    Option("to", "files to write besides printing: some of json,csv", "list", default=(), metavar="FORMAT,…"),
+    Option("output", "path of these files without .json and .csv", "path", default="evaluation"),
     Option("estimate", "label file or folder of label files to score; needs --reference", "path"),
-    Option("reference", "label file or folder of label files with the truth, of the same names", "path"),
+    Option("reference", "label file or folder of label files with the ground truth, under the same names", "path"),
     Option("estimate_format", f"{_FORMAT} --estimate"),
     Option("reference_format", f"{_FORMAT} --reference"),
     options.LABEL_MAP,

@@ -15,14 +15,14 @@ def run(checkpoint: str, output: str, video: str | None, formats: Sequence[str])
 COMMAND = Command(
   "export",
   "write a checkpoint as StableHLO and ONNX programs that run without this package",
-  "Writes programs for any number of blocks, from int16 audio and uint8 images to probabilities: StableHLO for CPU, "
+  "Writes programs that map int16 audio and uint8 images of any number of blocks to probabilities: StableHLO for CPU, "
   "CUDA and TPU, and ONNX. Each is compared with the network before it is written. Needs the extra `export`.",
   "attavvad export --output=programs",
   (
     options.CHECKPOINT,
-    Option("output", "folder for the programs; new or empty", "path", required=True),
-    Option("video", "a recording to compare on (default: a simulated performance)", "path"),
-    Option("formats", "which programs", "list", default=("stablehlo", "onnx"), metavar="FORMAT,…"),
+    Option("output", "new or empty folder for the programs", "path", required=True),
+    Option("video", "recording for the comparison (default: a simulated performance)", "path"),
+    Option("formats", "programs to write", "list", default=("stablehlo", "onnx"), metavar="FORMAT,…"),
   ),
   run,
 )

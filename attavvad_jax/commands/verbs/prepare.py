@@ -46,7 +46,7 @@ def run(
     minutes = {"train": train_minutes, "validation": validation_minutes, "test": test_minutes}
     print(prepare.prepare_simulated(output, spec, preset, minutes, seed=seed, **shared))  # type: ignore[arg-type]
   elif input is None:
-    raise ValueError("--input is missing; expected the folder of the videos")
+    raise ValueError("--input is missing; expected the folder of videos")
   elif is_own(dataset):
     print(prepare.prepare_own(dataset, input, output, spec, **shared))  # type: ignore[arg-type]
   elif dataset == "mavc100":
@@ -65,18 +65,18 @@ COMMAND = Command(
   "prepare",
   "prepare a data set for training: your own videos, MAVC100 or simulated performances",
   "Reads videos and their label files, finds the performer's face and writes records that training reads. "
-  "An interrupted preparation resumes when the same command is run again.",
+  "Rerunning the command resumes an interrupted preparation.",
   "attavvad prepare --input=videos --output=data",
   (
     Option(
       "config",
-      "experiment that gives the clock and the crop: a shipped name, a file or package.module",
+      "experiment that defines the clock and the crop: a shipped name, a file or package.module",
       "config",
       default="att_avvad_small",
     ),
     Option(
       "dataset",
-      "what is prepared: folder, mavc100, simulated, or package.module:Name of your own RecordingsBuilder",
+      "data set to prepare: folder, mavc100, simulated, or package.module:Name of your own RecordingsBuilder",
       default="folder",
     ),
     Option(
@@ -85,20 +85,20 @@ COMMAND = Command(
       "path",
     ),
     Option("output", "folder for prepared data sets", "path", required=True),
-    Option("name", "tells data sets of one kind apart", default="default"),
-    Option("label_files", "which label files count: an extension like tsv, or a pattern like *.v2.tsv"),
-    Option("estimates", "accept files that attavvad detect has written as labels", "switch", default=False),
-    Option("seed", "seed of the split, where no table gives one, and of the simulation", "integer", default=0),
-    Option("workers", "how many processes prepare recordings in parallel", "integer", default=1),
-    Option("beam", "options of an Apache Beam pipeline to run on, as --beam='--runner=…'"),
+    Option("name", "name that distinguishes data sets of one kind", default="default"),
+    Option("label_files", "label files to use: an extension such as tsv, or a pattern such as *.v2.tsv"),
+    Option("estimates", "accept results of attavvad detect as labels", "switch", default=False),
+    Option("seed", "seed of the split, unless a table gives one, and of the simulation", "integer", default=0),
+    Option("workers", "number of processes that prepare recordings in parallel", "integer", default=1),
+    Option("beam", "options of the Apache Beam pipeline to run on, such as --beam='--runner=…'"),
     *options.TRACKS,
     options.LABEL_MAP,
-    Option("label_origin_s", "where the videos begin in the times of the label files", "number"),
-    Option("label_rate_hz", "units a second of label times that are whole numbers without a unit", "number"),
+    Option("label_origin_s", "start of the videos on the time axis of the label files", "number"),
+    Option("label_rate_hz", "units per second of label times that are whole numbers without a unit", "number"),
     Option(
       "label_format",
-      "format of the label files, in place of what their content shows: a name such as tsv, or package.module:Name of "
-      "your own Format",
+      "format of the label files, instead of the one that their content shows: a name such as tsv, or "
+      "package.module:Name of your own Format",
     ),
     options.PRESET,
     *options.MINUTES.values(),

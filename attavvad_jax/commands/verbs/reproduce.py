@@ -35,12 +35,12 @@ def run(
 
 COMMAND = Command(
   "reproduce",
-  "make the paper's tables and figures",
-  "Prepares data, trains the missing runs, evaluates them and writes one page with tables and figures. An interrupted "
-  "command resumes when it is run again.",
+  "reproduce the paper's tables and figures",
+  "Prepares data, trains the missing runs, evaluates them and writes one page with tables and figures. Rerunning the "
+  "command resumes it.",
   "attavvad reproduce --output=reproduced --budget=smoke",
   (
-    Option("output", "folder for data, runs, tables and page", "path", required=True),
+    Option("output", "folder for data, runs, tables and the page", "path", required=True),
     Option(
       "tables",
       "the paper's tables, and the table of fusion methods",
@@ -56,7 +56,7 @@ COMMAND = Command(
       metavar="FIGURE,…",
     ),
     Option("data", "simulated:PRESET, mavc100 or the path of a prepared data set", "path", default="simulated:live"),
-    Option("input", "folder of the files of MAVC100", "path"),
+    Option("input", "folder with the files of MAVC100", "path"),
     Option("seeds", "runs of each experiment (default: as the budget says)", "integer"),
     Option("budget", "smoke (minutes), small (hours) or full (days)", default="small"),
   ),

@@ -32,8 +32,8 @@ COMMAND = Command(
     Option("output", "folder for the videos", "path", required=True),
     *options.MINUTES.values(),
     options.PRESET,
-    Option("seed", "seed of everything that is drawn", "integer", default=0),
-    Option("workers", "how many processes render in parallel (default: the number of CPUs)", "integer"),
+    Option("seed", "seed of the simulation", "integer", default=0),
+    Option("workers", "number of processes that render in parallel (default: the number of CPUs)", "integer"),
   ),
   run,
 )

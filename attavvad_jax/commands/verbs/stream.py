@@ -33,25 +33,25 @@ def run(
 
 COMMAND = Command(
   "stream",
-  "detect in a camera, a network stream or a file played in real time",
+  "detect in real time in a camera, a network stream or a file",
   "Shows the current state, and prints each event about a second after its end, when it is final. The command ends "
-  "with the input or by Ctrl-C. --output writes the scores of each block and each event as JSON lines at once.",
+  "with the input or on Ctrl-C. --output writes the scores of each block and each event as JSON lines immediately.",
   "attavvad stream clip.mp4 --output=live.jsonl",
   (
     Option(
       "source",
-      "a file, an address (rtmp://, rtsp://, https://….m3u8) or a device of FFmpeg (v4l2:/dev/video0)",
+      "a file, an address (rtmp://, rtsp://, https://….m3u8) or an FFmpeg device (v4l2:/dev/video0)",
       "path",
       required=True,
       positional=True,
     ),
-    Option("microphone", "a second device, for the audio of a camera that has none (alsa:default)"),
+    Option("microphone", "a second device that records audio for a camera without any (alsa:default)"),
     options.CHECKPOINT,
     Option("output", "a new file for JSON lines, or - for standard output (default: none)", "path"),
-    Option("performer", "whose events: prominent or box:X,Y,WIDTH,HEIGHT, as for detect", default="prominent"),
+    Option("performer", "who the performer is: prominent or box:X,Y,WIDTH,HEIGHT, as for detect", default="prominent"),
     *options.TRACKS,
-    Option("face_lookahead_s", "how far the choice of the face looks ahead", "seconds", default=0.0),
-    Option("retry_s", "how long to try to restore a lost connection", "seconds", default=60.0),
+    Option("face_lookahead_s", "seconds that the choice of the performer's face looks ahead", "seconds", default=0.0),
+    Option("retry_s", "seconds to try to restore a lost connection", "seconds", default=60.0),
   ),
   run,
 )

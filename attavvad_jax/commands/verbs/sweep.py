@@ -27,7 +27,7 @@ COMMAND = Command(
       "config",
       required=True,
     ),
-    Option("workdir", "folder that receives a folder for each run", "path", required=True),
+    Option("workdir", "folder in which each run gets a folder", "path", required=True),
     Option("settings", "values of config.loss_weights", "list", required=True, metavar="WEIGHTS,…"),
     Option("seeds", "values of config.seed", "list", required=True, metavar="SEED,…"),
   ),

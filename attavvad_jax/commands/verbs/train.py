@@ -22,7 +22,7 @@ def run(
   if distributed:
     processes.join(*address)
   elif address != (None, None, None):
-    raise ValueError("--coordinator_address, --num_processes and --process_id need --distributed")
+    raise ValueError("--coordinator-address, --num-processes and --process-id need --distributed")
   train(config, workdir, placement)
   if processes.is_main():
     print(f"finished: {workdir}")
@@ -32,8 +32,8 @@ COMMAND = Command(
   "train",
   "train a network on prepared data",
   "Trains on all devices of this machine and writes checkpoints and logs to the workdir. Rerunning the command resumes "
-  "from the last checkpoint with bit-identical results; SIGTERM saves first. Several processes train together where "
-  "each is started with --distributed on a TPU pod, by SLURM, by Open MPI or as an indexed job of Kubernetes; "
+  "from the last checkpoint with bit-identical results; SIGTERM saves first. Several processes train together if "
+  "each is started with --distributed on a TPU pod, by SLURM, by Open MPI or as an indexed Job of Kubernetes; "
   "elsewhere each also needs --coordinator-address, --num-processes and --process-id.",
   "attavvad train --config=att_avvad_small --config.data=data --workdir=runs/small",
   (
@@ -46,14 +46,14 @@ COMMAND = Command(
     Option("workdir", "folder of the run", "path", required=True),
     Option(
       "placement",
-      "how a step is mapped over devices: jit over a mesh, or pmap",
+      "how steps are mapped over devices: jit over a mesh, or pmap",
       default="mesh",
       choices=("mesh", "pmap"),
     ),
     Option("distributed", "train together with other processes", "switch", default=False),
     Option("coordinator_address", "address of process 0 (default: as the cluster manager says)", metavar="HOST:PORT"),
     Option("num_processes", "number of processes on all hosts (default: as the cluster manager says)", "integer"),
-    Option("process_id", "number of this process, from 0 (default: as the cluster manager says)", "integer"),
+    Option("process_id", "index of this process, from 0 (default: as the cluster manager says)", "integer"),
   ),
   run,
 )

@@ -1,4 +1,4 @@
-"""From a sound file and face images to the blocks that the program in this folder takes. Needs only numpy."""
+"""Turns an audio file and face images into the blocks that the programs in this folder take. Needs only numpy."""
 
 import sys
 import wave
@@ -6,32 +6,32 @@ import wave
 import numpy as np
 
 
-def read_blocks(metadata, sound, faces=None):
-  """The program's inputs for one recording.
+def read_blocks(metadata, audio, faces=None):
+  """Returns the program's inputs for one recording.
 
   Args:
-    metadata: what metadata.json holds.
-    sound: a WAV file: one channel, 16 bits, the clock's sample rate.
-    faces: a .npy file: uint8 [blocks, images, height, width], gray, the performer as metadata["crop"] says: the
-      last metadata["clock"]["images_before"] images before the block, then its own, taken at the middles of equal parts
-      of it; an image of zeros where no face was seen. None: no face at all.
+    metadata: the content of metadata.json.
+    audio: a WAV file: one channel, 16 bits, the clock's sample rate.
+    faces: a .npy file: uint8 [blocks, images, height, width], gray images of the performer, cropped as
+      metadata["crop"] says. A block has the last metadata["clock"]["images_before"] images before it, then its own,
+      taken at the centers of equal parts of it. An image without a face is all zeros. None means no face at all.
 
   Returns:
     A dict of arrays by the names of metadata["inputs"], with the blocks along the first axis.
   """
   clock, crop = metadata["clock"], metadata["crop"]
-  with wave.open(sound, "rb") as file:
+  with wave.open(audio, "rb") as file:
     got = (file.getnchannels(), 8 * file.getsampwidth(), file.getframerate())
     expected = (1, 16, clock["sample_rate_hz"])
     if got != expected:
-      sys.exit(f"{sound}: channels, bits and Hz are {got}; expected {expected}: convert it first")
+      sys.exit(f"{audio}: channels, bits and Hz are {got}; expected {expected}: convert it first")
     samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
 
   samples_per_block = clock["sample_rate_hz"] / clock["block_rate_hz"]
   num_blocks = int(np.ceil((len(samples) - 0.5) / samples_per_block))
   if num_blocks < 1:
-    sys.exit(f"{sound}: holds no sound")
-  # A block holds a little more than its period; the last is filled with silence.
+    sys.exit(f"{audio}: contains no audio")
+  # A block is slightly longer than its period; the last one is padded with zeros.
   starts = [round(index * samples_per_block) for index in range(num_blocks)]
   padded = np.pad(samples, (0, clock["block_samples"]))
   waveform = np.stack([padded[start : start + clock["block_samples"]] for start in starts])
@@ -44,22 +44,22 @@ def read_blocks(metadata, sound, faces=None):
 
 
 def count_blocks(inputs):
-  """How many blocks there are; a ValueError where there is none, as a program takes 1 or more."""
+  """Returns the number of blocks; raises a ValueError for 0, as a program takes 1 or more."""
   num_blocks = len(inputs["waveform"])
   if not num_blocks:
-    raise ValueError("0 blocks; a program takes 1 or more at once")
+    raise ValueError("got 0 blocks; expected 1 or more")
   return num_blocks
 
 
 def run_in_batches(run, inputs, size=32):
-  """The scores of all blocks of a recording, 1 or more, of which `run` sees so many at once."""
+  """Returns the scores of a recording's blocks, 1 or more, which `run` computes in batches of `size`."""
   starts = range(0, count_blocks(inputs), size)
   parts = [run({name: array[start : start + size] for name, array in inputs.items()}) for start in starts]
   return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def print_blocks(metadata, scores):
-  """One line a block: when it starts, its most likely event and that event's probability, before any smoothing."""
+  """Prints a line for each block: its start, its most likely event and that event's probability, without smoothing."""
   for index, block in enumerate(scores[metadata["decision"]]):
     best = int(np.argmax(block))
     print(f"{index / metadata['clock']['block_rate_hz']:8.3f} s  {metadata['labels'][best]:8}  {block[best]:.4f}")

@@ -1,4 +1,4 @@
-"""Runs program.onnx on a recording: python load_onnx.py sound.wav [faces.npy]
+"""Runs program.onnx on a recording: python load_onnx.py audio.wav [faces.npy]
 
 Needs onnxruntime and numpy.
 """
@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parent
 
 
 def load():
-  """What the program takes and gives, and the program: a dict of arrays to a dict of probabilities."""
+  """Returns the metadata and the program, a function from a dict of arrays to a dict of probabilities."""
   metadata = json.loads((FOLDER / "metadata.json").read_text(encoding="utf-8"))
   session = onnxruntime.InferenceSession(FOLDER / "program.onnx", providers=["CPUExecutionProvider"])
   names = [output.name for output in session.get_outputs()]

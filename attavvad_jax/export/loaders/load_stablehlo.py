@@ -1,6 +1,6 @@
-"""Runs program.stablehlo on a recording: python load_stablehlo.py sound.wav [faces.npy]
+"""Runs program.stablehlo on a recording: python load_stablehlo.py audio.wav [faces.npy]
 
-Needs jax (with flatbuffers, in which jax keeps its programs) and numpy. Runs on a CPU, an NVIDIA GPU or a TPU.
+Needs jax, flatbuffers (the format of jax's programs) and numpy. Runs on a CPU, an NVIDIA GPU or a TPU.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ FOLDER = Path(__file__).parent
 
 
 def load():
-  """What the program takes and gives, and the program: a dict of arrays to a dict of probabilities."""
+  """Returns the metadata and the program, a function from a dict of arrays to a dict of probabilities."""
   metadata = json.loads((FOLDER / "metadata.json").read_text(encoding="utf-8"))
   with versions_named(metadata):
     program = jax.jit(export.deserialize(bytearray((FOLDER / "program.stablehlo").read_bytes())).call)
@@ -32,7 +32,7 @@ def load():
 
 @contextlib.contextmanager
 def versions_named(metadata):
-  """Says of an error whose jax wrote the program, where that is another: an older jax may read it and not run it."""
+  """Names both versions of jax in an error if another wrote the program: an older jax may load it but not run it."""
   written_by, convention = metadata["versions"]["jax"], metadata["programs"]["stablehlo"]["calling_convention"]
   try:
     yield
@@ -41,7 +41,7 @@ def versions_named(metadata):
       raise
     raise ValueError(
       f"program.stablehlo was written by jax {written_by} (calling convention {convention}), and jax {jax.__version__} "
-      f"cannot run it ({str(error).splitlines()[0]}); install jax=={written_by}, or export it with the jax that is here"
+      f"cannot run it ({str(error).splitlines()[0]}); install jax=={written_by}, or export it with the installed jax"
     ) from error
 
 
