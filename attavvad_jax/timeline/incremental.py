@@ -14,6 +14,7 @@ from jax import lax
 import jax.numpy as jnp
 import numpy as np
 
+from attavvad_jax.timeline import viterbi
 from attavvad_jax.timeline.clock import Clock
 from attavvad_jax.timeline.event import EVENTS
 from attavvad_jax.timeline.smoothing import Smoothing
@@ -50,12 +51,14 @@ class SmoothingState:
   Attributes:
     window: float32 [W,E], scores of the blocks in the moving average, the newest last.
     filled: bool [W], whether each place of `window` holds a block.
+    decoder: state of the decoder over time; None if each block is decided by itself.
     passes: one pass for each length below the minimum.
     delayed: float32 [L+1,E], scores of the blocks that are not settled, the newest last.
   """
 
   window: Array
   filled: Array
+  decoder: viterbi.ViterbiState | None
   passes: tuple[Pass, ...]
   delayed: Array
 
@@ -79,7 +82,7 @@ def lookahead_blocks(smoothing: Smoothing, clock: Clock) -> int:
   Raises:
     ValueError: the minimum duration is too long for a stream, or the smoothing function needs a whole recording.
   """
-  return smoothing.mean_blocks // 2 + sum(_delays(smoothing, clock))
+  return smoothing.mean_blocks // 2 + smoothing.lag_blocks(clock) + sum(_delays(smoothing, clock))
 
 
 def initial_state(smoothing: Smoothing, clock: Clock) -> SmoothingState:
@@ -88,6 +91,7 @@ def initial_state(smoothing: Smoothing, clock: Clock) -> SmoothingState:
   return SmoothingState(
     window=np.zeros((smoothing.mean_blocks, len(EVENTS)), np.float32),
     filled=np.zeros(smoothing.mean_blocks, bool),
+    decoder=_decoder(smoothing, clock),
     passes=tuple(Pass(np.full(delay + 1, _NONE, np.int32), none, zero, zero) for delay in _delays(smoothing, clock)),
     delayed=np.zeros((lookahead_blocks(smoothing, clock) + 1, len(EVENTS)), np.float32),
   )
@@ -106,15 +110,25 @@ def advance(state: SmoothingState, scores: Array, is_block: Array) -> tuple[Smoo
   """
   window = _shift(state.window, jnp.where(is_block, scores, 0.0))
   filled = _shift(state.filled, is_block)
-  label = jnp.argmax(window.sum(axis=0) / jnp.maximum(filled.sum(), 1)).astype(jnp.int32)
-  label = jnp.where(filled[len(filled) // 2], label, _NONE)
+  mean, is_mean = window.sum(axis=0) / jnp.maximum(filled.sum(), 1), filled[len(filled) // 2]
+  if state.decoder is None:
+    decoder, label, is_decided = None, jnp.argmax(mean).astype(jnp.int32), is_mean
+  else:
+    decoder, label, is_decided = viterbi.advance(state.decoder, mean, is_mean)
+  label = jnp.where(is_decided, label, _NONE)
   passes = []
   min_blocks = len(state.passes) + 1
   for length, before in enumerate(state.passes, 1):
     after, label = _pass(before, label, length, min_blocks)
     passes.append(after)
   delayed = _shift(state.delayed, scores)
-  return SmoothingState(window, filled, tuple(passes), delayed), Settled(label, delayed[0])
+  return SmoothingState(window, filled, decoder, tuple(passes), delayed), Settled(label, delayed[0])
+
+
+def _decoder(smoothing: Smoothing, clock: Clock) -> viterbi.ViterbiState | None:
+  if smoothing.decoder != "hmm":
+    return None
+  return viterbi.initial_state(smoothing.evidence, smoothing.lag_blocks(clock), clock.block_rate_hz)
 
 
 def _delays(smoothing: Smoothing, clock: Clock) -> list[int]:

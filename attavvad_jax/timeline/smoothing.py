@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 
 from attavvad_jax.registry import resolve
+from attavvad_jax.timeline import viterbi
 from attavvad_jax.timeline.clock import Clock
 from attavvad_jax.timeline.event import EVENTS
 from attavvad_jax.timeline.labels import labels_to_timeline, runs
 from attavvad_jax.timeline.timeline import Timeline
+
+DECODERS = ("argmax", "hmm")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,8 +28,12 @@ class Smoothing:
     min_duration_s: minimum duration of a run of equal labels. A shorter run is merged into the longer of its neighbors.
       Neighbors of at least this duration count as equally long, and of equally long ones the earlier is chosen, so that
       much later scores change nothing, as streams require.
-    function: package.module:Name of a function that replaces both: it maps scores [B,E] and the clock to indices into
-      `EVENTS`, int [B]. It needs a whole recording, so streams refuse it.
+    decoder: "argmax" takes the event with the highest score of each block; "hmm" takes the most likely sequence of
+      events, given how long events last and which follow which (`viterbi`). Both decode the averaged scores.
+    evidence: weight of the scores against the durations in "hmm", above 0; lower weights give longer events.
+    lag_s: time in seconds that "hmm" waits after a block before it decides the block, in files and in streams.
+    function: package.module:Name of a function that replaces all of these: it maps scores [B,E] and the clock to indices
+      into `EVENTS`, int [B]. It needs a whole recording, so streams refuse it.
 
   Raises:
     ValueError: a value is out of range, or the function cannot be loaded.
@@ -34,6 +41,9 @@ class Smoothing:
 
   mean_blocks: int = 3
   min_duration_s: float = 0.5
+  decoder: str = "argmax"
+  evidence: float = 0.5
+  lag_s: float = 3.0
   function: str | None = None
 
   def __post_init__(self) -> None:
@@ -43,11 +53,25 @@ class Smoothing:
       raise ValueError(f"smoothing: mean_blocks is {self.mean_blocks}; expected an odd number of 1 or more")
     if self.min_duration_s < 0:
       raise ValueError(f"smoothing: min_duration_s is {self.min_duration_s}; expected 0 or more")
+    if self.decoder not in DECODERS:
+      raise ValueError(f"smoothing: decoder is {self.decoder!r}; expected one of {', '.join(DECODERS)}")
+    if not 0 < self.evidence < math.inf:
+      raise ValueError(f"smoothing: evidence is {self.evidence}; expected a finite number above 0")
+    if not 0 <= self.lag_s < math.inf:
+      raise ValueError(f"smoothing: lag_s is {self.lag_s}; expected a finite number of 0 or more")
 
   def to_dict(self) -> dict[str, Any]:
-    """Converts to plain values, which identify a result; without a function, the key is absent, as in older results."""
-    values = dataclasses.asdict(self)
-    return values if self.function is not None else {key: values[key] for key in values if key != "function"}
+    """Converts to plain values, which identify a result.
+
+    Keys of the decoder and of the function are absent unless they are used, so that older results are recognized.
+    """
+    unused = {"function"} if self.function is None else set()
+    unused |= {"decoder", "evidence", "lag_s"} if self.decoder == "argmax" else set()
+    return {key: value for key, value in dataclasses.asdict(self).items() if key not in unused}
+
+  def lag_blocks(self, clock: Clock) -> int:
+    """Returns the number of blocks that the decoder waits for."""
+    return math.ceil(self.lag_s * clock.block_rate_hz - 1e-9) if self.decoder == "hmm" else 0
 
   def min_blocks(self, clock: Clock) -> int:
     """Returns the number of blocks of the minimum duration."""
@@ -82,7 +106,11 @@ def scores_to_timeline(
   if smoothing.function is not None:
     labels = _labels_by(smoothing.function, scores, clock)
   else:
-    labels = np.argmax(_moving_average(scores, smoothing.mean_blocks), axis=1)
+    means = _moving_average(scores, smoothing.mean_blocks)
+    if smoothing.decoder == "hmm":
+      labels = viterbi.decode(means, smoothing.evidence, smoothing.lag_blocks(clock), clock.block_rate_hz)
+    else:
+      labels = np.argmax(means, axis=1)
     labels = _absorb_short_runs(labels, smoothing.min_blocks(clock))
   return labels_to_timeline(labels, clock, duration_s, scores)
 

@@ -52,7 +52,11 @@ def check(rows, smoothing):
   np.testing.assert_array_equal(scores[ahead : ahead + len(rows)], np.float32(rows))
 
 
-SMOOTHINGS = [Smoothing(*setting) for setting in ((1, 0.0), (3, 0.5), (1, 1.0), (5, 0.6), (1, 1.6))]
+SMOOTHINGS = [
+  *(Smoothing(*setting) for setting in ((1, 0.0), (3, 0.5), (1, 1.0), (5, 0.6), (1, 1.6))),
+  *(Smoothing(*setting, "hmm", *more) for setting, more in (((1, 0.0), (0.5, 2.0)), ((3, 0.5), (0.9, 0.5)))),
+  Smoothing(1, 0.0, "hmm", 0.7, 0.0),
+]
 
 
 @settings(deadline=None, max_examples=60)
@@ -69,7 +73,13 @@ def test_runs_of_all_lengths_are_settled_as_offline(labels, smoothing):
 
 @pytest.mark.parametrize(
   ("smoothing", "blocks"),
-  [(Smoothing(1, 0.0), 0), (Smoothing(3, 0.0), 1), (Smoothing(3, 0.5), 2), (Smoothing(1, 1.0), 5)],
+  [
+    (Smoothing(1, 0.0), 0),
+    (Smoothing(3, 0.0), 1),
+    (Smoothing(3, 0.5), 2),
+    (Smoothing(1, 1.0), 5),
+    (Smoothing(3, 0.5, "hmm", 0.5, 3.0), 11),
+  ],
 )
 def test_lookahead_by_hand(smoothing, blocks):
   assert lookahead_blocks(smoothing, CLOCK) == blocks
