@@ -32,8 +32,8 @@ class Smoothing:
       events, given how long events last and which follow which (`viterbi`). Both decode the averaged scores.
     evidence: weight of the scores against the durations in "hmm", above 0; lower weights give longer events.
     lag_s: time in seconds that "hmm" waits after a block before it decides the block, in files and in streams.
-    function: package.module:Name of a function that replaces all of these: it maps scores [B,E] and the clock to indices
-      into `EVENTS`, int [B]. It needs a whole recording, so streams refuse it.
+    function: package.module:Name of a function that replaces all of these: it maps scores [B,E] and the clock to
+      indices into `EVENTS`, int [B]. It needs a whole recording, so streams refuse it.
 
   Raises:
     ValueError: a value is out of range, or the function cannot be loaded.

@@ -20,18 +20,18 @@ from attavvad_jax.timeline.event import EVENTS
 
 Array = jax.Array | np.ndarray
 
-# Mean durations in seconds, of MAVC100's audio-visual labels: the log-normal distributions from 1/3 s to 60 s that
-# `simulation.timelines` draws from. MAVC100 has 2 s of silence, which has the durations of others here.
+# Mean durations in seconds in MAVC100's audio-visual labels. MAVC100 has only 2 s of silence, so silence is given the
+# duration of others.
 MEAN_DURATION_S = {"silence": 2.5, "speech": 2.8, "singing": 11.0, "others": 2.5}
-# Probabilities of the next event, from the same labels, where a third of the visits to others are silence here. What
-# MAVC100 has not is given a small probability.
+# Probabilities of the next event in the same labels, with a third of the visits to others counted as silence.
+# Transitions that MAVC100 lacks have a small probability.
 NEXT = {
   "silence": {"speech": 0.43, "singing": 0.55, "others": 0.02},
   "speech": {"silence": 0.34, "singing": 0.04, "others": 0.62},
   "singing": {"silence": 0.33, "speech": 0.05, "others": 0.62},
   "others": {"silence": 0.02, "speech": 0.43, "singing": 0.55},
 }
-# Scores are taken as probabilities no nearer than this to 0 and 1.
+# Scores are clipped to this distance from 0 and 1.
 _MARGIN = 1e-4
 
 
@@ -51,7 +51,7 @@ def decode(scores: np.ndarray, evidence: float, lag: int, block_rate_hz: float) 
   Args:
     scores: probabilities of the events, [B,E].
     evidence: weight of the scores against the durations, above 0; 1 takes blocks as independent.
-    lag: blocks that are known after the one that is decided.
+    lag: number of later blocks that are known when a block is decided.
     block_rate_hz: blocks per second.
 
   Returns:
@@ -68,7 +68,7 @@ def decode(scores: np.ndarray, evidence: float, lag: int, block_rate_hz: float) 
     pointers.append(np.argmax(paths, axis=0))
     total = np.max(paths, axis=0) + likelihood
     best.append(int(np.argmax(total)))
-  # From the best path at the end of each block's lag back to the block, for all blocks at once.
+  # All blocks at once: each path is followed from the end of the block's lag back to the block.
   back, blocks = np.array(pointers), np.arange(num_blocks)
   last = np.minimum(blocks + lag, num_blocks - 1)
   events = np.array(best)[last]
@@ -87,38 +87,45 @@ class ViterbiState:
     pointers: int32 [L,E], for the last blocks, the previous event on the best path to each event; the newest last.
     is_block: bool [L+1], whether each of the last places holds a block, the newest last.
     has_begun: bool [], whether there was a block.
-    evidence: weight of the scores, as in `decode`.
-    block_rate_hz: blocks per second.
+    evidence: float32 [], weight of the scores, as in `decode`.
+    transitions: float32 [E,E], as from `log_transitions`.
   """
 
   total: Array
   pointers: Array
   is_block: Array
   has_begun: Array
-  evidence: float = struct.field(pytree_node=False)
-  block_rate_hz: float = struct.field(pytree_node=False)
+  evidence: Array
+  transitions: Array
 
 
 def initial_state(evidence: float, lag: int, block_rate_hz: float) -> ViterbiState:
   """Returns the state before the first block; the arguments are those of `decode`."""
   identity = np.tile(np.arange(len(EVENTS), dtype=np.int32), (lag, 1))
   return ViterbiState(
-    np.zeros(len(EVENTS), np.float32), identity, np.zeros(lag + 1, bool), np.zeros((), bool), evidence, block_rate_hz
+    total=np.zeros(len(EVENTS), np.float32),
+    pointers=identity,
+    is_block=np.zeros(lag + 1, bool),
+    has_begun=np.zeros((), bool),
+    evidence=np.asarray(evidence, np.float32),
+    transitions=log_transitions(block_rate_hz).astype(np.float32),
   )
 
 
 def advance(state: ViterbiState, scores: Array, is_block: Array) -> tuple[ViterbiState, jax.Array, jax.Array]:
-  """Takes the scores of the next block and decides the block `lag` places before it, as `decode` does. Pure, jittable.
+  """Takes the scores of the next block and decides the block `lag` places before it, as `decode` does.
+
+  The function is pure and jittable.
 
   Args:
-    state: as `initial_state` or the step before gave it.
+    state: state from `initial_state` or the previous step.
     scores: probabilities of the events, float32 [E].
     is_block: bool []; false before the first block and after the last one.
 
   Returns:
-    The state after; the decided event, int32 []; and whether its place holds a block, bool [].
+    The next state; the decided event, int32 []; whether its place holds a block, bool [].
   """
-  paths = state.total[:, None] + jnp.asarray(log_transitions(state.block_rate_hz), jnp.float32)
+  paths = state.total[:, None] + state.transitions
   goes_on = is_block & state.has_begun
   pointers = jnp.where(goes_on, jnp.argmax(paths, axis=0), jnp.arange(len(EVENTS))).astype(jnp.int32)
   total = jnp.where(goes_on, jnp.max(paths, axis=0), state.total)
@@ -127,17 +134,17 @@ def advance(state: ViterbiState, scores: Array, is_block: Array) -> tuple[Viterb
   event = jnp.argmax(total).astype(jnp.int32)
   event, _ = lax.scan(lambda event, pointers: (pointers[event], None), event, history[:0:-1])
   places = jnp.concatenate([jnp.asarray(state.is_block)[1:], jnp.asarray(is_block)[None]])
-  # Only differences between totals matter: without their maximum they stay small for as long as a stream lasts.
+  # Only differences between totals matter. Subtracting the maximum keeps them small in streams of any length.
   after = state.replace(  # type: ignore[attr-defined]
     total=total - jnp.max(total), pointers=history[1:], is_block=places, has_begun=state.has_begun | is_block
   )
   return after, event, places[0]
 
 
-def _log_likelihoods(scores: Any, evidence: float) -> Any:
+def _log_likelihoods(scores: Any, evidence: Any) -> Any:
   """Returns the weighted log-likelihoods of the events, up to a constant for each block, [..., E]."""
   numpy = jnp if isinstance(scores, jax.Array) else np
   clipped = numpy.clip(scores, _MARGIN, 1 - _MARGIN)
-  # Each event has a score by itself. The likelihood of one event is its score times what the scores of the others
-  # leave, which is proportional to the odds of its score.
+  # The network scores each event by itself. The likelihood that this event occurs and the others do not is
+  # proportional to the odds of its score.
   return evidence * (numpy.log(clipped) - numpy.log1p(-clipped))
