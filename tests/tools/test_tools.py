@@ -6,11 +6,13 @@ import shlex
 import pytest
 
 from attavvad_jax.commands.parser import Parser, add_options
-from tools import benchmark, crash_test, data_card, pack
+from tools import benchmark, compare_smoothing, crash_test, data_card, pack
 from tools.benchmarks.suites import SUITES
 
 
-@pytest.mark.parametrize("tool", [benchmark, crash_test, data_card, pack], ids=lambda tool: tool.__name__)
+@pytest.mark.parametrize(
+  "tool", [benchmark, compare_smoothing, crash_test, data_card, pack], ids=lambda tool: tool.__name__
+)
 def test_function_takes_the_options_and_the_example_parses(tool):
   command = tool.COMMAND
   assert list(inspect.signature(command.run).parameters) == [option.name for option in command.options]
