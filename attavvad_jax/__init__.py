@@ -2,11 +2,12 @@
 
 # No `from __future__ import annotations`: it would hide the subpackage of that name.
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attavvad_jax import moved
 
 if TYPE_CHECKING:
+  from collections.abc import Mapping
   from pathlib import Path
   from types import ModuleType
 
@@ -17,16 +18,17 @@ __version__ = "0.1.0"
 moved.install()
 
 
-def load_detector(checkpoint: "str | Path" = "shipped") -> "Detector":
+def load_detector(checkpoint: "str | Path" = "shipped", smoothing: "Mapping[str, Any] | None" = None) -> "Detector":
   """Returns a callable detector: `load_detector()("clip.mp4")` returns the performer's `Timeline`.
 
   Call it before importing jax if convolutions on the CPU are to be fast.
 
   Args:
     checkpoint: a run or checkpoint that training wrote, or "shipped" for the weights that come with the package.
+    smoothing: fields of `Smoothing` that replace those of the checkpoint, such as {"min_duration_s": 1.0}.
 
   Raises:
-    ValueError: the checkpoint does not exist or is damaged.
+    ValueError: the checkpoint does not exist or is damaged, or a field of the smoothing is unknown or out of range.
   """
   # Imported late, so that importing the package stays fast.
   from attavvad_jax.machine import prepare_xla
@@ -34,7 +36,7 @@ def load_detector(checkpoint: "str | Path" = "shipped") -> "Detector":
   prepare_xla()
   from attavvad_jax.inference.detector import Detector
 
-  return Detector(checkpoint)
+  return Detector(checkpoint, smoothing)
 
 
 def __getattr__(name: str) -> "ModuleType":

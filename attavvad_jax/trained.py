@@ -1,5 +1,6 @@
 """Loads a trained network with the settings that it was trained with."""
 
+from collections.abc import Mapping
 import functools
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,14 @@ class TrainedModel:
   Args:
     checkpoint: a checkpoint or workdir that training wrote, or "shipped" for the weights in the package. It is kept as
       `name`.
+    smoothing: fields of `Smoothing` that replace those of the checkpoint, such as {"min_duration_s": 1.0}.
 
   Raises:
-    ValueError: there is no checkpoint at the path, or its parameters do not fit its own configuration.
+    ValueError: there is no checkpoint at the path, its parameters do not fit its own configuration, or a field of the
+      smoothing is unknown or out of range.
   """
 
-  def __init__(self, checkpoint: str | Path = SHIPPED):
+  def __init__(self, checkpoint: str | Path = SHIPPED, smoothing: Mapping[str, Any] | None = None):
     self.name = str(checkpoint)
     self.path = find_checkpoint(checkpoint)
     self.meta: dict[str, Any] = read_meta(self.path)
@@ -43,7 +46,8 @@ class TrainedModel:
     self.spec = DataSpec.from_dict(self.meta["spec"])
     if self.spec.events != EVENTS:
       raise ValueError(f"{self.path}: the labels are {self.spec.events}; expected {EVENTS}")
-    self.smoothing: Smoothing = config_lib.smoothing(self.meta["config"])
+    stored = self.meta["config"]["smoothing"]
+    self.smoothing: Smoothing = config_lib.smoothing({"smoothing": {**stored, **(smoothing or {})}})
 
   @functools.cached_property
   def digest(self) -> str:

@@ -47,7 +47,7 @@ class LevelDetector(Detector):
     self.name = str(checkpoint)
     self.variables = {"params": {"gain": jnp.asarray(8.0)}}
     self.spec = DataSpec(Clock(), Crop(16, 16))
-    self.smoothing = smoothing or Smoothing()
+    self.smoothing = Smoothing(**(smoothing or {}))
 
   @property
   def predict(self):

@@ -45,9 +45,9 @@ RULES = {
     f"hysteresis of 0.{margin}": Smoothing(function=f"tools.compare_smoothing:HYSTERESIS_{margin}") for margin in (2, 4)
   },
   **{
-    f"HMM, mean of {width}, evidence {evidence}": Smoothing(mean_blocks=width, decoder="hmm", evidence=evidence)
-    for width in (1, 3)
-    for evidence in (0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
+    f"HMM, evidence {evidence}, minimum {shortest_s} s": Smoothing(1, shortest_s, "hmm", evidence)
+    for shortest_s in (0.0, 0.5)
+    for evidence in (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
   },
 }
 

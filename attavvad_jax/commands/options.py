@@ -1,5 +1,8 @@
 """Options that several verbs share."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from attavvad_jax.commands.base import Option
 from attavvad_jax.weights import SHIPPED
 
@@ -32,6 +35,44 @@ VIDEO_TRACK = Option(
   metavar="N",
 )
 TRACKS = (AUDIO_TRACK, AUDIO_CHANNELS, VIDEO_TRACK)
+
+THRESHOLD = Option(
+  "threshold",
+  "minimum score of the performer's voice: one number for speech and singing, or one for each, such as "
+  "speech=0.6,singing=0.4; below it, a block is silence or others (default: that of the checkpoint, mostly 0)",
+  "list",
+  metavar="NUMBER|EVENT=NUMBER,…",
+)
+MIN_DURATION = Option(
+  "min_duration_s",
+  "minimum duration of an event; shorter events join a neighbor (default: that of the checkpoint, mostly 0.5)",
+  "seconds",
+)
+SMOOTHING = (THRESHOLD, MIN_DURATION)
+_VOCAL = ("speech", "singing")
+
+
+def smoothing(threshold: Sequence[str] | None, min_duration_s: float | None) -> dict[str, Any]:
+  """Returns the fields of `Smoothing` that these options change.
+
+  Raises:
+    ValueError: a threshold is no number from 0 to 1, or belongs to no vocal event.
+  """
+  changed: dict[str, Any] = {} if min_duration_s is None else {"min_duration_s": min_duration_s}
+  for part in threshold or ():
+    name, equals, text = part.rpartition("=")
+    try:
+      value = float(text)
+    except ValueError:
+      value = -1.0
+    if not 0 <= value <= 1 or (equals and name not in _VOCAL) or (not equals and len(threshold or ()) > 1):
+      raise ValueError(
+        f"--threshold: got {part!r}; expected one number from 0 to 1, or one for each event, such as "
+        "speech=0.6,singing=0.4"
+      )
+    changed |= {f"{event}_threshold": value for event in ([name] if equals else _VOCAL)}
+  return changed
+
 
 LABEL_MAP = Option(
   "map",

@@ -27,6 +27,8 @@ def get_config() -> ml_collections.ConfigDict:
   config.model.motion = True
   # Fusion has to tell whose voice it is; the audio branch, which cannot, learns what a voice sounds like.
   config.audio_targets = "any_voice"
+  # Scores of single blocks are noisy: the HMM weighs them against the durations of events.
+  config.smoothing = dict(mean_blocks=1, min_duration_s=0.0, decoder="hmm", evidence=0.7, lag_s=3.0)
   config.batch_size = 32
   config.num_epochs = 8
   config.learning_rate_decay_epochs = 8.0

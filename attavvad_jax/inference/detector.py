@@ -56,9 +56,11 @@ class Detector(TrainedModel):
 
   Args:
     checkpoint: a workdir, a checkpoint folder, or "shipped": the weights of the package. The attribute `name` keeps it.
+    smoothing: fields of `Smoothing` that replace those of the checkpoint, such as {"min_duration_s": 1.0}.
 
   Raises:
-    ValueError: there is no checkpoint at the path, or its parameters do not fit its configuration.
+    ValueError: there is no checkpoint at the path, its parameters do not fit its configuration, or a field of the
+      smoothing is unknown or out of range.
   """
 
   def __call__(

@@ -11,7 +11,7 @@ connection, parts whose time stamps jump follow each other (`media.parts`). `str
     end     duration_s, blocks, delay_ms: p50, p99, max; null without blocks
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 import contextlib
 import dataclasses
 import json
@@ -190,6 +190,7 @@ def stream(
   output: str | None = None,
   performer: str | Performer = "prominent",
   tracks: Tracks = DEFAULT_TRACKS,
+  smoothing: Mapping[str, Any] | None = None,
   face_lookahead_s: float = 0.0,
   retry_s: float = 60.0,
   screen: TextIO | None = None,
@@ -206,6 +207,7 @@ def stream(
     output: a new file for the JSON lines, or `-` for standard output; None writes no lines.
     performer: how the performer is chosen, see `Performer`: `prominent` or `box:`.
     tracks: which of several audio and video tracks are used.
+    smoothing: fields of `Smoothing` that replace those of the checkpoint.
     face_lookahead_s: seconds that the choice of the performer's face looks ahead.
     retry_s: seconds to try to restore a lost connection; a connection without input does not count as restored.
     screen: file of the display; None for standard error.
@@ -220,7 +222,7 @@ def stream(
       f"performer is '{performer}', which needs the whole recording; expected prominent or box:X,Y,WIDTH,HEIGHT"
     )
   source = Source(name, microphone, tracks)
-  detector = Detector(checkpoint)
+  detector = Detector(checkpoint, smoothing)
   clock = detector.spec.clock
   if output is not None and output != "-" and os.path.lexists(output):
     raise FileExistsError(f"{output} already exists; choose another file or remove it")

@@ -1,6 +1,6 @@
 """`attavvad detect`: prints the timelines of videos and writes them in the requested formats."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 import contextlib
 import dataclasses
 import functools
@@ -38,6 +38,7 @@ def detect_file(
   to: Sequence[str] = DEFAULT,
   performer: str | Performer = "prominent",
   tracks: Tracks = DEFAULT_TRACKS,
+  smoothing: Mapping[str, Any] | None = None,
   overwrite: bool = False,
   stream: TextIO | None = None,
 ) -> Detection:
@@ -50,6 +51,7 @@ def detect_file(
     to: formats to write, names of `outputs.SUFFIXES`.
     performer: how the performer is chosen, see `Performer`.
     tracks: which of the file's audio and video tracks are used.
+    smoothing: fields of `Smoothing` that replace those of the checkpoint, such as {"min_duration_s": 1.0}.
     overwrite: whether results of another video with the same name are replaced, too.
     stream: where the timeline is printed; None for standard output.
 
@@ -57,7 +59,7 @@ def detect_file(
     ValueError: the video, the checkpoint or the output folder cannot be used, or a file in the way is not a result or
       belongs to another video; nothing has been written in that case.
   """
-  task = _task(checkpoint, output, to, performer, tracks, stream)
+  task = _task(checkpoint, output, to, performer, tracks, smoothing, stream)
   job = Job(Path(video), Path(Path(video).stem))
   outcome = _Work(task, job).detect(None, overwrite)
   _report_alone(task, job, outcome)
@@ -74,6 +76,7 @@ def detect_files(
   performer: str | Performer | None = None,
   faces: str = "performer",
   tracks: Tracks = DEFAULT_TRACKS,
+  smoothing: Mapping[str, Any] | None = None,
   overwrite: bool = False,
   summary: str | Path | None = None,
   listed: Iterable[str] = (),
@@ -93,6 +96,7 @@ def detect_files(
     performer: how the performer is chosen, see `Performer`; None for the prominent face.
     faces: "all" for a timeline of each face, else "performer".
     tracks: which audio and video tracks are used of files with several.
+    smoothing: as in `detect_file`.
     overwrite: whether existing results are computed again, and results of other videos with the same name are replaced.
     summary: path of a table of all videos, see the module `summary`; None for no table.
     listed: inputs, one per line.
@@ -109,7 +113,8 @@ def detect_files(
     raise ValueError(f"faces is {faces!r}; expected one of {', '.join(FACES)}")
   if faces == "all" and performer is not None:
     raise ValueError("faces=all and a performer exclude each other; drop one of the two")
-  task = _task(checkpoint, output, to, None if faces == "all" else performer or "prominent", tracks, stream)
+  performer = None if faces == "all" else performer or "prominent"
+  task = _task(checkpoint, output, to, performer, tracks, smoothing, stream)
   notes: list[str] = []
   jobs, failures = find_jobs(inputs, listed, notes)
   for text in notes:
@@ -175,6 +180,7 @@ def _task(
   to: Sequence[str],
   performer: str | Performer | None,
   tracks: Tracks,
+  smoothing: Mapping[str, Any] | None,
   stream: TextIO | None,
 ) -> _Task:
   """Validates everything that needs no video, and loads the checkpoint."""
@@ -182,7 +188,8 @@ def _task(
   if isinstance(performer, str):
     performer = Performer.parse(performer)
   _check_writable(Path(output))
-  return _Task(Detector(checkpoint), Path(output), tuple(dict.fromkeys(to)), performer, tracks, stream or sys.stdout)
+  detector = Detector(checkpoint, smoothing)
+  return _Task(detector, Path(output), tuple(dict.fromkeys(to)), performer, tracks, stream or sys.stdout)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -51,6 +51,7 @@ class SmoothingState:
   Attributes:
     window: float32 [W,E], scores of the blocks in the moving average, the newest last.
     filled: bool [W], whether each place of `window` holds a block.
+    thresholds: float32 [E], minimum of the averaged score of each event.
     decoder: state of the decoder over time; None if each block is decided by itself.
     passes: one pass for each length below the minimum.
     delayed: float32 [L+1,E], scores of the blocks that are not settled, the newest last.
@@ -58,6 +59,7 @@ class SmoothingState:
 
   window: Array
   filled: Array
+  thresholds: Array
   decoder: viterbi.ViterbiState | None
   passes: tuple[Pass, ...]
   delayed: Array
@@ -91,6 +93,7 @@ def initial_state(smoothing: Smoothing, clock: Clock) -> SmoothingState:
   return SmoothingState(
     window=np.zeros((smoothing.mean_blocks, len(EVENTS)), np.float32),
     filled=np.zeros(smoothing.mean_blocks, bool),
+    thresholds=smoothing.thresholds.astype(np.float32),
     decoder=_decoder(smoothing, clock),
     passes=tuple(Pass(np.full(delay + 1, _NONE, np.int32), none, zero, zero) for delay in _delays(smoothing, clock)),
     delayed=np.zeros((lookahead_blocks(smoothing, clock) + 1, len(EVENTS)), np.float32),
@@ -111,6 +114,7 @@ def advance(state: SmoothingState, scores: Array, is_block: Array) -> tuple[Smoo
   window = _shift(state.window, jnp.where(is_block, scores, 0.0))
   filled = _shift(state.filled, is_block)
   mean, is_mean = window.sum(axis=0) / jnp.maximum(filled.sum(), 1), filled[len(filled) // 2]
+  mean = jnp.where(mean < state.thresholds, 0.0, mean)
   if state.decoder is None:
     decoder, label, is_decided = None, jnp.argmax(mean).astype(jnp.int32), is_mean
   else:
@@ -122,7 +126,8 @@ def advance(state: SmoothingState, scores: Array, is_block: Array) -> tuple[Smoo
     after, label = _pass(before, label, length, min_blocks)
     passes.append(after)
   delayed = _shift(state.delayed, scores)
-  return SmoothingState(window, filled, decoder, tuple(passes), delayed), Settled(label, delayed[0])
+  after_step = SmoothingState(window, filled, state.thresholds, decoder, tuple(passes), delayed)
+  return after_step, Settled(label, delayed[0])
 
 
 def _decoder(smoothing: Smoothing, clock: Clock) -> viterbi.ViterbiState | None:

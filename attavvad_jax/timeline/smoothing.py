@@ -32,6 +32,8 @@ class Smoothing:
       events, given how long events last and which follow which (`viterbi`). Both decode the averaged scores.
     evidence: weight of the scores against the durations in "hmm", above 0; lower weights give longer events.
     lag_s: time in seconds that "hmm" waits after a block before it decides the block, in files and in streams.
+    speech_threshold: minimum of the averaged score of speech, from 0 to 1. Where the score is lower, it counts as 0.
+    singing_threshold: the same for singing.
     function: package.module:Name of a function that replaces all of these: it maps scores [B,E] and the clock to
       indices into `EVENTS`, int [B]. It needs a whole recording, so streams refuse it.
 
@@ -44,6 +46,8 @@ class Smoothing:
   decoder: str = "argmax"
   evidence: float = 0.5
   lag_s: float = 3.0
+  speech_threshold: float = 0.0
+  singing_threshold: float = 0.0
   function: str | None = None
 
   def __post_init__(self) -> None:
@@ -59,13 +63,22 @@ class Smoothing:
       raise ValueError(f"smoothing: evidence is {self.evidence}; expected a finite number above 0")
     if not 0 <= self.lag_s < math.inf:
       raise ValueError(f"smoothing: lag_s is {self.lag_s}; expected a finite number of 0 or more")
+    for event, threshold in zip(EVENTS, self.thresholds, strict=True):
+      if not 0 <= threshold <= 1:
+        raise ValueError(f"smoothing: {event}_threshold is {threshold:g}; expected a number from 0 to 1")
+
+  @property
+  def thresholds(self) -> np.ndarray:
+    """The minimum of the averaged score of each event, [E]."""
+    return np.array([getattr(self, f"{event}_threshold", 0.0) for event in EVENTS])
 
   def to_dict(self) -> dict[str, Any]:
     """Converts to plain values, which identify a result.
 
-    Keys of the decoder and of the function are absent unless they are used, so that older results are recognized.
+    Keys of the decoder, of thresholds and of the function are absent unless they are used, so that older results are
+    recognized.
     """
-    unused = {"function"} if self.function is None else set()
+    unused = {key for key in ("function", "speech_threshold", "singing_threshold") if not getattr(self, key)}
     unused |= {"decoder", "evidence", "lag_s"} if self.decoder == "argmax" else set()
     return {key: value for key, value in dataclasses.asdict(self).items() if key not in unused}
 
@@ -107,6 +120,7 @@ def scores_to_timeline(
     labels = _labels_by(smoothing.function, scores, clock)
   else:
     means = _moving_average(scores, smoothing.mean_blocks)
+    means = np.where(means < smoothing.thresholds, 0.0, means)
     if smoothing.decoder == "hmm":
       labels = viterbi.decode(means, smoothing.evidence, smoothing.lag_blocks(clock), clock.block_rate_hz)
     else:

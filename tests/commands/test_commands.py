@@ -14,8 +14,9 @@ from attavvad_jax import __version__, configs, notes
 from attavvad_jax.commands import main as main_lib
 from attavvad_jax.commands import parser as parser_lib
 from attavvad_jax.commands.base import Option
-from attavvad_jax.commands.options import COMMON
+from attavvad_jax.commands.options import COMMON, smoothing
 from attavvad_jax.commands.table import COMMANDS
+from attavvad_jax.timeline import Smoothing
 from launch import app
 
 ROOT = Path(__file__).parents[2]
@@ -230,3 +231,26 @@ def test_quiet_silences_notes_and_progress_and_verbose_shows_tracebacks(capsys, 
     assert captured.err.endswith("attavvad: an error\n")
     assert notes.QUIET not in os.environ
   assert seen == [False, True, False]
+
+
+class TestSmoothingOptions:
+  @pytest.mark.parametrize(
+    ("argv", "fields"),
+    [
+      ([], {}),
+      (["--threshold=0.7"], {"speech_threshold": 0.7, "singing_threshold": 0.7}),
+      (["--threshold=speech=0.6, singing=0"], {"speech_threshold": 0.6, "singing_threshold": 0.0}),
+      (["--threshold=singing=1", "--min-duration-s=2"], {"min_duration_s": 2.0, "singing_threshold": 1.0}),
+    ],
+  )
+  def test_become_fields_of_smoothing(self, argv, fields):
+    values = parse("detect", "a.mp4", *argv)[1]
+    assert smoothing(values["threshold"], values["min_duration_s"]) == fields
+    Smoothing(**fields)
+
+  @pytest.mark.parametrize(
+    "text", ["1.5", "nan", "-0.1", "often", "others=0.5", "speech=", "0.5,0.6", "0.5,speech=0.6"]
+  )
+  def test_error_shows_the_bad_part_and_what_is_expected(self, text):
+    with pytest.raises(ValueError, match=r"--threshold: got '.*'; expected .*speech=0\.6"):
+      smoothing(parse("detect", "a.mp4", f"--threshold={text}")[1]["threshold"], None)

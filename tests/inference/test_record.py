@@ -96,9 +96,13 @@ class TestUpToDate:
     detect(video, out)
     monkeypatch.setattr(run, "__version__", "9.9.9")
     assert "replaced the previous result: different version\n" in detect(video, out)
-    smoothing = LevelDetector().smoothing
-    monkeypatch.setattr(run.Detector, "__init__", lambda self, name: LevelDetector.__init__(self, name, smoothing))
-    assert "up to date" in detect(video, out)
+    assert "replaced the previous result: different smoothing\n" in detect(
+      video, out, smoothing={"min_duration_s": 1.0}
+    )
+    assert "replaced the previous result: different smoothing\n" in detect(
+      video, out, smoothing={"speech_threshold": 0.1}
+    )
+    assert "up to date" in detect(video, out, smoothing={"speech_threshold": 0.1})
 
   def test_with_the_same_bytes_whatever_the_videos_time_place_or_name(self, video, out, tmp_path):
     detect(video, out)

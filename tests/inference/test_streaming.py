@@ -57,9 +57,16 @@ def video(tmp_path_factory):
   return write_drawn(tmp_path_factory.mktemp("stream") / "a.mp4", 12.12)
 
 
-@pytest.fixture(scope="module", params=[Smoothing(), Smoothing(5, 1.0)], ids=["default", "long"])
+SMOOTHINGS = {
+  "default": Smoothing(),
+  "long": Smoothing(5, 1.0),
+  "hmm": Smoothing(decoder="hmm", lag_s=1.0, speech_threshold=0.4),
+}
+
+
+@pytest.fixture(scope="module", params=SMOOTHINGS.values(), ids=SMOOTHINGS)
 def detector(request):
-  return LevelDetector(smoothing=request.param)
+  return LevelDetector(smoothing=vars(request.param))
 
 
 @pytest.mark.parametrize("seed", range(3))

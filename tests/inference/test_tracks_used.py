@@ -81,7 +81,7 @@ def test_result_names_all_tracks_and_contains_the_used_ones(video, tmp_path, cap
 def test_page_with_a_linked_video_says_that_the_browser_chooses_tracks(video, tmp_path):
   detection = LevelDetector().detect(video)
   write_detection_page(tmp_path / "a.html", video, [detection], LevelDetector().spec.clock, embed=False)
-  assert "the tracks that the browser chooses" in (tmp_path / "a.html").read_text()
+  assert "The browser chooses the tracks" in (tmp_path / "a.html").read_text()
 
 
 def test_command_line_chooses_tracks(video, tmp_path, capsys):

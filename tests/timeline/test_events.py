@@ -191,6 +191,8 @@ def slow_timeline(scores, smoothing):
   for i in range(len(scores)):
     window = scores[max(0, i - half) : i + half + 1]
     means = [sum(row[e] for row in window) / len(window) for e in range(4)]
+    minima = (0.0, smoothing.speech_threshold, smoothing.singing_threshold, 0.0)
+    means = [0.0 if mean < least else mean for mean, least in zip(means, minima, strict=True)]
     labels.append(means.index(max(means)))
   while True:
     runs = [(label, len(list(group))) for label, group in itertools.groupby(labels)]
@@ -212,10 +214,16 @@ def slow_timeline(scores, smoothing):
   return events
 
 
-@given(score_rows, st.sampled_from([1, 3, 5]), st.sampled_from([0.0, 0.3, 0.5, 1.0, 2.0]))
-@example([(0.5, 0.5, 0.5, 0.5)] * 3, 3, 0.5)
-def test_scores_to_timeline_equals_the_slow_obvious_version(rows, mean_blocks, min_duration_s):
-  smoothing = Smoothing(mean_blocks, min_duration_s)
+@given(
+  score_rows,
+  st.sampled_from([1, 3, 5]),
+  st.sampled_from([0.0, 0.3, 0.5, 1.0, 2.0]),
+  st.sampled_from([0.0, 0.5, 1.0]),
+  st.sampled_from([0.0, 0.3]),
+)
+@example([(0.5, 0.5, 0.5, 0.5)] * 3, 3, 0.5, 0.0, 0.0)
+def test_scores_to_timeline_equals_the_slow_obvious_version(rows, mean_blocks, min_duration_s, speech, singing):
+  smoothing = Smoothing(mean_blocks, min_duration_s, speech_threshold=speech, singing_threshold=singing)
   timeline = scores_to_timeline(np.array(rows).reshape(-1, 4), CLOCK, len(rows) / 3, smoothing)
   expected = slow_timeline(rows, smoothing)
   assert spans(timeline) == [(pytest.approx(a), pytest.approx(b), label) for a, b, label, _ in expected]
@@ -269,10 +277,26 @@ def test_invalid_scores_are_refused(scores, message):
     scores_to_timeline(scores, CLOCK, 1.0)
 
 
-@pytest.mark.parametrize("setting", [{"mean_blocks": 2}, {"mean_blocks": 0}, {"min_duration_s": -1.0}])
+@pytest.mark.parametrize(
+  "setting",
+  [
+    {"mean_blocks": 2},
+    {"mean_blocks": 0},
+    {"min_duration_s": -1.0},
+    {"speech_threshold": 1.5},
+    {"singing_threshold": math.nan},
+  ],
+)
 def test_invalid_smoothing_is_refused(setting):
   with pytest.raises(ValueError, match=next(iter(setting))):
     Smoothing(**setting)
+
+
+def test_a_voice_below_its_threshold_is_the_better_of_silence_and_others():
+  scores = np.array([[0.1, 0.6, 0.5, 0.2]] * 3)
+  for thresholds, event in (((0.6, 0.0), "speech"), ((0.61, 0.0), "singing"), ((0.61, 0.51), "others")):
+    smoothing = Smoothing(speech_threshold=thresholds[0], singing_threshold=thresholds[1])
+    assert [found.label for found in scores_to_timeline(scores, CLOCK, 1.0, smoothing)] == [event]
 
 
 class TestTable:

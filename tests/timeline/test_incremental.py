@@ -56,6 +56,8 @@ SMOOTHINGS = [
   *(Smoothing(*setting) for setting in ((1, 0.0), (3, 0.5), (1, 1.0), (5, 0.6), (1, 1.6))),
   *(Smoothing(*setting, "hmm", *more) for setting, more in (((1, 0.0), (0.5, 2.0)), ((3, 0.5), (0.9, 0.5)))),
   Smoothing(1, 0.0, "hmm", 0.7, 0.0),
+  Smoothing(1, 0.0, speech_threshold=0.5, singing_threshold=0.25),
+  Smoothing(1, 0.5, "hmm", speech_threshold=0.75),
 ]
 
 

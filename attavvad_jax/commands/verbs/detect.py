@@ -17,6 +17,8 @@ def run(
   audio_track: str | None,
   audio_channels: str,
   video_track: str | None,
+  threshold: Sequence[str] | None,
+  min_duration_s: float | None,
   overwrite: bool,
   summary: str | None,
 ) -> int:
@@ -31,6 +33,7 @@ def run(
     performer=performer,
     faces=faces,
     tracks=Tracks.parse(audio_track, video_track, audio_channels),
+    smoothing=options.smoothing(threshold, min_duration_s),
     overwrite=overwrite,
     summary=summary,
     listed=sys.stdin,
@@ -78,6 +81,7 @@ COMMAND = Command(
       choices=("performer", "all"),
     ),
     *options.TRACKS,
+    *options.SMOOTHING,
     Option(
       "overwrite",
       "detect again even if results exist, and replace results of another video with the same name",
