@@ -22,7 +22,7 @@ HostBatch = Mapping[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Crop:
-  """How a face box becomes an image.
+  """The crop of a face box that becomes an image.
 
   Attributes:
     height_px: height of the image (H).
@@ -51,7 +51,7 @@ class DataSpec:
 
   Attributes:
     clock: clock by which the recordings were cut into blocks.
-    crop: size of the images, and how a face box becomes one.
+    crop: size of the images, and their crop from a face box.
     events: the label map: the event of each label index.
     label_sets: label sets in the records: the performer's events (`AUDIO_VISUAL`) and, where they were known, those of
       any voice (`AUDIO`). Without `AUDIO`, `audio_label` repeats `label`.

@@ -1,4 +1,4 @@
-"""Which files of a folder hold videos or sound, told by their names."""
+"""Recognizes video and audio files by their names and lists the files of a folder."""
 
 from collections.abc import Iterable, Iterator, Sequence
 import os
@@ -13,34 +13,34 @@ _VIDEO = (
 _AUDIO = (
   "aac ac3 aif aifc aiff amr ape au caf dts eac3 flac m4a m4b mka mp2 mp3 oga ogg opus spx tta w64 wav weba wma wv"
 )
-# In lower case.
+# Lower case, with the dot.
 VIDEO_SUFFIXES = frozenset(f".{name}" for name in _VIDEO.split())
 AUDIO_SUFFIXES = frozenset(f".{name}" for name in _AUDIO.split())
-# How our own drawings on videos end, which are no recordings.
+# Suffix of the annotated videos that the package writes; they are not recordings.
 ANNOTATED_SUFFIX = ".annotated.mp4"
 _NAMED = 5
 
 
 def has_video_name(path: Path) -> bool:
-  """Whether a file is a video by its extension, in any case, and none that we have drawn on."""
+  """Returns whether a file has a video extension, in any case, and is not an annotated video of the package."""
   return path.suffix.lower() in VIDEO_SUFFIXES and not path.name.endswith(ANNOTATED_SUFFIX)
 
 
 def has_media_name(path: Path) -> bool:
-  """Whether a file holds a video or sound by its extension, in any case."""
+  """Returns whether a file is a video or audio file by its extension, in any case."""
   return has_video_name(path) or path.suffix.lower() in AUDIO_SUFFIXES
 
 
 def normal(name: str) -> str:
-  """A name to compare: the same letter can be one character or two, as file systems and archives like it."""
+  """Normalizes a name for comparison (NFC): in file systems and archives, a letter can be one character or two."""
   return unicodedata.normalize("NFC", name)
 
 
 def files_in(folder: Path) -> list[Path]:
-  """All files of a folder and of the folders in it, links followed, in order; each folder once.
+  """Returns all files of a folder and its subfolders, sorted; follows links and reads each folder once.
 
-  What is hidden, by a dot before its name, is none of them: beside files of people lie those of their systems, such as
-  `.DS_Store` and `._clip.mp4`.
+  Names that begin with a dot are left out, since operating systems write such files, for example `.DS_Store` and
+  `._clip.mp4`.
   """
   found: list[Path] = []
   seen: set[str] = set()
@@ -56,10 +56,10 @@ def files_in(folder: Path) -> list[Path]:
 
 
 def without_twins(videos: Iterable[Path]) -> Iterator[tuple[Path, Path | None]]:
-  """Each file, with the one that stands for it where that is another.
+  """Yields each file with the file that is used in its place, or None if the file itself is used.
 
-  Of files in one folder whose names differ only in the extension, one stands for all: a video for its sound, and
-  otherwise the first by name. So does the first of two names of the same file.
+  Of files in one folder whose names differ only in the extension, one is used: a video if there is one, else the first
+  by name. Of several names of the same file, the first is used.
   """
   chosen: dict[tuple[Path, str], Path] = {}
   real: dict[Path, Path] = {}
@@ -74,13 +74,13 @@ def without_twins(videos: Iterable[Path]) -> Iterator[tuple[Path, Path | None]]:
 
 
 def tell_skipped(paths: Sequence[Path], expected: str) -> str:
-  """How many files are not used, with their extensions and the first names; `expected` is what they are not."""
+  """Returns a line with number, extensions and first names of skipped files; `expected` is what they are not."""
   kinds = " ".join(sorted({path.suffix or path.name for path in paths}))
   count = f"{len(paths)} file{'' if len(paths) == 1 else 's'}"
   return f"{count} skipped, {expected} by their extensions ({kinds}): {name_some(paths)}"
 
 
 def name_some(paths: Iterable[Path | str]) -> str:
-  """The first names of some files."""
+  """Returns the names of the first files, with an ellipsis if there are more."""
   names = [Path(path).name for path in paths]
   return ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")

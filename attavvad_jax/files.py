@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and folders that one program at a time works in."""
+"""Writes files and folders that appear only when they are complete, and locks a folder for one program."""
 
 from collections.abc import Iterator
 import contextlib
@@ -10,9 +10,9 @@ import shutil
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-  """Gives a name beside `path` to write to, and renames it to `path` at the end of the `with` block.
+  """Yields a temporary path beside `path` to write to, and renames it to `path` at the end of the `with` block.
 
-  After an exception, what was there before is there still, and nothing else.
+  After an exception, `path` is unchanged and the temporary file is removed.
   """
   path = Path(path)
   part = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -25,16 +25,16 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
-  """Gives a folder beside `path` to write into, and renames it to `path` at the end of the `with` block.
+  """Yields a temporary folder beside `path` to write into, and renames it to `path` at the end of the `with` block.
 
-  After an exception nothing is left of it.
+  After an exception, the temporary folder is removed.
 
   Raises:
-    ValueError: there is something at `path` already, other than an empty folder.
+    ValueError: `path` exists and is not an empty folder.
   """
   path = Path(path).absolute()
   if path.is_symlink() or path.is_file() or (path.is_dir() and any(path.iterdir())):
-    raise ValueError(f"{path}: is there already; choose another folder, or remove it")
+    raise ValueError(f"{path}: exists already; choose another folder, or remove it")
   part = path.with_name(f".{path.name}.{os.getpid()}.part")
   part.mkdir(parents=True)
   try:
@@ -46,10 +46,10 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def locked(folder: str | os.PathLike[str]) -> Iterator[None]:
-  """Holds a folder, which is made, until the `with` block ends; the system lets go of it however the program ends.
+  """Locks a folder until the `with` block ends; creates it if missing. Any end of the program releases the lock.
 
   Raises:
-    ValueError: another program holds it.
+    ValueError: another program has locked the folder.
   """
   Path(folder).mkdir(parents=True, exist_ok=True)
   descriptor = os.open(folder, os.O_RDONLY)
@@ -66,6 +66,6 @@ def locked(folder: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-  """Writes a text file in UTF-8 with Unix line ends, whole or not at all."""
+  """Writes a text file in UTF-8 with Unix line endings, completely or not at all."""
   with replacing(path) as part:
     part.write_text(text, encoding="utf-8", newline="\n")

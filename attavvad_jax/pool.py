@@ -1,4 +1,4 @@
-"""The same work for many things, in this process or in several."""
+"""Applies a function to many items, in this process or in several."""
 
 from collections.abc import Callable, Iterator, Sequence
 import concurrent.futures
@@ -12,15 +12,15 @@ T = TypeVar("T")
 
 
 def each(work: Callable[[T], object], things: Sequence[T], workers: int) -> Iterator[None]:
-  """Does the work for everything; yields as each is done. Its processes end with this one, however it ends.
+  """Applies a function to every item and yields after each. Worker processes end with this process, however it ends.
 
   Args:
-    work: a module-level function; what it gives is dropped.
-    things: that travel to the processes.
-    workers: processes side by side; with 1, no process is started.
+    work: module-level function; its results are dropped.
+    things: items, which must be picklable.
+    workers: maximum number of simultaneous processes; with 1, no process is started.
 
   Raises:
-    OSError: a process was killed.
+    OSError: a worker process was killed.
   """
   if workers == 1 or len(things) < 2:
     for thing in things:
@@ -35,14 +35,14 @@ def each(work: Callable[[T], object], things: Sequence[T], workers: int) -> Iter
       yield
   except BrokenProcessPool:
     raise OSError(
-      "a process was killed, maybe for memory; start again with fewer workers, what is finished is kept"
+      "a process was killed, maybe for memory; start again with fewer workers: finished items are kept"
     ) from None
   finally:
     pool.shutdown(cancel_futures=True)
 
 
 def _begin() -> None:
-  """What a process does first: it shares the cores with the others, and watches the one that started it."""
+  """Initializes a worker: it ends with its parent, and OpenCV uses one thread, since workers share the cores."""
   import cv2
 
   cv2.setNumThreads(1)

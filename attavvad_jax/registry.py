@@ -1,4 +1,4 @@
-"""Finds what a config or an option names: an entry of a table, or package.module:Name of the user's own."""
+"""Resolves names in configs and options: keys of a table, or package.module:Name of the user's own object."""
 
 from collections.abc import Callable, Mapping
 import importlib
@@ -11,7 +11,7 @@ _OWN = "package.module:Name"
 
 
 def is_own(reference: object) -> bool:
-  """Whether a reference has the form package.module:Name."""
+  """Returns whether a reference has the form package.module:Name."""
   return isinstance(reference, str) and ":" in reference
 
 
@@ -23,8 +23,8 @@ def resolve(reference: str, table: Mapping[str, Any], what: str) -> Any:
 
   Args:
     reference: a key of `table`, or package.module:Name for an attribute of a module that can be imported.
-    table: objects by their names.
-    what: what the reference stands for, for errors.
+    table: objects by name.
+    what: kind of object, for error messages.
 
   Raises:
     ValueError: the name is not in the table, or the module or its attribute cannot be loaded.
@@ -37,7 +37,7 @@ def resolve(reference: str, table: Mapping[str, Any], what: str) -> Any:
   module, _, name = reference.partition(":")
   try:
     return getattr(importlib.import_module(module), name)
-  except Exception as error:  # whatever a module of the user's own does wrong
+  except Exception as error:  # importing a user's module can raise anything
     raise ValueError(
       f"{what} is {reference!r}, which cannot be loaded ({error}); expected {_OWN} in a module that python -m finds "
       "from here"

@@ -21,7 +21,7 @@ from attavvad_jax.weights import SHIPPED
 class TrainedModel:
   """A checkpoint's network, with the clock, crop and smoothing that it was trained with.
 
-  It needs no video library, so machines that only train and evaluate do without OpenCV, PyAV and mediapipe.
+  It needs no video library, so machines that only train and evaluate do not need OpenCV, PyAV and mediapipe.
 
   Args:
     checkpoint: a checkpoint or workdir that training wrote, or "shipped" for the weights in the package. It is kept as

@@ -1,4 +1,4 @@
-"""Versions that results were made with."""
+"""Versions of the software, which results record."""
 
 from collections.abc import Iterable
 import importlib.metadata

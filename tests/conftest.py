@@ -1,13 +1,13 @@
-"""Settings of every test: CPU, no network, and programs that are compiled quickly, since they run for moments."""
+"""Settings of all tests: CPU, no network, and quick compilation, since the programs of tests run only briefly."""
 
 import os
 from pathlib import Path
 
 os.environ["JAX_PLATFORMS"] = "cpu"
-# Programs compiled by one test are read back by the next, also across workers and runs.
+# Tests share compiled programs, also across workers and runs.
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(__file__).parent.parent / ".pytest_cache" / "xla")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
-# A training step of a tiny network compiles in a sixth of the time; `optimized.py` is for what rests on the rest.
+# Most of the time of a test would go into optimizations; `optimized.py` is for tests that need them.
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 
 from jaxtyping import install_import_hook
@@ -19,13 +19,13 @@ from attavvad_jax import machine
 install_import_hook([f"attavvad_jax.{name}" for name in ("features", "losses", "models")], "shape_checks.check")
 
 machine.prepare_xla()
-if machine.is_known_jaxlib():  # others may not know the flag, and would abort
+if machine.is_known_jaxlib():  # other releases may abort on an unknown flag
   os.environ["XLA_FLAGS"] += " --xla_cpu_use_fusion_emitters=false"
 
 
 @pytest.fixture(scope="session")
 def prepared_path(tmp_path_factory):
-  """Folder of a small prepared data set with three splits."""
+  """Returns the folder of a small prepared data set with three splits."""
   from prepared import prepare
 
   folder = tmp_path_factory.mktemp("prepared")
@@ -41,7 +41,7 @@ def prepared(prepared_path):
 
 @pytest.fixture(scope="session")
 def workdir(tmp_path_factory, prepared_path):
-  """A run of a few steps."""
+  """Returns the workdir of a run of a few steps."""
   from tiny import tiny_config
 
   from attavvad_jax.training import loop
@@ -53,7 +53,7 @@ def workdir(tmp_path_factory, prepared_path):
 
 @pytest.fixture(scope="session")
 def video(tmp_path_factory):
-  """Twelve seconds, 37 blocks with the last one partly empty: more than one batch, and no face in it."""
+  """Returns a video of 12.2 s without a face: 37 blocks, the last one partly empty, in more than one batch."""
   import numpy as np
 
   from attavvad_jax.media import VideoWriter

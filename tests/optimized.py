@@ -1,4 +1,4 @@
-"""Compiling as the commands do, which `conftest.py` switches off for all other tests."""
+"""Compiles with the optimizations of the commands, which `conftest.py` turns off for other tests."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""A small prepared data set made without video files: the builder is real, its recordings are drawn."""
+"""A small prepared data set made without video files: the builder is the real one, and its recordings are drawn."""
 
 from collections.abc import Iterator, Mapping
 import dataclasses
@@ -17,14 +17,14 @@ SPEC = DataSpec(Clock(), Crop(height_px=32, width_px=32))
 BOTH_SETS = dataclasses.replace(SPEC, label_sets=(AUDIO_VISUAL, AUDIO))
 DURATION_S = 8.0
 NUM_BLOCKS = 24
-# Two seconds of each.
+# Two seconds of each event.
 TIMELINE = Timeline([Event(2.0 * i, 2.0 * i + 2, event) for i, event in enumerate(EVENTS)], DURATION_S)
 # Somebody off camera sings at the end.
 AUDIO_TIMELINE = Timeline([*TIMELINE.events[:3], Event(6.1, 8.0, "singing")], DURATION_S)
 
 
 def drawn_blocks(name: str) -> Iterator[Block]:
-  """Blocks whose sound and images tell their label: level of the noise by event, an open mouth where it vocalizes."""
+  """Yields blocks whose audio and images identify the label, by the level of noise and by an open mouth."""
   rng = np.random.default_rng(list(name.encode()))
   clock, crop = SPEC.clock, SPEC.crop
   for index in range(NUM_BLOCKS):
@@ -44,7 +44,14 @@ def drawn_blocks(name: str) -> Iterator[Block]:
 
 @dataclasses.dataclass(frozen=True)
 class DrawnRecording:
-  """Drawn blocks; breaks half-way where `breaks`. Each opening leaves a line in `log`, and each block takes a while."""
+  """A recording of drawn blocks.
+
+  Attributes:
+    name, split: name and split of the recording.
+    breaks: whether reading fails half-way.
+    log: file to which each opening appends a line.
+    pause_s: time that each block takes.
+  """
 
   name: str
   split: str
@@ -77,7 +84,7 @@ class DrawnRecording:
 
 
 class Drawn(RecordingsBuilder):
-  """Drawn recordings as a data set."""
+  """A data set of drawn recordings."""
 
   def __init__(self, recordings, spec=SPEC, **kwargs):
     self._drawn = recordings
@@ -92,5 +99,5 @@ def recordings(counts: Mapping[str, int], **kwargs) -> list[DrawnRecording]:
 
 
 def prepare(output: Path, counts: Mapping[str, int], spec: DataSpec = SPEC) -> Path:
-  """Prepares `counts` recordings a split; returns the data set's folder."""
+  """Prepares `counts` recordings per split and returns the data set's folder."""
   return prepare_data(Drawn(recordings(counts), spec, data_dir=str(output))).path

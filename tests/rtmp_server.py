@@ -1,4 +1,4 @@
-"""The little of an RTMP server that lets one client play one FLV file (Adobe's RTMP specification 1.0)."""
+"""A minimal RTMP server that plays one FLV file to one client (Adobe's RTMP specification 1.0)."""
 
 import contextlib
 import socket
@@ -20,13 +20,13 @@ def _object(**values):
 
 
 def _message(kind, body, stream=0, time_ms=0):
-  """One chunk, as long as the message."""
+  """Returns a message as one chunk."""
   header = struct.pack(">I", time_ms)[1:] + struct.pack(">I", len(body))[1:] + bytes([kind]) + struct.pack("<I", stream)
   return b"\x03" + header + body
 
 
 _CHUNK_SIZE = _message(1, struct.pack(">I", 1 << 23))
-# What a client asks for, in the order in which it does, and the answers.
+# Commands of a client, in order, and the answers.
 _ANSWERS = (
   (
     b"connect",
@@ -45,7 +45,7 @@ _ANSWERS = (
 
 
 def _flv_messages(data):
-  """Sound and pictures; not the metadata, by which one would know how long it is."""
+  """Yields the audio and video messages, without the metadata, which would reveal the duration."""
   at = 13
   while at + 11 <= len(data):
     kind, size = data[at], int.from_bytes(data[at + 1 : at + 4], "big")
@@ -73,7 +73,7 @@ def _serve(listener, data):
 
 @contextlib.contextmanager
 def playing(flv):
-  """The address at which a file is played to the first client, as if it were live; then the connection is cut."""
+  """Yields the address at which the first client gets a file as a live stream; then the connection is closed."""
   with socket.create_server(("127.0.0.1", 0)) as listener:
     server = threading.Thread(target=_serve, args=(listener, flv.read_bytes()), daemon=True)
     server.start()

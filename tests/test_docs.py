@@ -56,7 +56,7 @@ def _run(config, train):
   return jax.eval_shape(lambda: model.init_with_output(keys, *inputs, train=train))
 
 
-def test_each_part_takes_at_most_twenty_lines():
+def test_each_part_has_at_most_twenty_lines():
   assert len(BLOCKS) == len(re.findall("^```python", PAGE.read_text(), re.MULTILINE)) == 7
   assert all(len([line for line in code.splitlines() if line]) <= 20 for code in BLOCKS.values())
 

@@ -59,6 +59,6 @@ def test_existing_file_or_nonempty_folder_is_an_error(tmp_path, name):
   (tmp_path / "folder").mkdir()
   for path in (tmp_path / "file", tmp_path / "folder" / "a.txt"):
     path.write_text("old")
-  with pytest.raises(ValueError, match="is there already"), new_folder(tmp_path / name):
+  with pytest.raises(ValueError, match="exists already"), new_folder(tmp_path / name):
     pass
   assert (tmp_path / "folder" / "a.txt").read_text() == (tmp_path / "file").read_text() == "old"

@@ -1,3 +1,5 @@
+"""The loss terms of Eq. 2 and their total."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,8 +11,7 @@ from attavvad_jax.models.outputs import Outputs
 
 SILENCE, SPEECH, SINGING, OTHERS = range(4)
 ONES = dict.fromkeys(TERMS, 1.0)
-# Compiled, which is many times faster than running one operation after another. jax sorts the keys of compiled results,
-# so tests of the order of terms call the functions themselves.
+# Compiled for speed. jax sorts the keys of compiled results, so tests of the order of terms call uncompiled functions.
 binary_cross_entropies = jax.jit(losses.binary_cross_entropies)
 total_loss = jax.jit(losses.total_loss)
 
@@ -93,7 +94,7 @@ def test_extreme_logits_stay_finite_and_exact():
   np.testing.assert_allclose(list(terms.sums.values()), [0.0, 0.0, 1e4, np.exp(-30.0)], rtol=1e-6)
 
 
-def test_a_term_that_no_block_counts_for_is_nan_and_adds_nothing():
+def test_a_term_without_blocks_is_nan_and_adds_nothing():
   outputs, labels, image_mask, block_mask = _batch()
   image_mask[:] = False
 
@@ -109,7 +110,7 @@ def test_a_term_that_no_block_counts_for_is_nan_and_adds_nothing():
   assert np.isfinite(gradient.audio_logits).all()
 
 
-def test_a_batch_of_padding_alone_has_no_gradient():
+def test_a_batch_of_padding_has_no_gradient():
   outputs, labels, image_mask, _ = _batch()
   block_mask = np.zeros(len(labels), bool)
   loss = lambda o: total_loss(binary_cross_entropies(o, labels, image_mask, block_mask), ONES)  # noqa: E731
@@ -143,7 +144,7 @@ def test_bfloat16_logits_are_summed_in_float32():
   assert {x.dtype for x in jax.tree.leaves(terms)} == {np.dtype("float32")}
 
 
-def test_a_missing_weight_is_refused_by_name():
+def test_error_names_the_missing_weight():
   weights = {name: 1.0 for name in TERMS if name != "audio_speech"}
   with pytest.raises(ValueError, match="loss weight for audio_speech;"):
     total_loss(binary_cross_entropies(*_batch()), weights)

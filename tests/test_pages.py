@@ -1,4 +1,4 @@
-"""README and docs/: commands parse, Python runs, links lead somewhere, and the site builds."""
+"""README and docs/: commands parse, Python runs, linked files exist, and the site builds."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ from attavvad_jax.timeline import Event, Timeline
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-# Their code stands in a test of its own.
+# Pages whose code another test runs.
 TESTED_ELSEWHERE = {"seams.md"}
 
 
@@ -46,7 +46,7 @@ def test_command_parses(words):
   "page", [page for page in PAGES if page.name not in TESTED_ELSEWHERE], ids=lambda page: page.name
 )
 def test_python_runs(page, tmp_path, monkeypatch):
-  """With a detector that needs no video; what it detects itself is tested elsewhere."""
+  """The detector is replaced by one that needs no video; other tests check detection."""
   timeline = Timeline([Event(0.0, 7 / 3, "singing", 0.95), Event(7 / 3, 3.0, "others", 0.85)], 3.0)
   monkeypatch.setattr("attavvad_jax.load_detector", lambda: lambda video: timeline)
   monkeypatch.chdir(tmp_path)
@@ -55,7 +55,7 @@ def test_python_runs(page, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_to_files_lead_somewhere(page):
+def test_linked_files_exist(page):
   links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
   for link in links:
     if link.startswith("https://github.com/attavvad-jax/attavvad_jax/blob/main/"):
@@ -64,7 +64,7 @@ def test_links_to_files_lead_somewhere(page):
       assert (page.parent / link).exists(), link
 
 
-def test_readme_is_short_and_shows_what_its_python_prints(monkeypatch, capsys):
+def test_readme_is_short_and_shows_the_output_of_its_python(monkeypatch, capsys):
   assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 120
   printed = _blocks(ROOT / "README.md", "text")[0]
   rows = [line.split() for line in printed.splitlines()]
@@ -75,7 +75,7 @@ def test_readme_is_short_and_shows_what_its_python_prints(monkeypatch, capsys):
 
 
 @pytest.mark.slow
-def test_site_builds_without_a_warning(tmp_path):
+def test_site_builds_without_warnings(tmp_path):
   command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
   environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
   done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)

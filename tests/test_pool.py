@@ -1,3 +1,5 @@
+"""Functions that run in several processes."""
+
 import os
 from pathlib import Path
 import signal
@@ -19,18 +21,18 @@ def _die(path):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_the_work_is_done_for_everything(tmp_path, workers):
+def test_function_is_applied_to_every_item(tmp_path, workers):
   things = [tmp_path / f"{i}.txt" for i in range(3)]
   assert len(list(pool.each(_square, things, workers))) == 3
   assert [int((tmp_path / f"{i}.squared").read_text()) for i in range(3)] == [0, 1, 4]
 
 
-def test_a_process_that_is_killed_is_told(tmp_path):
+def test_killed_worker_is_an_error(tmp_path):
   with pytest.raises(OSError, match="a process was killed, maybe for memory; start again with fewer workers"):
     list(pool.each(_die, [tmp_path, tmp_path], 2))
 
 
-def test_processes_end_with_the_one_that_started_them(tmp_path):
+def test_workers_end_with_their_parent(tmp_path):
   script = (
     f"import test_pool, pathlib; list(test_pool.pool.each(test_pool._wait, [pathlib.Path({str(tmp_path)!r})] * 2, 2))"
   )
@@ -42,7 +44,7 @@ def test_processes_end_with_the_one_that_started_them(tmp_path):
     _until(lambda: len(list(tmp_path.glob("*.pid"))) == 2)
     process.kill()
   pids = [int(path.stem) for path in tmp_path.glob("*.pid")]
-  _until(lambda: not any(_is_there(pid) for pid in pids))
+  _until(lambda: not any(_is_running(pid) for pid in pids))
 
 
 def _wait(folder):
@@ -50,7 +52,7 @@ def _wait(folder):
   time.sleep(600)
 
 
-def _is_there(pid):
+def _is_running(pid):
   try:
     return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
   except OSError:

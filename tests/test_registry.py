@@ -1,3 +1,5 @@
+"""Names in configs and options that stand for objects."""
+
 import sys
 import types
 
@@ -16,7 +18,7 @@ def module(monkeypatch):
   monkeypatch.setitem(sys.modules, "own_things", module)
 
 
-def test_a_name_of_the_table_or_of_ones_own():
+def test_name_is_in_the_table_or_in_a_module():
   assert call("two", TABLE, "number", int) == 2
   assert call("own_things:three", TABLE, "number", int) == 3
   assert call("own_things:double", {}, "number", int, 4) == 8
@@ -32,21 +34,21 @@ def test_a_name_of_the_table_or_of_ones_own():
     (":four", ["number is ':four'", "package.module:Name"]),
   ],
 )
-def test_what_cannot_be_found_is_an_error_of_one_line(reference, parts):
+def test_unresolved_name_is_an_error_of_one_line(reference, parts):
   with pytest.raises(ValueError, match="expected") as error:
     resolve(reference, TABLE, "number")
   assert all(part in str(error.value) for part in parts)
   assert "\n" not in str(error.value)
 
 
-def test_what_cannot_be_called_or_gives_something_else():
+def test_wrong_arguments_and_results_of_another_type_are_errors():
   with pytest.raises(ValueError, match=r"missing a required argument: 'value'\); expected a function without arg"):
     call("own_things:double", {}, "number", int)
   with pytest.raises(ValueError, match="gives a int; expected a str"):
     call("own_things:three", {}, "number", str)
 
 
-def test_a_module_that_fails_as_it_is_imported_says_why(tmp_path, monkeypatch):
+def test_error_gives_the_reason_why_an_import_fails(tmp_path, monkeypatch):
   (tmp_path / "broken_things.py").write_text("1 / 0")
   monkeypatch.syspath_prepend(tmp_path)
   with pytest.raises(ValueError, match=r"cannot be loaded \(division by zero\)"):

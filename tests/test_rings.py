@@ -1,4 +1,4 @@
-"""What imports what: training needs no video library, and modules are still found under their old paths."""
+"""Imports: training needs no video library, and modules are still found under their old paths."""
 
 import importlib
 import json
@@ -39,7 +39,7 @@ def test_training_and_evaluation_run_without_video_libraries(prepared_path, tmp_
 
 
 @pytest.mark.parametrize("path", moved.MOVED)
-def test_old_path_warns_and_gives_what_the_new_one_has(path, monkeypatch):
+def test_old_path_warns_and_has_the_names_of_the_new_one(path, monkeypatch):
   for name in list(sys.modules):
     if name.removeprefix("attavvad_jax.") in moved.MOVED:
       monkeypatch.delitem(sys.modules, name)
@@ -65,13 +65,13 @@ def test_old_path_warns_and_gives_what_the_new_one_has(path, monkeypatch):
     ("detection.detector", "Detector", "inference.detector", "Detector"),
   ],
 )
-def test_names_are_found_where_they_were(module, name, new_module, new_name):
+def test_names_are_found_under_old_paths(module, name, new_module, new_name):
   old = getattr(importlib.import_module(f"attavvad_jax.{module}"), name)
   assert old is getattr(importlib.import_module(f"attavvad_jax.{new_module}"), new_name)
 
 
 @pytest.mark.parametrize("old", moved.MOVED_NAMES)
-def test_a_renamed_name_warns_and_gives_the_object_of_today(old):
+def test_old_name_warns_and_returns_the_renamed_object(old):
   old_module, _, name = old.rpartition(".")
   module, new_name = moved.MOVED_NAMES[old]
   place = importlib.import_module(f"attavvad_jax.{old_module}")
@@ -80,7 +80,7 @@ def test_a_renamed_name_warns_and_gives_the_object_of_today(old):
   assert value is getattr(importlib.import_module(f"attavvad_jax.{module}"), new_name)
 
 
-def test_a_name_that_never_existed_is_not_found():
+def test_unknown_name_is_not_found():
   with pytest.raises(ModuleNotFoundError):
     importlib.import_module("attavvad_jax.detection.none")
   with pytest.raises(ImportError):

@@ -39,7 +39,7 @@ def test_any_model_field_can_be_set_on_the_command_line():
     config_lib.model(load("base_a", ["--config.model.visual_strides=((2, 2),)"]))
 
 
-def test_a_users_own_network_needs_none_of_the_fields_of_the_packages_networks(monkeypatch):
+def test_own_network_needs_no_fields_of_the_package_networks(monkeypatch):
   class Net(nn.Module):
     width: int
 
@@ -53,7 +53,7 @@ def test_a_users_own_network_needs_none_of_the_fields_of_the_packages_networks(m
     config_lib.model(config)
 
 
-def test_the_defaults_are_the_papers_experiment():
+def test_defaults_are_the_paper_experiment():
   assert config_lib.fill(att_avvad.get_config().to_dict()) == {**att_avvad.get_config().to_dict()}
   assert set(att_avvad.get_config()) == _fields(Config)
 
@@ -68,7 +68,7 @@ def test_missing_keys_get_their_defaults_at_every_level():
   assert "optimizer" not in config
 
 
-def test_a_checkpoint_of_a_newer_version_is_refused(tmp_path):
+def test_checkpoint_of_a_newer_version_is_an_error(tmp_path):
   (tmp_path / "meta").mkdir()
   (tmp_path / "meta" / "metadata").write_text(f'{{"schema": {checkpoints.SCHEMA + 1}}}')
   with pytest.raises(ValueError, match=r"schema.*\b2\b.*\b1\b"):

@@ -21,12 +21,12 @@ def test_axes_of_two_arguments_must_agree():
     losses.binary_cross_entropies(Outputs(jnp.zeros((2, 4))), np.zeros(2, int), np.ones((2, 3), bool), np.ones(3, bool))
 
 
-def test_the_type_of_values_is_checked():
+def test_type_of_values_is_checked():
   with pytest.raises(jaxtyping.TypeCheckError, match="images"):
     normalize_images(np.zeros((1, 3, 4, 4), np.float32), np.ones((1, 3), bool))
 
 
-def test_the_core_runs_without_jaxtyping():
+def test_core_runs_without_jaxtyping():
   program = """
 import sys
 sys.modules["jaxtyping"] = None

@@ -1,4 +1,4 @@
-"""The wheel alone: what is installed runs from an empty folder, with no checkout that could be imported."""
+"""The installed wheel works in an empty folder, where no checkout can be imported."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ from attavvad_jax.faces import model_files
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
-# What makes the examples short. An option that is given twice has its last value.
+# Options that shorten the examples. Of an option that is given twice, the last value counts.
 CROP = ["--config.crop.height_px=32", "--config.crop.width_px=32"]
 SHORT = {
   "simulate": ["--train-minutes=0.5", "--validation-minutes=0", "--test-minutes=0"],
@@ -28,9 +28,9 @@ SHORT = {
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-  """A folder into which the wheel is installed, without what it depends on."""
+  """Returns a folder into which the wheel is installed, without its dependencies."""
   folder = tmp_path_factory.mktemp("wheel")
-  # A copy, since building leaves files beside the sources.
+  # A copy, because building writes files beside the sources.
   shutil.copytree(ROOT / "attavvad_jax", folder / "source" / "attavvad_jax")
   for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
     shutil.copy(ROOT / name, folder / "source")
@@ -44,7 +44,7 @@ def site(tmp_path_factory):
 
 @pytest.fixture
 def run(site, tmp_path):
-  """Runs a program in an empty folder, where Python finds the wheel and what it depends on."""
+  """Returns a function that runs a program in an empty folder, where Python finds the wheel and its dependencies."""
   environment = {**os.environ, "PYTHONPATH": str(site), "PYTHONSAFEPATH": "1"}
 
   def run(*command):
@@ -55,7 +55,7 @@ def run(site, tmp_path):
   return run
 
 
-def test_wheel_holds_the_package_and_nothing_else(site, run):
+def test_wheel_contains_only_the_package(site, run):
   assert {path.name for path in site.iterdir() if not path.name.endswith(".dist-info")} == {"attavvad_jax", "bin"}
   program = """
 import importlib.util, attavvad_jax
@@ -66,10 +66,10 @@ print(attavvad_jax.__file__, *map(importlib.util.find_spec, ("launch", "configs"
 
 @pytest.mark.skipif(
   not model_files.cache_path(model_files.DETECTOR).is_file(),
-  reason="no face model in the cache: make install fetches it",
+  reason="no face model in the cache; make install downloads it",
 )
-def test_examples_run_one_after_the_other(site, run, tmp_path):
-  """As the help of each verb shows them, but for less data and smaller networks."""
+def test_examples_run_in_sequence(site, run, tmp_path):
+  """Runs the example in the help of each verb, with less data and smaller networks."""
   pytest.importorskip("espeakng_loader", reason="the simulation's synthesizer is not installed")
 
   def example(verb):

@@ -1,10 +1,10 @@
-"""The shipped small configuration, shrunk to what a test can train."""
+"""The shipped small configuration, reduced to a size that tests can train."""
 
 from prepared import SPEC
 
 from attavvad_jax.configs import att_avvad_small
 
-# A layer of convolutions for each branch: nearly all that most tests take is to compile.
+# One convolutional layer per branch, since compilation takes most of the time of a test.
 SHALLOW = dict(
   audio_kernel_sizes=((3, 7),),
   visual_kernel_sizes=((5, 13),),
@@ -14,7 +14,7 @@ SHALLOW = dict(
 
 
 def tiny_config(data, **changes):
-  """`att_avvad_small` with a few filters and one layer a branch, for the data set of `prepared.py`."""
+  """Returns `att_avvad_small` with few filters and one layer per branch, for the data set of `prepared.py`."""
   config = att_avvad_small.get_config()
   config.data = str(data)
   config.crop.height_px = SPEC.crop.height_px

@@ -1,4 +1,4 @@
-"""Web servers on this machine."""
+"""Local web servers."""
 
 import contextlib
 import functools
@@ -9,14 +9,14 @@ import threading
 
 
 class WithoutRanges(http.server.SimpleHTTPRequestHandler):
-  """As `python -m http.server`: a file can only be had as a whole."""
+  """A handler that sends whole files only, like `python -m http.server`."""
 
   def log_message(self, *args):
     pass
 
 
 class WithRanges(WithoutRanges):
-  """As most others."""
+  """A handler that also sends ranges of files, like most servers."""
 
   def do_GET(self):
     asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
@@ -36,7 +36,7 @@ class WithRanges(WithoutRanges):
 
 
 class Breaking(WithoutRanges):
-  """Says how long a file is, and sends three quarters of it the first time that it is asked for it."""
+  """A handler that declares the length of a file, but sends only three quarters of it at the first request."""
 
   asked = 0
 
@@ -52,7 +52,7 @@ class Breaking(WithoutRanges):
 
 @contextlib.contextmanager
 def serving(folder, handler=WithoutRanges, port=0):
-  """The address of a server of a folder."""
+  """Serves a folder and yields the address of the server."""
   server = http.server.ThreadingHTTPServer(("127.0.0.1", port), functools.partial(handler, directory=folder))
   server.daemon_threads = True
   threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
@@ -64,12 +64,12 @@ def serving(folder, handler=WithoutRanges, port=0):
 
 
 class LiveList:
-  """A live HLS playlist of segments that are there already: the last `window` of those that have been `put`.
+  """A live HLS playlist of existing segments; it lists the last `window` of those that have been `put`.
 
   Args:
-    path: the playlist.
-    lines: of a finished playlist of all segments.
-    window: how many are listed.
+    path: path of the playlist.
+    lines: lines of a finished playlist of all segments.
+    window: maximum number of listed segments.
   """
 
   def __init__(self, path, lines, window=4):
@@ -77,13 +77,13 @@ class LiveList:
     first = next(i for i, line in enumerate(lines) if line.startswith("#EXTINF"))
     self._head = [line for line in lines[:first] if "SEQUENCE" not in line and "TYPE" not in line]
     segments = [line for line in lines[first:] if line != "#EXT-X-ENDLIST"]
-    # What stands before a segment belongs to it.
+    # Tags before a segment belong to it.
     ends = [i + 1 for i, line in enumerate(segments) if not line.startswith("#")]
     self._segments = [segments[start:end] for start, end in zip([0, *ends], ends, strict=False)]
     self.count = len(self._segments)
 
   def put(self, count, ended=False):
-    """Lists the last of the first `count` segments."""
+    """Lists the last `window` of the first `count` segments."""
     first = max(0, count - self._window)
     lines = [*self._head, f"#EXT-X-MEDIA-SEQUENCE:{first}"]
     lines += [line for segment in self._segments[first:count] for line in segment]

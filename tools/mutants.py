@@ -159,7 +159,7 @@ MUTANTS = (
     "features/augmentation.py",
     "_AUDIBLE_DBFS = -50.0",
     "_AUDIBLE_DBFS = -70.0",
-    ("features/test_augmentation.py::test_what_is_no_background_is_never_mixed_in",),
+    ("features/test_augmentation.py::test_voices_padding_and_quiet_blocks_are_never_mixed_in",),
   ),
 )
 
@@ -229,7 +229,7 @@ def _test(copy: Path, tests: Iterable[str]) -> int:
   """Runs tests and returns the exit code of pytest, passed or failed. Hanging tests count as failed."""
   command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-m", "not slow"]
   command += [f"tests/{test}" for test in tests]
-  # Without bytecode files, since Python takes a file that changes twice within a second for unchanged.
+  # No bytecode files: Python would not notice a source that changes twice within a second.
   environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
   try:
     done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=_LONGEST_S)

@@ -19,7 +19,7 @@ from attavvad_jax.media.info import probe
 from attavvad_jax.media.rewrite import rewrite
 from attavvad_jax.reports.detection_page import write_detection_page
 
-SOUNDS = [(300, 1, DEFAULT, {"language": "eng"}), (700, 2, NONE, {"language": "deu", "title": "Ton <B>"})]
+AUDIO_TRACKS = [(300, 1, DEFAULT, {"language": "eng"}), (700, 2, NONE, {"language": "deu", "title": "Ton <B>"})]
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,9 @@ def _without_models(monkeypatch):
 @pytest.fixture(scope="module", params=[".mkv", ".mp4"])
 def video(request, tmp_path_factory):
   """Two audio tracks; a dark video track without a face, and a bright one with."""
-  return write_tracks(tmp_path_factory.mktemp("tracks") / f"a{request.param}", SOUNDS, [(20, DEFAULT), (230, DEFAULT)])
+  return write_tracks(
+    tmp_path_factory.mktemp("tracks") / f"a{request.param}", AUDIO_TRACKS, [(20, DEFAULT), (230, DEFAULT)]
+  )
 
 
 def content(path):
@@ -68,9 +70,9 @@ def test_result_names_all_tracks_and_contains_the_used_ones(video, tmp_path, cap
   assert [track["language"] for track in document["audio_input"]["tracks"]] == ["eng", "deu"]
   assert [track["channels"] for track in document["audio_input"]["tracks"]] == [1, 2]
   assert [track["width_px"] for track in document["video_input"]["tracks"]] == [64, 64]
-  told = capsys.readouterr().err.splitlines()
-  assert sum(line.startswith("audio track 2 (deu") and "not used: 1 (eng" in line for line in told) == 1
-  assert sum(line.startswith("video track 2 (h264, 64x48) of 2; not used: 1 ") for line in told) == 1
+  notes = capsys.readouterr().err.splitlines()
+  assert sum(line.startswith("audio track 2 (deu") and "not used: 1 (eng" in line for line in notes) == 1
+  assert sum(line.startswith("video track 2 (h264, 64x48) of 2; not used: 1 ") for line in notes) == 1
   assert content(tmp_path / "a.annotated.mp4")[0::2] == (700, 2)
   page = (tmp_path / "a.html").read_text()
   assert "Audio track 2 (deu" in page
@@ -81,7 +83,7 @@ def test_result_names_all_tracks_and_contains_the_used_ones(video, tmp_path, cap
 def test_page_with_a_linked_video_says_that_the_browser_chooses_tracks(video, tmp_path):
   detection = LevelDetector().detect(video)
   write_detection_page(tmp_path / "a.html", video, [detection], LevelDetector().spec.clock, embed=False)
-  assert "The browser chooses the tracks" in (tmp_path / "a.html").read_text()
+  assert "browser chooses the tracks" in (tmp_path / "a.html").read_text()
 
 
 def test_command_line_chooses_tracks(video, tmp_path, capsys):
