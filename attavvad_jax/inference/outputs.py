@@ -13,7 +13,7 @@ import numpy as np
 from attavvad_jax.annotations import write as write_annotation
 from attavvad_jax.filenames import ANNOTATED_SUFFIX
 from attavvad_jax.marks import mark_of
-from attavvad_jax.timeline import EVENTS, Clock, others_meaning
+from attavvad_jax.timeline import EVENTS, Clock, others_meaning, unsure_spans
 from attavvad_jax.versions import versions
 
 if TYPE_CHECKING:  # importing jax takes a second, and output names are checked before
@@ -132,6 +132,10 @@ def document(video: Path, detection: "Detection", clock: Clock, origin: Mapping[
     "video_input": _video(detection.report),
     "warnings": detection.report.warnings,
     "others": others_meaning(has_video=detection.report.has_video),
+    "unsure": [
+      {"onset_s": _rounded(span.onset_s), "offset_s": _rounded(span.offset_s), "event": span.label}
+      for span in unsure_spans(detection.timeline, detection.decision, clock)
+    ],
     "labels": EVENTS,
     "block_rate_hz": clock.block_rate_hz,
     "image_offsets_s": _rounded(clock.image_times_s(0)),

@@ -19,7 +19,8 @@ import numpy as np
 from attavvad_jax import __version__
 from attavvad_jax.files import replacing
 from attavvad_jax.reports.render import render_parts
-from attavvad_jax.timeline import EVENTS, Clock, Event, Timeline
+from attavvad_jax.timeline import EVENTS, Clock, Event, Timeline, unsure_spans
+from attavvad_jax.timeline.labels import UNSURE_BELOW
 from attavvad_jax.timeline.palette import EVENT_COLORS, EVENT_INKS, hex_color
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def write_detection_page(
       warnings=list(dict.fromkeys(warning for detection in detections for warning in detection.report.warnings)),
       clock=clock,
       events=EVENTS,
+      unsure_below=UNSURE_BELOW,
       colors=[(label, hex_color(label, EVENT_INKS), hex_color(label, EVENT_COLORS)) for label in EVENTS],
       data=_data(detections, clock) | {"start_s": float(info.start) if is_linked else 0.0},
     )
@@ -141,6 +143,10 @@ def _data(detections: Sequence["Detection"], clock: Clock) -> dict[str, Any]:
         "fused": _bytes(detection.scores.audio_visual),
         "visual": _bytes(detection.scores.visual),
         "boxes": _bytes(np.nan_to_num(detection.boxes, nan=0.0)),
+        "unsure": [
+          [span.label, round(span.onset_s, 3), round(span.offset_s, 3)]
+          for span in unsure_spans(detection.timeline, detection.decision, clock)
+        ],
       }
       for detection in detections
     ],

@@ -3,11 +3,16 @@
 Axes: B blocks, E events.
 """
 
+import math
+
 import numpy as np
 
 from attavvad_jax.timeline.clock import Clock
 from attavvad_jax.timeline.event import BACKGROUND, EVENTS, Event
 from attavvad_jax.timeline.timeline import Timeline, covered_s
+
+# An event whose score is lower is more likely wrong than right.
+UNSURE_BELOW = 0.5
 
 
 def overlap_s(timeline: Timeline, clock: Clock, num_blocks: int) -> np.ndarray:
@@ -63,6 +68,31 @@ def labels_to_timeline(
     if offset_s > clock.start_s(first):
       events.append(Event(clock.start_s(first), offset_s, EVENTS[label], score))
   return Timeline(events, duration_s)
+
+
+def unsure_spans(timeline: Timeline, scores: np.ndarray, clock: Clock) -> list[Event]:
+  """Returns the parts of events in which their own score is below `UNSURE_BELOW`, each with its mean score.
+
+  Examples:
+    >>> timeline = Timeline([Event(0.0, 1.0, "speech")], duration_s=1.0)
+    >>> scores = np.array([[0.0, 0.9, 0.1, 0.0], [0.0, 0.4, 0.6, 0.0], [0.0, 0.9, 0.1, 0.0]])
+    >>> [(round(span.onset_s, 2), round(span.offset_s, 2)) for span in unsure_spans(timeline, scores, Clock())]
+    [(0.33, 0.67)]
+
+  Args:
+    timeline: events that begin with blocks, such as those of `scores_to_timeline`.
+    scores: scores of each block, [B,E].
+    clock: clock of the blocks.
+  """
+  spans = []
+  for event in timeline:
+    start = round(event.onset_s * clock.block_rate_hz)
+    own = scores[start : math.ceil(event.offset_s * clock.block_rate_hz - 1e-6), EVENTS.index(event.label)]
+    for first, last in runs(own < UNSURE_BELOW):
+      if own[first] < UNSURE_BELOW:
+        offset_s = min(clock.start_s(start + last), event.offset_s)
+        spans.append(Event(clock.start_s(start + first), offset_s, event.label, float(np.mean(own[first:last]))))
+  return spans
 
 
 def runs(labels: np.ndarray) -> list[tuple[int, int]]:

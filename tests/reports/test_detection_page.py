@@ -233,6 +233,21 @@ def test_page_loads_without_errors_or_requests(browser, page, dark):
 
 
 @needs_chromium
+def test_stripes_cover_the_blocks_whose_score_is_below_a_half(browser, video, tmp_path):
+  detection = make_detection()
+  detection.scores.audio_visual[4:6, EVENTS.index("singing")] = 0.4
+  write_detection_page(tmp_path / "a.html", video, [detection], CLOCK)
+  browser.open(tmp_path / "a.html")
+  box = "(r => [r.x, r.width])(document.querySelector('%s').getBoundingClientRect())"
+  (x, width), (lane_x, lane_width) = browser.ask(box % ".unsure"), browser.ask(box % ".lane.singing .event")
+  assert browser.ask("document.querySelectorAll('.unsure').length") == 1
+  # The event of singing has blocks 3 to 11.
+  assert (x - lane_x) / lane_width == pytest.approx(1 / 9, abs=0.01)
+  assert width / lane_width == pytest.approx(2 / 9, abs=0.01)
+  assert "below 0.5" in (tmp_path / "a.html").read_text()
+
+
+@needs_chromium
 def test_a_click_on_an_event_seeks_the_video(opened):
   opened.click(".lane .event.silence")
   opened.wait(READY)

@@ -18,6 +18,7 @@ from attavvad_jax.timeline import (
   labels_to_timeline,
   overlap_s,
   scores_to_timeline,
+  unsure_spans,
 )
 
 CLOCK = Clock()
@@ -297,6 +298,28 @@ def test_a_voice_below_its_threshold_is_the_better_of_silence_and_others():
   for thresholds, event in (((0.6, 0.0), "speech"), ((0.61, 0.0), "singing"), ((0.61, 0.51), "others")):
     smoothing = Smoothing(speech_threshold=thresholds[0], singing_threshold=thresholds[1])
     assert [found.label for found in scores_to_timeline(scores, CLOCK, 1.0, smoothing)] == [event]
+
+
+class TestUnsureSpans:
+  TIMELINE = Timeline([Event(0.0, 1.0, "speech"), Event(4 / 3, 2.2, "singing")], 2.2)
+
+  def spans(self, speech, singing):
+    """Spans for seven blocks in which speech and singing have these scores."""
+    scores = np.stack([np.zeros(7), speech, singing, np.ones(7)], axis=1)
+    return [
+      (round(span.onset_s, 2), round(span.offset_s, 2), span.label, span.score)
+      for span in unsure_spans(self.TIMELINE, scores, CLOCK)
+    ]
+
+  def test_only_the_score_of_the_event_itself_counts_and_gaps_are_never_unsure(self):
+    assert self.spans([0.9, 0.5, 0.5, 0, 0, 0, 0], [0, 0, 0, 0, 0.5, 1, 1]) == []
+
+  def test_spans_are_runs_of_low_scores_and_end_with_their_event(self):
+    assert self.spans([0.3, 0.9, 0.4, 0, 0, 0, 0], [0, 0, 0, 0, 0.8, 0.25, 0.25]) == [
+      (0.0, 0.33, "speech", pytest.approx(0.3)),
+      (0.67, 1.0, "speech", pytest.approx(0.4)),
+      (1.67, 2.2, "singing", pytest.approx(0.25)),
+    ]
 
 
 class TestTable:

@@ -29,27 +29,31 @@
   const canvases = all("canvas", content), boxes = all(".box"), cards = all(".card");
 
   // The events are read from the table, so that it works without JavaScript; lanes and overview are built from it.
-  const bar = (event) => {
+  const bar = (event, kind = "event") => {
     const element = document.createElement("div");
-    element.className = `event ${event.label}`;
+    element.className = `${kind} ${event.label}`;
     element.style.left = `${100 * event.onset / duration}%`;
     element.style.width = `${100 * (event.offset - event.onset) / duration}%`;
     return element;
   };
+  const lane = (face, label) => content.querySelector(`.lane[data-face="${face}"][data-label="${label}"]`);
   for (const row of all("tr", byId("events"))) {
     const { face, label } = row.dataset;
     const event = { row, label, onset: Number(row.dataset.onset), offset: Number(row.dataset.offset) };
     event.bar = bar(event);
     event.bar.title = `${label} ${clockTime(event.onset)}–${clockTime(event.offset)}`;
-    content.querySelector(`.lane[data-face="${face}"][data-label="${label}"]`).append(event.bar);
+    lane(face, label).append(event.bar);
     row.addEventListener("click", () => seek(event.onset));
     event.bar.addEventListener("click", (click) => { click.stopPropagation(); seek(event.onset); });
     faces[face].events.push(event);
   }
+  data.faces.forEach((face, i) => {
+    for (const [label, onset, offset] of face.unsure) lane(i, label).append(bar({ label, onset, offset }, "unsure"));
+  });
   for (const face of faces) {
     const strip = document.createElement("div");
     strip.className = "strip";
-    strip.append(...face.events.map(bar));
+    strip.append(...face.events.map((event) => bar(event)));
     overview.prepend(strip);
   }
   overview.prepend(...all(".strip", overview).reverse());
