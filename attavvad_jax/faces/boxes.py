@@ -9,6 +9,8 @@ import numpy as np
 
 # Largest size ratio of two boxes of one head.
 _MAX_GROWTH = 1.6
+# Boxes with at least this overlap show the same face.
+SAME_FACE_IOU = 0.5
 
 
 def iou(a: np.ndarray, b: np.ndarray) -> float:

@@ -9,12 +9,21 @@ import dataclasses
 import numpy as np
 
 from attavvad_jax.faces import prominence
+from attavvad_jax.faces.boxes import SAME_FACE_IOU, iou
 from attavvad_jax.inference.performer import Performer
 from attavvad_jax.predict import BlockScores
-from attavvad_jax.timeline import Clock
+from attavvad_jax.timeline import EVENTS, VOCAL_EVENTS, Clock
+from attavvad_jax.timeline.text import format_time
 
-# Face number of rows whose images are all masked: their scores depend on the audio alone.
+# Face number of the first row of each block: its images are those of the performer if the performer was followed during
+# reading, and are all masked otherwise.
 NOBODY = -1
+
+# A rival is seen beside the performer for this long while a voice is heard, and the mean log-odds of a vocal event are
+# higher by this much: a factor of two in the odds.
+_RIVAL_S = 2.0
+_RIVAL_GAIN = 0.7
+_VOCAL = [EVENTS.index(event) for event in VOCAL_EVENTS]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +67,71 @@ def performer_rows(face_scores: FaceScores, performer: Performer, clock: Clock) 
   result = np.flatnonzero(face_scores.faces == NOBODY)
   result[face_scores.blocks[rows[order]]] = rows[order]  # of several rows of a block, the last is kept
   return result
+
+
+@dataclasses.dataclass(frozen=True)
+class Rival:
+  """A face that fits the voice better than the performer's.
+
+  Attributes:
+    onset_s: start of the first block in which both faces are seen and a voice is heard.
+    offset_s: end of the last such block.
+    score: mean score of a vocal event with this face, over these blocks.
+    performer_score: the same with the performer's face.
+  """
+
+  onset_s: float
+  offset_s: float
+  score: float
+  performer_score: float
+
+  def __str__(self) -> str:
+    return (
+      f"another face fits the voice better than the performer's between {format_time(self.onset_s)} and "
+      f"{format_time(self.offset_s)} (a score of {self.score:.2f} against {self.performer_score:.2f}): "
+      "--performer=vocal chooses by the voice, --faces=all shows all faces"
+    )
+
+
+def find_rivals(face_scores: FaceScores, chosen: np.ndarray, clock: Clock) -> list[Rival]:
+  """Returns the faces that fit the voice better than the performer's, in order of onset.
+
+  Args:
+    face_scores: scores of the performer and of other faces.
+    chosen: row of the performer in each block, int [B].
+    clock: clock of the blocks.
+  """
+  scores = face_scores.scores
+  if scores.audio is None or scores.audio_visual is None:
+    return []
+  is_heard = np.asarray(scores.audio)[:, _VOCAL].max(axis=1) > 0.5
+  vocal = np.asarray(scores.audio_visual)[:, _VOCAL].max(axis=1)
+  rivals = []
+  for face in np.unique(face_scores.faces[face_scores.faces != NOBODY]):
+    rows = np.flatnonzero(face_scores.faces == face)
+    performers = chosen[face_scores.blocks[rows]]
+    boxes, performer_boxes = face_scores.boxes[rows], face_scores.boxes[performers]
+    is_beside = [_are_two_faces(*pair) for pair in zip(boxes, performer_boxes, strict=True)]
+    kept = np.array(is_beside, bool) & is_heard[rows]
+    rows, performers = rows[kept], performers[kept]
+    if len(rows) < _RIVAL_S * clock.block_rate_hz:
+      continue
+    if np.mean(_log_odds(vocal[rows]) - _log_odds(vocal[performers])) >= _RIVAL_GAIN:
+      blocks, means = face_scores.blocks[rows], (float(vocal[rows].mean()), float(vocal[performers].mean()))
+      rivals.append(Rival(clock.start_s(blocks[0]), clock.start_s(blocks[-1] + 1), *means))
+  return sorted(rivals, key=lambda rival: rival.onset_s)
+
+
+def _log_odds(probabilities: np.ndarray) -> np.ndarray:
+  clipped = np.clip(probabilities, 1e-4, 1 - 1e-4)
+  log_odds: np.ndarray = np.log(clipped) - np.log1p(-clipped)
+  return log_odds
+
+
+def _are_two_faces(boxes: np.ndarray, others: np.ndarray) -> bool:
+  """Returns whether two faces, with boxes [N,4], are seen at once and differ."""
+  both = np.isfinite(boxes[:, 0]) & np.isfinite(others[:, 0])
+  return bool(both.any()) and all(iou(a, b) < SAME_FACE_IOU for a, b in zip(boxes[both], others[both], strict=True))
 
 
 def face_rows(face_scores: FaceScores, face: int) -> np.ndarray:

@@ -12,7 +12,14 @@ import numpy as np
 
 from attavvad_jax.blocks import Block
 from attavvad_jax.faces import LOOKAHEAD_S, Detect
-from attavvad_jax.inference.choice import NOBODY, FaceScores, face_rows, faces_by_appearance, performer_rows
+from attavvad_jax.inference.choice import (
+  NOBODY,
+  FaceScores,
+  face_rows,
+  faces_by_appearance,
+  find_rivals,
+  performer_rows,
+)
 from attavvad_jax.inference.performer import Performer
 from attavvad_jax.media import DEFAULT_TRACKS, MediaInfo, Tracks, probe
 from attavvad_jax.notes import progress_bar
@@ -96,12 +103,15 @@ class Detector(TrainedModel):
     if isinstance(performer, str):
       performer = Performer.parse(performer)
     if performer.by in ("prominent", "box"):
-      options = {"box": performer.box, "lookahead_s": face_lookahead_s, "detect": find_faces}
+      faces = "rivals" if performer.box is None else "performer"
+      options = {"box": performer.box, "lookahead_s": face_lookahead_s, "detect": find_faces, "faces": faces}
       face_scores, report = self._scores(video, info or probe(video, tracks), _performer_rows, options)
-      chosen = np.arange(len(face_scores.blocks))
+      chosen = np.flatnonzero(face_scores.faces == NOBODY)
     else:
       face_scores, report = self._all_scores(video, info or probe(video, tracks), find_faces)
       chosen = performer_rows(face_scores, performer, self.spec.clock)
+    if performer.by != "vocal":
+      report.warnings += [str(rival) for rival in find_rivals(face_scores, chosen, self.spec.clock)]
     scores = take(face_scores.scores, chosen)
     timeline = scores_to_timeline(np.asarray(scores.decision), self.spec.clock, report.duration_s, self.smoothing)
     return Detection(timeline, scores, face_scores.boxes[chosen], report)
@@ -161,7 +171,7 @@ class Detector(TrainedModel):
 
   def _all_scores(self, video: str | Path, info: MediaInfo, find_faces: Detect | None) -> tuple[FaceScores, Report]:
     """Scores every block once for each face in it and once without a face."""
-    return self._scores(video, info, _all_rows, {"all_faces": True, "detect": find_faces})
+    return self._scores(video, info, _all_rows, {"faces": "all", "detect": find_faces})
 
   def _scores(
     self,
@@ -229,19 +239,24 @@ class _Row(NamedTuple):
 
 
 def _performer_rows(block: Block) -> Iterator[_Row]:
-  """Yields the block with the face that was followed during reading."""
+  """Yields the block with the face that was followed during reading, then with each other face in it."""
   inputs = {"waveform": block.waveform, "images": block.images, "image_mask": block.image_mask}
   yield _Row(block.index, NOBODY, NOBODY, block.boxes, inputs)
+  yield from _face_rows(block)
 
 
 def _all_rows(block: Block) -> Iterator[_Row]:
-  """Yields the block without a face, then with each face that is seen in it."""
+  """Yields the block without a face, then with each face in it."""
   inputs = {
     "waveform": block.waveform,
     "images": np.zeros_like(block.images),
     "image_mask": np.zeros_like(block.image_mask),
   }
   yield _Row(block.index, NOBODY, NOBODY, np.full_like(block.boxes, np.nan), inputs)
+  yield from _face_rows(block)
+
+
+def _face_rows(block: Block) -> Iterator[_Row]:
   for face in block.faces:
     inputs = {"waveform": block.waveform, "images": face.images, "image_mask": face.image_mask}
     yield _Row(block.index, face.number, face.shot, face.boxes, inputs)

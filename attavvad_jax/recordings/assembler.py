@@ -7,12 +7,13 @@ from collections import deque
 from collections.abc import Sequence
 import dataclasses
 import math
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 
 from attavvad_jax.blocks import Block, Crop, FaceImages, ImagesBefore
 from attavvad_jax.faces import LOOKAHEAD_S, Detect, FaceTracker, TrackedImage, crop_face
+from attavvad_jax.faces.boxes import SAME_FACE_IOU, iou
 from attavvad_jax.media.frame import Frame, FrameSampler, TimedFrame
 from attavvad_jax.recordings.boxes import Box, check_box
 from attavvad_jax.recordings.report import Report, summarize
@@ -20,6 +21,10 @@ from attavvad_jax.timeline import Clock
 
 # At lower frame rates, lips cannot be followed: a speaking mouth looks like a silent one.
 MIN_FRAMES_PER_SECOND = 4.5
+
+Faces = Literal["performer", "rivals", "all"]
+# Height of a rival's face, as a fraction of the performer's: people in the audience have smaller faces.
+_RIVAL_HEIGHT = 1 / 3
 
 
 class BlockAssembler:
@@ -41,7 +46,8 @@ class BlockAssembler:
       last displayed frame, and audio is silence. Samples and frames that come in too late are left out. Infinite where
       the whole recording is available.
     report: filled in; its warnings list what is missing.
-    all_faces: whether the blocks contain the images of all faces.
+    faces: the faces whose images blocks contain, beside those of the performer: "performer" for none, "rivals" for
+      other faces of at least half the performer's height, "all" for every face, including the performer's.
 
   Raises:
     ValueError: the box is not inside the frame.
@@ -58,19 +64,24 @@ class BlockAssembler:
     lookahead_s: float = LOOKAHEAD_S,
     patience_s: float = math.inf,
     report: Report | None = None,
-    all_faces: bool = False,
+    faces: Faces = "performer",
   ):
     check_box(box)
     self.report = Report() if report is None else report
     self._clock, self._crop, self._patience_s = clock, crop, patience_s
     self._has_video = has_video
+    self._faces: Faces = faces
     self._tracker: FaceTracker | _FixedBox
     if box is not None or not has_video:
       self._tracker = _FixedBox(box)
     else:
       assert detect is not None
       self._tracker = FaceTracker(
-        detect, clock.block_rate_hz * clock.images_per_block, clock.images_per_block, lookahead_s, all_faces
+        detect,
+        clock.block_rate_hz * clock.images_per_block,
+        clock.images_per_block,
+        lookahead_s,
+        all_faces=faces != "performer",
       )
     self._audio = _Waveforms(clock)
     self._sampler = FrameSampler()
@@ -175,8 +186,9 @@ class BlockAssembler:
       group = [self._images.popleft() for _ in range(count)]
       seldom = np.array([self._seldom.popleft() for _ in range(count)])
       self.report.images_too_seldom += int(seldom.sum())
-      block = _without(seldom, _block(self._next_block, self._waveforms.popleft(), group, self._crop, self.report))
-      blocks.append(self._images_before.put(block))
+      waveform = self._waveforms.popleft()
+      block = _block(self._next_block, waveform, group, self._crop, self._faces, self.report)
+      blocks.append(self._images_before.put(_without(seldom, block)))
       self._next_block += 1
     return blocks
 
@@ -235,18 +247,34 @@ class _FixedBox:
     return []
 
 
-def _block(index: int, waveform: np.ndarray, group: list[TrackedImage], crop: Crop, report: Report) -> Block:
+def _block(
+  index: int, waveform: np.ndarray, group: list[TrackedImage], crop: Crop, kept: Faces, report: Report
+) -> Block:
   for image in group:
     report.num_images += 1
     report.images_without_frame += image.gray is None
     report.images_without_face += image.gray is not None and image.box is None
-  performer = _cut_out(group, [image.box for image in group], crop)
+  performer_boxes = [image.box for image in group]
+  performer = _cut_out(group, performer_boxes, crop)
   shots = {face.number: face.shot for image in group for face in image.faces}
   faces = []
   for number, shot in sorted(shots.items()):
     boxes = [next((face.box for face in image.faces if face.number == number), None) for image in group]
-    faces.append(FaceImages(number, shot, *_cut_out(group, boxes, crop)))
+    if kept == "all" or _is_rival(boxes, performer_boxes):
+      faces.append(FaceImages(number, shot, *_cut_out(group, boxes, crop)))
   return Block(index, waveform, *performer, faces=tuple(faces))
+
+
+def _is_rival(boxes: Sequence[np.ndarray | None], performer_boxes: Sequence[np.ndarray | None]) -> bool:
+  """Returns whether a face is seen beside the performer's, and is not much smaller."""
+  pairs = [
+    (box, performer)
+    for box, performer in zip(boxes, performer_boxes, strict=True)
+    if box is not None and performer is not None
+  ]
+  return bool(pairs) and all(
+    iou(box, performer) < SAME_FACE_IOU and box[3] >= _RIVAL_HEIGHT * performer[3] for box, performer in pairs
+  )
 
 
 def _without(seldom: np.ndarray, block: Block) -> Block:

@@ -9,7 +9,7 @@ from attavvad_jax.blocks import Block, Crop
 from attavvad_jax.faces import LOOKAHEAD_S, Detect, FaceDetector
 from attavvad_jax.media import DEFAULT_TRACKS, MediaError, MediaInfo, Tracks, probe, read_audio, read_timed_frames
 from attavvad_jax.media.order import PacketOrder
-from attavvad_jax.recordings.assembler import BlockAssembler
+from attavvad_jax.recordings.assembler import BlockAssembler, Faces
 from attavvad_jax.recordings.boxes import Box, check_box
 from attavvad_jax.recordings.camera import choose_camera
 from attavvad_jax.recordings.report import Report
@@ -27,7 +27,7 @@ def read_blocks(
   report: Report | None = None,
   detect: Detect | None = None,
   lookahead_s: float = LOOKAHEAD_S,
-  all_faces: bool = False,
+  faces: Faces = "performer",
 ) -> Iterator[Block]:
   """Reads a recording block by block, in one pass and in memory that does not grow with its length.
 
@@ -45,7 +45,7 @@ def read_blocks(
     detect: detects the faces of a frame; where None, a `FaceDetector` lives as long as the iterator. Pass an open one
       to read many files.
     lookahead_s: how far the choice of the performer looks ahead.
-    all_faces: whether the blocks contain the images of all faces, as `FaceTracker` distinguishes them.
+    faces: the faces whose images blocks contain, see `BlockAssembler`.
 
   Returns:
     An iterator over all `clock.num_blocks(duration)` blocks in order.
@@ -60,7 +60,7 @@ def read_blocks(
   info = info or probe(path, tracks)
   if not info.has_audio:
     raise MediaError(f"{path}: no audio in this file; expected a video with audio")
-  return _blocks(path, info, clock, crop, box, report, detect, lookahead_s, all_faces)
+  return _blocks(path, info, clock, crop, box, report, detect, lookahead_s, faces)
 
 
 def _blocks(
@@ -72,7 +72,7 @@ def _blocks(
   report: Report,
   detect: Detect | None,
   lookahead_s: float,
-  all_faces: bool,
+  faces: Faces,
 ) -> Iterator[Block]:
   with contextlib.ExitStack() as stack:
     if detect is None and box is None and info.has_video:
@@ -90,7 +90,7 @@ def _blocks(
         has_video=info.has_video,
         lookahead_s=lookahead_s,
         report=report,
-        all_faces=all_faces,
+        faces=faces,
       )
     )
     frames = read_timed_frames(path, info, report.warnings)

@@ -343,7 +343,7 @@ def test_a_still_frame_is_displayed_until_the_next_in_every_container(tmp_path, 
 @pytest.mark.parametrize("rate", [1, 2, 4, 5, 10])
 def test_where_frames_come_too_seldom_to_follow_lips_the_audio_alone_decides(tmp_path, rate):
   frames, times = numbered(6 * rate, rate)
-  blocks, report = read(write_media(tmp_path / "a.mkv", frames, times, noise(6.0)), all_faces=True)
+  blocks, report = read(write_media(tmp_path / "a.mkv", frames, times, noise(6.0)), faces="all")
   mask = np.concatenate([block.image_mask for block in blocks])
   at = np.concatenate([CLOCK.image_times_s(block.index) for block in blocks])
   # From the third frame on, the rate is known.
