@@ -6,12 +6,12 @@ import shlex
 import pytest
 
 from attavvad_jax.commands.parser import Parser, add_options
-from tools import benchmark, compare_smoothing, crash_test, data_card, pack
+from tools import benchmark, compare_smoothing, crash_test, data_card, pack, reliability
 from tools.benchmarks.suites import SUITES
 
 
 @pytest.mark.parametrize(
-  "tool", [benchmark, compare_smoothing, crash_test, data_card, pack], ids=lambda tool: tool.__name__
+  "tool", [benchmark, compare_smoothing, crash_test, data_card, pack, reliability], ids=lambda tool: tool.__name__
 )
 def test_function_takes_the_options_and_the_example_parses(tool):
   command = tool.COMMAND
