@@ -1,10 +1,10 @@
-"""What all data sets have in common: recordings in, one record a block out, as a TFDS data set in array_record.
+"""The base class of all data sets: it turns recordings into a TFDS data set in array_record, one record per block.
 
-A preparation has two steps. First each recording becomes a file of records of its own (`finished`), in this process, in
-several, or on Apache Beam. Then these files are joined, in the order of the recordings, to the shards of each split.
-So the files of a data set are the same however they were made, memory does not grow with the data, and a preparation
-that was killed goes on where it stopped: what is finished lies in a hidden folder beside the data set until that is
-whole.
+A preparation has two steps. First, each recording becomes a file of records (`finished`), in one process, in several,
+or on Apache Beam. Then these files are joined, in the order of the recordings, into the shards of each split. The files
+of a data set therefore do not depend on how they were made, and memory does not grow with the data. A preparation that
+was killed resumes where it stopped: finished recordings lie in a hidden folder beside the data set until it is
+complete.
 """
 
 import abc
@@ -29,33 +29,33 @@ from attavvad_jax.datasets.manifest import SPLITS, LeftOut
 from attavvad_jax.datasets.records import DIGESTS, MADE_OF, Digest, features
 from attavvad_jax.files import locked
 
-# A new shard begins when one has reached this size.
+# A new shard begins once the current one has reached this size.
 _SHARD_BYTES = 256 << 20
 
 
 class RecordingsBuilder(FileReaderBuilder, skip_registration=True):  # type: ignore[call-arg]
-  """Writes one record a block, of every recording of a data set; what is read back needs no TensorFlow.
+  """A builder that writes one record per block of every recording; reading the records needs no TensorFlow.
 
-  `download_and_prepare` does it, on Apache Beam where its `DownloadConfig` names a runner or options for one.
-  Recordings that cannot be used are left out; `preparation.json` in the data set's folder names them with the reason,
-  and holds the warnings and the seconds of each event.
+  `download_and_prepare` writes the data set, on Apache Beam if its `DownloadConfig` names a runner or options for one.
+  Unusable recordings are left out; `preparation.json` in the data set's folder names them with the reason, and holds
+  the warnings and the seconds of each event.
 
-  A subclass says what the recordings are.
+  Subclasses define the recordings.
 
   Raises:
-    ValueError: on preparing: nothing usable in a split, two recordings of the same name, or another preparation of the
-      same data set is under way.
+    ValueError: in preparation: a split has no usable recording, two recordings have the same name, or another
+      preparation of the same data set is running.
   """
 
   VERSION = tfds.core.Version("2.0.0")
-  # Without any, TFDS has no `manual_dir` for a subclass that reads files from there.
-  MANUAL_DOWNLOAD_INSTRUCTIONS = "name the folder of the files by --input"
+  # Without instructions, TFDS offers subclasses no `manual_dir`.
+  MANUAL_DOWNLOAD_INSTRUCTIONS = "give the folder of the files with --input"
   RELEASE_NOTES: ClassVar[dict[str, str]] = {"2.0.0": "Two label sets and the conditions of each clip."}
 
   def __init__(
     self, spec: DataSpec, *, name: str = "default", workers: int = 1, notes: Sequence[str] = (), **kwargs: Any
   ):
-    """Takes the spec, a name for the data set, the processes that make the records, and lines for the summary."""
+    """Stores the spec, the data set's name, the number of worker processes, and lines for the summary."""
     if workers < 1:
       raise ValueError(f"workers is {workers}; expected 1 or more")
     self._spec = spec
@@ -63,13 +63,13 @@ class RecordingsBuilder(FileReaderBuilder, skip_registration=True):  # type: ign
     self.notes = tuple(notes)
     config = tfds.core.BuilderConfig(name=name, version=self.VERSION, description=str(self.__doc__).splitlines()[0])
     verbosity = logging.get_verbosity()
-    logging.set_verbosity(logging.ERROR)  # it warns of every configuration that is not built in
+    logging.set_verbosity(logging.ERROR)  # TFDS warns of every configuration that is not built in
     super().__init__(config=config, file_format="array_record", **kwargs)
     logging.set_verbosity(verbosity)
 
   @abc.abstractmethod
   def _recordings(self, dl_manager: Any, scratch: Path) -> tuple[Sequence[Recording], Sequence[LeftOut]]:
-    """The recordings in the order of the data set, and what was left out; `scratch` lasts until the set is whole."""
+    """Returns the recordings in order, and what was left out; `scratch` is kept until the data set is complete."""
 
   def _info(self) -> tfds.core.DatasetInfo:
     return tfds.core.DatasetInfo(
@@ -80,7 +80,7 @@ class RecordingsBuilder(FileReaderBuilder, skip_registration=True):  # type: ign
     )
 
   def made_of(self, manual_dir: Any) -> str:
-    """What the data set is made of, wherever that lies: changes with recordings, labels, splits and spec."""
+    """Returns a digest of the recordings, labels, splits and spec that does not depend on where they lie."""
     with tempfile.TemporaryDirectory() as scratch:
       recordings, _ = self._recordings(types.SimpleNamespace(manual_dir=manual_dir), Path(scratch))
       return self._made_of(recordings)
@@ -91,13 +91,13 @@ class RecordingsBuilder(FileReaderBuilder, skip_registration=True):  # type: ign
 
   @property
   def scratch(self) -> Path:
-    """Holds what is finished while the data set is not whole."""
+    """The folder of finished recordings while the data set is incomplete."""
     return Path(self.data_dir_root, self.name, self.builder_config.name, f".{self.version}.partial")
 
   def download_and_prepare(self, **kwargs: Any) -> None:
     target = Path(self.data_path)
     with locked(self.scratch):
-      # Left by a preparation that was killed.
+      # A killed preparation may have left them.
       for folder in target.parent.glob(f"incomplete.*_{target.name}"):
         shutil.rmtree(folder)
       try:
@@ -105,7 +105,7 @@ class RecordingsBuilder(FileReaderBuilder, skip_registration=True):  # type: ign
       finally:
         if target.exists() or not any(self.scratch.glob("*.json")):
           shutil.rmtree(self.scratch)
-          with contextlib.suppress(OSError):  # they hold something
+          with contextlib.suppress(OSError):  # not empty
             target.parent.rmdir()
             target.parent.parent.rmdir()
 
@@ -148,7 +148,7 @@ class RecordingsBuilder(FileReaderBuilder, skip_registration=True):  # type: ign
 
 
 def _to_shards(recordings: Sequence[tuple[Job, Note]]) -> list[list[tuple[Job, Note]]]:
-  """Consecutive recordings together, until they fill a shard."""
+  """Groups consecutive recordings into shards of `_SHARD_BYTES` or more; the last may be smaller."""
   shards: list[list[tuple[Job, Note]]] = []
   filled = _SHARD_BYTES
   for job, note in recordings:
@@ -165,7 +165,7 @@ def _check_names(recordings: Sequence[Recording]) -> None:
   for recording in recordings:
     if recording.name in sources:
       raise ValueError(
-        f"{sources[recording.name]} and {recording.source} are both called {recording.name!r}; expected each recording "
-        "once, under a name of its own"
+        f"{sources[recording.name]} and {recording.source} are both named {recording.name!r}; expected a unique name "
+        "for each recording"
       )
     sources[recording.name] = recording.source

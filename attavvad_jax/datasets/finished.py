@@ -1,7 +1,7 @@
-"""Finished recordings on disk: each a file of records and a note, there whole or not at all.
+"""Finished recordings on disk: a file of records and a note for each, either complete or absent.
 
-A file's name is a digest of whatever would change its records, so that a later preparation takes what still holds and
-nothing else. The note comes last: a recording that has one is finished.
+A file's name is a digest of everything that determines its records, so that a later preparation reuses only files that
+are still valid. The note is written last: a recording with a note is finished.
 """
 
 import collections
@@ -20,7 +20,7 @@ from attavvad_jax.files import replacing, write_text
 from attavvad_jax.notes import progress_bar
 from attavvad_jax.timeline import EVENTS, Clock, Timeline, overlap_s
 
-# As TFDS writes: each record can be read by itself.
+# The option that TFDS writes with: each record can be read on its own.
 _WRITER_OPTIONS = "group_size:1"
 _READ_AT_ONCE = 64
 
@@ -30,11 +30,11 @@ class Content:
   """An opened recording.
 
   Attributes:
-    blocks: in order; made as they are taken.
+    blocks: the blocks in order, made on demand.
     timeline: the performer's events.
-    audio_timeline: the events of any voice; None where they are not known.
-    conditions: what describes the recording, as `records.check_conditions` allows it.
-    warnings: one line each for what is damaged or repaired; complete when the last block has been taken.
+    audio_timeline: the events of any voice; None if unknown.
+    conditions: the description of the recording, in a form that `records.check_conditions` accepts.
+    warnings: one line per damage or repair; complete once the last block has been consumed.
   """
 
   blocks: Iterable[Block]
@@ -45,11 +45,11 @@ class Content:
 
 
 class Recording(Protocol):
-  """One recording of a data set, opened where its records are made: maybe in another process, on another machine.
+  """A recording of a data set, opened where its records are made, possibly in another process or on another machine.
 
-  `name` is unique in the data set; `source` is what people know the recording by, its file. `state` is text that
-  changes with whatever would change the records. `open` raises ValueError or OSError for a recording that cannot be
-  used, and so may the iterator of its blocks.
+  `name` is unique in the data set; `source` identifies the recording to users, by its file. `state` returns text that
+  changes with everything that determines the records. `open` and the iterator of the blocks raise ValueError or OSError
+  for a recording that cannot be used.
   """
 
   @property
@@ -68,15 +68,15 @@ class Recording(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Note:
-  """What is known of a recording when it is finished.
+  """The summary of a finished recording.
 
   Attributes:
-    num_blocks: its records.
-    num_bytes: of all records.
-    seconds: by label set and event; what is unmarked counts as others.
-    num_events: by label set and event.
+    num_blocks: number of blocks, which is that of the records.
+    num_bytes: size of all records.
+    seconds: durations by label set and event; unmarked time counts as others.
+    num_events: number of events by label set and event.
     warnings: one line each.
-    reason: why it cannot be used; None where it can.
+    reason: why the recording cannot be used; None if it can.
   """
 
   num_blocks: int = 0
@@ -89,7 +89,7 @@ class Note:
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-  """A recording to finish in a folder."""
+  """A recording to finish, and the folder that receives its files."""
 
   recording: Recording
   spec: DataSpec
@@ -97,17 +97,17 @@ class Job:
 
   @functools.cached_property
   def stem(self) -> Path:
-    """The path of its files, without extension; looked up once, and then the same in every process."""
+    """The path of its files, without extension; computed once, so that every process uses the same path."""
     parts = (self.recording.name, self.recording.state(), self.spec.to_dict(), __version__)
     return self.folder / hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
 class _Unusable(Exception):
-  """A recording cannot be read; what goes wrong in writing is something else."""
+  """A recording cannot be read; errors in writing raise other exceptions."""
 
 
 def run(jobs: Sequence[Job], workers: int) -> None:
-  """Finishes the recordings that are not, in this process or in several.
+  """Finishes the unfinished recordings, in this process or in several.
 
   Raises:
     OSError: a process died, or the folder cannot be written to.
@@ -120,7 +120,7 @@ def run(jobs: Sequence[Job], workers: int) -> None:
 
 
 def run_on_beam(jobs: Sequence[Job], runner: Any, options: Any) -> None:
-  """Finishes the recordings that are not on Apache Beam; all its workers see the same files.
+  """Finishes the unfinished recordings on Apache Beam, whose workers must all see the same files.
 
   Raises:
     ImportError: Apache Beam is not installed.
@@ -134,7 +134,7 @@ def run_on_beam(jobs: Sequence[Job], runner: Any, options: Any) -> None:
 
 
 def finish(job: Job) -> None:
-  """Makes the records of a recording and writes them; a recording that cannot be used gets a note that says why."""
+  """Writes the records and the note of a recording; the note of an unusable recording holds the reason."""
   try:
     with replacing(job.stem.with_suffix(".array_record")) as path:
       note = _write_records(path, job)
@@ -144,12 +144,12 @@ def finish(job: Job) -> None:
 
 
 def read_note(job: Job) -> Note:
-  """The note of a finished recording."""
+  """Reads the note of a finished recording."""
   return Note(**json.loads(job.stem.with_suffix(".json").read_text(encoding="utf-8")))
 
 
 def read_records(job: Job) -> Iterator[bytes]:
-  """The records of a finished recording as they were written."""
+  """Yields the serialized records of a finished recording."""
   from array_record.python.array_record_module import ArrayRecordReader
 
   reader = ArrayRecordReader(str(job.stem.with_suffix(".array_record")))
@@ -172,7 +172,7 @@ def write_records(path: Path, records: Iterable[bytes]) -> None:
 
 
 def _missing(jobs: Sequence[Job]) -> list[Job]:
-  """The jobs to do. What could not be used is tried again: the cause may be mended."""
+  """Returns the unfinished jobs. Unusable recordings are among them, because the cause may have been fixed."""
   return [job for job in jobs if not job.stem.with_suffix(".json").is_file() or read_note(job).reason is not None]
 
 

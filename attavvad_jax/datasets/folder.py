@@ -1,4 +1,4 @@
-"""One's own videos, or a simulated folder of them, as a data set."""
+"""A folder of videos with labels, the user's own or simulated, as a data set."""
 
 from collections.abc import Sequence
 import dataclasses
@@ -14,7 +14,7 @@ from attavvad_jax.media import DEFAULT_TRACKS, Tracks, recorded_s
 
 
 class Folder(RecordingsBuilder):
-  """Videos with label files: a folder of pairs, or a table that names them."""
+  """Videos with label files, from a folder of pairs or a manifest."""
 
   def __init__(
     self,
@@ -28,7 +28,7 @@ class Folder(RecordingsBuilder):
     estimates: bool = False,
     **kwargs: Any,
   ):
-    """Reads what `manifest.read_folder` finds at the source; see there for the choices."""
+    """Finds the videos and label files; the arguments are those of `manifest.read_folder`."""
     self._reading = reading
     self._left_out: list[LeftOut] = []
     notes: list[str] = []

@@ -1,15 +1,15 @@
-"""Which clips of a folder are of one recording, told by their names.
+"""Groups the clips of a folder into recordings by their names.
 
-Clips of one recording must not be torn apart by the split: a test of what was trained on says nothing. But recordings
-that are taken for one cannot be split at all. So
+All clips of one recording must fall into one split, because a test on recordings that were trained on is meaningless.
+But recordings that are grouped by mistake cannot be split at all. The rules are:
 
-- `song_1`, `song_2` (or `song-1`, `song 1`, `song (1)`) are of the recording `song`;
-- `song_part1`, `song.cd2`, `VTS_01_1`, and the chapters of an action camera (`GH010123`, `GH020123`) are parts of one;
-- what a device or a program has numbered, `IMG_0001`, `video_2`, `PXL_20240101_093015`, stands for itself, and
-  `IMG_0001_1`, with a second number, is of that;
-- where all clips of a folder have one name and differ by the number alone, the number tells recordings.
+- `song_1`, `song_2` (or `song-1`, `song 1`, `song (1)`) belong to the recording `song`;
+- `song_part1`, `song.cd2`, `VTS_01_1`, and an action camera's chapters (`GH010123`, `GH020123`) are parts of one;
+- a clip numbered by a device or program (`IMG_0001`, `video_2`, `PXL_20240101_093015`) is a recording of its own, to
+  which `IMG_0001_1`, with a second number, belongs;
+- if all clips of a folder have one name and differ only in the number, each clip is a recording of its own.
 
-Clips of several folders are never one. What was decided is said, and a table says otherwise.
+Clips in different folders never belong to one recording. A line reports the grouping; a manifest overrides it.
 """
 
 from collections.abc import Sequence, Set
@@ -19,15 +19,15 @@ import re
 _INDEX = re.compile(r"(.+?)(?:[ _-]\d+| ?\(\d+\))")
 _PART = re.compile(r"(.+?)[ _.-]+(?:part|pt|chunk|clip|seg|segment|teil|cd|disc|disk)[ _.-]*\d+", re.IGNORECASE)
 _DVD = re.compile(r"(VTS_\d\d)_\d", re.IGNORECASE)
-# GoPro cuts a recording into chapters: GOPR0123, GP010123 …, or GH010123, GH020123 …
+# GoPro splits a recording into chapters: GOPR0123, GP010123 …, or GH010123, GH020123 …
 _CHAPTER = re.compile(r"(?:GOPR|GP\d\d|G[HXLS]\d\d)(\d{4})", re.IGNORECASE)
-# What a browser calls a second copy: of "song", "song (1)".
+# Browsers name a second copy of "song" "song (1)".
 _COPY = re.compile(r"(.+?) ?\(\d+\)")
-# A day, and maybe the time of day, to the second or to the millisecond.
+# A date, optionally with the time of day to the minute, second or millisecond.
 _TIME = re.compile(
   r"(?:19|20)\d\d[-_.]?[01]\d[-_.]?[0-3]\d(?:[ _T-]?\d\d[-_.]?\d\d(?:[-_.]?\d\d(?:[-_.]?\d{3})?)?)?(?!\d)"
 )
-# What devices and programs call whatever they record, and people what they have not named.
+# Generic names that devices, programs and users give to unnamed clips.
 _NO_NAMES = (
   "audio cam camera capture cimg clip clips dji dsc dscf dscn example file film gopr gopro image img imgp mah mov "
   "movie mvi new output pxl rec record recording rpreplay sam sample scene screencast screenrecording sequence session "
@@ -37,10 +37,10 @@ _UNNAMED = frozenset(_NO_NAMES.split())
 
 
 def group(stems: Sequence[str]) -> tuple[list[str], str]:
-  """The recording of each clip, and a line that says how they were grouped.
+  """Returns the recording of each clip, and a line that describes the grouping.
 
   Args:
-    stems: paths of the clips below their folder, without extensions, with `/`; each once.
+    stems: unique paths of the clips below their folder, with `/` and without extensions.
   """
   found = [_recording(PurePath(stem), set(stems)) for stem in stems]
   clips: dict[str, list[str]] = {}
@@ -49,14 +49,14 @@ def group(stems: Sequence[str]) -> tuple[list[str], str]:
   most = max(clips.values(), key=len, default=[])
   said = []
   if len(clips) == 1 and len(most) > 1 and not any(stem == found[0] or _is_part(PurePath(stem).name) for stem in stems):
-    said.append(f"all are called {found[0]}, so that the number tells recordings")
+    said.append(f"all are named {found[0]}, so each number is a recording of its own")
     found = list(stems)
   elif len(most) > 1:
     said.append(f"clips are grouped by name: {most[0]} and {most[1]} are parts of one recording")
   if unnamed := [stem for stem in stems if _is_unnamed(PurePath(stem).name)]:
-    said.append(f"{unnamed[0]} is called so by a device or program: such clips are recordings of their own")
+    said.append(f"{unnamed[0]} is a name from a device or program: such clips are recordings of their own")
   count = f"{_count(len(set(found)), 'recording')} in {_count(len(stems), 'video')}"
-  return found, "; ".join([count, *said, "a manifest.tsv says otherwise"])
+  return found, "; ".join([count, *said, "a manifest.tsv overrides this"])
 
 
 def _count(number: int, what: str) -> str:
@@ -75,14 +75,14 @@ def _recording(stem: PurePath, stems: Set[str]) -> str:
 
 
 def _is_part(name: str) -> bool:
-  """Whether a name says that there are other parts."""
+  """Returns whether a name marks a clip as one part of several."""
   return any(pattern.fullmatch(name) for pattern in (_CHAPTER, _DVD, _PART))
 
 
 def _is_unnamed(name: str) -> bool:
-  """Whether a name is one number or one time, with words that say nothing, of a device, or without any.
+  """Returns whether a name is a number with generic words, or a time with or without them.
 
-  Of two numbers the first is the device's, and the second a clip's: `MVI_1234_2` has a name.
+  The first of two numbers is the device's and the second the clip's, so `MVI_1234_2` counts as named.
   """
   rest, times = _TIME.subn(" ", name)
   if not times:

@@ -1,6 +1,6 @@
-"""From a prepared data set to batches: grain pipelines with a global shuffle, deterministic by seed.
+"""Reads batches from a prepared data set: grain pipelines with a global shuffle, deterministic by seed.
 
-Batches keep small integers (int16 sound, uint8 images); they are converted on the device.
+Batches keep small integers (int16 audio, uint8 images), which the device converts.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,15 +14,15 @@ from attavvad_jax.blocks import DataSpec, HostBatch
 from attavvad_jax.datasets.records import DIGESTS, Digest, conditions, text, to_example, to_timeline
 from attavvad_jax.timeline import EVENTS, Timeline
 
-# As good as endless. In batches of one block, an endless data set of grain is longer than Python can count.
+# Practically endless. The length of grain's endless data set, in batches of one block, overflows in Python.
 _EPOCHS = 2**31
 
 
 class PreparedData:
-  """A data set on disk: its spec and its splits.
+  """A prepared data set on disk: its spec and its splits.
 
   Raises:
-    ValueError: nothing prepared at the path, another label map, or a split that does not exist.
+    ValueError: the path holds no prepared data set, its label map is another one, or a split does not exist.
   """
 
   def __init__(self, path: str | Path):
@@ -40,15 +40,15 @@ class PreparedData:
     return list(self._builder.info.splits)
 
   def source(self, split: str) -> Sequence[dict[str, Any]]:
-    """The records of a split, at random access."""
+    """Returns the records of a split, with random access."""
     if split not in self.splits:
       raise ValueError(f"{self.path}: no split {split!r}; it has {', '.join(self.splits)}")
     return self._builder.as_data_source(split)
 
   def digest(self, split: str) -> str:
-    """What a split is known by, wherever it lies: the `records.Digest` of its records.
+    """Returns the `records.Digest` of a split's records, which identifies the split wherever it lies.
 
-    It was noted when the data set was prepared. One of before that was done is read through, once for this object.
+    Preparation stores the digest. For data sets without one, the split is read through, once per object.
     """
     if split not in self._digests:
       found = Digest()
@@ -58,7 +58,7 @@ class PreparedData:
     return self._digests[split]
 
   def recordings(self, split: str) -> dict[str, list[int]]:
-    """The positions of each recording's blocks in `source(split)`, in order of time."""
+    """Returns the positions of each recording's blocks in `source(split)`, in temporal order."""
     found: dict[str, list[tuple[int, int]]] = {}
     records = self._some_features(split, range(len(self.source(split))), ("recording", "block"))
     for position, record in enumerate(records):
@@ -66,16 +66,16 @@ class PreparedData:
     return {name: [position for _, position in sorted(blocks)] for name, blocks in sorted(found.items())}
 
   def timeline(self, split: str, positions: Sequence[int]) -> Timeline:
-    """The performer's reference timeline of the recording whose blocks lie at these positions."""
+    """Returns the performer's reference timeline of the recording whose blocks lie at these positions."""
     return to_timeline(self._some_features(split, positions, ("block", "duration_s", "events")))
 
   def conditions(self, split: str) -> dict[str, dict[str, str | float | bool]]:
-    """What each recording of a split was made under, by name; empty where nothing is known."""
+    """Returns the conditions of each recording of a split, by name; empty if none are known."""
     records = self._some_features(split, range(len(self.source(split))), ("recording", "conditions"))
     return {text(record["recording"]): conditions(record) for record in records}
 
   def _some_features(self, split: str, positions: Iterable[int], names: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Records without sound and images, whose decoding would be most of the work."""
+    """Returns records with these features only: decoding audio and images would take most of the time."""
     import tensorflow_datasets as tfds
 
     features = tfds.features.FeaturesDict({name: self._builder.info.features[name] for name in names})
@@ -86,36 +86,37 @@ class PreparedData:
 def training_batches(
   data: PreparedData, split: str, batch_size: int, seed: int, shard: tuple[int, int] = (0, 1)
 ) -> grain.DatasetIterator:
-  """Endless batches in a new global order each epoch; the iterator's state can be saved and set.
+  """Returns endless batches in a new global order each epoch; the iterator's state can be saved and restored.
 
   Args:
     data: the prepared data set.
     split: usually "train".
-    batch_size: blocks of a batch, those of all processes together.
-    seed: of the order, the same in every process.
-    shard: index and number of processes. Each gets an equal part of every batch that one process alone would get, in
-      order. A state says how many batches there were, and fits every shard.
+    batch_size: number of blocks per batch, over all processes.
+    seed: seed of the order, the same in every process.
+    shard: index of this process and number of processes. Each process gets an equal part, in order, of every batch that
+      a single process would get. A state counts batches and therefore fits every shard.
 
   Returns:
     An iterator of batches: waveform int16 [B,S], images uint8 [B,N,H,W], image_mask bool [B,N], label and audio_label
     int32 [B], block_mask bool [B].
 
   Raises:
-    ValueError: the split holds fewer blocks than a batch, or a batch has no equal parts.
+    ValueError: the split holds fewer blocks than a batch, or a batch cannot be divided evenly among the processes.
   """
   index, num_shards = shard
   if batch_size % num_shards:
     raise ValueError(
-      f"a batch of {batch_size} blocks cannot be shared by {num_shards} processes; make config.batch_size a multiple"
+      f"{num_shards} processes cannot share a batch of {batch_size} blocks evenly; make config.batch_size a multiple "
+      f"of {num_shards}"
     )
   source = data.source(split)
   if len(source) < batch_size:
     raise ValueError(
-      f"{data.path}: split {split!r} holds {len(source)} blocks, less than a batch of {batch_size}; lower "
+      f"{data.path}: split {split!r} holds {len(source)} blocks, fewer than a batch of {batch_size}; lower "
       "config.batch_size or prepare more video"
     )
   spec = data.spec
-  # Sliced after the shuffle: processes that shuffled a slice each would see its blocks alone, epoch after epoch.
+  # Sliced after the shuffle: otherwise each process would see the blocks of its own slice only, in every epoch.
   dataset = grain.MapDataset.source(source).seed(seed).shuffle().repeat(_EPOCHS)
   parts = dataset.map(lambda record: to_example(record, spec)).batch(batch_size // num_shards)[index::num_shards]
   options = grain.ReadOptions(num_threads=2, prefetch_buffer_size=8)
@@ -123,7 +124,7 @@ def training_batches(
 
 
 def batches_in_order(examples: Iterator[HostBatch] | Sequence[HostBatch], batch_size: int) -> Iterator[HostBatch]:
-  """Batches of a fixed size from examples in order; the last is padded with block_mask false, nothing is dropped."""
+  """Yields batches of a fixed size from all examples in order; the last is padded, with block_mask false."""
   pending: list[HostBatch] = []
   for example in examples:
     pending.append(example)
@@ -140,7 +141,7 @@ def _stack(examples: Sequence[HostBatch]) -> HostBatch:
 
 
 def _find_version_dir(path: Path) -> Path:
-  """The folder with dataset_info.json: the path itself, or the only one below it."""
+  """Returns the folder with dataset_info.json: the path itself, or the only such folder below it."""
   if (path / "dataset_info.json").is_file():
     return path
   found = sorted(info.parent for info in path.glob("**/dataset_info.json") if "incomplete." not in str(info))

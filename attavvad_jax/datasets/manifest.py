@@ -1,4 +1,4 @@
-"""Which videos a folder or a table offers, with their labels, recordings and splits."""
+"""Lists the videos of a folder or a manifest, with their labels, recordings and splits."""
 
 from collections.abc import Callable, Sequence
 import csv
@@ -18,15 +18,15 @@ SPLITS = ("train", "validation", "test")
 MANIFEST = "manifest.tsv"
 COLUMNS = ("video", "labels", "recording", "split")
 OPTIONAL_COLUMNS = ("audio_labels", "conditions")
-# May stand in a table, too: what of a video is used, as `Tracks` says.
+# Further optional columns: the tracks of a video to use, as `Tracks` describes.
 TRACK_COLUMNS = ("audio_track", "video_track", "audio_channels")
-# And where a video begins in the times of its label files.
+# Another optional column: the start of a video in the times of its label files.
 ORIGIN_COLUMN = "label_origin_s"
 _ALL_OPTIONAL = (*OPTIONAL_COLUMNS, *TRACK_COLUMNS, ORIGIN_COLUMN)
-# Of what was left out, as much is told in an error.
-_TOLD = 5
+# Maximum number of left-out files in an error message.
+_MAX_SHOWN = 5
 _DELIMITERS = {".tsv": "\t", ".csv": ","}
-# Of a folder without a manifest, by recording: the paper's 360 / 40 / 100 minutes.
+# Shares of recordings for a folder without a manifest: the paper's 360 / 40 / 100 minutes.
 _SHARES = {"train": 0.72, "validation": 0.08, "test": 0.20}
 
 
@@ -35,14 +35,14 @@ class Item:
   """A video with its label files.
 
   Attributes:
-    video: a file with sound that FFmpeg reads.
-    labels: the events of the performer on camera, in any format of `annotations`.
-    recording: groups the clips that must not be torn apart by the split.
+    video: a file with audio that FFmpeg reads.
+    labels: label file of the performer on camera, in any format of `annotations`.
+    recording: name of the recording; all clips of a recording are in one split.
     split: one of `SPLITS`.
-    audio_labels: the events of any voice; None where they are not known.
-    conditions: a JSON file that describes the clip, one flat object; None where there is none.
-    tracks: which of the video's sound and pictures are used.
-    label_origin_s: where the video begins in the times of its label files; None where they say it, or it is 0.
+    audio_labels: label file of any voice; None if there is none.
+    conditions: a JSON file with one flat object that describes the clip; None if there is none.
+    tracks: the audio and video tracks to use.
+    label_origin_s: start of the video in the times of its label files, in seconds; None if they state it or it is 0.
   """
 
   video: Path
@@ -57,7 +57,7 @@ class Item:
 
 @dataclasses.dataclass(frozen=True)
 class LeftOut:
-  """A file that is not in a data set, and why."""
+  """A file that is not in a data set, and the reason."""
 
   file: str
   reason: str
@@ -78,25 +78,27 @@ def read_folder(
   reading: Reading = DEFAULT_READING,
   probe_s: Callable[[Path], float | None] | None = None,
 ) -> list[Item]:
-  """The items of a folder or of a manifest.
+  """Returns the items of a folder or of a manifest.
+
+  `seed`, `left_out`, `label_files`, `reading` and `probe_s` apply only without a manifest.
 
   Args:
-    source: a folder with manifest.tsv or manifest.csv; such a table itself; or a folder of videos with label files of
-      their names, as `pairing` finds them. The table has the columns video, labels, recording, split, and may have
-      audio_labels, conditions, audio_track, video_track, audio_channels and label_origin_s; paths are relative to it.
-    seed: of the split, where there is no manifest. `grouping` tells which clips are of one recording.
-    left_out: receives what is not used, with the reason, where there is no manifest.
-    tracks: which of the videos' sound and pictures are used, where the manifest does not say.
-    notes: receives a line that says how many recordings there are, and how they were told.
-    label_files: which label files are meant, where there is no manifest: an extension or a pattern of names.
-    estimates: whether what this package has detected is taken for labels, too.
-    reading: what the label files do not say themselves, where there is no manifest.
-    probe_s: the length of a video in seconds; where given, videos for which it raises are left out before the split,
-      where there is no manifest.
+    source: a folder with manifest.tsv or manifest.csv; such a manifest; or a folder of videos with label files, which
+      `pairing` matches. A manifest has the columns video, labels, recording, split, and may have audio_labels,
+      conditions, audio_track, video_track, audio_channels and label_origin_s; paths are relative to it.
+    seed: seed of the split. `grouping` decides which clips belong to one recording.
+    left_out: list that receives unused files with the reason.
+    tracks: audio and video tracks of videos for which the manifest names none.
+    notes: list that receives a line with the number of recordings and how they were determined.
+    label_files: the label files to use: an extension or a name pattern.
+    estimates: whether this package's own detections count as labels.
+    reading: what the label files do not state themselves.
+    probe_s: function that returns the duration of a video in seconds; videos for which it raises are left out before
+      the split.
 
   Raises:
-    ValueError: not a folder, a manifest line that cannot be used (named by line), several label files of one video that
-      say different things, estimates in a manifest, or nothing to prepare.
+    ValueError: `source` is neither a folder nor a manifest, a manifest line cannot be used (the message has its
+      number), label files of one video disagree, a manifest lists detections, or there is nothing to prepare.
     OSError: a file cannot be read.
   """
   left_out = [] if left_out is None else left_out
@@ -107,7 +109,7 @@ def read_folder(
   elif source.is_dir():
     manifest = source / MANIFEST if (source / MANIFEST).is_file() else (source / MANIFEST).with_suffix(".csv")
   else:
-    raise ValueError(f"{source}: not a folder; expected one that holds videos and their label files, or a manifest")
+    raise ValueError(f"{source}: not a folder; expected a folder of videos and their label files, or a manifest")
   if manifest.is_file():
     items = _read_manifest(manifest)
     if not estimates:
@@ -121,13 +123,13 @@ def read_folder(
   if not items:
     raise ValueError(
       f"{source}: no video with a label file; expected pairs such as clip.mp4 and clip.tsv, or {MANIFEST} with the "
-      f"columns {', '.join(COLUMNS)}{_tell(left_out)}"
+      f"columns {', '.join(COLUMNS)}{_found(left_out)}"
     )
   return items
 
 
 def write_manifest(path: Path, items: Sequence[Item]) -> None:
-  """Writes a manifest; paths become relative to it, and must lie below its folder."""
+  """Writes a manifest; the paths must lie below its folder and are stored relative to it."""
   has_tracks = any(item.tracks != DEFAULT_TRACKS for item in items)
   has_origins = any(item.label_origin_s is not None for item in items)
   further = (*(TRACK_COLUMNS if has_tracks else ()), *((ORIGIN_COLUMN,) if has_origins else ()))
@@ -140,8 +142,8 @@ def write_manifest(path: Path, items: Sequence[Item]) -> None:
     )
     values = dict(zip(TRACK_COLUMNS, dataclasses.astuple(item.tracks), strict=True))
     values[ORIGIN_COLUMN] = item.label_origin_s
-    told = ("" if values[column] is None else str(values[column]) for column in further)
-    lines.append("\t".join((video, labels, item.recording, item.split, audio_labels, conditions, *told)))
+    rest = ("" if values[column] is None else str(values[column]) for column in further)
+    lines.append("\t".join((video, labels, item.recording, item.split, audio_labels, conditions, *rest)))
   write_text(path, "\n".join(lines) + "\n")
 
 
@@ -175,8 +177,8 @@ def _check_header(header: list[str], path: Path) -> None:
   if missing or unknown or len(set(header)) < len(header):
     separator = "comma" if path.suffix.lower() == ".csv" else "tab"
     raise ValueError(
-      f"{path}:1: header is {header}; expected the {separator}-separated columns {', '.join(COLUMNS)} and, where they "
-      f"are known, {', '.join(_ALL_OPTIONAL)}"
+      f"{path}:1: header is {header}; expected the {separator}-separated columns {', '.join(COLUMNS)} and optionally "
+      f"{', '.join(_ALL_OPTIONAL)}"
     )
 
 
@@ -211,8 +213,8 @@ def _refuse_estimates(manifest: Path, items: Sequence[Item]) -> None:
   files = [path for item in items for path in (item.labels, item.audio_labels) if path is not None]
   if found := [path for path in files if is_estimate(path)]:
     raise ValueError(
-      f"{manifest}: {len(found)} of {len(files)} label files are what was detected here before, and nobody has "
-      f"corrected ({name_some(found)}); correct them, or take them for labels by --estimates"
+      f"{manifest}: {len(found)} of {len(files)} label files are uncorrected detections of this package "
+      f"({name_some(found)}); correct them, or accept them as labels with --estimates"
     )
 
 
@@ -226,15 +228,15 @@ def _to_items(folder: Path, pairs: Sequence[tuple[Path, Path]], seed: int, notes
   ]
 
 
-def _tell(left_out: Sequence[LeftOut]) -> str:
-  """What else was found, in a line."""
-  reasons = "; ".join(map(str, left_out[:_TOLD]))
-  more = f"; and {len(left_out) - _TOLD} more" if len(left_out) > _TOLD else ""
-  return f". What is there: {reasons}{more}" if left_out else ""
+def _found(left_out: Sequence[LeftOut]) -> str:
+  """Returns the end of an error message, with the files that were found."""
+  reasons = "; ".join(map(str, left_out[:_MAX_SHOWN]))
+  more = f"; and {len(left_out) - _MAX_SHOWN} more" if len(left_out) > _MAX_SHOWN else ""
+  return f". Found: {reasons}{more}" if left_out else ""
 
 
 def _split(recordings: set[str], seed: int) -> dict[str, str]:
-  """Shares out recordings in a seeded order; every split gets one as soon as there are three."""
+  """Assigns recordings to splits in a seeded order; each split gets at least one if there are three or more."""
   order = sorted(recordings, key=lambda r: hashlib.sha256(f"{seed}/{r}".encode()).digest())
   counts = {split: round(share * len(order)) for split, share in _SHARES.items()}
   if len(order) >= len(SPLITS):

@@ -1,7 +1,6 @@
-"""MAVC100: 200 clips of 30 s from 28 musical live recordings, labeled twice by the authors of the paper.
+"""MAVC100: 200 clips of 30 s from 28 live music recordings, with two label sets by the authors of the paper.
 
-Neither the videos nor the labels come with this project: both are for research use, and each user places them in TFDS's
-manual_dir.
+The videos and labels are for research use and do not come with this project; users place them in TFDS's manual_dir.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,14 +22,13 @@ from attavvad_jax.datasets.videos import Video
 
 HOMEPAGE = "https://github.com/Yuanbo2020/Audio-Visual-VAD/tree/main/Open_dataset_MAVC100"
 INSTRUCTIONS = (
-  "place the 200 videos (<clip>.mp4) and both sets of labels (<clip>.csv, in folders whose names tell audio labels "
-  "from audio-visual labels, or the two archives that hold them) in the folder given by --input, which is TFDS's "
-  f"manual_dir; they come from {HOMEPAGE}"
+  "place the 200 videos (<clip>.mp4) and both label sets (<clip>.csv, in folders or archives named audio or "
+  f"audio-visual) in the folder given by --input, which is TFDS's manual_dir; they are available from {HOMEPAGE}"
 )
 _AUDIO_VISUAL_LABELS, _AUDIO_LABELS = "audio-visual label files", "audio label files"
-# Of missing files, as many are named.
-_NAMED = 5
-# Programs that unpack RAR archives, which Python cannot; {} stands for the archive and the folder.
+# Maximum number of missing files in an error message.
+_MAX_SHOWN = 5
+# Commands that unpack RAR archives, which Python cannot.
 _UNPACKERS = (
   ("bsdtar", "-xf", "{archive}", "-C", "{folder}"),
   ("unar", "-q", "-f", "-o", "{folder}", "{archive}"),
@@ -56,21 +54,22 @@ class Mavc100(RecordingsBuilder):
 
 
 def find_clips(folder: Path, scratch: Path) -> list[Item]:
-  """The clips of the data set in the order of its table.
+  """Returns the clips of the data set in the order of its table.
 
   Args:
-    folder: holds the videos, and each set of labels as a folder or in an archive, zip or RAR; anywhere below it.
-    scratch: receives labels that are in archives.
+    folder: folder that holds, at any depth, the videos and each label set as a folder or as a zip or RAR archive.
+    scratch: folder that receives labels from archives.
 
   Raises:
-    ValueError: files are missing (says how many, which, and where to put them), or an archive cannot be unpacked.
+    ValueError: files are missing (the message says how many, which, and where to place them), or an archive cannot be
+      unpacked.
   """
   clips = [(r, f"{r.name}_{i}") for r in mavc100_table.RECORDINGS for i in range(r.num_clips)]
   names = [clip for _, clip in clips]
   videos = {_name(path): path for path in _find(folder, ".mp4")}
   labels = _find_labels(folder)
   if any(name not in found for name in names for found in labels.values()):
-    # Of a preparation that was cut short, when an archive may have held something else.
+    # An interrupted preparation may have left labels of an archive that has changed since.
     shutil.rmtree(scratch / "labels", ignore_errors=True)
     for archive in _find(folder, ".zip", ".rar"):
       _unpack(archive, scratch / "labels" / archive.relative_to(folder).with_suffix(""))
@@ -85,12 +84,12 @@ def find_clips(folder: Path, scratch: Path) -> list[Item]:
 
 
 def _find(folder: Path, *suffixes: str) -> list[Path]:
-  """All files below a folder with one of these suffixes, but those that macOS adds to archives."""
+  """Returns all files below a folder with one of these suffixes, except those that macOS adds to archives."""
   return sorted(p for p in folder.rglob("*") if p.suffix.lower() in suffixes and not p.name.startswith("._"))
 
 
 def _find_labels(folder: Path) -> dict[str, dict[str, Path]]:
-  """By kind and clip; the kind is told by the names of the folders and archives that a file lies in."""
+  """Returns label files by kind and clip; the folder and archive names of a file determine its kind."""
   found: dict[str, dict[str, Path]] = {_AUDIO_VISUAL_LABELS: {}, _AUDIO_LABELS: {}}
   for path in _find(folder, ".csv"):
     audio_visual = re.search("audio[-_ ]?visual", str(path.parent.relative_to(folder)), re.IGNORECASE)
@@ -99,16 +98,16 @@ def _find_labels(folder: Path) -> dict[str, dict[str, Path]]:
 
 
 def _name(path: Path) -> str:
-  # The same letter can be one character or two, as file systems and archives like it.
+  # File systems and archives write the same letter as one character or as two.
   return unicodedata.normalize("NFC", path.stem)
 
 
 def _missing(what: str, names: Sequence[str], found: Mapping[str, Path]) -> Iterator[str]:
-  """One phrase if any of the names was not found."""
+  """Yields one phrase if any of the names was not found."""
   absent = [name for name in names if name not in found]
   if absent:
-    more = ", ..." if len(absent) > _NAMED else ""
-    yield f"{len(absent)} of {len(names)} {what} ({', '.join(absent[:_NAMED])}{more})"
+    more = ", ..." if len(absent) > _MAX_SHOWN else ""
+    yield f"{len(absent)} of {len(names)} {what} ({', '.join(absent[:_MAX_SHOWN])}{more})"
 
 
 def _unpack(archive: Path, folder: Path) -> None:
@@ -124,14 +123,14 @@ def _unpack(archive: Path, folder: Path) -> None:
     tools = ", ".join(name for name, *_ in _UNPACKERS)
     raise ValueError(f"{archive}: RAR archives need one of {tools}; install one, or unpack the archive where it lies")
   run = [part.format(archive=archive, folder=folder) for part in command]
-  # Names with letters beyond ASCII need a locale that has them.
+  # File names beyond ASCII need a UTF-8 locale.
   result = subprocess.run(run, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C.UTF-8"})
   if result.returncode:
     raise ValueError(f"{archive}: cannot be unpacked ({command[0]}: {result.stderr.strip() or result.stdout.strip()})")
 
 
 def _open_zip(path: Path) -> zipfile.ZipFile:
-  """Names without a mark of their encoding are UTF-8 as a rule, and else what zip was made with."""
+  """Opens a zip archive; file names without an encoding flag are read as UTF-8 if possible, else as code page 437."""
   try:
     return zipfile.ZipFile(path, metadata_encoding="utf-8")
   except UnicodeDecodeError:

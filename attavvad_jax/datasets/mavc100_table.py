@@ -1,8 +1,9 @@
-"""The recordings of MAVC100, how many clips each has, and the split.
+"""The recordings of MAVC100, their numbers of clips, and the split.
 
-Clip i of a recording is the file `<recording>_<i>`, i from 0. The split keeps all recordings of a performer together
-(several have two to four), and each split's speech and singing near its share of the clips: 145 for training, 15 for
-validation, 40 for the test, which is 72.5, 7.5 and 20 %. The authors' own split is not published.
+Clip i of a recording, counted from 0, is the file `<recording>_<i>`. The split keeps all recordings of a performer
+together (several performers have two to four) and each split's amounts of speech and singing close to its share of the
+clips: 145 for training, 15 for validation and 40 for testing, or 72.5, 7.5 and 20 %. The authors' own split is not
+published.
 """
 
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Videos of a folder with the label files that lie there for them."""
+"""Pairs the videos of a folder with their label files."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 import fnmatch
@@ -18,21 +18,21 @@ from attavvad_jax.filenames import (
 from attavvad_jax.marks import is_estimate
 from attavvad_jax.timeline import BACKGROUND, Timeline
 
-# Of conflicts, as many are told.
-_TOLD = 3
-# Formats are written to the millisecond at the coarsest.
+# Maximum number of conflicts in an error message.
+_MAX_SHOWN = 3
+# The coarsest formats round to the millisecond.
 _ROUNDING_S = 2e-3
 
 
 class Pairing:
-  """The videos of a folder, and of the folders in it, each with its label file.
+  """The videos of a folder and its subfolders, each paired with its label file.
 
-  A label file has the name of its video, without or with the video's extension, and lies beside it, or in another
-  folder where there is no video of that name: `labels/a.tsv` beside `videos/a.mp4`, or beside `a.mp4`.
+  A label file has the name of its video, with or without the video's extension. It lies beside the video, or in another
+  folder without a video of that name: `labels/a.tsv` for `videos/a.mp4` or `a.mp4`.
 
   Attributes:
     pairs: video and label file, in the order of the videos.
-    left_out: file and reason, of what is not used and was expected to be.
+    left_out: files that are not used although expected to be, with the reason.
   """
 
   def __init__(
@@ -44,18 +44,19 @@ class Pairing:
     estimates: bool = False,
     probe_s: Callable[[Path], float | None] | None = None,
   ):
-    """Finds the pairs; a file that cannot be read as labels does not stand in the way of another that can.
+    """Finds the pairs; a file that cannot be read as labels does not hide another that can.
 
     Args:
-      folder: where to look.
-      reading: what label files do not say themselves.
-      label_files: which label files are meant: an extension such as `tsv`, or a pattern of names such as `*.v2.tsv`;
-        all where None.
-      estimates: whether what this package has detected counts as labels.
-      probe_s: the length of a video, in seconds; videos for which it raises are left out. Where None, all are taken.
+      folder: folder to search.
+      reading: what label files do not state themselves.
+      label_files: the label files to use: an extension such as `tsv`, or a name pattern such as `*.v2.tsv`; None for
+        all.
+      estimates: whether this package's own detections count as labels.
+      probe_s: function that returns the duration of a video in seconds; videos for which it raises are left out. None
+        keeps all videos.
 
     Raises:
-      ValueError: a video has several label files that say different things.
+      ValueError: several label files of a video disagree.
     """
     self._reading, self._estimates, self._probe_s = reading, estimates, probe_s
     self.left_out: list[tuple[Path, str]] = []
@@ -71,12 +72,12 @@ class Pairing:
       if twin is None:
         videos.append(video)
       else:
-        self.left_out.append((video, f"{twin.name} was taken, which has the same name or is the same file"))
+        self.left_out.append((video, f"{twin.name} was used; it has the same name or is the same file"))
     found = _find_labels(folder, videos, meant, self._suffixes)
     for video in videos:
       self._pair(video, found[video])
     if self._conflicts:
-      raise ValueError(_tell_conflicts(self._conflicts))
+      raise ValueError(_conflict_message(self._conflicts))
     used = {path for paths in found.values() for path in paths}
     names = {name for video in videos for name in (normal(video.stem), normal(video.name))}
     for path in (path for path in meant if path not in used):
@@ -87,7 +88,7 @@ class Pairing:
       self.left_out.append((folder, tell_skipped(other, "neither videos nor label files")))
 
   def _pair(self, video: Path, candidates: Sequence[Path]) -> None:
-    """Takes the label file of a video, or says why there is none."""
+    """Pairs a video with its label file, or records why it has none."""
     if not candidates:
       self.left_out.append((video, f"no label file of the same name; expected one of {' '.join(self._suffixes)}"))
       return
@@ -101,7 +102,7 @@ class Pairing:
     timelines: dict[Path, Timeline] = {}
     for path in candidates:
       if not self._estimates and is_estimate(path):
-        reason = "is what was detected here before, and nobody has corrected; --estimates takes it for labels"
+        reason = "is an uncorrected detection of this package; --estimates accepts it as labels"
         self.left_out.append((path, f"{path} {reason}"))
         continue
       try:
@@ -111,20 +112,20 @@ class Pairing:
     if not timelines:
       self.left_out.append((video, f"none of its label files can be used: {name_some(candidates)}"))
       return
-    # Words that were heard are taken for speech where there is nothing else; what was marked says more.
+    # The words of a transcript count as speech only if there is no label file, which holds more.
     marked = [path for path in timelines if not is_transcript(path, self._reading.format)]
     for path in [path for path in timelines if marked and path not in marked]:
       del timelines[path]
-      self.left_out.append((path, f"a transcript; {marked[0].name} was taken for the labels of {video.name}"))
+      self.left_out.append((path, f"a transcript; {marked[0].name} was used as the labels of {video.name}"))
     labels, *others = timelines
-    if not all(_say_the_same(timelines[other], timelines[labels]) for other in others):
+    if not all(_agree(timelines[other], timelines[labels]) for other in others):
       self._conflicts.append(f"{video}: {', '.join(path.name for path in timelines)}")
       return
-    self.left_out += [(other, f"{labels.name} was taken for the labels of {video.name}") for other in others]
+    self.left_out += [(other, f"{labels.name} was used as the labels of {video.name}") for other in others]
     self.pairs.append((video, labels))
 
   def _read_quietly(self, path: Path, duration_s: float | None, video: Path) -> Timeline:
-    with warnings.catch_warnings():  # they are told when the recording is made
+    with warnings.catch_warnings():  # they are reported when the recording is prepared
       warnings.simplefilter("ignore", AnnotationWarning)
       return read(path, duration_s, **vars(self._reading), recording=video)
 
@@ -132,7 +133,7 @@ class Pairing:
 def _find_labels(
   folder: Path, videos: Sequence[Path], labels: Iterable[Path], suffixes: Sequence[str]
 ) -> Mapping[Path, Sequence[Path]]:
-  """The label files of each video by name and place, in the order of their suffixes, those beside it first."""
+  """Returns the label files of each video in the order of their suffixes: those beside it, else those elsewhere."""
   by_name: dict[str, list[Path]] = {}
   for video in videos:
     for name in {normal(video.stem), normal(video.name)}:
@@ -145,22 +146,22 @@ def _find_labels(
     for video in here:
       beside[video].append(path)
     place = path.parent.relative_to(folder).parts
-    near = [video for video in named if _lie_alike(video.parent.relative_to(folder).parts, place)]
-    if not here and len(near) == 1:  # of two videos it would be anybody's guess
+    near = [video for video in named if _are_related(video.parent.relative_to(folder).parts, place)]
+    if not here and len(near) == 1:  # with two videos, the match would be ambiguous
       elsewhere[near[0]].append(path)
   return {video: beside[video] or elsewhere[video] for video in videos}
 
 
-def _lie_alike(video: Sequence[str], labels: Sequence[str]) -> bool:
-  """Whether two folders differ in one name, as `x/videos` and `x/labels` do, or the one lies in the other."""
+def _are_related(video: Sequence[str], labels: Sequence[str]) -> bool:
+  """Returns whether two folders differ in one name, as `x/videos` and `x/labels`, or one lies directly in the other."""
   if len(video) == len(labels):
     return sum(a != b for a, b in zip(video, labels, strict=True)) <= 1
   short, long = sorted((tuple(video), tuple(labels)), key=len)
   return len(long) == len(short) + 1 and long[: len(short)] == short
 
 
-def _say_the_same(one: Timeline, other: Timeline) -> bool:
-  """Whether two label files differ by the rounding of formats only: scores aside, and others, which is unmarked."""
+def _agree(one: Timeline, other: Timeline) -> bool:
+  """Returns whether two label files agree up to rounding; scores and unmarked time (others) do not count."""
   ours, theirs = (
     sorted((event.label, event.onset_s, event.offset_s) for event in timeline if event.label != BACKGROUND)
     for timeline in (one, other)
@@ -171,9 +172,9 @@ def _say_the_same(one: Timeline, other: Timeline) -> bool:
   return all(abs(a - b) <= _ROUNDING_S for a, b in times)
 
 
-def _tell_conflicts(conflicts: Sequence[str]) -> str:
-  more = f" and {len(conflicts) - _TOLD} more videos" if len(conflicts) > _TOLD else ""
+def _conflict_message(conflicts: Sequence[str]) -> str:
+  more = f" and {len(conflicts) - _MAX_SHOWN} more videos" if len(conflicts) > _MAX_SHOWN else ""
   return (
-    f"{'; '.join(conflicts[:_TOLD])}{more}: several label files that say different things; expected one a video: say "
-    "which by --label_files=EXTENSION or a pattern of names, or by manifest.tsv, or remove the others"
+    f"{'; '.join(conflicts[:_MAX_SHOWN])}{more}: several label files that disagree; expected one per video: choose it "
+    "with --label_files=EXTENSION or a name pattern, or with a manifest.tsv, or remove the others"
   )

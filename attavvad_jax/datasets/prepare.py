@@ -1,19 +1,19 @@
-"""Preparation: recordings in, a data set on disk out.
+"""Preparation: turns recordings into a data set on disk.
 
-A preparation that is cut short leaves no data set that looks complete, and the next one goes on where it stopped. What
-all functions here take:
+An interrupted preparation leaves no data set that looks complete, and the next one resumes where it stopped. All
+functions share these arguments:
 
-  output: where data sets live: this one in `<output>/<data set>/<name>/<version>`.
+  output: folder of data sets; this one is written to `<output>/<data set>/<name>/<version>`.
   spec: clock and crop of the records.
-  name: tells data sets of one kind apart.
-  workers: processes that make the records side by side.
-  beam: options of an Apache Beam pipeline, such as "--runner=FnApiRunner"; the records are made on it where given. Its
-    workers must see the same files.
-  keep: take a data set that is there already, if it was made of the same recordings, labels and settings. One that does
-    not say what it was made of, as those of before, is taken as it is.
+  name: name that distinguishes data sets of one kind.
+  workers: number of processes that make the records.
+  beam: options of an Apache Beam pipeline, such as "--runner=FnApiRunner", that makes the records; its workers must see
+    the same files.
+  keep: whether to reuse an existing data set if it was made of the same recordings, labels and settings. A data set
+    without a digest of these is reused unchecked.
 
-All raise ValueError where nothing can be used or a data set of this name exists already, and ImportError where Apache
-Beam is asked for and not installed.
+All raise ValueError if nothing can be used or a data set of this name exists already, and ImportError if Apache Beam is
+requested but not installed.
 """
 
 from collections.abc import Mapping
@@ -51,15 +51,12 @@ def prepare_folder(
   beam: str | None = None,
   keep: bool = False,
 ) -> Summary:
-  """Prepares videos with labels: a folder or a table, as `manifest.read_folder` reads it with these choices.
-
-  `reading` says of the label files what they do not say themselves.
-  """
+  """Prepares videos with labels from a folder or a manifest; `manifest.read_folder` describes the other arguments."""
   from attavvad_jax.datasets.folder import Folder
 
   choices = {"seed": seed, "tracks": tracks, "reading": reading, "label_files": label_files, "estimates": estimates}
   builder = Folder(source, spec, **choices, name=name, workers=workers, data_dir=str(output))  # type: ignore[arg-type]
-  # Before hours of work, too: it may not be what was meant.
+  # Shown before hours of work, because the grouping may be wrong.
   note("\n".join(builder.notes))
   return prepare(builder, beam=beam, keep=keep)
 
@@ -74,7 +71,7 @@ def prepare_mavc100(
   beam: str | None = None,
   keep: bool = False,
 ) -> Summary:
-  """Prepares MAVC100, whose files the source holds; where some are missing, the error says how to place them."""
+  """Prepares MAVC100 from the files in `source`; if some are missing, the error says how to place them."""
   from attavvad_jax.datasets.mavc100 import Mavc100
 
   return prepare(
@@ -94,7 +91,7 @@ def prepare_simulated(
   beam: str | None = None,
   keep: bool = False,
 ) -> Summary:
-  """Prepares simulated performances: a name of `simulation.difficulty.PRESETS`, the minutes of each split, a seed."""
+  """Prepares simulated performances of a preset of `simulation.difficulty.PRESETS`, with the minutes of each split."""
   from attavvad_jax.datasets.simulated import Simulated
 
   builder = Simulated(spec, preset=preset, minutes=minutes, seed=seed, name=name, workers=workers, data_dir=str(output))
@@ -112,9 +109,9 @@ def prepare_own(
   beam: str | None = None,
   keep: bool = False,
 ) -> Summary:
-  """Prepares a data set of the user's own, whose files the source holds.
+  """Prepares a user-defined data set from the files in `source`.
 
-  `reference` is package.module:Name of a `RecordingsBuilder`, or of a function that is called as one and gives one.
+  `reference` is package.module:Name of a `RecordingsBuilder`, or of a function with its arguments that returns one.
   """
   from attavvad_jax.datasets.builder import RecordingsBuilder
 
@@ -130,24 +127,24 @@ def prepare(
   beam: str | None = None,
   keep: bool = False,
 ) -> Summary:
-  """Prepares the data set of any builder; what it asks its user to place lies in `manual_dir`."""
+  """Prepares the data set of any builder; `manual_dir` holds the files that users place themselves."""
   import tensorflow_datasets as tfds
 
   path = Path(builder.data_path)
   if path.exists():
-    shutil.rmtree(builder.scratch, ignore_errors=True)  # of one that was killed as it tidied up
+    shutil.rmtree(builder.scratch, ignore_errors=True)  # left by a preparation that was killed in its cleanup
     if not keep:
       raise ValueError(f"{path}: exists already; remove it or choose another --name")
     made_of = json.loads((path / "metadata.json").read_text(encoding="utf-8")).get(MADE_OF)
     if made_of is not None and made_of != builder.made_of(manual_dir):
       raise ValueError(
-        f"{path}: was made of other recordings, labels or settings than there are now; remove it to prepare these, or "
-        "choose another folder"
+        f"{path}: was made of other recordings, labels or settings; remove it to prepare the current ones, or choose "
+        "another folder"
       )
     return Summary.read(path)
   config = tfds.download.DownloadConfig(manual_dir=manual_dir, beam_options=_beam_options(beam))
   tfds.disable_progress_bar()
-  # TFDS speaks of downloads, of which there are none.
+  # TFDS reports downloads, although there are none.
   with contextlib.redirect_stdout(io.StringIO()):
     builder.download_and_prepare(download_config=config, download_dir=builder.scratch)
   return Summary.read(path)

@@ -1,7 +1,7 @@
-"""A record is one block: what is written to disk, and the way back.
+"""Converts blocks to records on disk and back; a record holds one block.
 
-Records are independent of each other, so that a data set can be shuffled globally and read at random; evaluation puts
-recordings together again by id and index. Axes: S samples, M images, H, W pixels, K events that touch the block.
+Records are independent of each other, so that a data set can be shuffled globally and read at random; evaluation
+reassembles recordings by name and block index. Axes: S samples, M images, H, W pixels, K events that touch the block.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,9 +15,9 @@ import numpy as np
 from attavvad_jax.blocks import Block, DataSpec
 from attavvad_jax.timeline import BACKGROUND, EVENTS, Clock, Event, Timeline, block_labels
 
-# In a data set's metadata: the `Digest` of each split, and what tells whether it would be made of the same again.
+# Keys of a data set's metadata: the `Digest` of each split, and a digest of what the data set was made of.
 DIGESTS, MADE_OF = "digests", "made_of"
-# JPEG at this quality keeps lips sharp in about 5 kB an image of 112 x 112.
+# Lips stay sharp at this quality, with about 5 kB per image of 112 x 112.
 _JPEG_QUALITY = 95
 
 
@@ -30,20 +30,21 @@ def to_records(
   audio_timeline: Timeline | None = None,
   conditions: Mapping[str, Any] | None = None,
 ) -> Iterable[dict[str, Any]]:
-  """One recording's blocks and events as records.
+  """Yields one recording's blocks and events as records.
 
   Args:
     blocks: the recording's blocks, in order.
-    timeline: the performer's events; what lies outside every event counts as others.
+    timeline: the performer's events; time outside every event counts as others.
     recording: name of the recording, unique in the data set.
     clock: the clock that cut the blocks.
-    audio_timeline: the events of any voice; the performer's where None.
-    conditions: describes the recording, as `check_conditions` allows it.
+    audio_timeline: the events of any voice; None for the performer's.
+    conditions: description of the recording, in a form that `check_conditions` accepts.
 
   Yields:
-    A dict a block: recording, block (index), duration_s (of the recording), waveform int16 [S], images N JPEGs (empty
-    bytes where masked), image_mask bool [N], label (of `EVENTS`), events float64 [K,3]: onset_s, offset_s and label
-    index of each event inside the block; audio_label and audio_events alike; conditions, a JSON object as text.
+    One dict per block: recording, block (index), duration_s (of the recording), waveform int16 [S], images M JPEGs
+    (empty bytes where masked), image_mask bool [M], label (of `EVENTS`), events float64 [K,3] (onset_s, offset_s and
+    label index of each event that touches the block), audio_label and audio_events of the same form, and conditions, a
+    JSON object as text.
   """
   sets = {"": timeline, "audio_": timeline if audio_timeline is None else audio_timeline}
   labels = {prefix: block_labels(events, clock) for prefix, events in sets.items()}
@@ -59,7 +60,7 @@ def to_records(
       "conditions": described,
     }
     for prefix, events in sets.items():
-      # A file may turn out longer than it says.
+      # A file may be longer than its stated duration.
       known = block.index < len(labels[prefix])
       record[f"{prefix}label"] = EVENTS[labels[prefix][block.index]] if known else BACKGROUND
       record[f"{prefix}events"] = _events_touching(events, clock.start_s(block.index), clock.start_s(block.index + 1))
@@ -67,11 +68,11 @@ def to_records(
 
 
 def features(spec: DataSpec) -> Any:
-  """The fields of a record as TFDS stores them."""
+  """Returns the TFDS features of a record."""
   import tensorflow_datasets as tfds
 
   clock, label_map = spec.clock, list(spec.events)
-  # As bytes: TFDS would store other floating-point numbers in single precision.
+  # Encoded as bytes, because TFDS stores other floating-point numbers in single precision.
   events = tfds.features.Tensor(shape=(None, 3), dtype=np.float64, encoding="bytes")
   return tfds.features.FeaturesDict(
     {
@@ -91,24 +92,24 @@ def features(spec: DataSpec) -> Any:
 
 
 def serialize(record: Mapping[str, Any], features: Any) -> bytes:
-  """A record as the bytes that TFDS reads; the same record gives the same bytes."""
+  """Returns a record as the bytes that TFDS reads; equal records give equal bytes."""
   from tensorflow_datasets.proto import tf_example_pb2
 
-  # TFDS writes the fields in an order that changes from process to process.
+  # TFDS writes the fields in an order that varies between processes.
   example = tf_example_pb2.Example.FromString(features.serialize_example(record))
   return example.SerializeToString(deterministic=True)
 
 
 class Digest:
-  """The sha256 of records, in order, as `serialize` gives them: what a split of a data set is known by."""
+  """The SHA-256 of a split's serialized records, in order; it identifies the split."""
 
   def __init__(self):
     self._sha256 = hashlib.sha256()
 
   def passing(self, records: Iterable[bytes]) -> Iterator[bytes]:
-    """The records as they come, each added before it goes on."""
+    """Yields the records, each after adding it to the digest."""
     for record in records:
-      # With its length, so that no other cut gives the same.
+      # The length makes the digest depend on the boundaries of the records.
       self._sha256.update(len(record).to_bytes(8, "big") + record)
       yield record
 
@@ -117,11 +118,11 @@ class Digest:
 
 
 def to_example(record: Mapping[str, Any], spec: DataSpec) -> dict[str, np.ndarray]:
-  """A stored record as arrays for a batch.
+  """Converts a stored record to the arrays of an example.
 
   Returns:
-    waveform int16 [S], images uint8 [M,H,W], image_mask bool [M], label and audio_label int32 [], block_mask bool [],
-    true.
+    waveform int16 [S], images uint8 [M,H,W], image_mask bool [M], label and audio_label int32 [], and block_mask bool
+    [], which is true.
 
   Raises:
     ValueError: an image does not have the size that the data set states.
@@ -142,25 +143,25 @@ def to_example(record: Mapping[str, Any], spec: DataSpec) -> dict[str, np.ndarra
 
 
 def to_timeline(records: Iterable[Mapping[str, Any]]) -> Timeline:
-  """The performer's timeline of one recording, put together from all its records in any order."""
+  """Returns the performer's timeline of one recording from all its records, in any order."""
   return _join(records, "events")
 
 
 def to_audio_timeline(records: Iterable[Mapping[str, Any]]) -> Timeline:
-  """The timeline of any voice, like `to_timeline`."""
+  """Returns the timeline of any voice, as `to_timeline` does the performer's."""
   return _join(records, "audio_events")
 
 
 def conditions(record: Mapping[str, Any]) -> dict[str, str | float | bool]:
-  """What is known of the recording that a record belongs to; empty where nothing is."""
+  """Returns the conditions of the recording that a record belongs to; empty if none are known."""
   return json.loads(text(record["conditions"]))
 
 
 def check_conditions(values: Any, where: str) -> dict[str, str | float | bool]:
-  """The description of a recording, if it is a flat mapping of names to text, finite numbers or truth values.
+  """Validates the description of a recording: a flat mapping of names to text, finite numbers or truth values.
 
   Raises:
-    ValueError: it is not; begins with `where`.
+    ValueError: it is anything else; the message begins with `where`.
   """
   if not isinstance(values, Mapping):
     raise ValueError(f"{where}: conditions are {values!r}; expected names with a text, a number, true or false each")
@@ -171,7 +172,7 @@ def check_conditions(values: Any, where: str) -> dict[str, str | float | bool]:
 
 
 def text(value: str | bytes) -> str:
-  """TFDS gives text back as bytes."""
+  """Returns text as str; TFDS reads it as bytes."""
   return value.decode() if isinstance(value, bytes) else value
 
 
@@ -180,7 +181,7 @@ def _is_finite_number(value: Any) -> bool:
 
 
 def _events_touching(timeline: Timeline, start_s: float, end_s: float) -> np.ndarray:
-  """Onset, offset and label index of the events that touch an interval. [K,3]."""
+  """Returns onset, offset and label index of the events that touch an interval. [K,3]."""
   rows = [
     (event.onset_s, event.offset_s, EVENTS.index(event.label))
     for event in timeline
@@ -190,7 +191,7 @@ def _events_touching(timeline: Timeline, start_s: float, end_s: float) -> np.nda
 
 
 def _join(records: Iterable[Mapping[str, Any]], key: str) -> Timeline:
-  """The events of all records; one that touches several blocks stands in each of them, whole."""
+  """Returns the events of all records, each once: every block that an event touches holds the whole event."""
   records = list(records)
   rows = {tuple(row) for record in records for row in np.asarray(record[key]).tolist()}
   events = [Event(onset_s, offset_s, EVENTS[int(label)]) for onset_s, offset_s, label in rows]
@@ -210,7 +211,7 @@ def _to_jpeg(image: np.ndarray) -> bytes:
 
 
 def _from_jpeg(data: bytes, size: tuple[int, int], record: Mapping[str, Any]) -> np.ndarray:
-  # The pixels are OpenCV's, which training machines need not have.
+  # Decodes to the same pixels as OpenCV, which training machines need not have.
   import simplejpeg
 
   try:

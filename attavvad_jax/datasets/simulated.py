@@ -1,4 +1,4 @@
-"""Simulated performances as a data set, rendered straight to blocks."""
+"""Simulated performances as a data set, rendered directly to blocks."""
 
 from collections.abc import Mapping, Sequence
 import dataclasses
@@ -16,7 +16,7 @@ SCENE_S = 30.0
 
 @dataclasses.dataclass(frozen=True)
 class SimulatedScene:
-  """A scene of the simulation, as `finished.Recording` describes."""
+  """A scene of the simulation that implements `finished.Recording`."""
 
   preset: str
   seed: int
@@ -46,18 +46,18 @@ class SimulatedScene:
 
 
 class Simulated(RecordingsBuilder):
-  """Scenes of a difficulty preset, each a recording of its own; the same data set for the same seed."""
+  """Scenes of a difficulty preset, one recording each; the same seed gives the same data set."""
 
   def __init__(self, spec: DataSpec, *, preset: str, minutes: Mapping[str, float], seed: int = 0, **kwargs: Any):
-    """Takes a name of `simulation.difficulty.PRESETS`, the minutes of each split (rounded up to scenes), and a seed."""
+    """Plans scenes of a preset of `simulation.difficulty.PRESETS`; minutes of each split are rounded up to scenes."""
     from attavvad_jax.simulation import difficulty
 
-    difficulty.preset(preset)  # refuses unknown names
+    difficulty.preset(preset)  # raises ValueError for unknown names
     unknown = sorted(set(minutes) - set(SPLITS))
     if unknown:
       raise ValueError(f"no such split: {', '.join(unknown)}; expected {', '.join(SPLITS)}")
     if not all(math.isfinite(m) and m >= 0 for m in minutes.values()) or not sum(minutes.values()) > 0:
-      raise ValueError(f"minutes are {dict(minutes)}; expected 0 or more for each split and something in all")
+      raise ValueError(f"minutes are {dict(minutes)}; expected 0 or more for each split and more than 0 in total")
     if seed < 0:
       raise ValueError(f"seed is {seed}; expected 0 or more")
     self._scenes = [

@@ -1,4 +1,4 @@
-"""What a preparation made: durations by split, label set and event, what was left out and why."""
+"""The summary of a preparation: durations by split, label set and event, and what was left out for which reason."""
 
 from collections.abc import Iterator, Mapping, Sequence
 import dataclasses
@@ -12,10 +12,10 @@ from attavvad_jax.datasets.manifest import SPLITS, LeftOut
 from attavvad_jax.files import write_text
 from attavvad_jax.timeline import EVENTS
 
-# Lies in the folder of each data set.
+# File name in each data set's folder.
 FILE = "preparation.json"
 _SHOWN = 20
-# Half a block of the paper's clock: an event that has less in all of a split names no block of it.
+# Half a block of the paper's clock: an event with less than this in a whole split labels no block.
 _LEAST_S = 1 / 6
 _TITLES = {"audio_visual": "performer", "audio": "any voice"}
 
@@ -23,7 +23,7 @@ _TITLES = {"audio_visual": "performer", "audio": "any voice"}
 def write(
   folder: Path, notes: Sequence[tuple[str, Note]], left_out: Sequence[LeftOut], lines: Sequence[str] = ()
 ) -> None:
-  """Writes the summary of finished recordings, each with its split, and lines on them all, into a data set's folder."""
+  """Writes the summary into a data set's folder: (split, note) of each recording, left-out files, and further lines."""
   by_split = {
     split: [note for at, note in notes if at == split and note.reason is None]
     for split in SPLITS
@@ -43,17 +43,17 @@ def write(
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-  """What a preparation made.
+  """The summary of a preparation.
 
   Attributes:
     path: the data set's folder.
-    recordings: number by split.
-    blocks: number by split.
-    seconds: by split, label set and event; what is unmarked counts as others.
-    num_events: like `seconds`.
+    recordings: number of recordings by split.
+    blocks: number of blocks by split.
+    seconds: durations by split, label set and event; unmarked time counts as others.
+    num_events: number of events by split, label set and event.
     warnings: one line each.
     left_out: files that are not in the data set, with the reason.
-    notes: what is to be known of all of it, such as how clips were grouped to recordings; one line each.
+    notes: lines about the whole data set, such as how clips were grouped into recordings.
   """
 
   path: Path
@@ -67,7 +67,7 @@ class Summary:
 
   @classmethod
   def read(cls, folder: Path) -> "Summary":
-    """The summary in a data set's folder."""
+    """Reads the summary in a data set's folder."""
     values = json.loads((folder / FILE).read_text(encoding="utf-8"))
     return cls(folder, **{**values, "left_out": [LeftOut(**entry) for entry in values["left_out"]]})
 
@@ -79,29 +79,29 @@ class Summary:
       for name, seconds in sets.items():
         events = (f"{label} {s:.0f} s ({self.num_events[split][name][label]})" for label, s in seconds.items())
         lines.append(f"    {_TITLES[name]}: {', '.join(events)}")
-    lines += [f"  note: {note}" for note in (*self.notes, *self._lacks())]
+    lines += [f"  note: {note}" for note in (*self.notes, *self._gaps())]
     for title, entries in (("warning", self.warnings), ("left out", self.left_out)):
       lines += [f"  {title}: {entry}" for entry in entries[:_SHOWN]]
       if len(entries) > _SHOWN:
         lines.append(f"  {title}: {len(entries) - _SHOWN} more, see {FILE}")
     return "\n".join(lines)
 
-  def _lacks(self) -> Iterator[str]:
-    """What a network cannot learn, or be tested on, a line each."""
+  def _gaps(self) -> Iterator[str]:
+    """Yields a line for each gap: what a network cannot learn or be tested on."""
     if missing := [split for split in SPLITS if split not in self.recordings]:
-      yield f"no {' and no '.join(missing)} split: it takes three recordings, or a manifest.tsv that tells the splits"
+      yield f"no {' and no '.join(missing)} split; add recordings (at least three), or assign splits in a manifest.tsv"
     for split, sets in self.seconds.items():
       held = [label for label, seconds in sets[AUDIO_VISUAL].items() if seconds >= _LEAST_S]
       absent = [label for label in EVENTS if label not in held]
       if len(held) == 1:
-        yield f"{split} holds {held[0]} alone: there is nothing to tell it from"
+        yield f"{split} holds only {held[0]}, and no other event to discriminate it from"
       elif absent:
-        what = "cannot be learnt" if split == "train" else "cannot be scored"
-        yield f"{split} holds no {' and no '.join(absent)}: what is not there {what}"
+        what = "cannot be learned" if split == "train" else "cannot be scored"
+        yield f"{split} holds no {' and no '.join(absent)}: missing events {what}"
 
 
 def _add(parts: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:
-  """Sums by label set and event."""
+  """Returns the sums by label set and event."""
   totals: dict[str, dict[str, Any]] = {}
   for part in parts:
     for name, values in part.items():

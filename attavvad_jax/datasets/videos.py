@@ -19,13 +19,13 @@ from attavvad_jax.media import MediaInfo, probe, recorded_s
 from attavvad_jax.recordings import Report, read_blocks
 from attavvad_jax.timeline import Timeline
 
-# Read of the beginning, the middle and the end of a video, to know it again.
+# Bytes read at the start, the middle and the end of a video to identify it.
 _SAMPLE_BYTES = 1 << 16
 
 
 @dataclasses.dataclass(frozen=True)
 class Video:
-  """A video with its label files, as `finished.Recording` describes."""
+  """A video with its label files that implements `finished.Recording`."""
 
   name: str
   item: Item
@@ -58,15 +58,15 @@ class Video:
     audio_timeline = None
     if self.item.audio_labels is not None:
       audio_timeline = self._read_labels(self.item.audio_labels, duration_s, lines)
-    # Clips of one recording are no independent samples: whoever counts recordings must know which belong together.
+    # Clips of one recording are not independent samples, so evaluation must know which belong together.
     conditions = {**_read_conditions(self.item.conditions), "recording": self.item.recording}
     return Content(self._blocks(info, spec, lines), timeline, audio_timeline, conditions, lines)
 
   def _read_labels(self, path: Path, duration_s: float | None, lines: list[str]) -> Timeline:
-    told = vars(self._reading)
+    options = vars(self._reading)
     with warnings.catch_warnings(record=True) as caught:
       warnings.simplefilter("always", AnnotationWarning)
-      timeline = read_annotation(path, duration_s, **told, recording=self.item.video)
+      timeline = read_annotation(path, duration_s, **options, recording=self.item.video)
     lines += [str(warning.message) for warning in caught]
     return timeline
 
@@ -77,7 +77,7 @@ class Video:
 
 
 def to_recordings(items: Sequence[Item], reading: Reading) -> list[Video]:
-  """Items under the names of their files; with their folders, where files of several folders have the same name."""
+  """Returns items as recordings named by their files, with their folders if files of several share a name."""
   stems = [item.video.stem for item in items]
   if len(set(stems)) < len(stems):
     common = os.path.commonpath([item.video.parent for item in items])
@@ -96,7 +96,10 @@ def _read_conditions(path: Path | None) -> dict[str, Any]:
 
 
 def _stamp(path: Path) -> list[Any]:
-  """Tells a large file from another one without reading all of it: archives and copies may keep times and sizes."""
+  """Returns values that identify a large file without reading all of it.
+
+  They include samples of its content, because archives and copies may keep times and sizes.
+  """
   if not path.is_file():
     return [str(path)]
   stat = path.stat()

@@ -12,7 +12,7 @@ def spec():
 
 @pytest.fixture(scope="session")
 def make_blocks(spec):
-  """Blocks of noise with smooth images; block 1 lacks its last image."""
+  """A function that makes blocks of noise with smooth images; block 1 lacks its last image."""
 
   def make(num_blocks, seed=0):
     rng = np.random.default_rng(seed)

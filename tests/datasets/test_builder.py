@@ -1,4 +1,4 @@
-"""The core of all data sets: recordings in, files out; the same however they were made and whatever came between."""
+"""The base builder of all data sets: the files are the same for every way to make them and after interruptions."""
 
 import dataclasses
 import os
@@ -43,13 +43,13 @@ def _files(folder):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-  """The output folder of an undisturbed preparation."""
+  """The output folder of an uninterrupted preparation."""
   output = tmp_path_factory.mktemp("whole")
   _prepare(output)
   return output
 
 
-def test_what_is_read_back_is_what_was_written(whole):
+def test_records_are_read_as_they_were_written(whole):
   data = PreparedData(whole)
   source = data.source("train")
   written = [
@@ -82,7 +82,7 @@ def test_what_is_read_back_is_what_was_written(whole):
     assert records_lib.conditions(found) == {"clip": name, "snr_db": 3.5}
 
 
-def test_both_label_sets_come_back_as_timelines(whole):
+def test_both_label_sets_are_read_as_timelines(whole):
   data = PreparedData(whole)
   assert data.spec.label_sets == ("audio_visual", "audio")
   source, positions = data.source("test"), data.recordings("test")["test1"]
@@ -91,7 +91,7 @@ def test_both_label_sets_come_back_as_timelines(whole):
   assert records_lib.to_audio_timeline(found) == AUDIO_TIMELINE
 
 
-def test_second_label_set_repeats_the_first_where_it_is_not_known(tmp_path):
+def test_unknown_audio_labels_repeat_the_performers(tmp_path):
   _prepare(tmp_path, recordings({"train": 1}), spec=SPEC)
   data = PreparedData(tmp_path)
   assert data.spec.label_sets == ("audio_visual",)
@@ -99,36 +99,36 @@ def test_second_label_set_repeats_the_first_where_it_is_not_known(tmp_path):
   assert all(source[i]["audio_label"] == source[i]["label"] for i in range(NUM_BLOCKS))
 
 
-def test_two_preparations_are_identical_files(whole, tmp_path):
+def test_two_preparations_write_identical_files(whole, tmp_path):
   _prepare(tmp_path)
   assert _files(tmp_path) == _files(whole)
 
 
-def test_nothing_but_the_data_set_is_left(whole):
+def test_preparation_leaves_only_the_data_set(whole):
   assert [path.name for path in whole.iterdir()] == ["drawn"]
   assert [path.name for path in (whole / "drawn" / "default").iterdir()] == ["2.0.0"]
 
 
-def test_several_processes_make_the_same_files(whole, tmp_path):
+def test_several_processes_write_the_same_files(whole, tmp_path):
   _prepare(tmp_path, workers=2)
   assert _files(tmp_path) == _files(whole)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", ["", "--direct_num_workers=3 --direct_running_mode=multi_threading"])
-def test_apache_beam_makes_the_same_files(whole, tmp_path, workers):
+def test_apache_beam_writes_the_same_files(whole, tmp_path, workers):
   pytest.importorskip("apache_beam")
   _prepare(tmp_path, beam=f"--runner=FnApiRunner {workers}")
   assert _files(tmp_path) == _files(whole)
 
 
-def test_beam_that_is_not_installed_says_how_to(tmp_path, monkeypatch):
+def test_missing_beam_error_says_how_to_install_it(tmp_path, monkeypatch):
   monkeypatch.setitem(sys.modules, "apache_beam.options.pipeline_options", None)
   with pytest.raises(ImportError, match=r"pip install 'attavvad_jax\[beam\]'"):
     _prepare(tmp_path, beam="--runner=FnApiRunner")
 
 
-def test_records_are_shared_out_to_shards_in_order(whole, tmp_path, monkeypatch):
+def test_shards_hold_the_records_in_order(whole, tmp_path, monkeypatch):
   monkeypatch.setattr(builder_lib, "_SHARD_BYTES", 1000)
   path = _prepare(tmp_path).path
   assert len(list(path.glob("drawn-train.array_record-*-of-00003"))) == 3
@@ -136,7 +136,7 @@ def test_records_are_shared_out_to_shards_in_order(whole, tmp_path, monkeypatch)
   assert [record["waveform"].tobytes() for record in source] == [r["waveform"].tobytes() for r in expected]
 
 
-def test_recording_that_breaks_half_way_is_left_out_whole(tmp_path):
+def test_recording_that_fails_midway_is_left_out_entirely(tmp_path):
   broken = DrawnRecording("bad", "train", breaks=True)
   summary = _prepare(tmp_path, [*recordings({"train": 1}), broken])
   assert [str(entry) for entry in summary.left_out] == ["bad.mp4: broken"]
@@ -144,12 +144,12 @@ def test_recording_that_breaks_half_way_is_left_out_whole(tmp_path):
   assert PreparedData(tmp_path).recordings("train") == {"train0": list(range(NUM_BLOCKS))}
 
 
-def test_split_without_anything_usable_is_refused_and_leaves_nothing(tmp_path):
+def test_split_without_usable_recordings_is_refused_and_leaves_no_data_set(tmp_path):
   broken = DrawnRecording("bad", "test", breaks=True)
   with pytest.raises(ValueError, match=r"none of the 1 recordings of split 'test' can be used; the last: bad.mp4: bro"):
     _prepare(tmp_path, [*recordings({"train": 1}), broken])
   assert not list(tmp_path.rglob("dataset_info.json"))
-  # The cause is mended: only the broken one is opened again.
+  # Once the cause is fixed, only the broken recording is opened again.
   log = tmp_path / "log"
   _prepare(tmp_path, [DrawnRecording("train0", "train", log=log), DrawnRecording("bad", "test", log=log)])
   assert log.read_text().split() == ["bad"]
@@ -169,28 +169,28 @@ def test_summary_has_durations_of_both_label_sets(whole):
   assert str(whole) not in (summary.path / FILE).read_text()
 
 
-def test_existing_data_set_is_not_touched(whole):
+def test_existing_data_set_is_not_changed(whole):
   before = _files(whole)
   with pytest.raises(ValueError, match="exists already; remove it or choose another --name"):
     _prepare(whole)
   assert _files(whole) == before
 
 
-def test_two_recordings_of_one_name_are_refused(tmp_path):
-  with pytest.raises(ValueError, match=r"a.mp4 and a.mp4 are both called 'a'"):
+def test_two_recordings_with_one_name_are_refused(tmp_path):
+  with pytest.raises(ValueError, match=r"a.mp4 and a.mp4 are both named 'a'"):
     _prepare(tmp_path, [DrawnRecording("a", "train"), DrawnRecording("a", "train")])
   assert not list(tmp_path.iterdir())
 
 
 @dataclasses.dataclass(frozen=True)
 class _Deadly(DrawnRecording):
-  """Takes its process with it, as the kernel does where memory runs out."""
+  """A recording that kills its process, as the kernel does when memory runs out."""
 
   def open(self, spec):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_process_that_dies_is_told_in_one_line(tmp_path):
+def test_killed_process_is_reported_in_one_line(tmp_path):
   with pytest.raises(OSError, match="a process was killed, maybe for memory; start again with fewer workers"):
     _prepare(tmp_path, [_Deadly("a", "train"), _Deadly("b", "train")], workers=2)
   assert not list(tmp_path.rglob("dataset_info.json"))
@@ -237,7 +237,7 @@ def _wait_for(condition, process):
 
 
 @pytest.mark.parametrize("stage", ["reading", "joining"])
-def test_killed_preparation_looks_incomplete_and_goes_on_where_it_stopped(whole, tmp_path, stage):
+def test_killed_preparation_looks_incomplete_and_resumes_where_it_stopped(whole, tmp_path, stage):
   log = tmp_path / "log"
   with _start(tmp_path, stage) as process:
     if stage == "reading":
@@ -253,7 +253,7 @@ def test_killed_preparation_looks_incomplete_and_goes_on_where_it_stopped(whole,
   opened = log.read_text().split()
   assert opened[0] == "train0"
   if stage == "reading":
-    # All once, but the one that was under way.
+    # Only the recording in progress is opened twice.
     assert len(set(opened)) == 6
     assert len(opened) == 7
     assert opened.count("train0") == 1

@@ -1,4 +1,4 @@
-"""What a split is known by: its records, in order, and nothing else."""
+"""The digest of a split depends on its records and their order, and on nothing else."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ def data(tmp_path_factory):
   return _prepare(tmp_path_factory.mktemp("data"))
 
 
-def test_it_is_the_sha256_of_the_records_with_their_lengths(data):
+def test_digest_is_the_sha256_of_the_records_with_their_lengths(data):
   expected = hashlib.sha256()
   reader = ArrayRecordReader(str(next(data.path.glob("*-train.array_record*"))))
   for record in reader.read_all():
@@ -35,7 +35,7 @@ def test_it_is_the_sha256_of_the_records_with_their_lengths(data):
   assert data.digest("train") != data.digest("test")
 
 
-def test_it_is_the_same_however_the_records_were_made(data, tmp_path, monkeypatch):
+def test_digest_does_not_depend_on_workers_or_shards(data, tmp_path, monkeypatch):
   assert _prepare(tmp_path / "two", workers=2).digest("train") == data.digest("train")
   monkeypatch.setattr(builder_lib, "_SHARD_BYTES", 1000)
   sharded = _prepare(tmp_path / "sharded")
@@ -43,7 +43,7 @@ def test_it_is_the_same_however_the_records_were_made(data, tmp_path, monkeypatc
   assert sharded.digest("train") == data.digest("train")
 
 
-def test_other_recordings_labels_or_orders_have_another(data, tmp_path):
+def test_digest_depends_on_recordings_labels_and_order(data, tmp_path):
   whole = recordings(COUNTS)
   changed = [
     _prepare(tmp_path / "fewer", recordings({"train": 2, "test": 1})),
@@ -54,7 +54,7 @@ def test_other_recordings_labels_or_orders_have_another(data, tmp_path):
   assert len({other.digest("train") for other in [data, *changed]}) == 5
 
 
-def test_a_data_set_of_before_is_read_for_it(data, tmp_path):
+def test_digest_of_a_data_set_without_a_stored_one_is_computed(data, tmp_path):
   old = _prepare(tmp_path).path
   metadata = json.loads((old / "metadata.json").read_text())
   assert metadata.pop("digests") == {"train": data.digest("train"), "test": data.digest("test")}
@@ -62,7 +62,7 @@ def test_a_data_set_of_before_is_read_for_it(data, tmp_path):
   assert PreparedData(old).digest("train") == data.digest("train")
 
 
-def test_a_split_that_is_not_there_is_named(data):
+def test_digest_of_an_unknown_split_is_refused(data):
   with pytest.raises(ValueError, match="no split 'validation'; it has train, test"):
     data.digest("validation")
 
@@ -71,7 +71,7 @@ def _keep(output, drawn, spec=SPEC):
   return prepare_data(Drawn(drawn, spec, data_dir=str(output)), keep=True)
 
 
-def test_what_is_there_is_kept_as_long_as_it_was_made_of_the_same(tmp_path):
+def test_existing_data_set_is_reused_if_made_of_the_same(tmp_path):
   whole = recordings(COUNTS)
   first = _keep(tmp_path, whole)
   assert _keep(tmp_path, whole) == first
@@ -82,17 +82,17 @@ def test_what_is_there_is_kept_as_long_as_it_was_made_of_the_same(tmp_path):
     (whole, BOTH_SETS),
   ]
   for drawn, spec in other:
-    with pytest.raises(ValueError, match=r"2\.0\.0: was made of other recordings, labels or settings than there are"):
+    with pytest.raises(ValueError, match=r"2\.0\.0: was made of other recordings, labels or settings"):
       _keep(tmp_path, drawn, spec)
-  # One of before does not say what it was made of.
+  # Older data sets do not store what they were made of.
   metadata = json.loads((first.path / "metadata.json").read_text())
   del metadata["made_of"]
   (first.path / "metadata.json").write_text(json.dumps(metadata))
   assert _keep(tmp_path, whole[1:]) == first
 
 
-def test_a_video_is_known_by_what_is_in_it_not_where_it_lies(tmp_path):
-  """Files out of an archive often have one time, and recordings of one length one size."""
+def test_state_of_a_video_depends_on_content_and_not_on_location(tmp_path):
+  """Files from an archive often share one time, and recordings of one duration share one size."""
 
   def state(folder, content):
     folder.mkdir()

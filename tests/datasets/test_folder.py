@@ -1,4 +1,4 @@
-"""One's own videos: real files, decoded."""
+"""Users' own videos, as real files that are decoded."""
 
 import dataclasses
 import json
@@ -27,7 +27,7 @@ def _pair(folder, stem, labels="0.2\t0.7\tsinging\n"):
   (folder / f"{stem}.tsv").write_text(HEADER + labels)
 
 
-def test_folder_with_good_and_bad_files(tmp_path, spec):
+def test_table_with_good_and_bad_files(tmp_path, spec):
   source = tmp_path / "videos"
   source.mkdir()
   _pair(source, "été_1")
@@ -55,7 +55,7 @@ def test_folder_with_good_and_bad_files(tmp_path, spec):
   assert any("no face" in warning for warning in summary.warnings)
 
 
-def test_pairs_without_a_table_say_what_was_skipped(tmp_path, spec):
+def test_folder_without_a_table_reports_what_was_skipped(tmp_path, spec):
   source = tmp_path / "videos"
   source.mkdir()
   _pair(source, "a")
@@ -64,13 +64,13 @@ def test_pairs_without_a_table_say_what_was_skipped(tmp_path, spec):
   annotations.write(annotations.read(source / "a.tsv"), source / "a.json")
   summary = prepare_folder(source, tmp_path / "data", spec)
   assert {os.path.basename(entry.file): entry.reason.split(";")[0] for entry in summary.left_out} == {
-    "a.tsv": "a.json was taken for the labels of a.mp4",
+    "a.tsv": "a.json was used as the labels of a.mp4",
     "b.mp4": "no label file of the same name",
     "c.tsv": "no video of the same name",
   }
 
 
-def test_folder_with_foreign_files_and_a_broken_video_is_prepared_and_says_what_it_lacks(tmp_path, spec, capfd):
+def test_folder_with_foreign_files_and_a_broken_video_is_prepared_and_reports_gaps(tmp_path, spec, capfd):
   source = tmp_path / "videos"
   source.mkdir()
   for number in range(1, 5):
@@ -80,9 +80,9 @@ def test_folder_with_foreign_files_and_a_broken_video_is_prepared_and_says_what_
   summary = prepare_folder(source, tmp_path / "data", spec)
   assert {os.path.basename(entry.file) for entry in summary.left_out} == {"VID_1.json", "VID_4.mp4"}
   assert summary.recordings == {"train": 1, "validation": 1, "test": 1}
-  assert summary.notes[0].startswith("3 recordings in 3 videos; VID_1 is called so by a device")
+  assert summary.notes[0].startswith("3 recordings in 3 videos; VID_1 is a name from a device")
   assert summary.notes[0] in capfd.readouterr().err
-  assert "note: test holds speech alone" in str(summary)
+  assert "note: test holds only speech" in str(summary)
   assert Summary.read(summary.path) == summary
 
 
@@ -101,7 +101,7 @@ def test_table_with_both_label_sets_and_conditions(tmp_path, spec):
   assert not summary.left_out
   data = PreparedData(summary.path)
   assert data.spec.label_sets == ("audio_visual", "audio")
-  # Files of the same name are told apart by their folders.
+  # Their folders distinguish files of the same name.
   assert [list(data.recordings(split)) for split in ("train", "test")] == [["one/clip"], ["two/clip"]]
   found = list(data.source("test"))
   assert [event.label for event in to_timeline(found)] == ["singing"]
@@ -110,7 +110,7 @@ def test_table_with_both_label_sets_and_conditions(tmp_path, spec):
   assert conditions(data.source("train")[0]) == {"recording": "r1"}
 
 
-def test_changed_labels_are_read_again_after_a_stop(tmp_path, spec):
+def test_changed_labels_are_read_again_after_a_failure(tmp_path, spec):
   source = tmp_path / "videos"
   source.mkdir()
   _pair(source, "a")
@@ -126,7 +126,7 @@ def test_changed_labels_are_read_again_after_a_stop(tmp_path, spec):
   assert data.timeline("train", [0, 1, 2]).events == (Event(0.1, 0.9, "speech"),)
 
 
-def test_what_labels_mean_and_where_they_begin_may_be_told(tmp_path, spec):
+def test_label_map_and_origin_can_be_given(tmp_path, spec):
   source = tmp_path / "videos"
   source.mkdir()
   write_video(source / "a.mp4")
@@ -138,7 +138,7 @@ def test_what_labels_mean_and_where_they_begin_may_be_told(tmp_path, spec):
   assert data.timeline("train", data.recordings("train")["a"]).events == (Event(0.2, 0.7, "singing"),)
 
 
-def test_labels_of_several_media_and_of_a_part_are_those_of_the_video(tmp_path, spec):
+def test_labels_of_several_media_and_of_a_longer_film_are_shifted_to_the_video(tmp_path, spec):
   source = tmp_path / "videos"
   source.mkdir()
   write_video(source / "left.mp4")
@@ -158,7 +158,7 @@ def test_labels_of_several_media_and_of_a_part_are_those_of_the_video(tmp_path, 
   assert data.timeline("train", data.recordings("train")["part"]).events == (Event(0.5, 0.9, "speech"),)
 
 
-def test_a_recording_is_another_where_its_labels_mean_something_else(tmp_path):
+def test_state_of_a_video_depends_on_how_its_labels_are_read(tmp_path):
   item = Item(tmp_path / "a.mp4", tmp_path / "a.rttm", "a", "train")
   readings = [annotations.Reading(), annotations.Reading({"a": None}), annotations.Reading({"a": "speech"})]
   readings += [annotations.Reading(origin_s=1.0), annotations.Reading(rate_hz=1.0)]
@@ -167,8 +167,8 @@ def test_a_recording_is_another_where_its_labels_mean_something_else(tmp_path):
   assert len({video.state() for video in videos}) == len(videos)
 
 
-def test_records_are_of_the_tracks_that_were_asked_for(tmp_path, spec):
-  """Other tracks are other records, and a preparation that goes on does not take the old ones."""
+def test_records_are_made_from_the_chosen_tracks(tmp_path, spec):
+  """The state depends on the tracks, so that a resumed preparation does not reuse records of other tracks."""
   sounds = [(300, 1, DEFAULT, {}), (700, 1, NONE, {})]
   video = write_tracks(tmp_path / "a.mkv", sounds, [(20, DEFAULT)])
   (tmp_path / "a.tsv").write_text(HEADER + "0.2\t0.7\tsinging\n")

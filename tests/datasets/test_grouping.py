@@ -1,4 +1,4 @@
-"""Which clips are of one recording, by names as devices, programs and people give them."""
+"""Grouping of clips into recordings by the names that devices, programs and users give."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from attavvad_jax.datasets.grouping import group
 
 
 def grouped(*stems):
-  """Recordings with more than one clip, as sets of clips."""
+  """Returns the clips of each recording with more than one."""
   recordings, _ = group(stems)
   clips = {}
   for stem, recording in zip(stems, recordings, strict=True):
@@ -27,12 +27,12 @@ def grouped(*stems):
     *("0000{}", "song_{}", "concert-{}", "video ({})", "clip{}"),
   ],
 )
-def test_names_that_differ_by_a_number_alone_are_as_many_recordings(pattern):
+def test_names_that_differ_only_in_a_number_are_separate_recordings(pattern):
   stems = [pattern.format(number, number) for number in range(1, 7)]
   recordings, line = group(stems)
   assert recordings == stems
   assert line.startswith("6 recordings in 6 videos; ")
-  assert line.endswith("; a manifest.tsv says otherwise")
+  assert line.endswith("; a manifest.tsv overrides this")
 
 
 @pytest.mark.parametrize(
@@ -62,35 +62,36 @@ def test_clips_of_one_recording_stay_together(stems, together):
   assert grouped(*stems) == together
 
 
-def test_recording_has_the_name_of_its_clips():
+def test_recording_has_the_common_name_of_its_clips():
   assert group(["song_1", "song_2", "IMG_1"])[0] == ["song", "song", "IMG_1"]
 
 
 @pytest.mark.parametrize(
   ("stems", "line"),
   [
-    (["a"], "1 recording in 1 video; a manifest.tsv says otherwise"),
+    (["a"], "1 recording in 1 video; a manifest.tsv overrides this"),
     (
       ["a_1", "a_2", "b"],
       "2 recordings in 3 videos; clips are grouped by name: a_1 and a_2 are parts of one recording; a manifest.tsv "
-      "says otherwise",
+      "overrides this",
     ),
     (
       ["a_1", "a_2"],
-      "2 recordings in 2 videos; all are called a, so that the number tells recordings; a manifest.tsv says otherwise",
+      "2 recordings in 2 videos; all are named a, so each number is a recording of its own; a manifest.tsv overrides "
+      "this",
     ),
     (
       ["IMG_1", "IMG_2"],
-      "2 recordings in 2 videos; IMG_1 is called so by a device or program: such clips are recordings of their own; a "
-      "manifest.tsv says otherwise",
+      "2 recordings in 2 videos; IMG_1 is a name from a device or program: such clips are recordings of their own; a "
+      "manifest.tsv overrides this",
     ),
   ],
 )
-def test_what_was_decided_is_said(stems, line):
+def test_grouping_is_reported(stems, line):
   assert group(stems)[1] == line
 
 
-def test_names_of_mavc100_are_grouped_as_its_table_has_them():
+def test_mavc100_names_are_grouped_as_in_its_table():
   from attavvad_jax.datasets.mavc100_table import RECORDINGS
 
   stems = [f"{recording.name}_{index}" for recording in RECORDINGS for index in range(recording.num_clips)]

@@ -27,7 +27,7 @@ def test_manifest_round_trip_with_all_columns(tmp_path):
   assert read_folder(tmp_path) == items
 
 
-def test_manifest_may_say_which_tracks_are_used(tmp_path):
+def test_manifest_may_choose_tracks(tmp_path):
   items = [
     Item(tmp_path / "a.mp4", tmp_path / "a.tsv", "a", "train", tracks=Tracks("deu", 2, "left")),
     Item(tmp_path / "b.mp4", tmp_path / "b.tsv", "b", "train"),
@@ -43,7 +43,7 @@ def test_manifest_may_say_which_tracks_are_used(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["manifest.csv", "songs.CSV"])
-def test_table_may_be_comma_separated_with_its_columns_in_any_order(tmp_path, name):
+def test_manifest_may_be_comma_separated_with_columns_in_any_order(tmp_path, name):
   (tmp_path / name).write_text('split,video,recording,labels\r\ntest,"a, b.mp4",r,a.tsv\r\n', encoding="utf-8-sig")
   items = read_folder(tmp_path / name)
   assert items == [Item(tmp_path / "a, b.mp4", tmp_path / "a.tsv", "r", "test")]
@@ -66,7 +66,7 @@ def test_without_manifest_clips_of_a_recording_stay_together(tmp_path):
   assert any(read_folder(tmp_path, seed=seed) != items for seed in range(2, 5))
 
 
-def test_video_without_labels_is_not_offered(tmp_path):
+def test_video_without_labels_is_not_listed(tmp_path):
   _touch(tmp_path, "a.mp4", "a.tsv", "b.mp4")
   assert [item.video.name for item in read_folder(tmp_path)] == ["a.mp4"]
 
@@ -81,7 +81,7 @@ def test_video_without_labels_is_not_offered(tmp_path):
       "video\tlabels\trecording\tsplit\na.mp4\ta.tsv\ta\ttrain\nb.mp4\tb.tsv\ta\ttest\n",
       r"manifest.tsv:3: recording 'a' is in test here and in train above",
     ),
-    ("video\tlabels\trecording\tsplit\tmood\n", r"manifest.tsv:1: header is .*, where they are known, audio_labels"),
+    ("video\tlabels\trecording\tsplit\tmood\n", r"manifest.tsv:1: header is .* and optionally audio_labels"),
     ("video\tlabels\trecording\tsplit\na.mp4\t\ta\ttrain\n", r"manifest.tsv:2: labels is empty"),
     ('video\tlabels\trecording\tsplit\n"a.mp4\t', r"manifest.tsv:2: "),
     (
@@ -95,7 +95,7 @@ def test_video_without_labels_is_not_offered(tmp_path):
     ("video\tlabels\trecording\tsplit\n", r"no video with a label file"),
   ],
 )
-def test_unusable_manifest_is_named_by_line(tmp_path, text, message):
+def test_manifest_error_names_the_line(tmp_path, text, message):
   (tmp_path / MANIFEST).write_text(text, encoding="utf-8")
   with pytest.raises(ValueError, match=message):
     read_folder(tmp_path)
@@ -107,6 +107,6 @@ def test_manifest_in_another_encoding_is_refused(tmp_path):
     read_folder(tmp_path)
 
 
-def test_not_a_folder(tmp_path):
+def test_missing_folder_is_refused(tmp_path):
   with pytest.raises(ValueError, match="not a folder"):
     read_folder(tmp_path / "none")

@@ -40,7 +40,7 @@ def few(monkeypatch):
 
 
 def _place(folder, form="NFC"):
-  """The files of the few clips, with names in a form of Unicode."""
+  """Writes the files of the few clips, with names in a Unicode normalization form."""
   write_video(folder / "video.mp4")
   for name, content in (("audio_visual_labels", PERFORMER), ("audio_labels", ANY_VOICE)):
     (folder / name).mkdir()
@@ -58,7 +58,7 @@ def test_table_holds_28_recordings_of_200_clips():
   assert all(unicodedata.is_normalized("NFC", recording.name) for recording in RECORDINGS)
 
 
-def test_clips_come_with_both_label_sets_and_their_split(few, tmp_path, spec):
+def test_clips_have_both_label_sets_and_their_split(few, tmp_path, spec):
   source = tmp_path / "mavc100"
   source.mkdir()
   _place(source, "NFD")
@@ -77,7 +77,7 @@ def test_clips_come_with_both_label_sets_and_their_split(few, tmp_path, spec):
 
 
 class _Unmarked(zipfile.ZipInfo):
-  """A name in UTF-8 without the mark that says so, as many programs write it."""
+  """A UTF-8 name without the encoding flag, as many programs write it."""
 
   def _encodeFilenameFlags(self):
     return self.filename.encode(), self.flag_bits & ~0x800
@@ -101,7 +101,7 @@ def test_labels_are_read_from_archives(few, tmp_path, info):
   assert [item.audio_labels.read_bytes() for item in items] == [ANY_VOICE] * 4
 
 
-def test_labels_of_an_archive_that_was_replaced_are_gone(few, tmp_path):
+def test_labels_of_a_replaced_archive_are_not_used(few, tmp_path):
   source = tmp_path / "mavc100"
   source.mkdir()
   _place(source)
@@ -117,7 +117,7 @@ def test_labels_of_an_archive_that_was_replaced_are_gone(few, tmp_path):
     mavc100.find_clips(source, tmp_path / "scratch")
 
 
-def test_archives_of_one_name_in_two_folders_are_told_apart(few, tmp_path):
+def test_archives_of_one_name_in_two_folders_are_distinguished(few, tmp_path):
   source = tmp_path / "mavc100"
   source.mkdir()
   _place(source)
@@ -132,7 +132,7 @@ def test_archives_of_one_name_in_two_folders_are_told_apart(few, tmp_path):
   assert [item.audio_labels.read_bytes() for item in items] == [ANY_VOICE] * 4
 
 
-def test_rar_archive_is_unpacked_by_a_program_if_there_is_one(few, tmp_path, monkeypatch):
+def test_rar_archive_is_unpacked_by_an_installed_program(few, tmp_path, monkeypatch):
   source, packed = tmp_path / "mavc100", tmp_path / "packed"
   source.mkdir()
   _place(source)
@@ -152,7 +152,7 @@ def test_rar_archive_is_unpacked_by_a_program_if_there_is_one(few, tmp_path, mon
   assert len(mavc100.find_clips(source, tmp_path / "scratch")) == 4
 
 
-def test_missing_files_are_counted_and_named_with_what_to_do(few, tmp_path, spec):
+def test_missing_files_are_counted_and_named_with_instructions(few, tmp_path, spec):
   source = tmp_path / "mavc100"
   source.mkdir()
   _place(source)
@@ -169,7 +169,7 @@ def test_missing_files_are_counted_and_named_with_what_to_do(few, tmp_path, spec
 
 
 @pytest.mark.parametrize("exists", [True, False])
-def test_folder_without_files_says_what_to_place(tmp_path, spec, exists):
+def test_error_for_an_empty_folder_says_what_to_place(tmp_path, spec, exists):
   source = tmp_path / "mavc100"
   if exists:
     source.mkdir()
@@ -177,7 +177,7 @@ def test_folder_without_files_says_what_to_place(tmp_path, spec, exists):
     prepare_mavc100(source, tmp_path / "data", spec)
 
 
-def test_all_that_is_missing_is_counted_and_some_of_it_named(tmp_path):
+def test_all_missing_files_are_counted_and_some_are_named(tmp_path):
   (tmp_path / "readme.txt").touch()
   with pytest.raises(ValueError, match=r"lacks 200 of 200 videos \(Adam_Lambert_\S+_0, (\S+, ){4}\.\.\.\); 200 of 200"):
     mavc100.find_clips(tmp_path, tmp_path / "scratch")

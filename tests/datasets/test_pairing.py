@@ -1,4 +1,4 @@
-"""Folders as people have them: which label file is which video's, and what is said of the rest."""
+"""Pairing of videos and label files in realistic folders, and the reasons for files that are left out."""
 
 import json
 
@@ -14,7 +14,7 @@ FOREIGN = '{"tracks": [1, 2]}'
 
 
 def fill(folder, **files):
-  """Makes files from names, in which `__` stands for a dot and `___` for a slash; media may be empty."""
+  """Writes files; in their names, `__` stands for a dot and `___` for a slash. Media may be empty."""
   for name, text in files.items():
     path = folder / name.replace("___", "/").replace("__", ".")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -22,7 +22,7 @@ def fill(folder, **files):
 
 
 def look(folder, **options):
-  """Label file by video, as names, and what was left out: reason by name."""
+  """Returns label file names by video name, and the reasons for left-out files by name."""
   left_out = []
   items = read_folder(folder, left_out=left_out, **options)
   name = lambda path: path.relative_to(folder).as_posix()  # noqa: E731
@@ -30,7 +30,7 @@ def look(folder, **options):
   return {name(item.video): name(item.labels) for item in items}, reasons
 
 
-def test_foreign_and_broken_files_do_not_stand_in_the_way_of_labels(tmp_path):
+def test_foreign_and_broken_files_do_not_hide_labels(tmp_path):
   fill(tmp_path, song__mp4="", song__json=FOREIGN, song__txt="la\n", song__rttm="", song__TextGrid="cut off")
   (tmp_path / "song.rttm").write_text("SPEAKER song 1 0.5 1.5 <NA> <NA> speech <NA> <NA>\n")
   pairs, reasons = look(tmp_path)
@@ -39,7 +39,7 @@ def test_foreign_and_broken_files_do_not_stand_in_the_way_of_labels(tmp_path):
   assert all(reason.startswith(str(tmp_path / name)) for name, reason in reasons.items())
 
 
-def test_video_without_any_good_label_file_is_left_out_with_all_reasons(tmp_path):
+def test_video_without_a_usable_label_file_is_left_out_with_all_reasons(tmp_path):
   fill(tmp_path, song__mp4="", song__json=FOREIGN, song__txt="la\n", good__mp4="", good__tsv=GOOD)
   pairs, reasons = look(tmp_path)
   assert pairs == {"good.mp4": "good.tsv"}
@@ -47,13 +47,13 @@ def test_video_without_any_good_label_file_is_left_out_with_all_reasons(tmp_path
   assert {"song.json", "song.txt"} < set(reasons)
 
 
-def test_nothing_usable_is_an_error_that_says_what_there_is(tmp_path):
+def test_error_for_nothing_usable_lists_what_was_found(tmp_path):
   fill(tmp_path, song__mp4="", song__json=FOREIGN, film__mkv="")
   with pytest.raises(ValueError, match=r"no video with a label file.*film.mkv: no label file.*song.json:1: "):
     read_folder(tmp_path)
 
 
-def test_label_files_that_say_different_things_are_refused_and_listed(tmp_path):
+def test_label_files_that_disagree_are_refused_and_listed(tmp_path):
   fill(tmp_path, a__mp4="", a__tsv=GOOD, a__csv=OTHER.replace("\t", ","), b__mp4="", b__tsv=GOOD)
   with pytest.raises(ValueError, match=r"a.mp4: a.tsv, a.csv: several label files .* --label_files=EXTENSION"):
     read_folder(tmp_path)
@@ -61,34 +61,34 @@ def test_label_files_that_say_different_things_are_refused_and_listed(tmp_path):
   assert look(tmp_path, label_files="*.tsv")[0] == {"a.mp4": "a.tsv", "b.mp4": "b.tsv"}
 
 
-def test_words_that_were_heard_are_no_match_for_what_was_marked(tmp_path):
-  """Beside a hand's label file lies what Whisper wrote, of other times."""
+def test_label_file_takes_precedence_over_a_transcript(tmp_path):
+  """A manual label file lies beside a Whisper transcript with other times."""
   heard = {"text": "la", "segments": [{"id": 0, "start": 0.0, "end": 2.8, "text": "la"}], "language": "en"}
   fill(tmp_path, a__mp4="", a__json=json.dumps(heard), a__tsv=GOOD, b__mp4="", b__json=json.dumps(heard))
   pairs, reasons = look(tmp_path)
   assert pairs == {"a.mp4": "a.tsv", "b.mp4": "b.json"}
-  assert reasons == {"a.json": "a transcript; a.tsv was taken for the labels of a.mp4"}
+  assert reasons == {"a.json": "a transcript; a.tsv was used as the labels of a.mp4"}
 
 
-def test_labels_of_other_names_count_by_what_is_said_of_them(tmp_path):
+def test_labels_with_other_names_count_if_mapped(tmp_path):
   fill(tmp_path, a__mp4="", a__tsv=GOOD.replace("speech", "SPEAKER_00"), a__txt="la\n")
   with pytest.raises(ValueError, match="SPEAKER_00"):
     read_folder(tmp_path)
   assert look(tmp_path, reading=Reading({"SPEAKER_00": "speech"}))[0] == {"a.mp4": "a.tsv"}
 
 
-def test_label_files_that_say_the_same_are_no_conflict(tmp_path):
+def test_label_files_that_agree_are_no_conflict(tmp_path):
   fill(tmp_path, a__mp4="", a__tsv=GOOD)
   timeline = read(tmp_path / "a.tsv", 3.0)
-  # Others are what is unmarked, and scores say nothing of events.
+  # Unmarked time counts as others, and scores do not matter.
   scored = [Event(event.onset_s, event.offset_s, event.label, 0.9) for event in timeline]
   write(Timeline([*scored, Event(0, 0.5, "others")], 3.0), tmp_path / "a.rttm")
   pairs, reasons = look(tmp_path)
   assert pairs == {"a.mp4": "a.rttm"}
-  assert reasons == {"a.tsv": "a.rttm was taken for the labels of a.mp4"}
+  assert reasons == {"a.tsv": "a.rttm was used as the labels of a.mp4"}
 
 
-def test_formats_round_and_say_the_same_still(tmp_path):
+def test_label_files_agree_up_to_rounding(tmp_path):
   fill(tmp_path, a__mp4="")
   timeline = Timeline([Event(0.5005, 2.2345, "speech"), Event(1.9995, 2.5, "singing")], 3.0)
   for suffix in ("tsv", "eaf", "TextGrid"):
@@ -100,31 +100,31 @@ def test_formats_round_and_say_the_same_still(tmp_path):
 
 
 def _estimate(path):
-  """Events as the detector has them: with scores, on blocks."""
+  """Writes events as the detector does: with scores, on block boundaries."""
   events = [Event(1 / 3, 2 / 3, "speech", 0.8), Event(2 / 3, 2.1, "others", 0.7)]
   write(Timeline(events, 2.1), path)
 
 
-def test_what_was_detected_is_not_taken_for_labels(tmp_path):
+def test_detections_are_not_used_as_labels(tmp_path):
   fill(tmp_path, a__mp4="", a__tsv=GOOD, b__mp4="")
   _estimate(tmp_path / "a.json")
   _estimate(tmp_path / "b.json")
   pairs, reasons = look(tmp_path)
   assert pairs == {"a.mp4": "a.tsv"}
-  assert "a.json is what was detected here before" in reasons["a.json"]
-  assert "b.json is what was detected here before" in reasons["b.json"]
+  assert "a.json is an uncorrected detection" in reasons["a.json"]
+  assert "b.json is an uncorrected detection" in reasons["b.json"]
   assert look(tmp_path, estimates=True, label_files="json")[0] == {"a.mp4": "a.json", "b.mp4": "b.json"}
 
 
-def test_what_was_detected_is_refused_in_a_table(tmp_path):
+def test_detections_are_refused_in_a_manifest(tmp_path):
   fill(tmp_path, a__mp4="", manifest__tsv="video\tlabels\trecording\tsplit\na.mp4\ta.json\ta\ttrain\n")
   _estimate(tmp_path / "a.json")
-  with pytest.raises(ValueError, match=r"1 of 1 label files are what was detected .* \(a.json\).* --estimates"):
+  with pytest.raises(ValueError, match=r"1 of 1 label files are uncorrected detections .*\(a.json\).* --estimates"):
     read_folder(tmp_path)
   assert len(read_folder(tmp_path, estimates=True)) == 1
 
 
-def test_extensions_are_told_in_any_case_and_of_every_container(tmp_path):
+def test_extensions_of_all_containers_count_in_any_case(tmp_path):
   names = [
     "1.MTS",
     "2.m2ts",
@@ -155,7 +155,7 @@ def test_names_with_dots_keep_their_labels(tmp_path):
   assert reasons == {"027.tsv": "no video of the same name"}
 
 
-def test_label_file_may_have_the_whole_name_of_its_video(tmp_path):
+def test_label_file_may_have_the_full_name_of_its_video(tmp_path):
   fill(tmp_path, song__mp4="", song__mp4__tsv=GOOD)
   assert look(tmp_path)[0] == {"song.mp4": "song.mp4.tsv"}
 
@@ -171,7 +171,7 @@ def test_label_file_may_have_the_whole_name_of_its_video(tmp_path):
     (["x/a.mp4", "y/a.mp4"], ["x/a.tsv", "y/a.tsv"]),
   ],
 )
-def test_label_files_may_lie_in_a_folder_of_their_own(tmp_path, videos, labels):
+def test_label_files_may_lie_in_their_own_folder(tmp_path, videos, labels):
   for path in (*videos, *labels):
     (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / path).write_text(GOOD if path in labels else "")
@@ -180,7 +180,7 @@ def test_label_files_may_lie_in_a_folder_of_their_own(tmp_path, videos, labels):
   assert not reasons
 
 
-def test_labels_of_one_video_are_never_given_to_another_of_its_name(tmp_path):
+def test_labels_of_a_video_are_never_paired_with_another_of_its_name(tmp_path):
   fill(tmp_path, x___a__mp4="", x___a__tsv=GOOD, y___a__mp4="")
   pairs, reasons = look(tmp_path)
   assert pairs == {"x/a.mp4": "x/a.tsv"}
@@ -203,9 +203,9 @@ def test_twins_and_links_are_one_video(tmp_path):
     "link.mp4": "link.tsv",
     "song.MP4": "song.tsv",
   }
-  assert reasons["song.wav"].startswith("song.MP4 was taken")
-  assert reasons["song.mp4"].startswith("song.MP4 was taken")
-  assert reasons["tune.wav"].startswith("link.mp4 was taken")
+  assert reasons["song.wav"].startswith("song.MP4 was used")
+  assert reasons["song.mp4"].startswith("song.MP4 was used")
+  assert reasons["tune.wav"].startswith("link.mp4 was used")
 
 
 def test_links_to_folders_are_followed_once(tmp_path):
@@ -218,7 +218,7 @@ def test_links_to_folders_are_followed_once(tmp_path):
   assert look(folder)[0] == {"deep/b.mp4": "deep/b.tsv", "linked/a.mp4": "linked/a.tsv"}
 
 
-def test_what_is_skipped_is_counted_and_named_and_what_is_hidden_is_not(tmp_path):
+def test_skipped_files_are_counted_and_named_but_hidden_files_are_not(tmp_path):
   fill(
     tmp_path, a__mp4="", a__tsv=GOOD, __DS_Store="", **{"._a__mp4": "", "cover__jpg": "", "README": "", "b__jpg": ""}
   )
@@ -231,13 +231,13 @@ def test_what_is_skipped_is_counted_and_named_and_what_is_hidden_is_not(tmp_path
   ]
 
 
-def test_letters_of_one_or_two_characters_are_the_same(tmp_path):
+def test_names_match_across_unicode_normalization_forms(tmp_path):
   (tmp_path / "e\u0301te\u0301.mp4").touch()
   (tmp_path / "\u00e9t\u00e9.tsv").write_text(GOOD)
   assert len(look(tmp_path)[0]) == 1
 
 
-def test_videos_that_cannot_be_opened_have_no_place_in_the_split(tmp_path):
+def test_videos_that_cannot_be_opened_are_left_out_before_the_split(tmp_path):
   fill(tmp_path, **{f"{name}__mp4": "" for name in "abcd"}, **{f"{name}__tsv": GOOD for name in "abcd"})
 
   def probe_s(video):
@@ -251,17 +251,17 @@ def test_videos_that_cannot_be_opened_have_no_place_in_the_split(tmp_path):
   assert [str(entry) for entry in left_out] == [f"{tmp_path}/d.mp4: broken"]
 
 
-def test_how_clips_are_grouped_is_noted(tmp_path):
+def test_grouping_is_noted(tmp_path):
   fill(tmp_path, **{f"IMG_{i}__mp4": "" for i in range(6)}, **{f"IMG_{i}__tsv": GOOD for i in range(6)})
   notes = []
   items = read_folder(tmp_path, notes=notes)
   assert {item.split for item in items} == {"train", "validation", "test"}
   assert len(notes) == 1
-  assert notes[0].startswith("6 recordings in 6 videos; IMG_0 is called so by a device")
+  assert notes[0].startswith("6 recordings in 6 videos; IMG_0 is a name from a device")
 
 
-def test_estimates_in_json_carry_their_mark(tmp_path):
-  """What is not made of blocks may be an estimate, too: the mark inside says so."""
+def test_mark_in_json_identifies_detections(tmp_path):
+  """Events off the block boundaries may be detections, too: the mark in the file says so."""
   from attavvad_jax.marks import mark_of
 
   fill(tmp_path, a__mp4="", b__mp4="", b__tsv=GOOD)

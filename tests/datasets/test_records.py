@@ -20,11 +20,11 @@ from attavvad_jax.timeline import EVENTS, Clock, Event, Timeline
 
 
 def _stored(record):
-  """As TFDS gives it back: labels as numbers."""
+  """Returns a record as TFDS reads it: with labels as numbers."""
   return dict(record, **{key: EVENTS.index(record[key]) for key in ("label", "audio_label")})
 
 
-def test_record_carries_sound_exactly_and_images_as_jpeg(spec, make_blocks):
+def test_record_holds_audio_exactly_and_images_as_jpeg(spec, make_blocks):
   blocks = list(make_blocks(3))
   timeline = Timeline([Event(0.0, 0.5, "speech")], 1.0)
   records = list(to_records(make_blocks(3), timeline, "song", spec.clock))
@@ -34,7 +34,7 @@ def test_record_carries_sound_exactly_and_images_as_jpeg(spec, make_blocks):
   assert example["label"] == EVENTS.index("speech")
 
 
-def test_masked_image_is_stored_as_nothing_and_read_as_zeros(spec, make_blocks):
+def test_masked_image_is_stored_as_no_bytes_and_read_as_zeros(spec, make_blocks):
   record = list(to_records(make_blocks(2), Timeline([], 2 / 3), "song", spec.clock))[1]
   assert record["images"][-1] == b""
   example = to_example(_stored(record), spec)
@@ -43,7 +43,7 @@ def test_masked_image_is_stored_as_nothing_and_read_as_zeros(spec, make_blocks):
   assert example["images"][0].any()
 
 
-def test_image_of_another_size_is_named_by_recording_and_block(spec, make_blocks):
+def test_error_for_another_image_size_names_recording_and_block(spec, make_blocks):
   record = next(iter(to_records(make_blocks(1), Timeline([], 1 / 3), "song", spec.clock)))
   other = dataclasses.replace(spec, crop=dataclasses.replace(spec.crop, height_px=32))
   with pytest.raises(ValueError, match=r"recording 'song', block 0: image is 24x16, the data set states 32x16"):
@@ -54,14 +54,14 @@ def test_spec_survives_a_round_trip(spec):
   assert DataSpec.from_dict(spec.to_dict()) == spec
 
 
-# Events may overlap and touch, and so may those of one label.
+# Events may overlap and touch, even those of one label.
 _EVENTS = st.lists(
   st.tuples(st.integers(0, 3900), st.integers(1, 2000), st.sampled_from(EVENTS)), max_size=8, unique=True
 )
 
 
 @given(_EVENTS, _EVENTS)
-def test_timelines_are_put_together_from_their_blocks(performer, any_voice):
+def test_timelines_are_reassembled_from_their_records(performer, any_voice):
   timeline, audio_timeline = (
     Timeline([Event(a / 1000, min(a + d, 4000) / 1000, label) for a, d, label in events], 4.0)
     for events in (performer, any_voice)
@@ -77,14 +77,14 @@ def test_timelines_are_put_together_from_their_blocks(performer, any_voice):
   assert to_timeline(records).duration_s == 4.0
 
 
-def test_a_record_has_the_events_that_touch_its_block(spec, make_blocks):
+def test_record_holds_the_events_that_touch_its_block(spec, make_blocks):
   timeline = Timeline([Event(0.1, 0.9, "singing"), Event(0.2, 0.3, "speech")], 1.0)
   records = list(to_records(make_blocks(3), timeline, "song", spec.clock))
   np.testing.assert_array_equal(records[0]["events"], [(0.1, 0.9, 2), (0.2, 0.3, 1)])
   np.testing.assert_array_equal(records[2]["events"], [(0.1, 0.9, 2)])
 
 
-def test_any_voice_has_labels_of_its_own(spec, make_blocks):
+def test_any_voice_has_separate_labels(spec, make_blocks):
   performer, any_voice = Timeline([], 1.0), Timeline([Event(0.0, 1.0, "singing")], 1.0)
   with_both = list(to_records(make_blocks(3), performer, "song", spec.clock, audio_timeline=any_voice))
   assert {(record["label"], record["audio_label"]) for record in with_both} == {("others", "singing")}
@@ -93,7 +93,7 @@ def test_any_voice_has_labels_of_its_own(spec, make_blocks):
   np.testing.assert_array_equal(with_one[0]["audio_events"], with_one[0]["events"])
 
 
-def test_conditions_survive(spec, make_blocks):
+def test_conditions_survive_a_round_trip(spec, make_blocks):
   values = {"snr_db": -3.5, "preset": "é", "occluded": True, "guests": 2}
   record = next(iter(to_records(make_blocks(1), Timeline([], 1.0), "song", spec.clock, conditions=values)))
   assert conditions(record) == values
@@ -101,12 +101,12 @@ def test_conditions_survive(spec, make_blocks):
 
 
 @pytest.mark.parametrize("value", [None, [1], {"a": 1}, float("nan")])
-def test_condition_that_is_not_one_value_is_named(value):
+def test_condition_that_is_not_a_single_value_is_refused(value):
   with pytest.raises(ValueError, match=r"clip.json: condition 'snr_db' is .*; expected a text, a finite number"):
     check_conditions({"snr_db": value}, "clip.json")
 
 
-def test_misfit_names_what_differs_and_nothing_else(spec):
+def test_misfit_names_only_what_differs(spec):
   assert spec.misfit(dataclasses.replace(spec, label_sets=("audio_visual", "audio"))) is None
   other = DataSpec(Clock(block_rate_hz=5.0), Crop(height_px=24, width_px=32))
   assert spec.misfit(other) == "clock.block_rate_hz=3.0 instead of 5.0, crop.width_px=16 instead of 32"
@@ -115,5 +115,5 @@ def test_misfit_names_what_differs_and_nothing_else(spec):
 def test_fields_of_a_record_are_written_in_a_fixed_order(spec, make_blocks):
   record = next(iter(to_records(make_blocks(1), Timeline([], 1 / 3), "song", spec.clock)))
   data = serialize(record, features(spec))
-  # A key of a protocol buffer's map stands behind its tag and its length.
+  # In a protocol buffer's map, a key follows its tag and its length.
   assert sorted(record, key=lambda key: data.index(b"\n" + bytes([len(key)]) + key.encode())) == sorted(record)

@@ -1,4 +1,4 @@
-"""Simulated performances as a data set; the scenes are rendered by another room, and drawn here."""
+"""Simulated performances as a data set, with stand-ins for the rendered scenes."""
 
 import dataclasses
 
@@ -21,7 +21,7 @@ class _Scene:
 
 @pytest.fixture
 def drawn(monkeypatch):
-  """The scenes that were asked for: seed, index, split, duration, preset."""
+  """The requested scenes: seed, index, split, duration, preset."""
   asked = []
 
   def draw_scene(*arguments):
@@ -34,7 +34,7 @@ def drawn(monkeypatch):
   return asked
 
 
-def test_minutes_are_scenes_with_both_label_sets(drawn, tmp_path):
+def test_minutes_become_scenes_with_both_label_sets(drawn, tmp_path):
   summary = prepare_simulated(tmp_path, SPEC, "hard", {"train": 1.1, "test": 0.5}, seed=7)
   assert summary.path == tmp_path / "simulated" / "default" / "2.0.0"
   assert drawn == [(7, i, "train", 30.0, "hard") for i in range(3)] + [(7, 0, "test", 30.0, "hard")]
@@ -52,7 +52,7 @@ def test_minutes_are_scenes_with_both_label_sets(drawn, tmp_path):
     ({"preset": "easy"}, "unknown preset 'easy'; expected one of unaccompanied, clean, live, hard"),
     ({"minutes": {"dev": 1.0}}, "no such split: dev; expected train, validation, test"),
     ({"minutes": {"train": -1.0}}, "expected 0 or more for each split"),
-    ({"minutes": {"train": 0.0}}, "something in all"),
+    ({"minutes": {"train": 0.0}}, "more than 0 in total"),
     ({"minutes": {"train": float("nan")}}, "expected 0 or more for each split"),
     ({"seed": -1}, "seed is -1; expected 0 or more"),
     ({"workers": 0}, "workers is 0; expected 1 or more"),
@@ -66,7 +66,7 @@ def test_unusable_arguments_are_refused(tmp_path, changes, message):
 
 
 @pytest.mark.slow
-def test_real_scenes_are_the_same_for_the_same_seed(tmp_path):
+def test_rendered_scenes_are_the_same_for_the_same_seed(tmp_path):
   pytest.importorskip("espeakng_loader")
   files = []
   for workers in (1, 2):

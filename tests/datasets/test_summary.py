@@ -1,4 +1,4 @@
-"""What a preparation says that it lacks, a line each."""
+"""The lines in which a summary reports gaps in the data."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from attavvad_jax.timeline import EVENTS
 
 
 def notes(**splits):
-  """The notes of a data set whose splits hold seconds of some events, of one recording each."""
+  """Returns the notes on a data set whose splits hold seconds of some events, one recording each."""
   seconds = {split: {"audio_visual": {**dict.fromkeys(EVENTS, 0.0), **held}} for split, held in splits.items()}
   counts = {split: {"audio_visual": dict.fromkeys(EVENTS, 0)} for split in splits}
   ones = dict.fromkeys(splits, 1)
@@ -22,7 +22,7 @@ def notes(**splits):
 ALL = dict.fromkeys(EVENTS, 5.0)
 
 
-def test_whole_data_lack_nothing():
+def test_complete_data_have_no_gaps():
   assert notes(train=ALL, validation=ALL, test=ALL) == []
 
 
@@ -31,28 +31,28 @@ def test_whole_data_lack_nothing():
   [
     (
       {"train": ALL},
-      ["no validation and no test split: it takes three recordings, or a manifest.tsv that tells the splits"],
+      ["no validation and no test split; add recordings (at least three), or assign splits in a manifest.tsv"],
     ),
     (
       {"train": ALL, "test": ALL},
-      ["no validation split: it takes three recordings, or a manifest.tsv that tells the splits"],
+      ["no validation split; add recordings (at least three), or assign splits in a manifest.tsv"],
     ),
     (
       {"train": {"speech": 9.0, "others": 0.1}, "validation": {"others": 3.0}, "test": ALL},
       [
-        "train holds speech alone: there is nothing to tell it from",
-        "validation holds others alone: there is nothing to tell it from",
+        "train holds only speech, and no other event to discriminate it from",
+        "validation holds only others, and no other event to discriminate it from",
       ],
     ),
     (
       {"train": {"speech": 9.0, "others": 1.0}, "validation": ALL, "test": {**ALL, "silence": 0.0}},
       [
-        "train holds no silence and no singing: what is not there cannot be learnt",
-        "test holds no silence: what is not there cannot be scored",
+        "train holds no silence and no singing: missing events cannot be learned",
+        "test holds no silence: missing events cannot be scored",
       ],
     ),
   ],
   ids=["one recording", "no validation", "one class", "events missing"],
 )
-def test_what_is_missing_is_said(splits, lines):
+def test_gaps_are_reported(splits, lines):
   assert notes(**splits) == lines

@@ -8,7 +8,7 @@ SECONDS = 1.0
 
 
 def write_video(path, seconds=SECONDS):
-  """A gray video with noise; nobody is in it."""
+  """Writes a gray video with noise and without a person."""
   rng = np.random.default_rng(0)
   with VideoWriter(path, 64, 48, 6, 16000) as writer:
     writer.write_samples(np.float32(rng.normal(0, 0.1, round(16000 * seconds))))
