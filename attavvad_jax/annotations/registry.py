@@ -74,8 +74,8 @@ class Reading:
 
   def to_dict(self) -> dict[str, Any]:
     """Returns the fields, to detect changes; omits `format` if None, to match states saved without it."""
-    said = dataclasses.asdict(self)
-    return said if self.format is not None else {key: value for key, value in said.items() if key != "format"}
+    fields = dataclasses.asdict(self)
+    return fields if self.format is not None else {key: value for key, value in fields.items() if key != "format"}
 
   @classmethod
   def parse(
@@ -216,13 +216,15 @@ def write(
 
 def _decode(path: Path) -> str:
   data = path.read_bytes()
-  encoding, called = ("utf-16", "UTF-16") if data.startswith(_BYTE_ORDER_MARKS) else ("utf-8-sig", "UTF-8")
+  encoding, encoding_name = ("utf-16", "UTF-16") if data.startswith(_BYTE_ORDER_MARKS) else ("utf-8-sig", "UTF-8")
   try:
     text = data.decode(encoding)
   except UnicodeDecodeError as error:
     line = len(lines(data[: error.start].decode(encoding, "replace")))
     byte = data[error.start]
-    raise AnnotationError(f"{path}:{line}: byte 0x{byte:02x} is not {called}; save the file as UTF-8 text") from None
+    raise AnnotationError(
+      f"{path}:{line}: byte 0x{byte:02x} is not {encoding_name}; save the file as UTF-8 text"
+    ) from None
   if "\0" in text:
     line = len(lines(text[: text.index("\0")]))
     raise AnnotationError(f"{path}:{line}: NUL character; expected text in UTF-8, or in UTF-16 with a byte order mark")
