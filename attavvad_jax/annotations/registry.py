@@ -1,4 +1,4 @@
-"""The registry of label formats, and the two functions that read and write any of them."""
+"""Registers the label formats, and reads and writes files of any of them."""
 
 import codecs
 from collections.abc import Iterable, Mapping
@@ -26,7 +26,7 @@ from attavvad_jax.files import write_text
 from attavvad_jax.registry import resolve
 from attavvad_jax.timeline import EVENTS, Event, Timeline
 
-# Content is tried in this order; of formats that share an extension, the first has it.
+# The first format that recognizes the content, or else the first with the extension, is used.
 FORMATS: dict[str, Format] = {
   "json": json_events.FORMAT,
   "elan": elan.FORMAT,
@@ -43,7 +43,7 @@ FORMATS: dict[str, Format] = {
   "mavc100": mavc100.FORMAT,
 }
 
-# Extensions of label files that can be read, in lower case: what to look for beside a video.
+# Extensions, in lower case, of the label files that are read when they lie beside a video.
 LABEL_SUFFIXES: tuple[str, ...] = tuple(
   dict.fromkeys(
     suffix
@@ -53,14 +53,14 @@ LABEL_SUFFIXES: tuple[str, ...] = tuple(
   )
 )
 
-# What a label is given on a command line that is left out.
+# On the command line, this word in the place of an event drops the label.
 _NO_EVENT = "none"
 _BYTE_ORDER_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-  """What label files do not say of themselves, for those who read many: as `read` takes it."""
+  """Options of `read` that apply to many label files; the fields are arguments of `read`."""
 
   labels: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
   origin_s: float | None = None
@@ -69,13 +69,13 @@ class Reading:
 
   @property
   def suffixes(self) -> tuple[str, ...]:
-    """Extensions of label files to look for beside a video: those of the format, or `LABEL_SUFFIXES`."""
+    """The extensions of label files beside a video: those of the format, or `LABEL_SUFFIXES`."""
     return LABEL_SUFFIXES if self.format is None else _format_by_name(self.format).suffixes
 
   def to_dict(self) -> dict[str, Any]:
-    """What is said, to know it again; a format only where one is named, as there was a time before."""
-    said = dataclasses.asdict(self)
-    return said if self.format is not None else {key: value for key, value in said.items() if key != "format"}
+    """Returns the fields, to detect changes; omits `format` if None, to match states saved without it."""
+    fields = dataclasses.asdict(self)
+    return fields if self.format is not None else {key: value for key, value in fields.items() if key != "format"}
 
   @classmethod
   def parse(
@@ -85,19 +85,19 @@ class Reading:
     rate_hz: float | None = None,
     format: str | None = None,
   ) -> Self:
-    """With labels as a command line has them: `LABEL=EVENT`, or `LABEL=none`, which leaves out.
+    """Returns a reading with labels from the command line: `LABEL=EVENT`, or `LABEL=none` to drop the label.
 
     Raises:
-      ValueError: a pair without `=`, an event that there is not, a label twice, or an unknown format.
+      ValueError: a pair has no `=`, an event is unknown, a label is repeated, or the format is unknown.
     """
     labels: dict[str, str | None] = {}
     for pair in pairs:
       label, equals, event = (part.strip() for part in pair.rpartition("="))
       if not equals or event.lower() not in (*EVENTS, _NO_EVENT):
-        expected = f"LABEL=EVENT, the event one of {', '.join(EVENTS)}, or {_NO_EVENT} to leave out"
+        expected = f"LABEL=EVENT with one of the events {', '.join(EVENTS)}, or {_NO_EVENT} to drop the label"
         raise ValueError(f"map: {pair!r}; expected {expected}")
       if label.lower() in (other.lower() for other in labels):
-        raise ValueError(f"map: label {label!r} is there twice; expected each label once")
+        raise ValueError(f"map: label {label!r} is repeated; expected each label once")
       labels[label] = None if event.lower() == _NO_EVENT else event.lower()
     if format is not None:
       _readable(format)
@@ -117,9 +117,9 @@ def read(
   recording: str | os.PathLike[str] | None = None,
   format: str | None = None,
 ) -> Timeline:
-  """Reads a label file of any format that can be read.
+  """Reads a label file of any readable format.
 
-  The content decides the format, and the extension where the content fits none.
+  The content determines the format; the extension does if the content matches none.
 
   Examples:
     >>> from attavvad_jax.timeline import Event
@@ -128,29 +128,27 @@ def read(
     [(0.0, 'speech'), (2.5, 'singing')]
 
   Args:
-    path: a file in UTF-8, with or without a byte order mark, or in UTF-16 with one, with any line ends.
-    duration_s: length of the recording in seconds. Where None, what the file says, or else the last offset.
-    labels: events for labels (or tiers) of other names, without regard to case: `{"spk1": "speech", "lyrics": None}`,
-      where None leaves out what has that label; "" is for events without one, as in a table with two columns, and for
-      the segments of a transcript.
-    origin_s: where the recording begins in the times of the file, which are of a longer one. Where None, what the file
-      says: an ELAN file's time origin, a TextGrid's start where the recording is as long as the TextGrid.
-    rate_hz: how many of the file's units of time make a second, where they are whole numbers and the file does not say
-      what they are: 16000 for samples at 16 kHz, 1000 for milliseconds.
-    recording: the recording's file, for a label file that is of several (ELAN's); where None, it has the label file's
-      name.
-    format: a name of `FORMATS`, or package.module:Name of a `Format` of one's own, in the place of what the content
-      decides.
+    path: a text file with any line ends, in UTF-8 with or without a byte order mark, or in UTF-16 with one.
+    duration_s: duration of the recording in seconds; None for the duration in the file, or else the last offset.
+    labels: events for further labels or tiers, regardless of case: `{"spk1": "speech", "lyrics": None}`. None drops the
+      events with that label. The key "" stands for events without a label, as in a table with two columns, and for the
+      segments of a transcript.
+    origin_s: start of the recording in the file's times, in seconds, if these belong to a longer recording. None for
+      the origin in the file: the time origin of an ELAN file, the start of a TextGrid that is as long as the recording.
+    rate_hz: time units per second, if times are whole numbers and the file does not state the unit: 16000 for samples
+      at 16 kHz, 1000 for milliseconds.
+    recording: path of the recording, for a label file of several media (ELAN); None if it has the label file's name.
+    format: name in `FORMATS`, or package.module:Name of a custom `Format`; None to determine it from the content.
 
   Raises:
-    AnnotationError: the content is in no known format, or cannot be right, or no event lies within the recording; names
-      file and line.
-    ValueError: `labels` name an event that is none of `EVENTS`, or the format is unknown.
+    AnnotationError: the content matches no format or is invalid, or no event lies within the recording; the message
+      names file and line.
+    ValueError: `labels` contain an event that is not in `EVENTS`, or the format is unknown.
     OSError: the file is missing or cannot be read.
 
   Warns:
-    AnnotationWarning: an event was clipped, dropped or repaired, something was assumed, or the file is empty or stops
-      within a line.
+    AnnotationWarning: an event was clipped, dropped or repaired, something was assumed, or the file is empty or ends
+      in an incomplete line.
   """
   path = Path(path)
   text = _decode(path)
@@ -172,7 +170,7 @@ def read(
 
 
 def is_transcript(path: str | os.PathLike[str], format: str | None = None) -> bool:
-  """Whether a label file that can be read may hold words that were said, which `read` takes for speech."""
+  """Returns whether a label file may be a transcript, which `read` takes for speech."""
   return _parse(_decode(Path(path)), Path(path), format).is_transcript
 
 
@@ -184,21 +182,21 @@ def write(
   *,
   recording: str | None = None,
 ) -> None:
-  """Writes a label file; a file of that name is replaced only once the new one is whole.
+  """Writes a label file; an existing file is replaced atomically.
 
   Args:
-    timeline: what to write. Times are rounded to the format's `decimals`, scores to the millionth.
-    path: the file to write.
-    format: a name of `FORMATS`, or package.module:Name of a `Format` of one's own; where None, the extension decides.
-    metadata: further fields for formats that have a place for them (JSON); others leave them out.
-    recording: its name, in formats that name it; that of the file without the extension where None.
+    timeline: events to write. Times are rounded to the format's `decimals`, scores to six decimals.
+    path: file to write.
+    format: name in `FORMATS`, or package.module:Name of a custom `Format`; None to determine it from the extension.
+    metadata: further fields for formats that store them (JSON); other formats omit them.
+    recording: name of the recording, for formats that store it; None for the file name without the extension.
 
   Raises:
-    ValueError: an unknown format or extension, a format that is only read, or metadata that do not fit.
+    ValueError: the format or extension is unknown, the format is read-only, or the metadata are invalid.
     OSError: the folder is missing or cannot be written to.
 
   Warns:
-    AnnotationWarning: an event has no length, or none that is left by rounding, and was dropped.
+    AnnotationWarning: an event has no length, possibly after rounding, and was dropped.
   """
   path = Path(path)
   chosen = _format_by_suffix(path, "render") if format is None else _format_by_name(format)
@@ -218,13 +216,15 @@ def write(
 
 def _decode(path: Path) -> str:
   data = path.read_bytes()
-  encoding, called = ("utf-16", "UTF-16") if data.startswith(_BYTE_ORDER_MARKS) else ("utf-8-sig", "UTF-8")
+  encoding, encoding_name = ("utf-16", "UTF-16") if data.startswith(_BYTE_ORDER_MARKS) else ("utf-8-sig", "UTF-8")
   try:
     text = data.decode(encoding)
   except UnicodeDecodeError as error:
     line = len(lines(data[: error.start].decode(encoding, "replace")))
     byte = data[error.start]
-    raise AnnotationError(f"{path}:{line}: byte 0x{byte:02x} is not {called}; save the file as UTF-8 text") from None
+    raise AnnotationError(
+      f"{path}:{line}: byte 0x{byte:02x} is not {encoding_name}; save the file as UTF-8 text"
+    ) from None
   if "\0" in text:
     line = len(lines(text[: text.index("\0")]))
     raise AnnotationError(f"{path}:{line}: NUL character; expected text in UTF-8, or in UTF-16 with a byte order mark")
@@ -233,7 +233,7 @@ def _decode(path: Path) -> str:
 
 def _parse(text: str, path: Path, format: str | None) -> Document:
   parse = (_find_format(text, path) if format is None else _readable(format)).parse
-  assert parse is not None  # both give only formats that can be read
+  assert parse is not None  # both functions return only readable formats
   return parse(text, str(path))
 
 
@@ -245,18 +245,18 @@ def _find_format(text: str, path: Path) -> Format:
 
 
 def _format_by_suffix(path: Path, ability: str) -> Format:
-  """The format that has `ability` ("parse" or "render") and the path's extension."""
+  """Returns the format that has `ability` ("parse" or "render") and the path's extension."""
   for format in FORMATS.values():
     if getattr(format, ability) is not None and path.suffix.lower() in format.suffixes:
       return format
   verb = "read" if ability == "parse" else "written"
-  raise AnnotationError(f"{path}: not a label format that can be {verb}; expected one of {_names(ability)}")
+  raise AnnotationError(f"{path}: no label format with this extension can be {verb}; expected one of {_names(ability)}")
 
 
 def _format_by_name(name: str) -> Format:
   found: Format = resolve(name, FORMATS, "label format")
   if not isinstance(found, Format):
-    raise ValueError(f"label format is {name!r}, which is a {type(found).__name__}; expected a Format")
+    raise ValueError(f"label format is {name!r}, an object of type {type(found).__name__}; expected a Format")
   return found
 
 

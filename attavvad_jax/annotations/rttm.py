@@ -1,14 +1,14 @@
-"""RTTM (Rich Transcription Time Marked), as NIST's evaluations and speaker diarization use it.
+"""Reads and writes RTTM (Rich Transcription Time Marked), the format of NIST evaluations and speaker diarization.
 
     SPEAKER clip_1 1 0.5 0.75 <NA> <NA> speech 0.93 <NA>
 
-Type, recording, channel, onset and duration in seconds, spelling, subtype, name, confidence, and (not in old files) a
-lookahead time. The name says the event, the confidence is the score. Comments (`;;`) and `SPKR-INFO` lines hold no
-event; other types than SPEAKER are an error, as are names of speakers that no `labels` maps to events. Some tools write
-a recording's name as it is, with spaces: such lines are read where all else stands as above.
+The fields are type, recording, channel, onset and duration in seconds, spelling, subtype, name, confidence, and (not in
+old files) lookahead time. The name is the event label, the confidence its score. Comments (`;;`) and `SPKR-INFO` lines
+hold no event. Other types than SPEAKER are an error, as are speaker names that `labels` does not map to events. Some
+tools write recording names with spaces; such lines are read if the remaining fields are as above.
 
-Library: none; pyannote.core writes these lines but reads them only through pyannote.database, which needs pandas and
-names no lines.
+Library: none; pyannote.core writes RTTM but reads it only through pyannote.database, which needs pandas and reports no
+line numbers.
 """
 
 from collections.abc import Mapping
@@ -40,13 +40,13 @@ _SPACED = re.compile(
 
 
 def recognizes(text: str) -> bool:
-  """Whether the first line that is no comment has a type that we read and as many fields as RTTM has."""
+  """Returns whether the first line that is not a comment has a known type and the number of fields of RTTM."""
   fields = next((_fields(line) for _, line in filled_lines(text) if not line.lstrip().startswith(_COMMENT)), [])
   return len(fields) in _NUM_FIELDS and fields[0] in _TYPES
 
 
 def parse(text: str, name: str) -> Document:
-  """Entries of an RTTM file; `name` is the file, for errors."""
+  """Returns the entries of an RTTM file; errors contain `name`, the file."""
   entries, recordings = [], []
   for number, line in filled_lines(text):
     if line.lstrip().startswith(_COMMENT):
@@ -65,7 +65,7 @@ def parse(text: str, name: str) -> Document:
 
 
 def render(timeline: Timeline, metadata: Mapping[str, Any], name: str) -> str:
-  """One SPEAKER line an event. `name` is the recording, with `_` for what a field cannot hold; no metadata."""
+  """Returns one SPEAKER line per event, without metadata; `_` replaces invalid characters of `name`, the recording."""
   del metadata
   text = []
   for event in timeline:
@@ -79,7 +79,7 @@ FORMAT = Format(suffixes=(".rttm",), recognizes=recognizes, parse=parse, render=
 
 
 def _fields(line: str) -> list[str]:
-  """The fields of a line; a recording's name with spaces is one where nothing but it can have them."""
+  """Returns the fields of a line; a recording's name with spaces is one field if the line is otherwise regular."""
   spaced = _SPACED.fullmatch(line.strip())
   return list(spaced.groups()) if spaced else line.split()
 
@@ -88,5 +88,5 @@ def _entry(fields: list[str], number: int, where: str) -> Entry:
   onset_s = to_number(fields[3], "onset", where)
   duration_s = to_number(fields[4], "duration", where)
   score = None if fields[8] == _NONE else to_number(fields[8], "confidence", where)
-  # The sum of two decimal numbers is a decimal number: rounding takes float's error off it.
+  # Rounding removes the floating-point error of the sum.
   return Entry(number, onset_s, round(onset_s + duration_s, 6), "" if fields[7] == _NONE else fields[7], score)

@@ -1,14 +1,16 @@
-"""Subtitles: WebVTT and SRT, to see a timeline over its video in any player, and as speech recognizers write them.
+"""Reads and writes subtitles in WebVTT and SRT.
 
-Written: each event is a cue with its label as text, to the millisecond; cues may overlap. Scores and metadata have no
-place.
+Written files show a timeline over its video in any player. Each event becomes a cue with the label as text and times in
+milliseconds; cues may overlap. Scores and metadata are not stored.
 
-Read: a cue is an event where every cue's text is a label. Otherwise the file is a transcript, as Whisper's: its cues
-are taken for speech, with a warning, for it does not tell sung words from spoken ones. Such files lie beside many
-videos to be shown: they are not looked for there, but read where they are named. Identifiers, settings after a cue's
-times and the blocks NOTE, STYLE and REGION of WebVTT (W3C, "WebVTT: The Web Video Text Tracks Format") are passed over.
+On reading, cues are events if the text of every cue is a label. Otherwise the file is a transcript, as speech
+recognizers such as Whisper write it: its cues are read as speech with a warning, because the text does not distinguish
+sung from spoken words. Subtitles lie beside many videos for display, so they are read only if named. Cue identifiers,
+cue settings and the blocks NOTE, STYLE and REGION of WebVTT (W3C, "WebVTT: The Web Video Text Tracks Format") are
+ignored.
 
-Library: none; pysubs2, the oracle of the tests, names no lines and reads a damaged cue as the text of the one before.
+Library: none; pysubs2, the reference of the tests, reports no line numbers and appends a damaged cue to the text of the
+previous one.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,18 +28,18 @@ _PASSED_OVER = ("NOTE", "STYLE", "REGION")
 
 
 def recognizes_webvtt(text: str) -> bool:
-  """Whether the text begins with WebVTT's head."""
+  """Returns whether the text begins with the WebVTT header."""
   return re.match(rf"{_HEAD}(?:[ \t\r\n]|$)", text) is not None
 
 
 def recognizes_srt(text: str) -> bool:
-  """Whether the first lines are a cue's number and times."""
+  """Returns whether the first two lines are the number and the times of a cue."""
   first = [line.strip() for line in lines(text.lstrip())[:2]]
   return len(first) == 2 and first[0].isdigit() and _CUE.fullmatch(first[1]) is not None
 
 
 def parse(text: str, name: str) -> Document:
-  """Entries of the cues; `name` is the file, for errors."""
+  """Returns one entry per cue; errors contain `name`, the file."""
   entries = []
   for number, block in _blocks(text):
     is_head = number == 1 and block[0].startswith(_HEAD)
@@ -49,14 +51,14 @@ def parse(text: str, name: str) -> Document:
 
 
 def render_webvtt(timeline: Timeline, metadata: Mapping[str, Any], name: str) -> str:
-  """A WebVTT file: its head, then the cues with blank lines between."""
+  """Returns a WebVTT file: the header and the cues, separated by blank lines."""
   del metadata, name
   cues = [f"{_time(e.onset_s, '.')} --> {_time(e.offset_s, '.')}\n{e.label}\n" for e in timeline]
   return "\n".join([f"{_HEAD}\n", *cues])
 
 
 def render_srt(timeline: Timeline, metadata: Mapping[str, Any], name: str) -> str:
-  """A SubRip file: numbered cues with blank lines between."""
+  """Returns a SubRip file: numbered cues, separated by blank lines."""
   del metadata, name
   return "\n".join(
     f"{number}\n{_time(e.onset_s, ',')} --> {_time(e.offset_s, ',')}\n{e.label}\n"
@@ -84,10 +86,10 @@ def _time(seconds: float, point: str) -> str:
 
 
 def _blocks(text: str) -> Iterator[tuple[int, list[str]]]:
-  """What stands between blank lines, each with the number of its first line, counted from 1."""
+  """Yields the blocks between blank lines, each with the number of its first line, counted from 1."""
   block: list[str] = []
   for number, line in enumerate([*lines(text), ""], start=1):
-    # Captions of YouTube have lines of a space, which are no blank lines.
+    # YouTube captions contain lines with a single space, which do not end a block.
     if line:
       block.append(line.strip())
     elif block:
@@ -97,21 +99,21 @@ def _blocks(text: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _entry(number: int, block: list[str], name: str) -> Entry:
-  """A cue: perhaps its number or name, its times, its text."""
+  """Returns the entry of a cue, which consists of an optional number or name, the times and the text."""
   at = 1 if len(block) > 1 and _ARROW not in block[0] else 0
   where = f"{name}:{number + at}"
   match = _CUE.fullmatch(block[at])
   if match is None:
-    raise AnnotationError(f"{where}: {block[at]!r:.60}; expected a cue's times: 00:00:02,000 --> 00:00:03,500")
+    raise AnnotationError(f"{where}: {block[at]!r:.60}; expected a cue's times, such as 00:00:02,000 --> 00:00:03,500")
   _refuse_times(number, block, at + 1, name)
   return Entry(number, _seconds(*match.groups()[:4]), _seconds(*match.groups()[4:]), " ".join(block[at + 1 :]))
 
 
 def _refuse_times(number: int, block: list[str], start: int, name: str) -> None:
-  """Refuses a block with a cue's times at `start` or after it, where no blank line divides them."""
+  """Raises an error if a line of the block, from index `start` on, contains the times of a cue."""
   for index, line in enumerate(block[start:], start=start):
     if _ARROW in line:
-      raise AnnotationError(f"{name}:{number + index}: {line!r:.60} within a block; expected a blank line before a cue")
+      raise AnnotationError(f"{name}:{number + index}: {line!r:.60} inside a block; expected a blank line before a cue")
 
 
 def _seconds(hours: str | None, minutes: str, seconds: str, milliseconds: str) -> float:

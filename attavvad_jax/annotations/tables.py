@@ -1,30 +1,30 @@
-"""Tables as sed_eval and DCASE use them: tab-separated (TSV), or with commas or semicolons (CSV).
+"""Reads and writes tables of sed_eval and DCASE, separated by tabs (TSV), or by commas or semicolons (CSV).
 
-Columns: onset and offset in seconds, event label, and optionally a score from 0 to 1 (an empty field is no score):
+The columns are onset and offset in seconds, event label, and optionally a score from 0 to 1 (empty for no score):
 
     onset   offset  event_label   score
     3.3     7.0     singing       0.93
 
-With a header, the columns have any order and the names of `_HEADINGS`, as in inaSpeechSegmenter's `labels start stop`,
-CVAT's "Generic TSV" and BIDS' `onset duration trial_type`, and those of `_PASSED_OVER` may stand among them. Without
-one, these layouts are told by where the two numbers stand in the first row: with the name of the recording and that of
-a scene before them or not, with a label and a score after them or not:
+With a header, columns have names of `_HEADINGS` in any order, as in inaSpeechSegmenter's `labels start stop`, CVAT's
+"Generic TSV" and BIDS' `onset duration trial_type`; columns of `_PASSED_OVER` are ignored. Without a header, the
+position of the two times in the first row determines the layout. Recording and scene may precede them, label and score
+may follow:
 
     [file [scene]] onset offset [label [score]]
 
-All rows are of one recording and have as many fields as the first; only an empty score at the end may be missing. A row
-whose onset and offset are both empty, or both nan, is DCASE's way to name a recording in which nothing happens.
-Blank lines are passed over. A field may be quoted as in any CSV. A table without labels needs
-`read(..., labels={"": event})`. A time may be written hh:mm:ss.fff, as CVAT does.
+All rows belong to one recording and have as many fields as the first; only a final score may be missing. A row whose
+onset and offset are both empty or both nan is DCASE's notation for a recording without events. Blank lines are ignored.
+Fields may be quoted as in CSV. A table without labels needs `read(..., labels={"": event})`. Times may have the form
+hh:mm:ss.fff, as in CVAT's tables.
 
-Between semicolons a comma is a decimal one, and between tabs where both times of the first row have one; a table has
-either commas or points.
+Numbers may have decimal commas if semicolons separate the fields, or if tabs do and both times of the first row have
+commas. A table uses either decimal commas or decimal points.
 
-A table with the header `start end text` is a transcript of Whisper (`WriteTSV`) or of whisper.cpp (`--output-csv`): its
-times are whole milliseconds, its rows are taken for speech, with a warning, and its texts are passed over.
+A table with the header `start end text` is a transcript of Whisper (`WriteTSV`) or whisper.cpp (`--output-csv`). Its
+times are whole milliseconds. Its rows are read as speech with a warning; the text is ignored.
 
-Library: dcase_util, which comes with sed_eval, is the tests' oracle and not used here, for it names no lines and knows
-no scores.
+Library: none; dcase_util, which sed_eval depends on, is the reference of the tests. It reports no line numbers and does
+not support scores.
 """
 
 from collections.abc import Mapping, Sequence
@@ -72,7 +72,7 @@ _HEADINGS = {
   "trial_type": "event_label",
   "score": "score",
 }
-# "" is the index of a table that pandas wrote.
+# pandas writes the index in a column without a name.
 _PASSED_OVER = ("scene_label", "source_label", "identifier", "id", "source", "transcript", "")
 _TRANSCRIPT = ["start", "end", "text"]
 _TIMES = ("onset", "offset", "duration")
@@ -83,7 +83,7 @@ _LEADING = ("file", "scene_label")
 
 
 def recognizes(text: str) -> bool:
-  """Whether the first line that is not blank has one of our headers, or a row of one of the layouts."""
+  """Returns whether the first line that is not blank is a known header or a row in a known layout."""
   line = next((line for _, line in filled_lines(text)), "")
   delimiter = _delimiter(line)
   try:
@@ -94,7 +94,7 @@ def recognizes(text: str) -> bool:
 
 
 def parse(text: str, name: str) -> Document:
-  """Entries of a table; `name` is the file, for errors."""
+  """Returns the entries of a table; errors contain `name`, the file."""
   rows: list[tuple[int, dict[str, str]]] = []
   columns: Sequence[str] | None = None
   delimiter = ""
@@ -119,13 +119,13 @@ def parse(text: str, name: str) -> Document:
 
 
 def render_tsv(timeline: Timeline, metadata: Mapping[str, Any], name: str) -> str:
-  """A tab-separated table with a header, and with a score column if any event has a score. No metadata, no name."""
+  """Returns a tab-separated table with a header, and with scores if any event has one; omits metadata and name."""
   del metadata, name
   return _render(timeline, "\t")
 
 
 def render_csv(timeline: Timeline, metadata: Mapping[str, Any], name: str) -> str:
-  """The table of `render_tsv`, with commas."""
+  """Returns the table of `render_tsv`, separated by commas."""
   del metadata, name
   return _render(timeline, ",")
 
@@ -153,7 +153,7 @@ def _delimiter(line: str) -> str:
 
 
 def _fields(line: str, delimiter: str, where: str) -> list[str]:
-  # A line at a time: a quote that is never closed must not swallow the lines after it.
+  # Parse line by line, so that an unclosed quote does not swallow the following lines.
   try:
     fields = next(csv.reader(io.StringIO(line, newline=""), delimiter=delimiter, strict=True), [])
   except csv.Error as error:
@@ -162,12 +162,12 @@ def _fields(line: str, delimiter: str, where: str) -> list[str]:
 
 
 def _with_points(fields: Sequence[str], delimiter: str) -> list[str]:
-  """The fields of a first row, numbers with points where its delimiter lets commas be decimal ones."""
+  """Returns the fields of a first row, with points for decimal commas unless commas separate the fields."""
   return list(fields) if delimiter == "," else [with_point(field) for field in fields]
 
 
 def _has_commas(rows: Sequence[Mapping[str, str]], delimiter: str) -> bool:
-  """Whether a table has decimal commas."""
+  """Returns whether a table has decimal commas."""
   times = [[with_point(row[time]) != row[time] for time in _TIMES if time in row] for row in rows]
   if delimiter == ";":
     return any(map(any, times))
@@ -179,7 +179,7 @@ def _is_transcript(fields: Sequence[str]) -> bool:
 
 
 def _transcript(text: str, delimiter: str, name: str) -> Document:
-  """Entries of a table of Whisper's. Its texts are not quoted as in CSV, and are not looked at."""
+  """Returns the entries of a Whisper table; ignores its text, which is not quoted as in CSV."""
   entries = []
   for number, line in filled_lines(text)[1:]:
     fields = [field.strip() for field in line.split(delimiter, 2)]
@@ -192,18 +192,18 @@ def _transcript(text: str, delimiter: str, name: str) -> Document:
 def _is_header(fields: Sequence[str]) -> bool:
   names = [_heading(field) for field in fields]
   known = [_HEADINGS.get(name) for name in names]
-  # Start and duration alone are columns of much else, such as Audition's cues.
+  # Other files, such as cue lists of Audition, also have start and duration.
   has_duration = "duration" in known and all(name in (*_HEADINGS, *_PASSED_OVER) for name in names)
   return ("onset" in known and ("offset" in known or has_duration)) or _is_transcript(fields)
 
 
 def _heading(field: str) -> str:
-  """A column's name as `_HEADINGS` has it: `Start Time (s)` is start_time."""
+  """Returns a column name in the spelling of `_HEADINGS`: `Start Time (s)` becomes start_time."""
   return re.sub(r"[\s-]+", "_", _UNIT.sub("", field.lower()).strip())
 
 
 def _no_layout(fields: Sequence[str]) -> str:
-  """What is wrong with a first row that is neither a header nor of a layout."""
+  """Returns the error message for a first row that is neither a header nor in a known layout."""
   if fields and not is_number(fields[0]):
     found = f"onset is {fields[0]!r}; expected a number"
   else:
@@ -220,7 +220,7 @@ def _header(fields: Sequence[str], where: str) -> list[str]:
     column = heading if heading in _PASSED_OVER else _HEADINGS.get(heading)
     if column is None or column in columns:
       raise AnnotationError(
-        f"{where}: column {field!r} is {'not known' if column is None else 'there twice'}; expected some of "
+        f"{where}: column {field!r} is {'unknown' if column is None else 'repeated'}; expected some of "
         f"{', '.join(filter(None, (*_HEADINGS, *_PASSED_OVER)))}"
       )
     columns.append(column)
@@ -228,15 +228,15 @@ def _header(fields: Sequence[str], where: str) -> list[str]:
 
 
 def _layout(fields: Sequence[str]) -> Sequence[str] | None:
-  """The columns of a table without a header, told by its first row; None where it has no layout that we know."""
+  """Returns the columns of a table without a header, given its first row; None if the layout is unknown."""
   for before in range(len(_LEADING) + 1):
     times, after = fields[before : before + 2], fields[before + 2 :]
     if len(times) < 2 or not all(is_number(field) for field in times) or len(after) > 2:
       continue
-    # A decimal number names no recording: it is a time, of a table with other columns.
+    # A decimal number before the times is another time and not a name, so this layout does not apply.
     if any(is_number(field) and "." in field for field in fields[:before]):
       continue
-    # A number is not a label: it is the offset, and the field before these two is a name.
+    # A number in place of the label is the offset; the first of the supposed times is then a name.
     if (after and is_number(after[0])) or (len(after) == 2 and after[1] and not is_number(after[1])):
       continue
     return (*_LEADING[:before], *COLUMNS[: 2 + len(after)])
@@ -254,13 +254,13 @@ def _row(fields: Sequence[str], columns: Sequence[str], delimiter: str, where: s
 
 
 def _entry(row: Mapping[str, str], number: int, has_commas: bool, where: str) -> Entry | None:
-  """The event of a row, None where it says that there is none."""
+  """Returns the event of a row, or None for a row that states that the recording has no events."""
   label = row.get("event_label", "")
   end = "offset" if "offset" in row else "duration"
   if row["onset"].lower() in _NOTHING and row[end].lower() in _NOTHING:
     if label.lower() in _NOTHING:
       return None
-    raise AnnotationError(f"{where}: onset is {row['onset']!r} and event {label!r}; expected both or none")
+    raise AnnotationError(f"{where}: onset is {row['onset']!r} and event {label!r}; expected both or neither")
   onset_s, offset_s = (_seconds(row[time], time, has_commas, where) for time in ("onset", end))
   if end == "duration":
     offset_s = round(onset_s + offset_s, 6)
@@ -273,7 +273,7 @@ def _seconds(text: str, what: str, has_commas: bool, where: str) -> float:
     hours, minutes, seconds = clock.groups()
     return round(int(hours) * 3600 + int(minutes) * 60 + float(seconds), 6)
   if has_commas and "." in text:
-    raise AnnotationError(f"{where}: {what} is {text!r}; expected a decimal comma, as in other times of the table")
+    raise AnnotationError(f"{where}: {what} is {text!r}; expected a decimal comma, as in other rows of the table")
   number = with_point(text) if has_commas else text
   if not is_number(number):
     raise AnnotationError(f"{where}: {what} is {text!r}; expected a number")

@@ -1,22 +1,22 @@
-"""TextGrids of Praat: text files in the long or the short form, in UTF-8 or UTF-16.
+"""Reads and writes TextGrids of Praat: text files in the long or the short form, in UTF-8 or UTF-16.
 
-Both forms hold the same values in the same order, and all words between them are decoration; so one reader serves
-both, as in Praat itself: https://www.fon.hum.uva.nl/praat/manual/TextGrid_file_formats.html
+Both forms contain the same values in the same order, and the words between the values have no meaning. One reader
+serves both forms, as in Praat: https://www.fon.hum.uva.nl/praat/manual/TextGrid_file_formats.html
 
-A tier that is named after an event holds that event, whatever its texts; in other tiers the text says it. Intervals
-without text are no event. A point has no length, and is dropped with a warning as all such events are. The sizes that
-a TextGrid declares must fit what it holds.
+In a tier that is named after an event, every interval with text is that event; in other tiers, the text is the label.
+Intervals without text are no events. Points have no length and are dropped with a warning. The declared sizes must
+match the content.
 
-A TextGrid has the time domain of the sound that it was made for, from xmin to xmax (see "time domain" in Praat's
-manual). Where xmin is not 0, it was cut out of a longer one by "Extract part" with "Preserve times". A recording as
-long as the domain is that part, and begins at xmin; one as long as xmax is the whole; of any other, `origin_s` must say
-where it begins.
+A TextGrid has the time domain of its audio, from xmin to xmax (see "time domain" in Praat's manual). If xmin is not 0,
+the TextGrid was extracted from a longer one by "Extract part" with "Preserve times". A recording with the length of the
+domain is that part and begins at xmin. A recording with the length xmax is the whole. For any other length, `origin_s`
+must give the start.
 
-Written: the long form, with a tier for each event; where events of one kind overlap, further tiers (`speech 2`), for
-the intervals of a tier cannot. Scores and metadata have no place.
+Files are written in the long form, with one tier per event label. Overlapping events of one label are placed on
+further tiers (`speech 2`), because intervals of a tier cannot overlap. Scores and metadata are not stored.
 
-Library: none. Of the 519 ways to cut a small TextGrid short, praatio 6.2.2 reads 102 as one with fewer intervals and
-fails on 102 with an IndexError, and it names no lines; it reads what is written here in the tests.
+Library: none; praatio 6.2.2 reads some truncated TextGrids without an error, fails on others with an IndexError, and
+reports no line numbers. The tests use it to read written files.
 """
 
 from collections.abc import Iterator, Mapping
@@ -35,19 +35,19 @@ from attavvad_jax.annotations.base import (
 from attavvad_jax.annotations.meaning import ROUNDING_S
 from attavvad_jax.timeline import Event, Timeline
 
-# A text ("" inside it is a quote), a flag, a comment; or any other word, of which only numbers count.
+# A quoted text ("" inside is a quote), a comment, or another word; of these, only numbers and flags are values.
 _TOKEN = re.compile(r'"(?:[^"]|"")*"(?!\S)|!.*|\S+')
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _FILE_TYPE = "ooTextFile"
 
 
 def recognizes(text: str) -> bool:
-  """Whether the text begins as Praat's text files do."""
+  """Returns whether the text begins with the header of Praat's text files."""
   return re.match(rf'\s*File type = "{_FILE_TYPE}"', text) is not None
 
 
 def parse(text: str, name: str) -> Document:
-  """Entries and duration of a TextGrid; `name` is the file, for errors."""
+  """Returns the entries and the duration of a TextGrid; errors contain `name`, the file."""
   values = _Values(text, name)
   values.expect(_FILE_TYPE, "file type")
   values.expect("TextGrid", "object class")
@@ -58,13 +58,13 @@ def parse(text: str, name: str) -> Document:
     for _ in range(values.size("number of tiers")):
       entries += _tier(values)
   values.end()
-  # A start in the millionths is what conversions leave of 0.
+  # Conversions may turn a start of 0 into a tiny number.
   origin_s = 0.0 if abs(start_s) <= ROUNDING_S else None
   return Document(entries, end_s, origin_s=origin_s, span_s=(start_s, end_s))
 
 
 def render(timeline: Timeline, metadata: Mapping[str, Any], name: str) -> str:
-  """A TextGrid in the long form. No metadata, no name."""
+  """Returns a TextGrid in the long form; omits metadata and name."""
   del metadata, name
   end_s = max([timeline.duration_s, *(event.offset_s for event in timeline)])
   tiers = without_overlaps(timeline)
@@ -108,7 +108,7 @@ class _Token:
 
 
 class _Values:
-  """The values of a file in order, each asked for by what it should be."""
+  """A reader of the values of a file in order; each method checks the type of the next value."""
 
   def __init__(self, text: str, name: str):
     self._name = name
@@ -140,26 +140,26 @@ class _Values:
   def size(self, what: str) -> int:
     value = self.number(what)
     if value < 0 or not value.is_integer():
-      raise AnnotationError(f"{self.where}: {what} is {value}; expected a whole number")
+      raise AnnotationError(f"{self.where}: {what} is {value}; expected a whole number, 0 or more")
     return int(value)
 
   def flag(self) -> str:
     text = self._next("<exists>").text
     if text not in ("<exists>", "<absent>"):
-      raise AnnotationError(f"{self.where}: {_shorten(text)} where the tiers begin; expected <exists> or <absent>")
+      raise AnnotationError(f"{self.where}: {_shorten(text)} before the tiers; expected <exists> or <absent>")
     return text
 
   def end(self) -> None:
     token = next(self._tokens, None)
     if token is not None:
       found = f"{self._name}:{token.line}: {_shorten(token.text)} after the last tier"
-      raise AnnotationError(f"{found}; expected as many values as the sizes above say")
+      raise AnnotationError(f"{found}; expected no more values than the declared sizes")
 
   def _next(self, what: str) -> _Token:
     token = next(self._tokens, None)
     if token is None:
       raise AnnotationError(
-        f"{self._name}:{self._last_line}: the file ends; expected {what}; is it cut off, or a size above it too large?"
+        f"{self._name}:{self._last_line}: end of file; expected {what}; is the file truncated, or a size too large?"
       )
     self.line = token.line
     return token
@@ -177,7 +177,7 @@ class _Values:
 
 
 def _shorten(text: str) -> str:
-  """A value for an error: on one line, however long it is or many lines it has."""
+  """Returns a value for an error message, on one line and limited in length."""
   return repr(text if len(text) <= 40 else f"{text[:40]}…")
 
 
@@ -198,7 +198,7 @@ def _tier(values: _Values) -> Iterator[Entry]:
 
 
 def _intervals(events: list[Event], end_s: float) -> Iterator[tuple[float, float, str]]:
-  """The events of a tier and the gaps between them, which have no text: onset, offset, text."""
+  """Yields (onset, offset, text) of the events of a tier and of the gaps between them, which have no text."""
   at_s = 0.0
   for event in events:
     if event.onset_s > at_s:

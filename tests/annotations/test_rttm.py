@@ -12,7 +12,7 @@ def read_text(tmp_path, text, **options):
   return list(read(path, **options))
 
 
-def test_what_is_written(tmp_path):
+def test_writes_one_line_per_event(tmp_path):
   path = tmp_path / "my clip, 1.rttm"
   write(Timeline([Event(0.1, 0.3, "speech"), Event(1, 2, "singing", 0.93)], 9), path)
   assert path.read_text() == (
@@ -21,7 +21,7 @@ def test_what_is_written(tmp_path):
   )
 
 
-def test_a_sum_of_decimal_numbers_is_a_decimal_number(tmp_path):
+def test_offset_has_no_floating_point_error(tmp_path):
   assert read_text(tmp_path, GOOD.replace("0.5 0.75", "0.1 0.2")) == [Event(0.1, 0.3, "speech")]
 
 
@@ -34,20 +34,20 @@ def test_a_sum_of_decimal_numbers_is_a_decimal_number(tmp_path):
     ";; a comment\n\n" + GOOD,
     "SPKR-INFO clip 1 <NA> <NA> <NA> unknown speech <NA> <NA>\n" + GOOD,
   ],
-  ids=["ten fields", "nine fields", "tabs", "comment", "information on a speaker"],
+  ids=["ten fields", "nine fields", "tabs", "comment", "speaker information"],
 )
-def test_ways_to_write_the_same(tmp_path, text):
+def test_reads_equivalent_files(tmp_path, text):
   assert read_text(tmp_path, text) == [Event(0.5, 1.25, "speech")]
 
 
-def test_speakers_are_named_and_may_be_given_events(tmp_path):
+def test_speakers_require_mapping_to_events(tmp_path):
   text = GOOD.replace("speech", "spk1") + GOOD.replace("speech", "spk2")
   with pytest.raises(AnnotationError, match=r"clip\.rttm:1: event is 'spk1'; expected .* also holds 'spk2'"):
     read_text(tmp_path, text)
   assert read_text(tmp_path, text, labels={"spk1": "singing", "spk2": None}) == [Event(0.5, 1.25, "singing")]
 
 
-def test_a_line_without_a_name_is_no_event(tmp_path):
+def test_line_without_name_is_an_error(tmp_path):
   with pytest.raises(AnnotationError, match=r"clip\.rttm:1: event is not named"):
     read_text(tmp_path, GOOD.replace("speech", "<NA>"))
 

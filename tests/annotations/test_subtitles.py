@@ -6,14 +6,14 @@ from attavvad_jax.timeline import Event, Timeline
 TIMELINE = Timeline([Event(0, 10 / 3, "speech", 0.5), Event(3599.9996, 36_001.5, "others")], 36_001.5)
 
 
-def test_webvtt_as_written(tmp_path):
+def test_writes_webvtt(tmp_path):
   write(TIMELINE, tmp_path / "clip.vtt")
   assert (tmp_path / "clip.vtt").read_text() == (
     "WEBVTT\n\n00:00:00.000 --> 00:00:03.333\nspeech\n\n01:00:00.000 --> 10:00:01.500\nothers\n"
   )
 
 
-def test_srt_as_written(tmp_path):
+def test_writes_srt(tmp_path):
   write(TIMELINE, tmp_path / "clip.srt")
   assert (tmp_path / "clip.srt").read_text() == (
     "1\n00:00:00,000 --> 00:00:03,333\nspeech\n\n2\n01:00:00,000 --> 10:00:01,500\nothers\n"
@@ -21,13 +21,13 @@ def test_srt_as_written(tmp_path):
 
 
 @pytest.mark.parametrize(("suffix", "text"), [(".vtt", "WEBVTT\n"), (".srt", "")])
-def test_no_events(tmp_path, suffix, text):
+def test_writes_timeline_without_events(tmp_path, suffix, text):
   write(Timeline([], 1), tmp_path / f"clip{suffix}")
   assert (tmp_path / f"clip{suffix}").read_text() == text
 
 
 @pytest.mark.parametrize("suffix", [".vtt", ".srt"])
-def test_pysubs2_reads_what_is_written(tmp_path, suffix):
+def test_pysubs2_reads_written_files(tmp_path, suffix):
   pysubs2 = pytest.importorskip("pysubs2")
   write(TIMELINE, tmp_path / f"clip{suffix}")
   cues = pysubs2.load(str(tmp_path / f"clip{suffix}"))
@@ -35,7 +35,7 @@ def test_pysubs2_reads_what_is_written(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("suffix", [".vtt", ".srt"])
-def test_pysubs2_writes_what_is_read(tmp_path, suffix):
+def test_reads_files_written_by_pysubs2(tmp_path, suffix):
   pysubs2 = pytest.importorskip("pysubs2")
   cues = [
     pysubs2.SSAEvent(start=0, end=3333, text="speech"),
@@ -47,7 +47,7 @@ def test_pysubs2_writes_what_is_read(tmp_path, suffix):
   assert list(read(tmp_path / f"clip{suffix}")) == [Event(0, 3.333, "speech"), Event(3600, 36_001.5, "others")]
 
 
-def test_what_is_no_cue_is_passed_over(tmp_path):
+def test_ignores_blocks_that_are_not_cues(tmp_path):
   (tmp_path / "clip.vtt").write_text(
     "WEBVTT - a film\nKind: captions\n\nNOTE la\nla\n\nSTYLE\n::cue { color: red }\n\n"
     "one\n00:00:01.000 --> 00:00:02.000 align:start\nsinging\n"
@@ -55,5 +55,5 @@ def test_what_is_no_cue_is_passed_over(tmp_path):
   assert list(read(tmp_path / "clip.vtt")) == [Event(1, 2, "singing")]
 
 
-def test_subtitles_beside_a_video_are_not_looked_for():
+def test_subtitles_are_not_label_files_beside_a_video():
   assert not {".vtt", ".srt"} & set(LABEL_SUFFIXES)

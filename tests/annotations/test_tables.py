@@ -35,7 +35,7 @@ def read_bytes(tmp_path, data):
     "bare",
     "header",
     "capitals",
-    "mark",
+    "byte order mark",
     "CRLF",
     "CR",
     "commas",
@@ -46,7 +46,7 @@ def read_bytes(tmp_path, data):
     "spaces",
   ],
 )
-def test_ways_to_write_the_same(tmp_path, text):
+def test_reads_equivalent_tables(tmp_path, text):
   assert read_bytes(tmp_path, text.encode()) == EVENTS
 
 
@@ -71,30 +71,30 @@ def test_scores_may_be_missing(tmp_path):
     ("١\t2\tspeech", "onset is '١'; expected a number"),
   ],
 )
-def test_bad_rows_name_file_and_line(tmp_path, row, message):
+def test_errors_name_file_and_line(tmp_path, row, message):
   with pytest.raises(AnnotationError, match=rf"clip\.tsv:4: {message}"):
     read_bytes(tmp_path, f"{SCORED}0\t1\tspeech\r\n\r\n{row}\n".encode())
 
 
-def test_what_is_written(tmp_path):
+def test_writes_tsv_with_scores(tmp_path):
   path = tmp_path / "clip.tsv"
   write(Timeline([Event(0, 10 / 3, "speech", 0.93), Event(5, 7, "others")], 9), path, metadata={"left": "out"})
   assert path.read_bytes() == (b"onset\toffset\tevent_label\tscore\n0.0\t3.333333\tspeech\t0.93\n5.0\t7.0\tothers\t\n")
 
 
-def test_without_scores_there_is_no_column_for_them(tmp_path):
+def test_writes_no_score_column_without_scores(tmp_path):
   path = tmp_path / "clip.tsv"
   write(Timeline([Event(0, 1, "speech")], 1), path)
   assert path.read_text() == HEADER + "0.0\t1.0\tspeech\n"
 
 
-def test_a_timeline_without_events_is_a_header(tmp_path):
+def test_round_trip_without_events(tmp_path):
   path = tmp_path / "clip.tsv"
   write(Timeline([], 4), path)
   assert read(path, 4) == Timeline([], 4)
 
 
-def test_csv_is_written_with_commas(tmp_path):
+def test_writes_csv_with_commas(tmp_path):
   path = tmp_path / "clip.csv"
   write(Timeline([Event(0, 1, "speech", 0.5)], 1), path)
   assert path.read_text() == "onset,offset,event_label,score\n0.0,1.0,speech,0.5\n"
@@ -115,7 +115,7 @@ def test_csv_is_written_with_commas(tmp_path):
     "7 8 0.5 1.25 speech",
   ],
 )
-def test_layouts_are_told_by_their_numbers(tmp_path, row):
+def test_position_of_times_determines_layout(tmp_path, row):
   score = 0.75 if row.endswith("0.75") else None
   assert read_bytes(tmp_path, ("\t".join(row.split()) + "\n").encode()) == [Event(0.5, 1.25, "speech", score)]
 
@@ -129,24 +129,24 @@ def test_layouts_are_told_by_their_numbers(tmp_path, row):
     ("onset,offset,event_label,source_label", "0.5,1.25,speech,m"),
   ],
 )
-def test_a_header_says_the_columns(tmp_path, header, row):
+def test_header_determines_columns(tmp_path, header, row):
   assert read_bytes(tmp_path, f"{header}\n{row}\n".encode()) == [Event(0.5, 1.25, "speech")]
 
 
 @pytest.mark.parametrize(
   ("header", "message"),
   [
-    ("onset\toffset\tloudness", "column 'loudness' is not known; expected some of filename"),
-    ("onset\toffset\tlabel\tevent", "column 'event' is there twice"),
+    ("onset\toffset\tloudness", "column 'loudness' is unknown; expected .* filename"),
+    ("onset\toffset\tlabel\tevent", "column 'event' is repeated"),
   ],
 )
-def test_columns_that_are_not_understood_are_an_error(tmp_path, header, message):
+def test_unknown_and_repeated_columns_are_an_error(tmp_path, header, message):
   with pytest.raises(AnnotationError, match=rf"clip\.tsv:1: {message}"):
     read_bytes(tmp_path, f"{header}\n0\t1\tspeech\n".encode())
 
 
 @pytest.mark.parametrize("text", ["0\t1\n2\t3\n", "onset\toffset\n0\t1\n2\t3\n"])
-def test_two_columns_need_an_event(tmp_path, text):
+def test_table_without_labels_requires_event(tmp_path, text):
   path = tmp_path / "clip.tsv"
   path.write_text(text)
   assert list(read(path, labels={"": "singing"})) == [Event(0, 1, "singing"), Event(2, 3, "singing")]
@@ -161,7 +161,7 @@ def test_rows_of_several_recordings_are_an_error(tmp_path):
 
 @pytest.mark.parametrize("row", ["0.5 1.25 speech", "clip.wav 0.5 1.25 speech", "clip.wav stage 0.5 1.25 speech"])
 @pytest.mark.parametrize("delimiter", ["\t", ",", ";"])
-def test_dcase_util_reads_the_same(tmp_path, row, delimiter):
+def test_agrees_with_dcase_util(tmp_path, row, delimiter):
   dcase_util = pytest.importorskip("dcase_util")
   path = tmp_path / "clip.txt"
   path.write_text((delimiter.join(row.split()) + "\n") * 2)

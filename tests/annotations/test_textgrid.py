@@ -3,7 +3,7 @@ import pytest
 from attavvad_jax.annotations import AnnotationError, AnnotationWarning, read, write
 from attavvad_jax.timeline import Event, Timeline
 
-# As Praat 6 saves a TextGrid with an interval tier and a point tier.
+# A TextGrid with an interval tier and a point tier, as saved by Praat 6.
 LONG = """File type = "ooTextFile"
 Object class = "TextGrid"
 
@@ -75,41 +75,41 @@ def read_bytes(tmp_path, data, **options):
 
 @pytest.mark.parametrize("text", [LONG, SHORT], ids=["long", "short"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_forms_and_encodings(tmp_path, text, encoding):
+def test_reads_both_forms_in_all_encodings(tmp_path, text, encoding):
   assert read_bytes(tmp_path, text.encode(encoding)) == TIMELINE
 
 
-def test_old_line_ends(tmp_path):
+def test_reads_crlf_line_ends(tmp_path):
   assert read_bytes(tmp_path, LONG.replace("\n", "\r\n").encode()) == TIMELINE
 
 
-def test_a_comment_is_passed_over(tmp_path):
+def test_ignores_comments(tmp_path):
   assert read_bytes(tmp_path, LONG.replace("xmin = 0 ", 'xmin = 0 ! not "1"', 1).encode()) == TIMELINE
 
 
-def test_a_tier_named_after_an_event_holds_it_whatever_its_texts(tmp_path):
+def test_tier_named_after_an_event_holds_that_event(tmp_path):
   text = LONG.replace("performer", "Singing").replace('"speech"', '"la ""la"" 3"')
   assert [e.label for e in read_bytes(tmp_path, text.encode())] == ["singing", "singing"]
 
 
-def test_texts_that_are_not_understood_are_listed_with_their_tier(tmp_path):
+def test_error_lists_unknown_labels_with_their_tier(tmp_path):
   text = LONG.replace('"speech"', '"la"').replace('"Singing"', '"吕"')
   with pytest.raises(AnnotationError, match=r"TextGrid:16: event is 'la' \(tier 'performer'\).*holds '吕' \(tier"):
     read_bytes(tmp_path, text.encode())
 
 
-def test_a_tier_can_be_left_out(tmp_path):
+def test_labels_can_drop_a_tier(tmp_path):
   text = LONG.replace('"speech"', '"la"')
   assert list(read_bytes(tmp_path, text.encode(), labels={"performer": None})) == []
 
 
-def test_a_point_has_no_length_and_is_dropped_with_a_warning(tmp_path):
+def test_point_is_dropped_with_warning(tmp_path):
   text = LONG.replace("points: size = 0", 'points: size = 1\npoints [1]:\nnumber = 4\nmark = "speech"')
   with pytest.warns(AnnotationWarning, match=r"TextGrid:34: speech at 4\.0 s has no length; dropped"):
     assert read_bytes(tmp_path, text.encode()) == TIMELINE
 
 
-def test_a_grid_without_tiers(tmp_path):
+def test_reads_textgrid_without_tiers(tmp_path):
   text = LONG[: LONG.index("<exists>")] + "<absent>\n"
   assert read_bytes(tmp_path, text.encode()) == Timeline([], 10)
 
@@ -118,9 +118,9 @@ def test_a_grid_without_tiers(tmp_path):
   ("old", "new", "message"),
   [
     ('"TextGrid"', '"PitchTier"', "2: object class is 'PitchTier'; expected 'TextGrid'"),
-    ("<exists>", "<maybe>", "6: '<maybe>' where the tiers begin"),
-    ("size = 2", "size = 1", "28: .* after the last tier; expected as many values as the sizes above say"),
-    ("size = 2", "size = 3", "32: the file ends; expected class of a tier; is it cut off"),
+    ("<exists>", "<maybe>", "6: '<maybe>' .*; expected <exists> or <absent>"),
+    ("size = 2", "size = 1", "28: .* after the last tier; expected no more values"),
+    ("size = 2", "size = 3", "32: end of file; expected class of a tier"),
     ("size = 2", "size = 2.5", "7: number of tiers is 2.5; expected a whole number"),
     ("size = 2", "size = -2", "7: number of tiers is -2.0; expected a whole number"),
     ('"IntervalTier"', '"Interval"', "10: class of a tier is 'Interval'; expected 'IntervalTier' or 'TextTier'"),
@@ -138,15 +138,15 @@ def test_errors_name_file_and_line(tmp_path, old, new, message):
   assert "\n" not in str(caught.value)
 
 
-def test_every_cut_is_an_error(tmp_path):
+def test_every_truncation_is_an_error(tmp_path):
   for form in (LONG, SHORT):
-    # Up to the last value; what follows it is blank.
+    # Only whitespace follows the last value.
     for end in range(1, len(form.rstrip()), 3):
       with pytest.raises(AnnotationError):
         read_bytes(tmp_path, form[:end].encode())
 
 
-def test_praatio_reads_what_is_written(tmp_path):
+def test_praatio_reads_written_files(tmp_path):
   textgrid = pytest.importorskip("praatio.textgrid")
   events = [Event(0, 1, "speech"), Event(0.5, 2, "speech"), Event(1, 2.25, "singing"), Event(2.25, 3, "singing")]
   write(Timeline(events, 3.5), tmp_path / "clip.TextGrid")
@@ -160,7 +160,7 @@ def test_praatio_reads_what_is_written(tmp_path):
 
 
 @pytest.mark.parametrize("form", ["long_textgrid", "short_textgrid"])
-def test_what_praatio_writes_is_read(tmp_path, form):
+def test_reads_files_written_by_praatio(tmp_path, form):
   textgrid = pytest.importorskip("praatio.textgrid")
   tier = textgrid.IntervalTier("performer", [(0, 1.5, "speech"), (3.5, 10, "singing")], 0, 10)
   grid = textgrid.Textgrid()
@@ -169,7 +169,7 @@ def test_what_praatio_writes_is_read(tmp_path, form):
   assert read(tmp_path / "clip.TextGrid") == TIMELINE
 
 
-def test_intervals_fill_a_tier_as_praat_wants_it(tmp_path):
+def test_written_intervals_fill_the_tier(tmp_path):
   path = tmp_path / "clip.TextGrid"
   write(Timeline([Event(1, 2, "speech")], 3), path)
   values = [line.split(" = ")[1] for line in path.read_text().splitlines() if line.startswith(12 * " ")]
