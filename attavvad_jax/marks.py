@@ -1,15 +1,15 @@
-"""Is a file what this package has written, untouched since? Labels of people are told from estimates by this.
+"""Recognizes files that this package wrote and nobody has edited since, to distinguish estimates from people's labels.
 
-Beside what is written of a recording lies a record, a hidden file `.STEM.attavvad` in JSON. It names each file with
-its size, its times and its sha256, so that whatever has been edited since, or was there before, is not ours: that is
-never replaced or removed. Estimates are never labels either, wherever they have been copied to, so these also carry a
-mark inside, where their format has a place for one: in JSON the field `mark`, in ELAN the author. A mark holds a digest
-of the events: after one has been corrected by hand, the file is that hand's.
+Beside the files written for a recording lies a record, a hidden JSON file `.STEM.attavvad`. It lists each file with its
+size, its times and its sha256. A file that was edited since, or existed before, does not match: it is never replaced or
+removed. Estimates must never count as labels, wherever they have been copied, so they also carry a mark inside if their
+format has a place for one: the field `mark` in JSON, the author in ELAN. A mark holds a digest of the events, so it no
+longer matches once a person has corrected an event.
 
-The other formats have no such place. A comment in RTTM would stop readers that know none, among them pyannote's; a
-table has no comments. Where they come without their record, and for what was written before there were records, events
-speak for themselves: each has a score, and all begin and end with blocks. A copy without scores, as a label track or a
-TextGrid, that has left its record behind, passes for labels.
+The other formats have no such place. A comment in RTTM would stop readers without support for comments, among them
+pyannote's; a table has no comments. Without a record and a mark, also in files older than records, events decide: in an
+estimate, each has a score, and all begin and end with blocks. A copy without scores, as a label track or a TextGrid,
+passes for labels once it is separated from its record.
 """
 
 import dataclasses
@@ -27,22 +27,22 @@ from attavvad_jax.annotations import read
 from attavvad_jax.timeline import Clock, Timeline
 
 _MARK = re.compile(r"attavvad_jax estimate [0-9a-f]{64}")
-# Fields of the JSON that `detect` wrote before it had marks.
+# Fields of the JSON of older versions of `detect`, which has no mark.
 _UNMARKED_FIELDS = {"duration_s", "events", "schema_version", "video", "checkpoint", "versions", "blocks"}
-# Times are written to the millionth.
+# Times are written to the millionth of a second.
 _ROUNDING_S = 2e-6
 
 
 @dataclasses.dataclass(frozen=True)
 class Content:
-  """What is in a file, to tell later whether that is in it still.
+  """A fingerprint of a file's content, which shows later whether the content has changed.
 
   Attributes:
     sha256: digest of the bytes.
-    size: their number.
-    stamp: times of modification and of the last change of the inode, in ns, and the inode's number. As git's index
-      does, a file with the same size and stamp is taken to be the same, since no program can set the second of these
-      times; with another stamp its bytes decide.
+    size: number of bytes.
+    stamp: times of modification and of the last change of the inode, in ns, and the inode's number. As in git's index,
+      a file with equal size and stamp counts as unchanged, since no program can set the second of these times; with
+      another stamp the bytes decide.
   """
 
   sha256: str
@@ -51,17 +51,17 @@ class Content:
 
   @classmethod
   def of(cls, path: str | os.PathLike[str]) -> Self:
-    """Reads the file, at some hundred megabytes a second or more.
+    """Computes the fingerprint of a file, at some hundred megabytes a second or more.
 
     Raises:
-      OSError: it is missing or cannot be read.
+      OSError: the file is missing or cannot be read.
     """
     with open(path, "rb") as file:
       return cls.of_open(file)
 
   @classmethod
   def of_open(cls, file: io.BufferedReader) -> Self:
-    """The same for a file that is open, from its beginning to its end."""
+    """Computes the fingerprint of an open file, from its beginning to its end."""
     file.seek(0)
     status = os.fstat(file.fileno())
     digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -69,13 +69,13 @@ class Content:
 
   @classmethod
   def from_dict(cls, values: dict[str, Any]) -> Self:
-    """From what `dataclasses.asdict` gave, by way of JSON."""
+    """Restores a fingerprint from the output of `dataclasses.asdict`, after a round trip through JSON."""
     return cls(values["sha256"], values["size"], tuple(values["stamp"]))
 
   def found_in(self, path: str | os.PathLike[str]) -> Self | None:
-    """This, with the file's stamp of now, or None where the file holds something else, or is not there.
+    """Returns this fingerprint with the file's current stamp, or None if the file has other content or is missing.
 
-    Its bytes are read only where its stamp is another.
+    The bytes are read only if the stamp differs.
     """
     try:
       status = os.stat(path)
@@ -94,30 +94,30 @@ def _stamp(status: os.stat_result) -> tuple[int, int, int]:
 
 
 def record_path(stem: Path) -> Path:
-  """The record of what is written under a path without extension."""
+  """Returns the path of the record for files written under a path without extension."""
   return stem.with_name(f".{stem.name}.attavvad")
 
 
 def mark_of(timeline: Timeline) -> str:
-  """The mark of an estimate: its events, to the millisecond, as a digest."""
+  """Returns the mark of an estimate: a digest of its events, to the millisecond."""
   events = [(round(1000 * round(e.onset_s, 3)), round(1000 * round(e.offset_s, 3)), e.label) for e in timeline]
   return f"attavvad_jax estimate {hashlib.sha256(json.dumps(sorted(events)).encode()).hexdigest()}"
 
 
 def is_estimate(path: str | os.PathLike[str]) -> bool:
-  """Whether a label file holds what this package has detected, and nobody has corrected since.
+  """Returns whether a label file is an estimate of this package that nobody has corrected since.
 
-  In this order: the record beside the file, or beside what it is a link to, knows it; a mark inside holds; it is JSON
-  that `detect` wrote before there were marks; or, without record and mark, each event has a score, and all begin and
-  end with blocks, at thirds of a second among others (which a person who corrects an event by ear does not hit). A file
-  that is missing or cannot be read is no estimate.
+  In this order: the record beside the file, or beside the target of a link, lists it; a mark inside matches; it is JSON
+  of a version of `detect` without marks; or, without record and mark, each event has a score, and all begin and end
+  with blocks, some at thirds of a second (which a person who corrects an event by ear does not hit). A file that is
+  missing or cannot be read is no estimate.
   """
   path = Path(path)
   timeline = _events(path)
   for place in dict.fromkeys((path.absolute(), path.resolve())):
     if (record := _record_of(place)) is not None:
       entry = record["files"][place.name]
-      # Saved again by an editor it has other bytes; as long as its events are the same, it is no work of a hand.
+      # An editor that saves a file again changes its bytes; with equal events it is still the estimate.
       is_same = entry is not None and Content.from_dict(entry).found_in(place) is not None
       return is_same or (timeline is not None and mark_of(timeline) in record["marks"])
   if timeline is None:
@@ -129,7 +129,7 @@ def is_estimate(path: str | os.PathLike[str]) -> bool:
 
 
 def read_record(path: Path) -> dict[str, Any] | None:
-  """A record as it was saved; None where there is none, or one that cannot be read: nothing is proved then."""
+  """Returns a record as it was saved, or None if it is missing or cannot be read, which proves nothing."""
   try:
     record = json.loads(path.read_text(encoding="utf-8"))
   except (OSError, ValueError):
@@ -139,7 +139,7 @@ def read_record(path: Path) -> dict[str, Any] | None:
 
 
 def _record_of(path: Path) -> dict[str, Any] | None:
-  """The record that names a file: that of one of the stems that its name may have been made of."""
+  """Returns the record that lists a file, under any stem from which the file's name may be derived."""
   parts = path.name.split(".")
   for count in range(len(parts) - 1, 0, -1):
     record = read_record(record_path(path.with_name(".".join(parts[:count]))))
@@ -149,7 +149,7 @@ def _record_of(path: Path) -> dict[str, Any] | None:
 
 
 def _events(path: Path) -> Timeline | None:
-  """The events of a label file, None where they cannot be read: whoever reads it as labels says why."""
+  """Returns the events of a label file, or None if they cannot be read: reading it as labels reports why."""
   with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     try:
@@ -167,9 +167,9 @@ def _is_unmarked_json(text: str) -> bool:
 
 
 def _is_made_of_blocks(timeline: Timeline) -> bool:
-  """Whether all events have scores and begin and end with blocks, other blocks than those at whole seconds among them.
+  """Returns whether all events have scores and begin and end with blocks, some of these not at whole seconds.
 
-  The last end is that of the recording, wherever it is.
+  The last offset may lie anywhere, since it is the end of the recording.
   """
   if not timeline.events or any(event.score is None for event in timeline):
     return False

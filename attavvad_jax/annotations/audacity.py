@@ -1,16 +1,16 @@
-r"""Audacity's label tracks, as "Export Labels" writes them.
+r"""Reads and writes Audacity's label tracks, as "Export Labels" writes them.
 
     0.500000	1.250000	speech
     \	120.000000	4000.000000
     2.000000	3.000000	singing
 
-Onset and offset in seconds and the label, between tabs, no header. A line that starts with a backslash gives the
-frequencies of a spectral selection made for the label above it; it is checked and passed over. A point label has equal
-times. Where the computer writes decimal commas, Audacity does so, too. Scores are not written.
+A line holds onset and offset in seconds and the label, separated by tabs; there is no header. A line that starts with a
+backslash gives the frequencies of a spectral selection for the label above it; it is checked and ignored. A point label
+has equal times. Audacity writes decimal commas where the computer does. Scores are not written.
 
-Without such lines, a label track is a table without a header (see `tables`), and is read as one; both give the same.
+Without such lines, a label track is a table without a header (see `tables`) and is parsed as one, with the same result.
 
-Library: none, two numbers and a label need none.
+Library: none; two numbers and a label need no parser.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ _FREQUENCIES = "\\"
 
 
 def recognizes(text: str) -> bool:
-  """Whether the text begins with a label and holds a line of frequencies."""
+  """Returns whether the text begins with a label and holds a line of frequencies."""
   rows = [line for _, line in filled_lines(text)]
   first = rows[0].split("\t")[:2] if rows else []
   return (
@@ -46,7 +46,7 @@ def recognizes(text: str) -> bool:
 
 
 def parse(text: str, name: str) -> Document:
-  """Entries of a label track; `name` is the file, for errors."""
+  """Returns the entries of a label track; `name` is the file, for errors."""
   if not recognizes(text):
     return tables.parse(text, name)
   entries: list[Entry] = []
@@ -69,7 +69,7 @@ def parse(text: str, name: str) -> Document:
 
 
 def render(timeline: Timeline, metadata: Mapping[str, Any], name: str) -> str:
-  """One label a line; metadata, name and scores have no place."""
+  """Returns one line for each label; metadata, name and scores are left out."""
   del metadata, name
   return "".join(f"{format_number(e.onset_s)}\t{format_number(e.offset_s)}\t{e.label}\n" for e in timeline)
 

@@ -1,22 +1,23 @@
-"""CSV of AVA-ActiveSpeaker (Roth et al., 2020): one row for each face in each frame.
+"""Reads and writes the CSV of AVA-ActiveSpeaker (Roth et al., 2020): one row for each face in each frame.
 
     video_id,timestamp,x1,y1,x2,y2,label,entity_id
     clip_1,0.04,0.37,0.07,0.92,1.00,SPEAKING_AUDIBLE,clip_1_0000:1
 
-A header and `entity_id` may be missing, but not in some of the rows. Published files also call the columns
-`frame_timestamp` and `entity_box_x1`, and TalkNet's (Tao et al., 2021) have `label_id` and `instance_id` after them,
-which say again what stands in the others. The box is in fractions of the frame. Timestamps are seconds of the film from
-which a clip was cut, and AVA's start at 900: `origin_s` says where in the film a recording begins that is a part of it.
+The header is optional; `entity_id` may be missing from all rows, but not from some. Published files also call the
+columns `frame_timestamp` and `entity_box_x1`; TalkNet's (Tao et al., 2021) end with `label_id` and `instance_id`, which
+repeat other columns. The box is in fractions of the frame. Timestamps are seconds of the film from which a clip was
+cut, and AVA's start at 900: `origin_s` gives the time in the film at which the recording begins.
 
-A face's rows in succession that are SPEAKING_AUDIBLE are one event of speech, from the first one's time to the next
-frame; what several faces say may overlap. Where several faces of a recording speak, a warning tells which: those who
-are not the performer are left out by their entity_id, as `labels={"clip_1_0000:2": None}`. NOT_SPEAKING and
-SPEAKING_NOT_AUDIBLE are no event, hence others. A gap of more than one and a half frames ends an event.
+Consecutive SPEAKING_AUDIBLE rows of a face are one event of speech, from the first row's time to the next frame; events
+of several faces may overlap. If several faces speak, a warning lists them: leave out those who are not the performer by
+entity_id, as `labels={"clip_1_0000:2": None}`. NOT_SPEAKING and SPEAKING_NOT_AUDIBLE are no event and thus count as
+others. A gap of more than one and a half frames ends an event.
 
-Written: 25 rows a second, one face that fills the frame, SPEAKING_AUDIBLE where speech or singing holds the middle of a
-frame. The format knows neither singing nor silence nor scores, and what is shorter than a frame may vanish.
+Files are written with 25 rows a second and one face that fills the frame. A row is SPEAKING_AUDIBLE if speech or
+singing covers the middle of its frame. The format has no singing, silence or scores, and events shorter than a frame
+may be lost.
 
-Library: none, the csv module reads them.
+Library: none; the csv module reads the rows.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -46,7 +47,7 @@ from attavvad_jax.timeline import VOCAL_EVENTS, Timeline
 
 FRAMES_PER_SECOND = 25
 COLUMNS = ("video_id", "timestamp", "x1", "y1", "x2", "y2", "label", "entity_id")
-# Of other headers, without regard to case.
+# Column names of other headers, in lower case.
 _HEADINGS = {
   "frame_timestamp": "timestamp",
   **{f"entity_box_{corner}": corner for corner in ("x1", "y1", "x2", "y2")},
@@ -68,14 +69,14 @@ class _Row:
 
 
 def recognizes(text: str) -> bool:
-  """Whether the first line that is not blank is the header, or has a label of the format in its place."""
+  """Returns whether the first line that is not blank is the header, or has a label of the format in its column."""
   line = next((line for _, line in filled_lines(text)), "")
   fields = line.split(",")
   return _is_header(fields) or (len(fields) in _NUM_FIELDS and fields[6].strip().upper() in _LABELS)
 
 
 def parse(text: str, name: str) -> Document:
-  """Entries of the rows; `name` is the file, for errors."""
+  """Returns the events of the rows; `name` is the file, for errors."""
   rows: list[_Row] = []
   num_columns = 0
   for number, line in filled_lines(text):
@@ -101,10 +102,13 @@ def parse(text: str, name: str) -> Document:
 
 
 def render(timeline: Timeline, metadata: Mapping[str, Any], name: str) -> str:
-  """A header and a row a frame. `name` is the video, with `_` for what a field cannot hold; no metadata."""
+  """Returns a header and a row for each frame.
+
+  `name` is the video, with `_` for characters that a field cannot hold; metadata are left out.
+  """
   del metadata
   video = to_identifier(name)
-  # Whole frames only: the last must not reach beyond the recording. A millionth is rounding.
+  # Whole frames only: the last one must not reach beyond the recording. A millionth of a frame is rounding.
   middles_s = (np.arange(math.floor(timeline.duration_s * FRAMES_PER_SECOND + 1e-6)) + 0.5) / FRAMES_PER_SECOND
   heard = np.zeros(len(middles_s), bool)
   for event in timeline:
@@ -150,7 +154,7 @@ def _row(fields: Sequence[str], num_columns: int, line: int, where: str) -> _Row
 
 
 def _ends_s(face: Sequence[_Row], name: str) -> list[float]:
-  """Where each of a face's frames ends: at the next one, or where none follows at once, a frame later."""
+  """Returns the end of each of a face's frames: the start of the next frame or, at a gap, one frame length later."""
   for row, following in itertools.pairwise(face):
     if row.time_s == following.time_s:
       raise AnnotationError(
@@ -161,8 +165,8 @@ def _ends_s(face: Sequence[_Row], name: str) -> list[float]:
   frame_s = statistics.median(steps_s) if steps_s else 1 / FRAMES_PER_SECOND
   if frame_s > _MAX_FRAME_S:
     raise AnnotationError(
-      f"{name}:{face[0].line}: rows of face {face[0].entity!r} are {frame_s:.6g} s apart; expected a row a frame, not "
-      f"more than {_MAX_FRAME_S:.6g} s"
+      f"{name}:{face[0].line}: rows of face {face[0].entity!r} are {frame_s:.6g} s apart; expected one row for each "
+      f"frame, at most {_MAX_FRAME_S:.6g} s apart"
     )
   return [
     round(row.time_s + (step_s if step_s <= 1.5 * frame_s else frame_s), 6)
@@ -171,7 +175,7 @@ def _ends_s(face: Sequence[_Row], name: str) -> list[float]:
 
 
 def _events(face: Sequence[_Row], ends_s: Iterable[float]) -> list[Entry]:
-  """A face's audible frames as events: frames that touch are one."""
+  """Returns a face's audible frames as events; frames that touch form one event."""
   events: list[Entry] = []
   for row, end_s in zip(face, ends_s, strict=True):
     if not row.audible:

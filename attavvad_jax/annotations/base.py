@@ -1,4 +1,4 @@
-"""What all label formats share: what they find in a file, how lines and numbers are read and written."""
+"""Defines what all label formats share: the content of a file, and functions for lines, numbers and tiers."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 import dataclasses
@@ -9,7 +9,7 @@ import numpy as np
 
 from attavvad_jax.timeline import Event, Timeline
 
-# Spellings of other tools and hands, in lower case, beside the names of `EVENTS` themselves.
+# Further spellings of the names in `EVENTS`, in lower case.
 ALIASES = {
   "silent": "silence",
   "speaking": "speech",
@@ -17,8 +17,8 @@ ALIASES = {
   "other": "others",
 }
 
-# Words of tools for what is heard, in lower case. Their meaning is certain, but they may also name a tier that holds
-# something else: for labels only. inaSpeechSegmenter's `music` is not among them: it is singing, too.
+# Words that tools use for sounds, in lower case. Their meaning is certain for labels only: a tier of such a name may
+# hold something else. inaSpeechSegmenter's `music` is missing, because it includes singing.
 TOOL_WORDS = {
   "female": "speech",
   "male": "speech",
@@ -31,18 +31,18 @@ _DECIMAL_COMMA = re.compile("[+-]?[0-9]+,[0-9]+")
 
 
 class AnnotationError(ValueError):
-  """A label file that cannot be used. One line: file, line, what was got, what was expected."""
+  """An error in a label file, on one line: file, line, what was got, what was expected."""
 
 
 class AnnotationWarning(UserWarning):
-  """Part of a label file was clipped, dropped or repaired, or may be missing. One line, like `AnnotationError`."""
+  """A warning that part of a label file was clipped, dropped or repaired, or may be missing; one line, as the error."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-  """One event as it stands in a file, unchecked.
+  """An event as it stands in a file, unchecked.
 
-  Line counted from 1, seconds, label ("" where the file has none), score or None, and the tier that holds it, "" in
+  `line` counts from 1, and the times are in the file's clock. `label` is "" where the file has none; `tier` is "" in
   formats without tiers.
   """
 
@@ -56,7 +56,7 @@ class Entry:
 
 @dataclasses.dataclass(frozen=True)
 class Medium:
-  """A file that a label file is of, by its name, and where it begins in the label file's clock."""
+  """A media file that a label file names: its file name, and its start in the label file's clock, in seconds."""
 
   file: str
   origin_s: float
@@ -64,19 +64,19 @@ class Medium:
 
 @dataclasses.dataclass(frozen=True)
 class Document:
-  """What a format finds in a file.
+  """The content of a label file.
 
   Attributes:
-    entries: in the order of the file, in its own clock.
-    duration_s: where the recording ends in that clock, if stated.
-    notes: one line for each thing that people should be warned of.
-    origin_s: where the recording begins in that clock; None where `media` say it, or the recording's length must.
-    media: the files that it is of, where it names them and they may begin at different times.
-    span_s: from where to where the file describes something in that clock; None where nothing says so but its events.
-    rate_hz: units of time a second; None where they are none that can be told.
-    rate_is_stated: whether the file, or its format, leaves no doubt of `rate_hz`.
-    tiers_are_people: whether each tier is somebody who is seen, of whom one alone may be the performer.
-    is_transcript: whether labels may be words that were said, and each entry a segment in which they were.
+    entries: events in the order of the file, in its own clock.
+    duration_s: end of the recording in that clock, if stated.
+    notes: warnings, one line each.
+    origin_s: start of the recording in that clock; None where `media` or the recording's length determine it.
+    media: media files that the file names, if they may begin at different times.
+    span_s: start and end of what the file describes, in that clock; None where only the events show it.
+    rate_hz: units of time per second; None if unknown.
+    rate_is_stated: whether the file or its format states `rate_hz`.
+    tiers_are_people: whether each tier is a visible person, only one of whom may be the performer.
+    is_transcript: whether labels may be spoken words, and entries the segments that hold them.
   """
 
   entries: Sequence[Entry]
@@ -93,17 +93,17 @@ class Document:
 
 @dataclasses.dataclass(frozen=True)
 class Format:
-  """How one format of label files is told from others, read and written.
+  """A format of label files, with functions that recognize, read and write it.
 
   Attributes:
-    suffixes: extensions of its files, the usual one first, in lower case and with the dot.
-    recognizes: whether a text is in this format, told by its beginning; None where another format does so, too.
+    suffixes: file extensions, the usual one first, in lower case and with the dot.
+    recognizes: text -> whether its beginning is in this format; None where another format recognizes these files.
     parse: (text, name of the file for errors) -> `Document`; None for a format that is only written.
     render: (timeline, metadata, name of the recording) -> text; None for a format that is only read. A format without
       a place for metadata or a name leaves them out.
-    decimals: to how many decimals of a second the format's files are written.
-    lies_beside: whether a file with one of the extensions, beside a video, is expected to hold its labels. Subtitles
-      lie there for other reasons, and are read where they are named.
+    decimals: number of decimals to which seconds are written.
+    lies_beside: whether a file with one of the extensions beside a video is expected to hold its labels. Subtitles lie
+      there for other reasons, and are read only where they are named.
   """
 
   suffixes: tuple[str, ...]
@@ -115,18 +115,18 @@ class Format:
 
 
 def lines(text: str) -> list[str]:
-  """The lines of a text with any line ends; the last one is what stands after the last line end."""
-  # Not str.splitlines: it also splits at characters that are no line ends to an editor, and lines are counted here.
+  """Splits a text at any line ends; the last line is the text after the last line end."""
+  # Not str.splitlines: it also splits at characters that editors do not count as line ends.
   return re.split(r"\r\n|\n|\r", text)
 
 
 def filled_lines(text: str) -> list[tuple[int, str]]:
-  """The lines of a text that are not blank, with their numbers counted from 1."""
+  """Returns the lines of a text that are not blank, with their numbers, counted from 1."""
   return [(number, line) for number, line in enumerate(lines(text), start=1) if line.strip()]
 
 
 def cut_off_notes(text: str, name: str) -> list[str]:
-  """A line of warning where the text of a line-based format stops within a line, as a file does that was cut off."""
+  """Returns a warning if the text of a line-based format stops within a line, as a truncated file does."""
   last = lines(text)
   if not last[-1].strip():
     return []
@@ -134,8 +134,8 @@ def cut_off_notes(text: str, name: str) -> list[str]:
 
 
 def is_number(text: str) -> bool:
-  """Whether a text field is a number, NaN and infinity included."""
-  # float() alone also takes 1_000 and digits of other scripts, which no label file means.
+  """Returns whether a text field is a number, NaN and infinity included."""
+  # float() alone also accepts 1_000 and digits of other scripts, which no label file uses.
   if not text.isascii() or "_" in text:
     return False
   try:
@@ -146,24 +146,24 @@ def is_number(text: str) -> bool:
 
 
 def to_number(text: str, what: str, where: str) -> float:
-  """A number from a text field; `what` and `where` (file:line) go into the error."""
+  """Converts a text field to a number; `what` and `where` (file:line) go into the error."""
   if not is_number(text):
     raise AnnotationError(f"{where}: {what} is {text!r}; expected a number")
   return float(text)
 
 
 def with_point(text: str) -> str:
-  """A number that has a decimal comma with a decimal point; any other text as it is."""
+  """Returns a number with a decimal point instead of a decimal comma, and any other text unchanged."""
   return text.replace(",", ".") if _DECIMAL_COMMA.fullmatch(text) else text
 
 
 def to_identifier(name: str) -> str:
-  """A recording's name for formats whose fields cannot hold spaces, commas or quotes; each becomes `_`."""
+  """Replaces white space, commas and quotes in a recording's name by `_`, for formats that cannot hold them."""
   return re.sub(r"[\s,\"]", "_", name)
 
 
 def one_recording(names: Iterable[tuple[int, str]], name: str) -> None:
-  """Refuses a file whose rows (line and recording of each) are of several recordings."""
+  """Raises an error if the rows of a file, given as (line, recording), are of several recordings."""
   first: str | None = None
   for line, recording in names:
     first = recording if first is None else first
@@ -174,9 +174,9 @@ def one_recording(names: Iterable[tuple[int, str]], name: str) -> None:
 
 
 def without_overlaps(events: Iterable[Event]) -> list[tuple[str, list[Event]]]:
-  """Shares events out to tiers that hold no overlaps: name of the tier and its events, in order of onset.
+  """Distributes events over tiers without overlaps; returns each tier's name and its events in order of onset.
 
-  Each label has a tier of its name; where events of one label overlap, further ones are called `speech 2` and so on.
+  Each label has a tier of its name; where events of one label overlap, further tiers are called `speech 2` and so on.
   """
   tiers: dict[str, list[list[Event]]] = {}
   for event in sorted(events, key=lambda e: (e.label, e.onset_s, e.offset_s)):
@@ -193,5 +193,5 @@ def without_overlaps(events: Iterable[Event]) -> list[tuple[str, list[Event]]]:
 
 
 def format_number(value: float) -> str:
-  """Seconds and scores to the millionth, without an exponent: 3.333333, 7.0."""
+  """Formats seconds and scores to the millionth, without an exponent: 3.333333, 7.0."""
   return np.format_float_positional(round(value, 6), trim="0")

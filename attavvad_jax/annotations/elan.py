@@ -1,22 +1,23 @@
-"""ELAN's annotation files (.eaf): XML with time slots in milliseconds, and tiers whose annotations refer to them.
+"""Reads and writes ELAN's annotation files (.eaf).
 
-A tier that is named after an event holds that event, whatever the annotations' values; in other tiers the value says
-it. An annotation that refers to another one (REF_ANNOTATION) has the times of that one. Time slots without a value,
-which ELAN fills in on its screen only, are an error where an annotation needs them.
+The XML holds time slots in milliseconds, and tiers whose annotations refer to them. A tier that is named after an event
+holds that event, whatever the annotations' values; in other tiers the value names the event. An annotation that refers
+to another one (REF_ANNOTATION) has the times of that one. Time slots without a value, which ELAN fills in on its screen
+only, are an error where an annotation needs them.
 
-Where a medium was shifted against the others ("Media Synchronization Mode" in ELAN's manual), its descriptor holds a
-TIME_ORIGIN: the milliseconds of that medium at which the document's time begins. The recording is the medium of its
-name; where none has it, the media must agree, or `origin_s` must say where in the document the recording begins: -2.0
-for a TIME_ORIGIN of 2000.
+If media were shifted against each other ("Media Synchronization Mode" in ELAN's manual), a medium's descriptor holds a
+TIME_ORIGIN: the time in that medium, in milliseconds, at which the document's time begins. The recording is the medium
+of the same name. Without one, all media must agree, or `origin_s` must give the recording's start in the document's
+time: -2.0 for a TIME_ORIGIN of 2000.
 
-Written: format 3.0, a tier for each event; where events of one kind overlap, further tiers (`speech 2`), for the
-annotations of a tier cannot. Scores have no place, nor have metadata but for `mark`, which becomes the author. The date
-of the document is always the same, so that equal timelines are equal files.
+Files are written in format 3.0 with a tier for each event. Annotations of a tier cannot overlap, so overlapping events
+of one kind go to further tiers (`speech 2`). Scores are not written; of the metadata only `mark` is, as the author. The
+document's date is constant, so that equal timelines give equal files.
 
-XML comes from strangers: a document type declaration is refused before any entity of it is expanded.
+The XML may come from strangers, so a document type declaration is refused before any entity is expanded.
 
-Library: expat from Python itself, for its line numbers. pympi-ling 1.71 reads what is written here in the tests; it
-names no lines, takes what it finds without checking it, and expands entities.
+Library: Python's expat, for its line numbers. The tests read written files with pympi-ling 1.71, which reports no line
+numbers, does not check its input, and expands entities.
 """
 
 from collections.abc import Mapping
@@ -35,19 +36,19 @@ _UNITS = "milliseconds"
 
 
 def recognizes(text: str) -> bool:
-  """Whether the text begins as XML and names ELAN's outermost element."""
+  """Returns whether the text begins as XML and names ELAN's outermost element."""
   return text.lstrip().startswith("<") and f"<{_ROOT}" in text
 
 
 def parse(text: str, name: str) -> Document:
-  """Entries of an ELAN document; `name` is the file, for errors."""
+  """Returns the entries of an ELAN document; `name` is the file, for errors."""
   reader = _Reader(name)
   entries = reader.read(text)
   return Document(entries, origin_s=None if reader.media else 0.0, media=reader.media)
 
 
 def render(timeline: Timeline, metadata: Mapping[str, Any], name: str) -> str:
-  """An ELAN document, one annotation a line. Of the metadata only the mark, no name."""
+  """Returns an ELAN document, one annotation a line; the name and all metadata but `mark` are left out."""
   del name
   author = quoteattr(str(metadata.get("mark", "")))
   tiers = without_overlaps(timeline)
@@ -89,7 +90,7 @@ FORMAT = Format(suffixes=(".eaf",), recognizes=recognizes, parse=parse, render=r
 
 @dataclasses.dataclass
 class _Annotation:
-  """An annotation as it stands: the ids of its two time slots, or the id of the annotation that it refers to."""
+  """An annotation as parsed: the ids of its two time slots, or the id of the annotation that it refers to."""
 
   line: int
   tier: str
@@ -98,11 +99,11 @@ class _Annotation:
 
 
 class _Reader:
-  """Collects time slots and annotations while expat walks through the document."""
+  """A collector of time slots and annotations, filled while expat parses the document."""
 
   def __init__(self, name: str):
     self._name = name
-    self._parser = expat.ParserCreate("utf-8")  # the text is decoded already, whatever its first line says
+    self._parser = expat.ParserCreate("utf-8")  # overrides the declared encoding: the text is decoded already
     self._parser.StartDoctypeDeclHandler = self._refuse_declarations
     self._parser.StartElementHandler = self._start
     self._parser.EndElementHandler = self._end
@@ -171,7 +172,7 @@ class _Reader:
 
   def _add(self, known: dict[str, Any], identity: str, value: Any) -> None:
     if identity in known:
-      raise AnnotationError(f"{self._where}: id {identity!r} is there twice; expected each id once")
+      raise AnnotationError(f"{self._where}: duplicate id {identity!r}; expected each id once")
     known[identity] = value
 
   def _attribute(self, tag: str, attributes: Mapping[str, str], key: str) -> str:

@@ -1,4 +1,4 @@
-"""JSON: one object with the duration, the events, and any further fields (the model, the clock, …).
+"""Reads and writes JSON: one object with the duration, the events, and any further fields (the model, the clock, …).
 
     {
       "duration_s": 30.0,
@@ -7,8 +7,8 @@
       ]
     }
 
-`events` is needed, `duration_s` and `score` are not; `score` may be null. A key may not be there twice. JSON of other
-tools is told by its own keys: see `json_tools`.
+`events` is required; `duration_s` and `score` are optional, and may be null. A duplicate key is an error. JSON of other
+tools is recognized by its own keys: see `json_tools`.
 
 Library: Python's own json.
 """
@@ -27,17 +27,17 @@ _BEGINNING = re.compile(r'\s*(?:\{|\[\s*[\[\]{"0-9-])')
 
 
 def recognizes(text: str) -> bool:
-  """Whether the text begins like an object or a list of JSON; an INI file begins with a bracket, too."""
+  """Returns whether the text begins like a JSON object or list; a bracket alone could also begin an INI file."""
   return _BEGINNING.match(text) is not None
 
 
 def parse(text: str, name: str) -> Document:
-  """Entries and duration of a JSON document; `name` is the file, for errors."""
+  """Returns the entries and duration of a JSON document; `name` is the file, for errors."""
   root = load(text, name)
   if isinstance(root.value, dict) and isinstance(root.value.get("events"), list):
     duration_s = None
     if root.value.get("duration_s") is not None:
-      # By the line of the value, and not of the object.
+      # Errors give the line of the value, not that of the object.
       place = root.member("duration_s")
       duration_s = Node(root.value, place.at, place.source).number("duration_s")
     return Document([_entry(node) for node in root.member("events").elements()], duration_s)
@@ -51,15 +51,15 @@ def parse(text: str, name: str) -> Document:
 
 
 def render(timeline: Timeline, metadata: Mapping[str, Any], name: str) -> str:
-  """One event a line; the metadata follow the events. The name has no place.
+  """Returns JSON with one event a line, and the metadata after the events; the name is left out.
 
   Raises:
-    ValueError: metadata use one of our names, or hold what JSON cannot.
+    ValueError: metadata use a name of the label file, or hold values that JSON cannot represent.
   """
   del name
   clash = {"duration_s", "events"} & set(metadata)
   if clash:
-    raise ValueError(f"metadata hold {', '.join(sorted(clash))}; expected other names than those of the label file")
+    raise ValueError(f"metadata hold {', '.join(sorted(clash))}; expected names that the label file does not use")
   try:
     further = {key: json.dumps(value, ensure_ascii=False, allow_nan=False) for key, value in metadata.items()}
   except (TypeError, ValueError) as error:
@@ -76,7 +76,7 @@ def render(timeline: Timeline, metadata: Mapping[str, Any], name: str) -> str:
 FORMAT = Format(suffixes=(".json",), recognizes=recognizes, parse=parse, render=render)
 
 
-# Of JAMS files the extension alone is another.
+# JAMS files are JSON with an extension of their own.
 JAMS = Format(suffixes=(".jams",), parse=parse)
 
 

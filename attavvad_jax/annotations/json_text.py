@@ -1,6 +1,6 @@
-"""JSON whose values know the line on which they stand, for errors that people can follow.
+"""Parses JSON into values that know their line, for errors.
 
-Library: Python's own json, which names lines of what is no JSON, but not of a value that is not as expected.
+Library: Python's own json, which gives the line of a syntax error, but not of an unexpected value.
 """
 
 import bisect
@@ -18,10 +18,10 @@ _DECODER = json.JSONDecoder()
 
 
 def load(text: str, name: str) -> "Node":
-  """The outermost value of a JSON document; `name` is the file, for errors.
+  """Returns the outermost value of a JSON document; `name` is the file, for errors.
 
   Raises:
-    AnnotationError: not JSON, or a key that is there twice in one object.
+    AnnotationError: the text is not JSON, or an object has a duplicate key.
   """
   try:
     value = json.loads(text, object_pairs_hook=_object)
@@ -29,7 +29,7 @@ def load(text: str, name: str) -> "Node":
     raise AnnotationError(f"{name}: {error}") from None
   except json.JSONDecodeError as error:
     raise AnnotationError(f"{name}:{error.lineno}: not JSON: {error.msg}") from None
-  except (RecursionError, ValueError) as error:  # nested too deep, a number of thousands of digits
+  except (RecursionError, ValueError) as error:  # too deeply nested, or a number of thousands of digits
     raise AnnotationError(f"{name}: not JSON that can be read: {error}") from None
   return Node(value, _skip_space(text, 0), _Source(text, name))
 
@@ -46,7 +46,7 @@ class _Source:
 
 @dataclasses.dataclass(frozen=True)
 class Node:
-  """A value and where it starts in a JSON document that was read already, and so is valid."""
+  """A value and its start in a JSON document that is known to be valid."""
 
   value: Any
   at: int
@@ -61,7 +61,7 @@ class Node:
     return f"{self.source.name}:{self.line}"
 
   def member(self, key: str) -> "Node":
-    """The value of a key that an object has."""
+    """Returns the value of a key that the object has."""
     text = self.source.text
     at = _skip_space(text, self.at + 1)
     while True:
@@ -72,7 +72,7 @@ class Node:
       at = _skip_space(text, _skip_space(text, _DECODER.raw_decode(text, at)[1]) + 1)  # the comma
 
   def elements(self) -> Iterator["Node"]:
-    """The values of a list."""
+    """Yields the values of a list."""
     text = self.source.text
     at = self.at
     for value in self.value:
@@ -81,9 +81,9 @@ class Node:
       at = _skip_space(text, _DECODER.raw_decode(text, at)[1])
 
   def number(self, key: str) -> float:
-    """The value of a key that an object has, which must be a number."""
+    """Returns the value of a key that the object has, which must be a number."""
     value = self.value[key]
-    # bool is an int to Python, but true is not a time.
+    # In Python, bool is an int.
     if isinstance(value, bool) or not isinstance(value, (int, float)):
       raise AnnotationError(f"{self.where}: {key} is {value!r}; expected a number without quotes")
     try:
@@ -92,17 +92,17 @@ class Node:
       raise AnnotationError(f"{self.where}: {key} has {len(str(value))} digits; expected seconds or a score") from None
 
   def number_or_none(self, key: str) -> float | None:
-    """The value of a key, which must be a number, or null, or not be there."""
+    """Returns the value of a key, which must be a number, null (None) or missing (None)."""
     return None if self.value.get(key) is None else self.number(key)
 
   def text(self, key: str) -> str:
-    """The value of a key that an object has, which must be a text."""
+    """Returns the value of a key that the object has, which must be a string."""
     if not isinstance(self.value[key], str):
       raise AnnotationError(f"{self.where}: {key} is {self.value[key]!r}; expected a name in quotes")
     return self.value[key]
 
   def require(self, *keys: str) -> None:
-    """Refuses what is no object with these keys."""
+    """Raises an error unless the value is an object with these keys."""
     if not isinstance(self.value, dict):
       raise AnnotationError(f"{self.where}: event is {self.value!r:.60}; expected an object with {_listed(keys)}")
     if missing := [key for key in keys if key not in self.value]:
@@ -110,11 +110,11 @@ class Node:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-  """An object, where no key hides an earlier one of the same name with all that it holds."""
+  """Returns an object; a duplicate key, which would hide an earlier value, is an error."""
   items: dict[str, Any] = {}
   for key, value in pairs:
     if key in items:
-      raise AnnotationError(f"key {key!r} is there twice in one object; expected each key once")
+      raise AnnotationError(f"duplicate key {key!r} in one object; expected each key once")
     items[key] = value
   return items
 
@@ -126,5 +126,5 @@ def _listed(keys: tuple[str, ...]) -> str:
 
 def _skip_space(text: str, at: int) -> int:
   match = _SPACE.match(text, at)
-  assert match is not None  # it matches nothing, too
+  assert match is not None  # the pattern also matches the empty string
   return match.end()

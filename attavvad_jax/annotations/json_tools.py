@@ -1,30 +1,29 @@
-"""JSON of other tools, each told by the keys that it alone has; only read.
+"""Reads JSON of other tools, each recognized by keys that it alone has.
 
 | tool | shape | source |
 | --- | --- | --- |
 | JAMS | `{"file_metadata": …, "annotations": [{"namespace": …, "data": [{"time", "duration", "value", …}]}]}` | jams.readthedocs.io, "JAMS Structure" |
 | pyannote.core | `{"pyannote": "Annotation", "content": [{"segment": {"start", "end"}, "track", "label"}]}` | `Annotation.for_json`, to version 5 |
-| pyannote.audio | `{"diarization": [{"start", "end", "speaker"}], …}`, in pyannoteAI's answers below `output` | `DiarizeOutput.serialize` |
+| pyannote.audio | `{"diarization": [{"start", "end", "speaker"}], …}`, under `output` in pyannoteAI's answers | `DiarizeOutput.serialize` |
 | silero-vad | `[{"start", "end"}]`, or with a `label` or `speaker` as scripts write it | README, `get_speech_timestamps` |
 | FireRedVAD | `{"timestamps": [[start, end]], "dur"}`, `{"event2timestamps": {"speech": [[start, end]], …}, "dur"}` | README |
 | Whisper | `{"segments": [{"start", "end", "text", …}], …}`; also faster-whisper and WhisperX | `openai-whisper`, `WriteJSON` |
 | whisper.cpp | `{"transcription": [{"offsets": {"from", "to"}, "text"}]}` | `whisper-cli --output-json` |
 | Label Studio | `[{"annotations": [{"result": [{"value": {"start", "end", "labels": […]}}]}]}]` | labelstud.io, "Task format" |
 
-Times are seconds, except for whisper.cpp's offsets (milliseconds) and silero-vad's, which are samples unless it was
-asked for seconds: then they have a decimal point. Those of
-segments with a label must be told. An empty list is silero-vad's, of a recording without speech. Whole numbers are taken for samples at 16 kHz, the rate that
-silero-vad works at unless it is told otherwise, with a warning; where no segment has a thousand of them they may be
-anything, and `rate_hz` must say what.
+Times are seconds, except for whisper.cpp's offsets (milliseconds) and silero-vad's times: these are samples by
+default, and have a decimal point if they are seconds. Whole numbers are read as samples at 16 kHz, silero-vad's default
+rate, with a warning. If no segment is as long as a thousand of them, or if segments have labels, their unit is unknown,
+and `rate_hz` must give it. An empty list is read as silero-vad's result for a recording without speech.
 
-JAMS: events are the observations of the namespaces `segment_open` and `tag_open`, of which a file may hold one
-annotation; other namespaces are passed over. A confidence from 0 to 1 is the score. FireRedVAD's `music` is what the
-voice is heard over, and passed over: what is not marked counts as others. Speakers of pyannote and WhisperX are no
-events until `labels` says what they are. Whisper's segments are a transcript: speech, for it does not tell singing from
-it. Label Studio's file is of one task with one annotation.
+JAMS: events are the observations of the namespaces `segment_open` and `tag_open`. A file must hold one annotation of
+these; other namespaces are ignored. A confidence from 0 to 1 is the score. FireRedVAD's `music` is the background of
+the voice and is ignored: unmarked time counts as others. `labels` must map speakers of pyannote and WhisperX to events.
+Whisper's segments are a transcript and count as speech, since Whisper does not distinguish singing. A Label Studio file
+must hold one task with one annotation.
 
-Library: none; jams 0.3.5 needs pandas, mir_eval and jsonschema for four keys and names no lines, and the readers of the
-others come with the tools.
+Library: none; jams 0.3.5 needs pandas, mir_eval and jsonschema for four keys and reports no line numbers. The readers
+of the other formats come with the tools.
 """  # noqa: E501
 
 from collections.abc import Callable, Iterator, Mapping
@@ -34,15 +33,15 @@ from attavvad_jax.annotations.base import AnnotationError, Document, Entry
 from attavvad_jax.annotations.json_text import Node
 
 _NAMESPACES = ("segment_open", "tag_open")
-# What segments of a list may be called by.
+# Keys that may hold a segment's label in a list.
 _NAMES = ("label", "speaker")
 _SILERO_HZ = 16_000
-# silero-vad drops what is shorter than 250 ms, 2000 samples at 8 kHz; no speech is as many seconds long.
+# silero-vad drops speech shorter than 250 ms, 2000 samples at 8 kHz; no speech lasts as many seconds.
 _MIN_SAMPLES = 1000
 
 
 def parse(root: Node) -> Document | None:
-  """Entries of a document in one of the shapes; None where it has none of them."""
+  """Returns the entries of a document in one of the shapes, or None for any other document."""
   for is_shape, read in TOOLS.values():
     if is_shape(root.value):
       return read(root)
@@ -50,7 +49,7 @@ def parse(root: Node) -> Document | None:
 
 
 def describe(value: Any) -> str:
-  """What a JSON value looks like, for an error."""
+  """Describes the shape of a JSON value, for an error."""
   if isinstance(value, dict):
     return f"an object with {_keys(value)}"
   if not isinstance(value, list):
@@ -101,7 +100,7 @@ def _jams(root: Node) -> Document:
 def _observation(node: Node) -> Entry:
   node.require("time", "duration", "value")
   onset_s, confidence = node.number("time"), node.value.get("confidence")
-  # Namespaces leave open what a confidence is: "high", a number of votes.
+  # Namespaces do not define confidence: it may also be "high" or a number of votes.
   is_score = isinstance(confidence, (int, float)) and not isinstance(confidence, bool) and 0 <= confidence <= 1
   offset_s = round(onset_s + node.number("duration"), 6)
   return Entry(node.line, onset_s, offset_s, node.text("value"), float(confidence) if is_score else None)
@@ -116,7 +115,7 @@ def _pyannote_segment(node: Node) -> Entry:
     return _segment(node)
   segment = node.member("segment")
   segment.require("start", "end")
-  label = node.value.get("label", "")  # of any type that can be a key
+  label = node.value.get("label", "")  # of any hashable type
   return Entry(node.line, segment.number("start"), segment.number("end"), str(label))
 
 
@@ -167,14 +166,14 @@ def _pairs(node: Node, label: str) -> Iterator[Entry]:
 
 def _whisper(root: Node) -> Document:
   segments = list(_listed(root, "segments"))
-  told_apart = any(isinstance(node.value, dict) and "speaker" in node.value for node in segments)
+  has_speakers = any(isinstance(node.value, dict) and "speaker" in node.value for node in segments)
   entries = []
   for node in segments:
     entry = _segment(node)
-    # WhisperX leaves the speaker out where it found none.
-    label = node.text("speaker") if told_apart and "speaker" in node.value else ""
+    # WhisperX omits the speaker where it found none.
+    label = node.text("speaker") if has_speakers and "speaker" in node.value else ""
     entries.append(Entry(entry.line, entry.onset_s, entry.offset_s, label))
-  return Document(entries, is_transcript=not told_apart)
+  return Document(entries, is_transcript=not has_speakers)
 
 
 def _whisper_cpp(root: Node) -> Document:
@@ -217,7 +216,7 @@ def _is_pyannote_audio(value: Any) -> bool:
   return _has(value, "diarization", list) or _has(answer, "diarization", list)
 
 
-# Tools by name: whether a JSON value has their shape, and how it is read.
+# For each tool: a function that recognizes the shape of a JSON value, and one that reads it.
 TOOLS: dict[str, tuple[Callable[[Any], bool], Callable[[Node], Document]]] = {
   "JAMS": (lambda value: _has(value, "annotations", list), _jams),
   "pyannote.core": (lambda value: _has(value, "pyannote", str) and _has(value, "content", list), _pyannote_core),

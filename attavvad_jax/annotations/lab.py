@@ -1,20 +1,20 @@
-"""Label files with spaces (.lab, .txt): onset, offset and label on each line, without a header; only read.
+"""Reads label files with spaces (.lab, .txt): onset, offset and label on each line, without a header.
 
     0.000 9.668 nosing
     9.668 26.690 sing
 
-The annotations of Jamendo's vocal detection (Ramona et al., 2008) and what pyannote.core's `write_lab` writes are in
-seconds. HTK's label files (HTK Book, "Label Files") count units of 100 ns, and may name scores and further levels after
-the label, which are passed over:
+The annotations of Jamendo's vocal detection (Ramona et al., 2008) and the output of pyannote.core's `write_lab` are in
+seconds. HTK's label files (HTK Book, "Label Files") count units of 100 ns. They may give scores and further levels
+after the label, which are ignored:
 
     0 3600000 sil
     3600000 9100000 speech -312.5
 
-A whole number of 100,000 or more makes it such a file (a day of seconds, 10 ms of HTK's), if all of its times are whole
-milliseconds, as are those of frames. Other such numbers may be samples (TIMIT's), and `rate_hz` must say so. A label in
-seconds may hold spaces.
+A file of whole numbers is HTK's if one of them is 100,000 or more (over a day in seconds, 10 ms in HTK's units) and all
+are whole milliseconds, as frame times are. Other such large numbers may be samples (as in TIMIT), and `rate_hz` must
+give their rate. In files of seconds, a label may hold spaces.
 
-Library: none; mir_eval reads such lists of seconds, names no lines, and does not know HTK's units.
+Library: none; mir_eval reads such lists of seconds, but reports no line numbers and does not support HTK's units.
 """
 
 import dataclasses
@@ -38,21 +38,21 @@ _WHOLE = re.compile("[0-9]+")
 
 
 def recognizes(text: str) -> bool:
-  """Whether the first line that is not blank starts with two numbers with spaces between and after them."""
+  """Returns whether the first line that is not blank starts with two numbers, separated by spaces."""
   line = next((line for _, line in filled_lines(text)), "")
   fields = line.split()
   return "\t" not in line and len(fields) >= 2 and all(is_number(field) for field in fields[:2])
 
 
 def parse(text: str, name: str) -> Document:
-  """Entries of a list; `name` is the file, for errors."""
+  """Returns the entries of a list; `name` is the file, for errors."""
   entries: list[Entry] = []
   times: list[str] = []
   for number, line in filled_lines(text):
     where = f"{name}:{number}"
     fields = line.split(maxsplit=2)
     if len(fields) < 2:
-      raise AnnotationError(f"{where}: {line.strip()!r}; expected onset, offset and label with spaces between them")
+      raise AnnotationError(f"{where}: {line.strip()!r}; expected onset, offset and label, separated by spaces")
     times += fields[:2]
     onset, offset = to_number(fields[0], "onset", where), to_number(fields[1], "offset", where)
     entries.append(Entry(number, onset, offset, "".join(fields[2:]).strip()))

@@ -1,22 +1,21 @@
-"""The cue files of MAVC100 (Hou et al.), exported from Adobe Audition; only read.
+"""Reads the cue files of MAVC100 (Hou et al.), exported from Adobe Audition.
 
     Name    Start     Duration  Time Format  Type  Description
     2s      0:12.957  0:00.000  decimal      Cue
     2e      0:29.977  0:00.000  decimal      Cue
 
-Tab-separated, whatever the extension `.csv` says; times are [h:]m:ss.mmm. Cues have no length: `1s` opens speech and
-`1e` closes it, `2s` and `2e` do so for singing, `3s` and `3e` for silence; what is unmarked is others. Clips are 30 s
-long, or as long as their last cue, which in many files stands at 30.030 s.
+Fields are separated by tabs, despite the extension `.csv`; times are [h:]m:ss.mmm. Cues have no length: `1s` opens
+speech and `1e` closes it, `2s` and `2e` do so for singing, `3s` and `3e` for silence; unmarked time is others. Clips
+are 30 s long, or as long as their last cue, which in many files stands at 30.030 s.
 
-A cue that opens what is open, or closes where nothing is open, is an error, as is what is never closed. Where an end
-closes another event than the only one that is open, the opening cue says the event, and a warning tells the line; where
-that event goes on from one of its kind, the two are one. `xiaoxiami_chuangtianya_5.csv` is the file that needs it, in
-both label sets: its singing to 29.977 s is opened again there and closed at 30.000 s by `3e`. It counts as one event of
-singing to 30.000 s, and no silence. (Its `2s` may have been meant as `3s`; then there would be one more silence of
-23 ms.) The 200 files of the audio-visual set so hold 407 events of singing (3,955 s), 312 of speech (722 s) and 221 of
-silence (11 s). 219 of the silences are shorter than a block of the clock: they are events all the same.
+A cue that opens an open event, closes when nothing is open, or is never closed is an error. If a cue closes another
+event than the only open one, the opening cue names the event, with a warning; if that event continues one of its kind,
+the two are joined. Only `xiaoxiami_chuangtianya_5.csv` needs this, in both label sets: its singing to 29.977 s is
+opened again there and closed at 30.000 s by `3e`, so it counts as one event of singing to 30.000 s. (If its `2s` was
+meant as `3s`, one silence of 23 ms is lost.) The 200 files of the audio-visual set then hold 407 events of singing
+(3,955 s), 312 of speech (722 s) and 221 of silence (11 s), 219 of them shorter than a block of the clock.
 
-Library: none; nobody else has these files.
+Library: none supports these files.
 """
 
 import dataclasses
@@ -47,12 +46,12 @@ class _Cue:
 
 
 def recognizes(text: str) -> bool:
-  """Whether the first line has Audition's column names."""
+  """Returns whether the first line has Audition's column names."""
   return _fields(next((line for _, line in filled_lines(text)), "")) == _HEADER
 
 
 def parse(text: str, name: str) -> Document:
-  """Entries of a cue file; `name` is the file, for errors."""
+  """Returns the entries of a cue file; `name` is the file, for errors."""
   cues = []
   for index, (number, line) in enumerate(filled_lines(text)):
     fields = _fields(line)
@@ -95,12 +94,12 @@ def _to_seconds(text: str, what: str, where: str) -> float:
   if not match:
     raise AnnotationError(f"{where}: {what} is {text!r}; expected [h:]m:ss.mmm")
   hours, minutes, seconds = match.groups()
-  # Float's error of the sum is taken off: 1:00.1 is 60.1.
+  # Rounding removes the floating-point error of the sum: 1:00.1 is 60.1.
   return round(int(hours or 0) * 3600 + int(minutes) * 60 + float(seconds), 6)
 
 
 def _pair(cues: list[_Cue], name: str) -> tuple[list[Entry], list[str]]:
-  """Events from opening and closing cues in order of time, and a line on each that had to be repaired."""
+  """Returns the events between opening and closing cues in order of time, and a warning for each repaired event."""
   entries: list[Entry] = []
   notes: list[str] = []
   open_cues: dict[str, _Cue] = {}
@@ -109,17 +108,19 @@ def _pair(cues: list[_Cue], name: str) -> tuple[list[Entry], list[str]]:
     if cue.opens:
       if cue.event in open_cues:
         line = open_cues[cue.event].line
-        raise AnnotationError(f"{where}: cue {cue.name} opens {cue.event}, as line {line} did; expected its end first")
+        raise AnnotationError(
+          f"{where}: cue {cue.name} opens {cue.event}, open since line {line}; expected its end first"
+        )
       open_cues[cue.event] = cue
     elif cue.event in open_cues:
       start = open_cues.pop(cue.event)
       entries.append(Entry(start.line, start.time_s, cue.time_s, cue.event))
     elif len(open_cues) == 1:
       _, start = open_cues.popitem()
-      entries, goes_on = _extend(entries, start, cue.time_s)
+      entries, continued = _extend(entries, start, cue.time_s)
       notes.append(
-        f"{where}: cue {cue.name} closes {start.name} of line {start.line}; taken for the end of {start.event}"
-        + (f", which goes on from line {goes_on}" if goes_on else "")
+        f"{where}: cue {cue.name} closes {start.name} of line {start.line}; read as the end of {start.event}"
+        + (f", which continues from line {continued}" if continued else "")
       )
     else:
       raise AnnotationError(
@@ -131,7 +132,10 @@ def _pair(cues: list[_Cue], name: str) -> tuple[list[Entry], list[str]]:
 
 
 def _extend(entries: list[Entry], start: _Cue, end_s: float) -> tuple[list[Entry], int | None]:
-  """The entries with the one from `start` to `end_s`, and the line of an earlier one that it makes longer instead."""
+  """Returns the entries with one more, from `start` to `end_s`, and None.
+
+  If an entry of the same event ends at `start`, it is extended instead, and its line is returned.
+  """
   for index, entry in enumerate(entries):
     if (entry.label, entry.offset_s) == (start.event, start.time_s):
       longer = dataclasses.replace(entry, offset_s=end_s)

@@ -13,22 +13,22 @@ def read_text(tmp_path, text, **options):
   return list(read(path, **options))
 
 
-def test_frequencies_below_a_label_are_passed_over(tmp_path):
+def test_frequencies_below_a_label_are_ignored(tmp_path):
   assert read_text(tmp_path, SPECTRAL) == [Event(0.5, 1.25, "speech"), Event(2, 3, "singing")]
 
 
-def test_labels_alone_are_read_as_the_table_that_they_are(tmp_path):
+def test_labels_without_frequencies_are_read_as_a_table(tmp_path):
   assert read_text(tmp_path, "0.500000\t1.250000\tspeech\n") == [Event(0.5, 1.25, "speech")]
 
 
 @pytest.mark.parametrize("frequencies", ["\\\t-1\t-1\n", ""])
-def test_a_point_label_has_no_length_and_is_dropped_with_a_warning(tmp_path, frequencies):
+def test_point_label_is_dropped_with_a_warning(tmp_path, frequencies):
   with pytest.warns(AnnotationWarning, match=r"Labels\.txt:1: speech at 1\.0 s has no length; dropped"):
     assert read_text(tmp_path, f"1.0\t1.0\tspeech\n{frequencies}") == []
 
 
 @pytest.mark.parametrize("frequencies", ["\\\t-1\t-1\n", ""])
-def test_an_empty_label_is_no_event(tmp_path, frequencies):
+def test_empty_label_is_an_error_unless_mapped(tmp_path, frequencies):
   text = f"1.0\t2.0\t\n{frequencies}"
   with pytest.raises(AnnotationError, match=r"Labels\.txt:1: event is not named; expected one of silence"):
     read_text(tmp_path, text)
@@ -49,7 +49,7 @@ def test_errors_name_file_and_line(tmp_path, line, message):
     read_text(tmp_path, f"0\t1\tspeech\n\\\t1\t2\n{line}\n")
 
 
-def test_what_is_written(tmp_path):
+def test_written_file(tmp_path):
   path = tmp_path / "Labels.txt"
   write(Timeline([Event(0, 10 / 3, "speech", 0.5)], 9), path)
   assert path.read_text() == "0.0\t3.333333\tspeech\n"

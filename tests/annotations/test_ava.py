@@ -20,22 +20,22 @@ def rows(labels, start_s=0.0, step_s=0.04, face="a"):
   return "".join(f"v,{start_s + i * step_s:.2f},{BOX},{names[mark]},{face}\n" for i, mark in enumerate(labels))
 
 
-def test_frames_in_succession_are_one_event(tmp_path):
+def test_consecutive_frames_are_one_event(tmp_path):
   timeline = read_text(tmp_path, rows("-++-o+"))
   assert timeline == Timeline([Event(0.04, 0.12, "speech"), Event(0.2, 0.24, "speech")], 0.24)
 
 
-def test_nobody_heard_is_no_event(tmp_path):
+def test_rows_without_audible_speech_give_no_event(tmp_path):
   assert read_text(tmp_path, rows("--oo-")) == Timeline([], 0.2)
 
 
-def test_thirty_frames_a_second_rounded_to_hundredths(tmp_path):
+def test_thirty_frames_per_second_rounded_to_hundredths(tmp_path):
   text = "".join(f"v,{k / 30:.2f},{BOX},SPEAKING_AUDIBLE,a\n" for k in range(90))
   (event,) = read_text(tmp_path, text)
   assert (event.onset_s, event.offset_s) == pytest.approx((0, 3), abs=0.01)
 
 
-def test_a_gap_ends_an_event(tmp_path):
+def test_gap_ends_an_event(tmp_path):
   timeline = read_text(tmp_path, rows("++++") + rows("++++", start_s=1.0))
   assert list(timeline) == [Event(0, 0.16, "speech"), Event(1.0, 1.16, "speech")]
 
@@ -45,7 +45,7 @@ def test_faces_may_overlap(tmp_path):
   assert list(timeline) == [Event(0, 0.12, "speech"), Event(0.04, 0.16, "speech")]
 
 
-def test_rows_that_are_not_in_order_are_sorted(tmp_path):
+def test_unordered_rows_are_sorted(tmp_path):
   lines = rows("-++-").splitlines(keepends=True)
   assert list(read_text(tmp_path, "".join(reversed(lines)))) == [Event(0.04, 0.12, "speech")]
 
@@ -65,7 +65,7 @@ def test_a_single_frame(tmp_path):
   ],
   ids=["bare", "header", "no entity", "small letters", "CRLF"],
 )
-def test_ways_to_write_the_same(tmp_path, change):
+def test_variants_of_the_format_are_equivalent(tmp_path, change):
   assert list(read_text(tmp_path, change(rows("-++")))) == [Event(0.04, 0.12, "speech")]
 
 
@@ -88,12 +88,12 @@ def test_errors_name_file_and_line(tmp_path, row, message):
     read_text(tmp_path, rows("++") + row + "\n")
 
 
-def test_rows_that_are_no_frames_are_an_error(tmp_path):
-  with pytest.raises(AnnotationError, match=r"csv:1: rows of face 'a' are 5 s apart; expected a row a frame"):
+def test_rows_too_far_apart_are_an_error(tmp_path):
+  with pytest.raises(AnnotationError, match=r"csv:1: rows of face 'a' are 5 s apart; expected one row for each frame"):
     read_text(tmp_path, rows("+++", step_s=5.0))
 
 
-def test_what_is_written(tmp_path):
+def test_written_file(tmp_path):
   path = tmp_path / "my clip.csv"
   write(Timeline([Event(0.04, 0.08, "singing", 0.9), Event(0.08, 0.3, "others")], 0.13), path, "ava")
   assert path.read_text() == (
@@ -104,7 +104,7 @@ def test_what_is_written(tmp_path):
   )
 
 
-def test_csv_is_a_table_of_events_where_no_format_is_named(tmp_path):
+def test_csv_is_a_table_of_events_by_default(tmp_path):
   write(Timeline([Event(0, 1, "speech")], 1), tmp_path / "clip.csv")
   assert (tmp_path / "clip.csv").read_text().startswith("onset,")
 
@@ -124,11 +124,11 @@ def folder(tmp_path_factory):
 
 @settings(deadline=None, max_examples=40)
 @given(marked=st.lists(events, max_size=6))
-def test_a_voice_comes_back_to_the_middle_of_a_frame(folder, marked):
+def test_round_trip_keeps_voice_at_the_middle_of_each_frame(folder, marked):
   timeline = Timeline(marked, 11.0)
   write(timeline, folder / "clip.csv", "ava")
   back = read(folder / "clip.csv", 11.0)
-  # The slow way: is anybody heard in the middle of each frame?
+  # Reference: tests the middle of each frame against every event.
   middles = (np.arange(275) + 0.5) / 25
   heard = [any(e.onset_s <= m < e.offset_s for e in marked if e.label in ("speech", "singing")) for m in middles]
   assert [any(e.onset_s <= m < e.offset_s for e in back) for m in middles] == heard

@@ -1,9 +1,9 @@
-"""A thousand label files that something has happened to.
+"""Reads more than a thousand damaged label files.
 
-Each must give an `AnnotationError` (and no other exception), an `AnnotationWarning`, or every event that still stands
-in the text. What stands there is counted by `standing`, which knows of each format only what a person sees at a glance.
-Some kinds of damage allow more to be asked; `MUST` says what. A list of lines that is cut exactly at a line end is a
-valid, shorter list: nothing in it tells, and here it has to give all the events that are left.
+Each must give an `AnnotationError` (and no other exception), an `AnnotationWarning`, or every event that is left in the
+text. `count_visible` counts these, as a person would at a glance. For some kinds of damage an error or a warning is
+required; `MUST_REPORT` says for which. A list of lines that is cut exactly at a line end is a valid, shorter list,
+which must give all the events that are left.
 """
 
 import collections
@@ -18,15 +18,15 @@ import pytest
 from attavvad_jax.annotations import AnnotationError, AnnotationWarning, read, write
 from attavvad_jax.timeline import Event, Timeline
 
-STEM = "Un_Año"  # the name of the recording stands in some of the files
+STEM = "Un_Año"  # name of the recording, which some formats hold
 CASES_OF_A_KIND = 87
 TOOLS_JSON = ("jams", "pyannote", "diarization", "silero", "fireredvad", "whisper", "label_studio")
 STRUCTURED = ("json", "elan", "textgrid", "textgrid_short", "textgrid_utf16", *TOOLS_JSON)
-# Files that name no events: the reader says what they are.
+# Formats without labels, and the event that the reader is given for them.
 UNNAMED = {"csv_two": "singing", "whisper": "speech", "whisper_tsv": "speech"}
 
 
-# Whole files
+# Intact files
 
 
 def draw_timeline(rng):
@@ -47,7 +47,7 @@ def as_mavc100(timeline):
 
 
 def as_short(textgrid):
-  """The long form without all that is decoration."""
+  """Converts a TextGrid from the long to the short form."""
   return (
     "\n".join(
       line if line.startswith(("File", "Object")) else re.search(r'<exists>|"[^"]*"|[\d.]+$', line)[0]
@@ -59,7 +59,7 @@ def as_short(textgrid):
 
 
 def as_tools_json(format, timeline):
-  """One value a line, as tools write JSON with an indent."""
+  """Returns indented JSON, one value a line."""
   segments = [{"start": event.onset_s, "end": event.offset_s} for event in timeline]
   labeled = list(zip(segments, [event.label for event in timeline], strict=True))
   if format == "jams":
@@ -89,7 +89,7 @@ def as_tools_json(format, timeline):
 
 
 def as_lines(format, timeline):
-  """Lists of lines that other tools write."""
+  """Returns the lines of other tools' formats."""
   rows = [(event.onset_s, event.offset_s, event.label) for event in timeline]
   if format == "talknet":
     head = "video_id,frame_timestamp,entity_box_x1,entity_box_y1,entity_box_x2,entity_box_y2,label,entity_id"
@@ -114,7 +114,7 @@ def as_lines(format, timeline):
 
 
 def draw_file(format, rng, folder):
-  """A whole file of one of `FILES`, as bytes."""
+  """Returns an intact file of one of `FILES`, as bytes."""
   timeline = draw_timeline(rng)
   if format == "mavc100":
     return as_mavc100(timeline)
@@ -266,11 +266,11 @@ DAMAGE = {
 }
 
 
-# What is asked for
+# Expected outcomes
 
 
-def standing(format, text):
-  """How many events a person sees in a text."""
+def count_visible(format, text):
+  """Counts the events that a person would see in a text."""
   lines = [line for line in re.split(r"[\r\n]+", text) if line.strip()]
   if format == "json":
     return text.count('"onset_s"')
@@ -285,12 +285,12 @@ def standing(format, text):
   if format in ("textgrid", "textgrid_utf16"):
     return len(re.findall(r'text = "[^"]+"', text))
   if format == "textgrid_short":
-    # A tier has a class and a name in quotes beside its events.
+    # Besides events, each tier has a class and a name in quotes.
     return sum(bool(re.fullmatch(r'"[^"]+"', line)) for line in lines) - 2 * text.count('"IntervalTier"')
   if format == "mavc100":
     return max(sum(bool(re.match(f"[123]{end}", line)) for line in lines) for end in "se")
   if format in ("ava", "talknet"):
-    # Of the one face there is: frames that are heard, each after one that is not.
+    # The only face speaks again at each audible frame that follows an inaudible one.
     rows = sorted((line.split(",") for line in lines if "timestamp" not in line), key=lambda row: float(row[1]))
     heard = [row[6].strip().upper() == "SPEAKING_AUDIBLE" for row in rows]
     return sum(now and not before for before, now in zip([False, *heard], heard, strict=False))
@@ -298,14 +298,14 @@ def standing(format, text):
 
 
 def is_detectable_cut(format, before, after):
-  """Of a cut: what is left of a structure is none, and what is left of a list ends within a line."""
+  """Returns whether the cut broke the structure, or left a list that ends within a line."""
   if format in STRUCTURED:
     return after.rstrip(b"\0 \r\n") != before.rstrip(b"\0 \r\n")
   return not after.endswith((b"\r", b"\n"))
 
 
-# What else has to be: of which kinds of damage there must be a word in any case.
-MUST = {
+# Kinds of damage that must give an error or a warning, under the condition on (format, before, after).
+MUST_REPORT = {
   "wrong_encoding": lambda format, before, after: True,
   "nul_characters": lambda format, before, after: True,
   "cut": is_detectable_cut,
@@ -314,7 +314,7 @@ MUST = {
 
 
 def outcome(kind, format, before, after, path):
-  """error, warning or read; fails where the damage was passed over in silence."""
+  """Returns "error", "warning" or "read"; fails if the reader ignored the damage."""
   path.write_bytes(after)
   labels = {"": UNNAMED[format]} if format in UNNAMED else None
   message = timeline = None
@@ -331,9 +331,11 @@ def outcome(kind, format, before, after, path):
   assert {warning.category for warning in caught} <= {AnnotationWarning}
   if caught:
     return "warning"
-  assert not (kind in MUST and MUST[kind](format, before, after)), f"{kind} of {format} passed over: {after!r}"
+  assert not (kind in MUST_REPORT and MUST_REPORT[kind](format, before, after)), (
+    f"{kind} of {format} not reported: {after!r}"
+  )
   text = after.decode("utf-16" if after.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
-  assert len(timeline) >= standing(format, text), f"{kind} of {format}: {timeline} read from {text}"
+  assert len(timeline) >= count_visible(format, text), f"{kind} of {format}: {timeline} read from {text}"
   return "read"
 
 
@@ -346,20 +348,20 @@ def run(kind, count, seed, folder):
     after = before
     while after == before:
       after = DAMAGE[kind](before, rng)
-    # Without an extension nothing but the content tells the format; with one there is a format to fall back on.
+    # Without an extension only the content determines the format; with one, the reader can fall back on it.
     suffix = rng.choice(["", ".tsv", ".csv", ".txt", ".rttm", ".json", ".eaf", ".TextGrid"])
     outcomes[outcome(kind, format, before, after, folder / f"{STEM}_{case}{suffix}")] += 1
   return outcomes
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
-def test_damage_is_never_passed_over(kind, tmp_path):
+def test_damage_is_never_ignored(kind, tmp_path):
   outcomes = run(kind, CASES_OF_A_KIND, list(kind.encode()), tmp_path)
   assert outcomes.total() * len(DAMAGE) > 1000
 
 
 @pytest.mark.parametrize("format", FILES)
-def test_whole_files_are_read_without_a_word(format, tmp_path):
+def test_intact_files_are_read_without_warnings(format, tmp_path):
   rng = np.random.default_rng(7)
   for case in range(3):
     data = draw_file(format, rng, tmp_path)
@@ -367,4 +369,4 @@ def test_whole_files_are_read_without_a_word(format, tmp_path):
     assert outcome("none", format, data, data, path) == "read"
     text = data.decode("utf-16" if format == "textgrid_utf16" else "utf-8-sig")
     labels = {"": UNNAMED[format]} if format in UNNAMED else None
-    assert len(read(path, labels=labels)) == standing(format, text) > 0
+    assert len(read(path, labels=labels)) == count_visible(format, text) > 0

@@ -3,7 +3,7 @@ import pytest
 from attavvad_jax.annotations import AnnotationError, read, write
 from attavvad_jax.timeline import Event, Timeline
 
-# In the manner of ELAN 6, with a tier that refers to another.
+# A document like ELAN 6's, with a tier that refers to another.
 DOCUMENT = """<?xml version="1.0" encoding="UTF-8"?>
 <ANNOTATION_DOCUMENT AUTHOR="" DATE="2024-05-01T10:00:00+01:00" FORMAT="3.0" VERSION="3.0">
     <HEADER MEDIA_FILE="" TIME_UNITS="milliseconds">
@@ -49,7 +49,7 @@ def test_tiers_and_values_and_references(tmp_path):
   assert read_text(tmp_path, DOCUMENT) == EVENTS
 
 
-def test_values_that_are_not_understood_are_listed_with_their_tier(tmp_path):
+def test_unknown_values_are_listed_with_their_tier(tmp_path):
   text = DOCUMENT.replace(">speech<", ">là<").replace(">singing<", "> <")
   with pytest.raises(AnnotationError, match=r"eaf:14: event is 'là' \(tier 'performer'\); .*holds not named \(tier"):
     read_text(tmp_path, text)
@@ -73,8 +73,8 @@ def test_labels_by_tier(tmp_path):
     ('TIME_SLOT_REF2="ts3"', 'TIME_SLOT_REF2="ts4"', "19: time slot 'ts4' has no time; expected one with a TIME_VALUE"),
     ('TIME_SLOT_REF2="ts3"', 'TIME_SLOT_REF2="ts5"', "19: time slot 'ts5' has no time"),
     ('TIME_SLOT_REF2="ts3"', "", "19: ALIGNABLE_ANNOTATION without TIME_SLOT_REF2; expected one"),
-    ('TIME_SLOT_ID="ts3"', 'TIME_SLOT_ID="ts2"', "9: id 'ts2' is there twice; expected each id once"),
-    ('ANNOTATION_ID="a2"', 'ANNOTATION_ID="a1"', "19: id 'a1' is there twice"),
+    ('TIME_SLOT_ID="ts3"', 'TIME_SLOT_ID="ts2"', "9: duplicate id 'ts2'; expected each id once"),
+    ('ANNOTATION_ID="a2"', 'ANNOTATION_ID="a1"', "19: duplicate id 'a1'"),
     (
       'ANNOTATION_REF="a1"',
       'ANNOTATION_REF="a9"',
@@ -109,13 +109,13 @@ def test_document_type_declarations_are_refused(tmp_path, declaration):
     read_text(tmp_path, text)
 
 
-def test_every_cut_is_an_error(tmp_path):
+def test_every_truncation_is_an_error(tmp_path):
   for end in range(1, len(DOCUMENT.rstrip()), 5):
     with pytest.raises(AnnotationError):
       read_text(tmp_path, DOCUMENT[:end])
 
 
-def test_pympi_reads_what_is_written(tmp_path):
+def test_pympi_reads_written_files(tmp_path):
   pympi = pytest.importorskip("pympi")
   events = [Event(0, 1, "speech"), Event(0.5, 2, "speech"), Event(1, 2.2504, "singing")]
   write(Timeline(events, 3.5), tmp_path / "clip.eaf")
@@ -127,7 +127,7 @@ def test_pympi_reads_what_is_written(tmp_path):
   }
 
 
-def test_what_pympi_writes_is_read(tmp_path):
+def test_reads_files_that_pympi_writes(tmp_path):
   pympi = pytest.importorskip("pympi")
   document = pympi.Elan.Eaf()
   document.add_tier("performer")

@@ -14,7 +14,7 @@ def read_text(tmp_path, text, duration_s=None):
   return read(path, duration_s)
 
 
-def test_what_is_written(tmp_path):
+def test_written_file(tmp_path):
   path = tmp_path / "clip.json"
   write(Timeline([Event(0, 10 / 3, "speech", 0.5), Event(4, 5, "others")], 9), path, metadata={"model": "é", "n": [1]})
   assert json.loads(path.read_text(encoding="utf-8")) == {
@@ -34,15 +34,15 @@ def test_one_event_is_one_line(tmp_path):
   assert sum("onset_s" in line for line in path.read_text().splitlines()) == 2
 
 
-def test_duration_of_the_file_counts_where_none_is_given(tmp_path):
+def test_duration_defaults_to_that_of_the_file(tmp_path):
   assert read_text(tmp_path, f'{{"duration_s": 9.5, "events": [{GOOD}]}}').duration_s == 9.5
 
 
-def test_duration_that_is_given_counts_more(tmp_path):
+def test_given_duration_overrides_that_of_the_file(tmp_path):
   assert read_text(tmp_path, f'{{"duration_s": 9.5, "events": [{GOOD}]}}', 3.0).duration_s == 3.0
 
 
-def test_null_is_no_score_and_no_duration(tmp_path):
+def test_null_score_and_duration_count_as_missing(tmp_path):
   text = '{"duration_s": null, "events": [{"onset_s": 0, "offset_s": 1, "event": "speech", "score": null}]}'
   assert read_text(tmp_path, text) == Timeline([Event(0, 1, "speech")], 1.0)
 
@@ -62,7 +62,7 @@ def test_null_is_no_score_and_no_duration(tmp_path):
   ],
 )
 def test_bad_events_name_file_and_line(tmp_path, event, message):
-  # A member that looks like ours, further in, must not shift the count of lines.
+  # A nested member of the same name must not shift the line numbers.
   text = f'{{"model": {{"events": [\n1,\n2]}},\n "events" : [ {GOOD},\n\n {event}\n]}}'
   with pytest.raises(AnnotationError, match=rf"clip\.json:6: {message}"):
     read_text(tmp_path, text)
@@ -75,7 +75,7 @@ def test_bad_events_name_file_and_line(tmp_path, event, message):
     ('{"duration_s": 3}', "no list of events"),
     ('{"events": {}}', "no list of events"),
     ("[1]", "no list of events"),
-    (f'{{"events": [{GOOD}],\n"events": []}}', "key 'events' is there twice in one object"),
+    (f'{{"events": [{GOOD}],\n"events": []}}', "duplicate key 'events' in one object"),
     ('{"events": [],\n"duration_s": "long"}', r"clip\.json:2: duration_s is 'long'"),
     ('{"events": [], "duration_s": -1}', "duration is -1.0 s"),
     ('{"events": ' + "[" * 100_000, "not JSON that can be read"),
@@ -88,6 +88,6 @@ def test_bad_documents_are_one_line_errors(tmp_path, text, message):
   assert "\n" not in str(caught.value)
 
 
-def test_metadata_that_json_cannot_hold_are_refused(tmp_path):
+def test_metadata_without_json_representation_are_an_error(tmp_path):
   with pytest.raises(ValueError, match="metadata do not fit into JSON"):
     write(Timeline([], 1.0), tmp_path / "clip.json", metadata={"x": {1, 2}})

@@ -184,7 +184,7 @@ def test_reads_labels_of_other_tools(tool, tmp_path):
 def test_transcript_is_read_as_speech_with_warning(tool, tmp_path):
   _, suffix, text = TRANSCRIPTS[tool]
   path = save(tmp_path / f"talk.{suffix}", text)
-  with pytest.warns(AnnotationWarning, match="a transcript: its 1 segments are taken for speech, sung words, too"):
+  with pytest.warns(AnnotationWarning, match="a transcript: its 1 segments are read as speech"):
     assert list(read(path, DURATION_S)) == SPEECH
   assert list(read(path, DURATION_S, labels={"": "singing"})) == [Event(2.0, 3.5, "singing")]
   assert list(read(path, DURATION_S, labels={"": None})) == []
@@ -233,7 +233,7 @@ def test_extension_does_not_affect_reading(tool, tmp_path):
 )
 def test_ambiguous_label_requires_mapping(tmp_path, suffix, text, label):
   path = save(tmp_path / f"talk.{suffix}", text)
-  with pytest.raises(AnnotationError, match=rf"event is '{label}'; expected .* given an event: --map LABEL=EVENT"):
+  with pytest.raises(AnnotationError, match=rf"event is '{label}'; expected .* --map LABEL=EVENT"):
     read(path, DURATION_S)
   assert list(read(path, DURATION_S, labels={label.lower(): "singing"})) == [Event(2.0, 3.5, "singing")]
 
@@ -294,7 +294,7 @@ def test_empty_list_of_silero_has_no_events(tmp_path):
 
 def test_whole_numbers_of_silero_are_samples_with_warning(tmp_path):
   path = save(tmp_path / "talk.json", SAMPLES_16K)
-  with pytest.warns(AnnotationWarning, match="whole numbers, taken for 16000 a second.*--label_rate_hz"):
+  with pytest.warns(AnnotationWarning, match="whole numbers, read as samples at 16000 Hz.*--label_rate_hz"):
     assert list(read(path, DURATION_S)) == SPEECH
   assert list(read(path, DURATION_S, rate_hz=32_000)) == [Event(1.0, 1.75, "speech")]
 
@@ -309,7 +309,7 @@ def test_whole_numbers_of_silero_are_samples_with_warning(tmp_path):
 )
 def test_whole_numbers_of_unknown_unit_require_rate(tmp_path, suffix, text):
   path = save(tmp_path / f"talk.{suffix}", text)
-  with pytest.raises(AnnotationError, match=r"whole numbers .* say how many make a second: --label_rate_hz=16000"):
+  with pytest.raises(AnnotationError, match=r"whole numbers .* second: --label_rate_hz=16000"):
     read(path, 60.0)
   first = read(path, 60.0, rate_hz=16_000).events[-1] if suffix == "lab" else read(path, 60.0, rate_hz=1).events[0]
   assert (first.onset_s, first.offset_s) == ((6.187563, 6.2) if suffix == "lab" else (2, 3))
@@ -366,7 +366,7 @@ def test_elan_origin_is_that_of_the_medium_with_the_recordings_name(tmp_path, or
 @pytest.mark.parametrize("origins", [{"camera.mp4": 500}, {"left.mp4": 500, "right.mp4": 500}])
 def test_elan_media_with_other_names_cause_warning(tmp_path, origins):
   path = save(tmp_path / "talk.eaf", elan(**origins))
-  with pytest.warns(AnnotationWarning, match=r"begins as its medium does \(.*\.mp4 at -0\.5 s\), .* not called talk"):
+  with pytest.warns(AnnotationWarning, match=r"its medium \(.*\.mp4 at -0\.5 s\), .* not named talk"):
     assert list(read(path, DURATION_S)) == SPEECH
 
 
@@ -426,7 +426,7 @@ def test_ava_times_of_a_movie_require_origin(tmp_path):
 
 def test_ava_times_of_a_movie_without_speech_are_an_error(tmp_path):
   path = save(tmp_path / "talk.csv", ava_rows(start_s=900).replace("SPEAKING_AUDIBLE", "NOT_SPEAKING"))
-  with pytest.raises(AnnotationError, match=r"all that is described lies beyond the recording's 6\.1 s: from 900 s"):
+  with pytest.raises(AnnotationError, match=r"the labeled span lies beyond the recording's 6\.1 s: from 900 s"):
     read(path, DURATION_S)
 
 
@@ -548,7 +548,7 @@ def test_mixed_decimal_commas_and_points_are_an_error(tmp_path, text, line):
       r":5: .* blank line",
     ),
     ("vtt", "WEBVTT\n00:02.000 --> 00:03.500\nla\n", r":2: .* expected a blank line before a cue"),
-    ("lab", "2.0 3.5 speech\nspeech\n", r":2: 'speech'; expected onset, offset and label with spaces"),
+    ("lab", "2.0 3.5 speech\nspeech\n", r":2: 'speech'; expected onset, offset and label, separated by spaces"),
     ("lab", "2.0 3.5 speech\n4.0 end speech\n", r":2: offset is 'end'; expected a number"),
     ("rttm", "SPEAKER a b 1 2.0 1.5 x y speech <NA> <NA>\n", r":1: 11 fields; expected 9 or 10"),
   ],
