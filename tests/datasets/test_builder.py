@@ -253,9 +253,9 @@ def test_killed_preparation_looks_incomplete_and_resumes_where_it_stopped(whole,
   opened = log.read_text().split()
   assert opened[0] == "train0"
   if stage == "reading":
-    # Only the recording in progress is opened twice.
+    # Only the recording in progress, if any, is opened twice.
     assert len(set(opened)) == 6
-    assert len(opened) == 7
+    assert len(opened) in (6, 7)
     assert opened.count("train0") == 1
   else:
     assert len(opened) == 6
