@@ -35,7 +35,7 @@ class AnnotationError(ValueError):
 
 
 class AnnotationWarning(UserWarning):
-  """A warning that part of a label file was clipped, dropped or repaired, or may be missing; one line, as the error."""
+  """A warning that part of a label file was clipped, dropped or repaired, or may be missing, on one line."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,8 +13,8 @@
 
 Times are seconds, except for whisper.cpp's offsets (milliseconds) and silero-vad's times: these are samples by
 default, and have a decimal point if they are seconds. Whole numbers are read as samples at 16 kHz, silero-vad's default
-rate, with a warning. If no segment is as long as a thousand of them, or if segments have labels, their unit is unknown,
-and `rate_hz` must give it. An empty list is read as silero-vad's result for a recording without speech.
+rate, with a warning. If every segment is shorter than 1000 of them, or segments have labels, the unit is unknown and
+`rate_hz` must give it. An empty list is read as silero-vad's result for a recording without speech.
 
 JAMS: events are the observations of the namespaces `segment_open` and `tag_open`. A file must hold one annotation of
 these; other namespaces are ignored. A confidence from 0 to 1 is the score. FireRedVAD's `music` is the background of

@@ -15,7 +15,7 @@ opened again there and closed at 30.000 s by `3e`, so it counts as one event of 
 meant as `3s`, one silence of 23 ms is lost.) The 200 files of the audio-visual set then hold 407 events of singing
 (3,955 s), 312 of speech (722 s) and 221 of silence (11 s), 219 of them shorter than a block of the clock.
 
-Library: none supports these files.
+Library: none; no library supports these files.
 """
 
 import dataclasses
