@@ -1,1 +1,1 @@
-"""The paper's experiments: which runs its tables and figures need, training them, and what came of it as one page."""
+"""The paper's experiments: plans the runs for its tables and figures, trains them, and writes the results to a page."""

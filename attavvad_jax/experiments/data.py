@@ -1,4 +1,4 @@
-"""The data of the experiments, each set prepared once."""
+"""The data sets of the experiments, each prepared once."""
 
 import dataclasses
 import json
@@ -18,12 +18,12 @@ _SIMULATED = "simulated:"
 
 @dataclasses.dataclass(frozen=True)
 class DataSource:
-  """What `--data` names, checked.
+  """A validated value of `--data`.
 
   Attributes:
-    name: as it was given: "simulated:PRESET", "mavc100" or the path of a prepared data set.
-    source: of MAVC100's files.
-    prepared: the data set, where it is prepared already.
+    name: the value: "simulated:PRESET", "mavc100" or the path of a prepared data set.
+    source: the folder with MAVC100's files.
+    prepared: the data set, if it is already prepared.
   """
 
   name: str
@@ -31,7 +31,7 @@ class DataSource:
   prepared: PreparedData | None = None
 
   def prepare(self, folder: Path, spec: DataSpec, budget: Budget) -> PreparedData:
-    """The data set, prepared in `folder` where it is not yet.
+    """Returns the data set, after preparing it in `folder` if necessary.
 
     Raises:
       ValueError: the folder holds another data set, or nothing can be prepared.
@@ -49,17 +49,17 @@ class DataSource:
       print(prepare_mavc100(self.source, output, spec, workers=workers, keep=True), flush=True)
     elif not any(output.glob("*/*/*/dataset_info.json")):
       assert self.preset is not None
-      made = prepare_simulated(output, spec, self.preset, budget.minutes, seed=DATA_SEED, workers=workers)
-      print(made, flush=True)
+      summary = prepare_simulated(output, spec, self.preset, budget.minutes, seed=DATA_SEED, workers=workers)
+      print(summary, flush=True)
     return PreparedData(output)
 
   @property
   def preset(self) -> str | None:
-    """Of the simulation; None for other data."""
+    """The difficulty preset of the simulation; None for other data."""
     return self.name.removeprefix(_SIMULATED) if self.name.startswith(_SIMULATED) else None
 
   def describe(self, data: PreparedData, budget: Budget) -> str:
-    """Name and size, for people."""
+    """Returns the name and size of the data as text."""
     if self.preset is not None:
       size = ", ".join(f"{minutes:g} min {split}" for split, minutes in budget.minutes.items())
     else:
@@ -68,14 +68,14 @@ class DataSource:
 
 
 def find_data(name: str, source: str | Path | None = None) -> DataSource:
-  """Reads what `--data` names and prepares nothing.
+  """Parses a value of `--data` without preparing anything.
 
   Args:
     name: "simulated:PRESET", "mavc100" or the path of a prepared data set.
     source: the folder with MAVC100's files.
 
   Raises:
-    ValueError: no such preset, no MAVC100 files named, or no data set at the path.
+    ValueError: the preset is unknown, MAVC100's folder is not given, or the path holds no data set.
   """
   if name.startswith(_SIMULATED):
     find_preset(name.removeprefix(_SIMULATED))
@@ -84,7 +84,7 @@ def find_data(name: str, source: str | Path | None = None) -> DataSource:
     if source is None:
       raise ValueError("--data=mavc100 needs --input, the folder of its files")
     if not Path(source).is_dir():
-      raise ValueError(f"--input={source}: not a folder; expected that of MAVC100's files")
+      raise ValueError(f"--input={source}: not a folder; expected the folder of MAVC100's files")
     return DataSource(name, Path(source))
   if not Path(name).exists():
     raise ValueError(
@@ -94,7 +94,7 @@ def find_data(name: str, source: str | Path | None = None) -> DataSource:
 
 
 def _claim(folder: Path, request: dict[str, Any]) -> None:
-  """Notes beside a data set what it is made of, or refuses one that is made of something else."""
+  """Records beside a data set what it is made of; refuses a folder with a data set made of something else."""
   path = folder / "request.json"
   text = json.dumps(request, indent=2) + "\n"
   if path.is_file() and path.read_text(encoding="utf-8") != text:

@@ -1,4 +1,4 @@
-"""The whole road once, as `make demo` walks it: simulate, prepare, train, evaluate, detect."""
+"""The complete pipeline of `make demo`: simulate, prepare, train, evaluate, detect."""
 
 from collections.abc import Mapping
 import json
@@ -24,22 +24,22 @@ from attavvad_jax.simulation import write_folder
 from attavvad_jax.timeline import Clock
 from attavvad_jax.training.loop import train
 
-# What a workdir is a demo of; stages that are finished are those of this demo.
+# File with the settings of the demo in a workdir; its finished stages belong to these settings.
 SETTINGS = "demo.json"
-# Of the demo's minutes: enough held out that a score means something.
+# Shares of the demo's minutes, with enough test data for a meaningful score.
 _SHARES = {"train": 0.72, "validation": 0.08, "test": 0.20}
 
 
 def run_demo(config: Mapping[str, Any], workdir: str | Path, minutes: float) -> None:
-  """Runs every stage that is not finished yet, and prints what came of it.
+  """Runs every unfinished stage and prints the results.
 
   Args:
-    config: as `training.loop.train` takes it; its `data` is filled in.
-    workdir: receives videos/, data/, run/ and detection/.
-    minutes: of simulated video, all splits together.
+    config: the config for `training.loop.train`; its `data` is filled in.
+    workdir: folder that receives videos/, data/, run/ and detection/.
+    minutes: duration of simulated video over all splits.
 
   Raises:
-    ValueError: the workdir holds another demo, or a stage found something it cannot use.
+    ValueError: the workdir holds another demo, or a stage found unusable input.
   """
   workdir = Path(workdir)
   _claim(workdir, {"minutes": minutes, "version": __version__})
@@ -65,27 +65,27 @@ def run_demo(config: Mapping[str, Any], workdir: str | Path, minutes: float) -> 
 
   _headline("5/5 detecting on one of them")
   held_out = [item for item in read_folder(videos) if item.split == "test"]
-  item = max(held_out, key=lambda item: len(read_annotation(item.labels)))  # where most happens
+  item = max(held_out, key=lambda item: len(read_annotation(item.labels)))  # the one with the most events
   annotated, picture = (workdir / "detection" / f"{item.video.stem}{suffix}" for suffix in (".annotated.mp4", ".png"))
   detection = detect_file(item.video, workdir / "run", workdir / "detection", to=("tsv", "json", "mp4"))
   _draw(picture, item, detection, annotated, spec.clock)
 
   _headline(f"done in {(time.monotonic() - started_s) / 60:.1f} minutes")
   print(evaluation)
-  fused, sound = (100 * evaluation.scores[o].event_based["overall"].f_score for o in ("audio_visual", "audio"))
+  fused, audio = (100 * evaluation.scores[o].event_based["overall"].f_score for o in ("audio_visual", "audio"))
   print(f"""
-Event-based F: {fused:.1f} % by sound and picture, {sound:.1f} % by sound alone ({fused - sound:+.1f} points).
-The annotated video: {annotated}
-Its timeline beside the truth: {picture}
-What to try next:
+Event-based F: {fused:.1f} % with audio and video, {audio:.1f} % with audio alone ({fused - audio:+.1f} points).
+Annotated video: {annotated}
+Its timeline beside the reference: {picture}
+Next steps:
   attavvad detect YOUR_VIDEO --checkpoint {workdir / "run"} --to html,mp4
   attavvad prepare --input=YOUR_VIDEOS_WITH_LABELS --output=data
   tensorboard --logdir {workdir / "run"}
-This network has seen {minutes:.0f} minutes of simulation and nothing else: expect little of it on real footage.""")
+This network was trained on {minutes:.0f} minutes of simulation only: expect little of it on real footage.""")
 
 
 def _claim(workdir: Path, settings: Mapping[str, Any]) -> None:
-  """Notes what the workdir is a demo of, or checks that it is a demo of the same."""
+  """Records the settings of the demo in the workdir; refuses a workdir with other settings."""
   path = workdir / SETTINGS
   if path.is_file() and (before := path.read_text(encoding="utf-8")) != json.dumps(settings):
     raise ValueError(f"{workdir}: holds a demo of {before}, not of {json.dumps(settings)}; choose another --workdir")
@@ -94,12 +94,12 @@ def _claim(workdir: Path, settings: Mapping[str, Any]) -> None:
 
 
 def _draw(path: Path, item: Item, detection: Detection, annotated: Path, clock: Clock) -> None:
-  """The timeline beside the labels, with pictures of the annotated video from the middle of the longest events."""
+  """Draws the timeline beside the labels, with annotated frames from the middle of the longest events."""
   reference = read_annotation(item.labels, detection.report.duration_s)
   longest = sorted(detection.timeline, key=lambda event: -event.duration_s)[:5]
   times_s = sorted((event.onset_s + event.offset_s) / 2 for event in longest)
-  pictures = zip(times_s, read_frames(annotated, times_s), strict=True)
-  frames = [(time_s, picture.rgb) for time_s, picture in pictures if picture is not None]
+  found = zip(times_s, read_frames(annotated, times_s), strict=True)
+  frames = [(time_s, frame.rgb) for time_s, frame in found if frame is not None]
   write_figure(path, detection.timeline, reference=reference, scores=detection.decision, clock=clock, frames=frames)
 
 

@@ -1,6 +1,6 @@
-"""What the paper's tables and figures are made of: experiments, and how much is spent on them. Data, and nothing else.
+"""The experiments behind the paper's tables and figures, and the budgets to run them with, as data.
 
-An experiment is a configuration of its own; a run is one of its seeds. Several tables may show the same experiment.
+An experiment is one configuration; a run is one seed of it. Several tables may show the same experiment.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,23 +10,23 @@ from typing import Any
 
 from attavvad_jax.loss_weights import TABLE_1
 
-# What all simulated data of one name is made of; the performers of the splits differ anyway.
+# Seed of all simulated data; the performers of the splits differ regardless.
 DATA_SEED = 0
-# Base-A learns its source task on clean, unaccompanied voices, whatever data the others are trained on.
+# Base-A learns its source task on clean, unaccompanied voices, independently of the data of other experiments.
 SOURCE_PRESET = "unaccompanied"
 
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-  """One configuration.
+  """An experiment: one configuration.
 
   Attributes:
-    name: of its runs' folders.
-    title: what tables call it.
+    name: name in its runs' folders.
+    title: name in tables.
     model: a name of `MODELS`.
-    fields: of that model, where they depart from the budget's.
-    loss_weights: as `config.loss_weights`.
-    starts_from: the experiment whose run of the same seed gives the first parameters.
+    fields: fields of that model that differ from the budget's.
+    loss_weights: value of `config.loss_weights`.
+    starts_from: the experiment whose run with the same seed provides the initial parameters.
     is_source_task: whether it is trained on clean, unaccompanied voices.
   """
 
@@ -71,7 +71,7 @@ EXPERIMENTS = {
 
 @dataclasses.dataclass(frozen=True)
 class Paper:
-  """Published figures, event-based: F, P and R in percent; None where the paper gives none."""
+  """Published event-based metrics: F, P and R in percent; None where the paper gives none."""
 
   f: float | None = None
   error_rate: float | None = None
@@ -81,7 +81,7 @@ class Paper:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-  """A row of a table: its name there, the experiment it shows, and what the paper says."""
+  """A row of a table: its title, its experiment, and the paper's metrics."""
 
   title: str
   experiment: str
@@ -93,9 +93,9 @@ class Table:
   """A table.
 
   Attributes:
-    title: above it.
-    rows: in the paper's order.
-    pairs: experiments to be told apart by F: the one that should be ahead first.
+    title: its heading.
+    rows: its rows, in the paper's order.
+    pairs: pairs of experiments to compare, the one expected to be ahead first.
   """
 
   title: str
@@ -105,7 +105,7 @@ class Table:
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-  """A picture of what is inside a network: its heading, and the experiment that is looked into."""
+  """A figure of the inside of a network: its heading, and the network's experiment."""
 
   title: str
   experiment: str
@@ -148,7 +148,7 @@ TABLES = {
   ),
 }
 
-# Each looks into the first run of an experiment.
+# Each figure shows the first run of its experiment.
 FIGURES = {
   "3": Figure("Figure 3: core vectors before and after fusion", "att_avvad"),
   "4": Figure("Figure 4: acoustic and visual vectors", "att_avvad"),
@@ -158,17 +158,17 @@ FIGURES = {
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
-  """How much is spent.
+  """The size of a reproduction: its data, networks and training.
 
   Attributes:
     purpose: a sentence for the page.
-    config: the name of a shipped config that is started from.
-    minutes: of simulated video in each split.
-    seeds: runs of each experiment, where nobody says otherwise.
-    crop: changes of `config.crop`.
-    models: changes of the fields of each model.
-    training: changes of the config's other values.
-    compiles_quickly: whether programs are compiled in half the time, and run slower.
+    config: the name of the shipped config that it changes.
+    minutes: duration of simulated video in each split.
+    seeds: default number of runs of each experiment.
+    crop: changes to `config.crop`.
+    models: changes to the fields of each model.
+    training: changes to the config's other values.
+    compiles_quickly: whether to halve the compile time at the cost of slower programs.
   """
 
   purpose: str
@@ -181,7 +181,7 @@ class Budget:
   compiles_quickly: bool = False
 
 
-# One layer where the paper has three or four: what takes time is compiling.
+# One layer where the paper has three or four, because compiling dominates the time.
 _TINY = {"filters": 4, "embedding_dim": 8}
 _TINY_AUDIO = {"gru_units": 4, "audio_kernel_sizes": ((3, 7),)}
 _TINY_VISUAL = {
@@ -192,7 +192,7 @@ _TINY_VISUAL = {
 
 BUDGETS = {
   "smoke": Budget(
-    "Budget smoke, of minutes: this page says that everything runs, and nothing about the models.",
+    "Budget smoke, for minutes: this page shows that everything runs, and says nothing about the models.",
     "att_avvad_small",
     minutes={"train": 0.5, "validation": 0.5, "test": 1.0},
     seeds=1,
@@ -201,7 +201,7 @@ BUDGETS = {
       "att_avvad": {**_TINY, **_TINY_AUDIO, **_TINY_VISUAL},
       "audio_only": {**_TINY, **_TINY_AUDIO},
       "visual_only": {**_TINY, **_TINY_VISUAL},
-      # Compiled quickly, the gradient of a maximum over several bands is NaN on CPUs (jaxlib 0.10.2).
+      # With quick compilation, the gradient of a maximum over several bands is NaN on CPUs (jaxlib 0.10.2).
       "base_a": {**_TINY, "gru_units": 4, "kernel_sizes": ((3, 3),), "pool_bands": (1,)},
       "base_av": {**_TINY, "gru_units": 4, "visual_kernel_sizes": ((5, 5),), "visual_strides": ((3, 3),)},
     },
@@ -209,10 +209,10 @@ BUDGETS = {
     compiles_quickly=True,
   ),
   "small": Budget(
-    "Budget small, of hours on a CPU: smaller face images and networks than the paper's, and less video.",
+    "Budget small, for hours on a CPU: smaller face images and networks than the paper's, and less video.",
     "att_avvad_small",
-    # So many minutes of test that intervals of systems 4 points of F and 0.06 of ER apart seldom touch; with 120, half
-    # of the resampled test splits have some that do.
+    # 240 test minutes, so that the intervals of systems 4 points of F and 0.06 of ER apart seldom overlap; with 120,
+    # some overlap in half of the resampled test splits.
     minutes={"train": 40.0, "validation": 10.0, "test": 240.0},
     seeds=3,
     crop={"height_px": 64, "width_px": 64},
@@ -231,7 +231,7 @@ BUDGETS = {
     },
   ),
   "full": Budget(
-    "Budget full, of days on an accelerator: the paper's configuration and minutes of video.",
+    "Budget full, for days on an accelerator: the paper's configuration and minutes of video.",
     "att_avvad",
     minutes={"train": 360.0, "validation": 40.0, "test": 100.0},
     seeds=5,
@@ -240,10 +240,10 @@ BUDGETS = {
 
 
 def experiments_for(tables: Iterable[str], figures: Iterable[str]) -> list[Experiment]:
-  """The experiments that tables and figures need, those before others that start from them, each once.
+  """Returns the experiments that tables and figures need, each once, and after the one that it starts from.
 
   Raises:
-    ValueError: an unknown table or figure, or nothing at all.
+    ValueError: a table or figure is unknown, or none is requested.
   """
   tables, figures = list(tables), list(figures)
   for kind, names, known in (("table", tables, TABLES), ("figure", figures, FIGURES)):
@@ -253,16 +253,16 @@ def experiments_for(tables: Iterable[str], figures: Iterable[str]) -> list[Exper
     FIGURES[name].experiment for name in figures
   }
   if not needed:
-    raise ValueError("nothing to make: no table and no figure is asked for")
+    raise ValueError("no table and no figure is requested; name at least one")
   needed |= {source for name in needed if (source := EXPERIMENTS[name].starts_from) is not None}
   return [experiment for experiment in EXPERIMENTS.values() if experiment.name in needed]
 
 
 def find_budget(name: str) -> Budget:
-  """The budget of a name.
+  """Returns the budget with a name.
 
   Raises:
-    ValueError: there is none; names those that there are.
+    ValueError: the name is unknown; the message lists the known ones.
   """
   if name not in BUDGETS:
     raise ValueError(f"unknown budget {name!r}; expected one of {', '.join(BUDGETS)}")
@@ -270,7 +270,7 @@ def find_budget(name: str) -> Budget:
 
 
 def with_budget(config: Mapping[str, Any], budget: Budget) -> dict[str, Any]:
-  """A copy of the config that `budget.config` gives, with the budget's changes but for those of the models."""
+  """Returns a copy of the config named by `budget.config`, with the budget's changes except those to the models."""
   changed = copy.deepcopy(dict(config))
   changed["crop"] = {**changed["crop"], **budget.crop}
   return {**changed, **budget.training}
@@ -279,15 +279,15 @@ def with_budget(config: Mapping[str, Any], budget: Budget) -> dict[str, Any]:
 def run_config(
   config: Mapping[str, Any], budget: Budget, experiment: Experiment, *, seed: int, data: str, checkpoint: str | None
 ) -> dict[str, Any]:
-  """The config of one run.
+  """Returns the config of one run.
 
   Args:
-    config: what `with_budget` gave, as plain values.
-    budget: gives the model's sizes.
-    experiment: what the run is of.
-    seed: of the run.
-    data: the prepared data set.
-    checkpoint: the run that it starts from, if it does.
+    config: result of `with_budget`, as plain values.
+    budget: the budget, which sets the model's sizes.
+    experiment: the run's experiment.
+    seed: the run's seed.
+    data: path of the prepared data set.
+    checkpoint: workdir of the run that it starts from; None to start from random parameters.
   """
   fields = {**config["model"], **budget.models.get(experiment.model, {}), **experiment.fields}
   return {
@@ -301,7 +301,7 @@ def run_config(
 
 
 def describe(config: Mapping[str, Any], budget: Budget) -> list[tuple[str, str]]:
-  """Names and values of what a budget spends, for people."""
+  """Returns names and values of a budget's settings as text."""
   crop, decay = config["crop"], config["learning_rate_decay_epochs"]
   changed = "; ".join(
     f"{model}: {', '.join(f'{name} {value}' for name, value in fields.items())}"
@@ -312,9 +312,9 @@ def describe(config: Mapping[str, Any], budget: Budget) -> list[tuple[str, str]]
     ("Face images", f"{crop['height_px']} x {crop['width_px']}"),
     (
       "Training",
-      f"epochs: {config['num_epochs']}, in batches of {config['batch_size']}, Adam {config['learning_rate']}"
-      f"{f' that falls to 0 within {decay:g}' if decay else ''}; the "
-      "checkpoint with the highest event-based F on validation is tested",
+      f"epochs: {config['num_epochs']}, batch size {config['batch_size']}, Adam with learning rate "
+      f"{config['learning_rate']}{f' decaying to 0 over {decay:g} epochs' if decay else ''}; the checkpoint with the "
+      "highest event-based F on validation is tested",
     ),
     ("Networks", changed or "the paper's sizes"),
   ]

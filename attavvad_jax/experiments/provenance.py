@@ -1,4 +1,4 @@
-"""Where and when figures were made: what somebody needs who wants to make them again."""
+"""Where and when results were made, for anyone who wants to reproduce them."""
 
 import datetime
 import os
@@ -12,7 +12,7 @@ _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
 
 
 def facts() -> list[tuple[str, str]]:
-  """Date, class of the machine, versions, and the commit where the package lies in a checkout."""
+  """Returns the date, the class of the machine, versions, and the commit if the package lies in a checkout."""
   found = [
     ("Date", datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")),
     ("Machine", machine()),
@@ -27,7 +27,7 @@ def facts() -> list[tuple[str, str]]:
 
 
 def machine() -> str:
-  """Its class, such as "2-core x86_64 CPU" or "2 x NVIDIA H100 80GB HBM3"; no name of its own."""
+  """Returns the machine's class, such as "2-core x86_64 CPU" or "2 x NVIDIA H100 80GB HBM3", and no host name."""
   import jax
 
   devices = jax.devices()
@@ -37,7 +37,7 @@ def machine() -> str:
 
 
 def commit() -> str | None:
-  """That of the checkout that the package lies in, and whether files differ from it; None outside of one."""
+  """Returns the commit of the package's checkout, and whether files differ from it; None outside a checkout."""
   root = Path(__file__).parents[2]
   if not (root / ".git").exists():
     return None
@@ -45,8 +45,8 @@ def commit() -> str | None:
     head = _git(root, "rev-parse", "HEAD")
     changed = _git(root, "status", "--porcelain")
   except (OSError, subprocess.CalledProcessError):
-    return None  # no git here, or the checkout is somebody else's
-  return head + (" with changes that are not in it" if changed else "")
+    return None  # git is not installed, or another user owns the checkout
+  return head + (" with uncommitted changes" if changed else "")
 
 
 def _git(root: Path, *arguments: str) -> str:

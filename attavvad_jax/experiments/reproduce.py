@@ -1,4 +1,4 @@
-"""Everything from data to page by one call; goes on where it was interrupted."""
+"""Reproduces the paper's results from data to page in one call; an interrupted call can be resumed."""
 
 from collections.abc import Iterator, Mapping, Sequence
 import contextlib
@@ -35,24 +35,24 @@ def reproduce(
   seeds: int | None = None,
   command: str = "",
 ) -> Path:
-  """Prepares data, trains what is missing, evaluates it, and writes tables and a page.
+  """Prepares data, trains missing runs, evaluates all runs, and writes tables and a page.
 
   Args:
-    config: what `budget.config` names, as plain values.
-    output: receives data/, runs/, scores/, tables.md, report.html and the figures.
+    config: the config named by `budget.config`, as plain values.
+    output: folder that receives data/, runs/, scores/, tables.md, report.html and the figures.
     tables: names of `plan.TABLES`.
     figures: names of `plan.FIGURES`.
-    data: what is trained and tested on.
-    budget: how much is spent.
-    seeds: runs of each experiment; None for the budget's number.
-    command: that this was started by, for the page.
+    data: the data for training and testing.
+    budget: the budget.
+    seeds: number of runs of each experiment; None for the budget's.
+    command: the command line, for the page.
 
   Returns:
-    The page.
+    The path of the page.
 
   Raises:
-    ValueError: something is asked for that there is not; nothing was trained then.
-    ImportError: a figure is asked for that needs a library that is not installed.
+    ValueError: a table, figure, split or value is invalid; nothing was trained then.
+    ImportError: a figure needs a library that is not installed.
   """
   started_s = time.monotonic()
   output = Path(output).absolute()
@@ -63,7 +63,7 @@ def reproduce(
   if seeds < 1:
     raise ValueError(f"--seeds={seeds}; expected 1 or more")
   config = plan.with_budget(config, budget)
-  # Data that is there already says itself what it is cut into.
+  # A prepared data set determines its own clock and crop.
   spec = config_lib.data_spec(config) if data.prepared is None else data.prepared.spec
   config.update(clock=spec.clock.to_dict(), crop=dataclasses.asdict(spec.crop))
   target = data.prepare(output / "data", spec, budget)
@@ -72,7 +72,7 @@ def reproduce(
   paths = {False: str(target.path)}
   if any(experiment.is_source_task for experiment in experiments):
     source = find_data(f"simulated:{plan.SOURCE_PRESET}")
-    # Source tasks are trained and never scored.
+    # Source tasks are never scored.
     minutes = {split: value for split, value in budget.minutes.items() if split != SPLIT}
     prepared = source.prepare(output / "data", spec, dataclasses.replace(budget, minutes=minutes))
     paths[True] = str(prepared.path)
@@ -81,7 +81,7 @@ def reproduce(
     return output / "runs" / f"{experiment}-seed{seed}"
 
   runs = []
-  # One seed of everything before the next, so that what is cut short has whole tables of fewer seeds.
+  # All experiments of a seed come before the next seed, so that an interrupted call has complete tables of fewer seeds.
   for seed in range(config["seed"], config["seed"] + seeds):
     for experiment in experiments:
       checkpoint = None if experiment.starts_from is None else str(workdir(experiment.starts_from, seed))
@@ -101,7 +101,7 @@ def reproduce(
       *([("Command", command)] if command else []),
       *provenance.facts(),
       ("Data", data.describe(target, budget)),
-      ("Known by", "; ".join(f"{split} {target.digest(split)[:12]}" for split in target.splits)),
+      ("Data digests", "; ".join(f"{split} {target.digest(split)[:12]}" for split in target.splits)),
       ("Seeds", ", ".join(str(seed) for seed in dict.fromkeys(run.seed for run in runs))),
       *plan.describe(config, budget),
     ],
@@ -119,7 +119,7 @@ def reproduce(
 
 @contextlib.contextmanager
 def _compiling(quickly: bool) -> Iterator[None]:
-  """Compiles what is compiled meanwhile without most optimizations, or as ever."""
+  """Disables most compiler optimizations inside the context if `quickly`; otherwise changes nothing."""
   before = jax.config.values["jax_disable_most_optimizations"]
   jax.config.update("jax_disable_most_optimizations", quickly or before)
   try:
@@ -131,7 +131,7 @@ def _compiling(quickly: bool) -> Iterator[None]:
 def _score(
   runs: Sequence[PlannedRun], reasons: Mapping[Path, str], data: PreparedData, folder: Path
 ) -> dict[str, Result]:
-  """The scores of the runs that are whole, by experiment; a source task's are not asked for."""
+  """Returns the results of all experiments except source tasks, by name."""
   scores: dict[str, dict[int, RunScores]] = {}
   failures: dict[str, dict[int, str]] = {}
   for run in runs:
@@ -154,7 +154,7 @@ def _score(
 def _figure_section(
   name: str, runs: Sequence[PlannedRun], results: Mapping[str, Result], data: PreparedData
 ) -> page.Section:
-  """A figure of the first run of its experiment that is whole."""
+  """Returns a section with the figure of the first successful run of its experiment."""
   title, experiment = plan.FIGURES[name].title, plan.FIGURES[name].experiment
   whole = [run for run in runs if run.experiment.name == experiment and run.seed in results[experiment].runs]
   if not whole:
@@ -171,7 +171,7 @@ def _figure_section(
 
 
 def _draw(name: str, checkpoint: Path, data: Path) -> tuple[Any, str]:
-  """A matplotlib figure, and its number in words."""
+  """Returns a matplotlib figure, and its metric as text."""
   if name == "saliency":
     return saliency.figure(checkpoint, data, SPLIT), ""
   figure, found = (embeddings.figure_3 if name == "3" else embeddings.figure_4)(checkpoint, data, SPLIT)

@@ -1,4 +1,4 @@
-"""From scores to sections of a page: the paper's figures beside ours, spread, intervals, and what can be told apart.
+"""Turns scores into sections of a page: metrics beside the paper's, spread, intervals and significant differences.
 
 Axes: S seeds, N recordings, C the counts of `bootstrap.COUNTS`.
 """
@@ -17,29 +17,29 @@ from attavvad_jax.experiments.scores import RunScores
 from attavvad_jax.reports import page
 from attavvad_jax.timeline import EVENTS
 
-# Of those that a data set may describe: what is hard to hear, and what is hard to see.
+# The conditions to report if a data set describes them: acoustic and visual difficulties.
 CONDITIONS = ("snr_db", "off_camera_voice_share", "other_words_share", "occluded_share")
 _NOTHING = "–"
 
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-  """What came of an experiment.
+  """The result of an experiment.
 
   Attributes:
-    runs: scores by seed, of the same recordings.
-    failures: why there are none, by seed.
+    runs: scores by seed, all on the same recordings.
+    failures: reasons of failed runs, by seed.
   """
 
   runs: Mapping[int, RunScores]
   failures: Mapping[int, str]
 
   def event_based(self, label: str = "overall") -> np.ndarray:
-    """[S,N,C]."""
+    """Returns event-based counts. [S,N,C]."""
     return np.stack([run.event_based(label) for run in self.runs.values()])
 
   def segment_based(self) -> np.ndarray:
-    """[S,N,C]."""
+    """Returns segment-based counts. [S,N,C]."""
     return np.stack([run.segment_based() for run in self.runs.values()])
 
   @property
@@ -48,7 +48,7 @@ class Result:
 
   @property
   def reason(self) -> str:
-    """Why runs failed, in words."""
+    """The reasons of failed runs as text."""
     return "; ".join(f"seed {seed}: {reason}" for seed, reason in self.failures.items())
 
 
@@ -56,28 +56,28 @@ Results = Mapping[str, Result]
 
 
 def method(conditions: Mapping[str, Mapping[str, Condition]]) -> str:
-  """What figures and intervals are, for people.
+  """Returns sentences for users that explain the metrics and intervals.
 
   Args:
-    conditions: of the test recordings, by name.
+    conditions: conditions of the test recordings, by name.
   """
   units, _ = independent_units(conditions, list(conditions))
   return (
-    f"Figures are means over the seeds. {comparison.method(units)}, the seeds averaged in each; it says how far the "
-    f"choice of test {units} matters. Over seeds: the lowest and the highest. Differences between systems are taken on "
-    "the same resamples."
+    f"Metrics are means over the seeds. {comparison.method(units)}, each averaged over the seeds; it shows the effect "
+    f"of the choice of test {units}. Over seeds: the lowest and the highest value. Differences between systems use the "
+    "same resamples."
   )
 
 
 def section(
   table: Table, results: Results, conditions: Mapping[str, Mapping[str, Condition]], data: str
 ) -> page.Section:
-  """A table of the paper with its details: what is told apart, per event, per condition.
+  """Returns a table of the paper with comparisons and scores per event and per condition.
 
   Args:
-    table: which rows.
-    results: by experiment.
-    conditions: of the test recordings, by name.
+    table: the table.
+    results: results by experiment.
+    conditions: conditions of the test recordings, by name.
     data: the data set's name.
   """
   whole = [results[row.experiment] for row in table.rows if results[row.experiment].runs]
@@ -86,7 +86,7 @@ def section(
   names = whole[0].recordings
   units, groups = independent_units(conditions, names)
   resamples = bootstrap.draw_by_group(groups)
-  of = "" if units == "recordings" else f" of {len(set(groups))} {units}, by which intervals are drawn"
+  of = "" if units == "recordings" else f" of {len(set(groups))} {units}, which the intervals resample"
   notes = [_subject(whole[0], data, of, any(row.paper.f is not None for row in table.rows))]
   details = [_per_event(table, results, notes)]
   for condition in CONDITIONS:
@@ -97,14 +97,14 @@ def section(
 
 
 def _subject(result: Result, data: str, of: str, has_paper: bool) -> str:
-  """Protocol and data, in a line; `of` says whose recordings they are."""
+  """Returns protocol and data in one line; `of` names the units of the recordings."""
   counts = result.event_based()[0].sum(axis=0)
   scores = next(iter(result.runs.values())).recordings.values()
   minutes = sum(score.duration_s for score in scores) / 60
   return (
     f"Protocol: {PAPER.event_name}; {PAPER.segment_name}. Data: {data}, test split: {len(scores)} recordings{of}, "
     f"{minutes:.1f} min, {counts[bootstrap.COUNTS.index('reference')]} reference events."
-    f"{' The paper has figures of its own data.' if has_paper else ''}"
+    f"{' The metrics of the paper are on its own data.' if has_paper else ''}"
   )
 
 
@@ -185,7 +185,7 @@ def _per_condition(
 
 
 def _compare(results: Results, first: str, second: str, resamples: np.ndarray) -> str:
-  """Which of two experiments is ahead, in F and in ER; or that they are not told apart."""
+  """Says which of two experiments is ahead in F and in ER, or that they do not differ significantly."""
   names = [EXPERIMENTS[name].title for name in (first, second)]
   if failed := [name for name, key in zip(names, (first, second), strict=True) if not results[key].runs]:
     return f"{names[0]} and {names[1]} cannot be compared: {', '.join(failed)} failed."
@@ -194,7 +194,7 @@ def _compare(results: Results, first: str, second: str, resamples: np.ndarray) -
 
 
 def _by_seed(metric: bootstrap.Metric, counts: np.ndarray) -> np.ndarray:
-  """[S,N,C] -> [S]."""
+  """Returns a metric of each seed. [S,N,C] -> [S]."""
   return metric(counts.sum(axis=1))
 
 

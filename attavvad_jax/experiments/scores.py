@@ -1,4 +1,4 @@
-"""Scores of runs, counted once and kept as JSON: tables are made of them without a network.
+"""Scores of runs, computed once and stored as JSON, from which tables are made without a network.
 
 Axes: N recordings, C the counts of `bootstrap.COUNTS`.
 """
@@ -26,12 +26,12 @@ SPLIT = "test"
 
 @dataclasses.dataclass(frozen=True)
 class RunScores:
-  """What one run's best checkpoint is worth.
+  """The scores of a run's best checkpoint.
 
   Attributes:
-    step: of the checkpoint.
-    output: the one of `split.OUTPUTS` that was scored: that after fusion where there is one.
-    recordings: counts of each by name.
+    step: step of the checkpoint.
+    output: the output of `split.OUTPUTS` that was scored: the one after fusion if the network has one.
+    recordings: counts of each recording, by name.
   """
 
   step: int
@@ -39,19 +39,19 @@ class RunScores:
   recordings: Mapping[str, Scores]
 
   def event_based(self, label: str = "overall") -> np.ndarray:
-    """[N,C], in the order of the recordings."""
+    """Returns event-based counts in the order of the recordings. [N,C]."""
     return np.stack([to_array(scores.event_based[label]) for scores in self.recordings.values()])
 
   def segment_based(self, label: str = "overall") -> np.ndarray:
-    """[N,C], in the order of the recordings."""
+    """Returns segment-based counts in the order of the recordings. [N,C]."""
     return np.stack([to_array(scores.segment_based[label]) for scores in self.recordings.values()])
 
 
 def score_run(workdir: Path, data: PreparedData, path: Path) -> RunScores:
-  """The scores of a run's best checkpoint on the test split: those in the file at `path`, where they are of just that.
+  """Returns the scores of a run's best checkpoint on the test split, reusing the file at `path` if it is still valid.
 
-  Checkpoint and data are told by their digests, so that neither what was trained anew nor what was prepared anew has
-  the scores of what was there before; what was copied or moved keeps its own.
+  Digests identify checkpoint and data: after retraining or a new preparation, the run is scored again; copied or moved
+  files keep their scores.
 
   Raises:
     ValueError: the run has no checkpoint.

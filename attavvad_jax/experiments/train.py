@@ -1,4 +1,4 @@
-"""Trains the runs that are missing; goes on with those that were cut short."""
+"""Trains missing runs and resumes interrupted ones."""
 
 from collections.abc import Mapping, Sequence
 import dataclasses
@@ -18,7 +18,7 @@ from attavvad_jax.training.workdir import check_workdir, claim_workdir
 
 @dataclasses.dataclass(frozen=True)
 class PlannedRun:
-  """One seed of an experiment: its config and its folder, which is a workdir of `training.loop.train`."""
+  """One seed of an experiment, with its config and its workdir for `training.loop.train`."""
 
   experiment: Experiment
   seed: int
@@ -31,18 +31,18 @@ class PlannedRun:
 
 
 def train_runs(runs: Sequence[PlannedRun], started_s: float) -> dict[Path, str]:
-  """Trains each run to its end, one after another, and says which it is at.
+  """Trains all runs to their ends, one after another, and reports progress.
 
   Args:
-    runs: in an order in which those that others start from come first.
-    started_s: of `time.monotonic`, from which the time so far is counted.
+    runs: the runs; each follows the run that it starts from.
+    started_s: start time on the clock of `time.monotonic`, for the elapsed time.
 
   Returns:
-    Why a run failed, by the workdir of those that did; the others are whole.
+    The reasons of failed runs by workdir; all other runs are complete.
 
   Raises:
-    ValueError: a config cannot be used, or a workdir holds a run of another config, on other data or from another
-      source; nothing was trained then.
+    ValueError: a config cannot be used, or a workdir holds a run with another config, data or source; nothing was
+      trained then.
   """
   for run in runs:
     setup = set_up(run.config)
@@ -59,7 +59,7 @@ def train_runs(runs: Sequence[PlannedRun], started_s: float) -> dict[Path, str]:
     else:
       try:
         if _is_finished(run):
-          note(f"{head}: is there", sys.stdout)
+          note(f"{head}: already finished", sys.stdout)
           continue
         note(head, sys.stdout)
         train(run.config, run.workdir)
@@ -71,10 +71,10 @@ def train_runs(runs: Sequence[PlannedRun], started_s: float) -> dict[Path, str]:
 
 
 def _is_finished(run: PlannedRun) -> bool:
-  """Whether a run has all its steps, and started from its source as that is now, which may have been trained anew.
+  """Returns whether a run has all its steps.
 
   Raises:
-    ValueError: it started from another one.
+    ValueError: it has begun, but not from the current parameters of its source, or with another config or data.
   """
   if not has_last(run.workdir):
     return False

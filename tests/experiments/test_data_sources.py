@@ -12,7 +12,7 @@ SMOKE = BUDGETS["smoke"]
 
 @pytest.fixture
 def requests(monkeypatch):
-  """What was prepared, by a preparation that draws recordings."""
+  """The requested preparations, with a stand-in that draws recordings."""
   made = []
 
   def fake(output, spec, preset, minutes, **kwargs):
@@ -23,12 +23,12 @@ def requests(monkeypatch):
   return made
 
 
-def test_what_cannot_be_used_is_one_line(tmp_path):
+def test_invalid_data_is_refused_in_one_line(tmp_path):
   with pytest.raises(ValueError, match=r"unknown preset 'life'; expected one of .*live"):
     find_data("simulated:life")
   with pytest.raises(ValueError, match="--data=mavc100 needs --input"):
     find_data("mavc100")
-  with pytest.raises(ValueError, match="none: not a folder; expected that of MAVC100's files"):
+  with pytest.raises(ValueError, match="none: not a folder; expected the folder of MAVC100's files"):
     find_data("mavc100", tmp_path / "none")
   with pytest.raises(ValueError, match="none: no such data set; expected simulated:PRESET, mavc100 or the path"):
     find_data(str(tmp_path / "none"))
@@ -36,13 +36,13 @@ def test_what_cannot_be_used_is_one_line(tmp_path):
     find_data(str(tmp_path))
 
 
-def test_a_path_is_taken_as_it_is(tmp_path):
+def test_prepared_data_set_is_used_in_place(tmp_path):
   path = prepare(tmp_path, {"train": 1})
   assert find_data(str(tmp_path)).prepare(tmp_path / "x", SPEC, SMOKE).path == path
   assert not (tmp_path / "x").exists()
 
 
-def test_a_data_set_is_prepared_once(tmp_path, requests):
+def test_data_set_is_prepared_once(tmp_path, requests):
   source = DataSource("simulated:live")
   first = source.prepare(tmp_path, SPEC, SMOKE)
   assert source.prepare(tmp_path, SPEC, SMOKE).path == first.path

@@ -1,4 +1,4 @@
-"""The whole road, end to end, with real videos and faces, and a network small enough for a test."""
+"""The complete pipeline, with real videos and faces, and a network small enough for a test."""
 
 import json
 
@@ -18,7 +18,7 @@ pytestmark = [
 ]
 
 
-def test_demo_walks_the_whole_road_and_goes_on_where_it_was(tmp_path, capsys):
+def test_demo_runs_the_complete_pipeline_and_resumes(tmp_path, capsys):
   config = tiny_config(None, num_epochs=1, checkpoint_every_steps=8, log_every_steps=4)
   run_demo(config, tmp_path, 1.0)
   printed = capsys.readouterr().out
@@ -39,7 +39,7 @@ def test_demo_walks_the_whole_road_and_goes_on_where_it_was(tmp_path, capsys):
   assert again == steps
 
 
-def test_faces_are_found_in_nearly_all_pictures_of_a_simulated_video(tmp_path):
+def test_faces_are_found_in_nearly_all_frames_of_a_simulated_video(tmp_path):
   from attavvad_jax.blocks import Crop
   from attavvad_jax.recordings import Report, read_blocks
   from attavvad_jax.simulation import write_folder

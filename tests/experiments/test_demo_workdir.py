@@ -1,4 +1,4 @@
-"""A demo goes on in its own workdir only."""
+"""A demo resumes only in its own workdir."""
 
 import pytest
 from tiny import tiny_config
@@ -6,7 +6,7 @@ from tiny import tiny_config
 from attavvad_jax.experiments import demo
 
 
-def test_workdir_of_another_demo_is_refused_before_anything_is_made(tmp_path, monkeypatch):
+def test_workdir_of_another_demo_is_refused_before_anything_is_written(tmp_path, monkeypatch):
   def stop(*args, **options):
     raise InterruptedError("far enough")
 

@@ -23,7 +23,7 @@ def configs_of(budget_name):
   }
 
 
-def test_published_figures_are_the_papers():
+def test_published_metrics_are_the_papers():
   f = {name: {row.title: row.paper.f for row in table.rows} for name, table in plan.TABLES.items()}
   assert f["1"] == {
     "1/1/.5": 76.38,
@@ -41,7 +41,7 @@ def test_published_figures_are_the_papers():
     assert paper.f == pytest.approx(2 * paper.precision * paper.recall / (paper.precision + paper.recall), abs=0.02)
 
 
-def test_tables_share_experiments_and_name_those_that_there_are():
+def test_tables_share_experiments_and_name_existing_ones():
   for table in plan.TABLES.values():
     shown = [row.experiment for row in table.rows]
     assert set(shown) <= set(plan.EXPERIMENTS)
@@ -50,13 +50,13 @@ def test_tables_share_experiments_and_name_those_that_there_are():
   assert len(plan.experiments_for(["1"], [])) == 6
 
 
-def test_a_source_task_comes_before_what_starts_from_it():
+def test_source_task_precedes_the_experiment_that_starts_from_it():
   needed = names(plan.experiments_for(["2"], []))
   assert needed.index("base_a_source") < needed.index("base_a")
   assert set(needed) == {"base_a_source", "base_a", "base_av", "att_avvad"}
 
 
-def test_what_there_is_not_is_named_beside_what_there_is():
+def test_errors_for_unknown_names_list_the_known_ones():
   with pytest.raises(ValueError, match=r"unknown table '4'; expected some of 1, 2, 3, fusion"):
     plan.experiments_for(["1", "4"], [])
   with pytest.raises(ValueError, match=r"unknown figure '5'; expected some of 3, 4, saliency"):
@@ -68,7 +68,7 @@ def test_what_there_is_not_is_named_beside_what_there_is():
 
 
 @pytest.mark.parametrize("budget", plan.BUDGETS)
-def test_every_experiment_has_a_config_that_can_be_built(budget):
+def test_the_model_of_every_experiment_can_be_built(budget):
   for name, config in configs_of(budget).items():
     assert config_lib.model(config) is not None
     from_name(config["loss_weights"])
@@ -76,7 +76,7 @@ def test_every_experiment_has_a_config_that_can_be_built(budget):
 
 
 @pytest.mark.parametrize("budget", plan.BUDGETS)
-def test_experiments_of_a_table_differ_in_what_the_table_is_about_alone(budget):
+def test_experiments_of_a_table_differ_only_in_its_subject(budget):
   configs = configs_of(budget)
   weights = [configs[row.experiment]["loss_weights"] for row in plan.TABLES["1"].rows]
   assert weights == [row.title for row in plan.TABLES["1"].rows]
@@ -87,7 +87,7 @@ def test_experiments_of_a_table_differ_in_what_the_table_is_about_alone(budget):
     assert all(other == rest[0] for other in rest)
 
 
-def test_the_full_budget_is_the_papers():
+def test_full_budget_is_the_papers():
   budget = plan.find_budget("full")
   assert sum(budget.minutes.values()) == 500
   config = configs_of("full")["att_avvad"]

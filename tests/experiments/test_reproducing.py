@@ -1,4 +1,4 @@
-"""The road from flags to page, without training: what is refused, and what becomes of runs that fail."""
+"""The way from flags to page, without training: refused requests and failed runs."""
 
 import dataclasses
 
@@ -26,7 +26,7 @@ def run(path, output, **changes):
 
 @pytest.fixture
 def asked(monkeypatch):
-  """The runs that were to be trained; all fail."""
+  """The requested runs, all of which fail."""
   runs = []
 
   def fail(some, started_s):
@@ -37,7 +37,7 @@ def asked(monkeypatch):
   return runs
 
 
-def test_what_cannot_be_made_is_refused_and_nothing_is_left_behind(path, tmp_path, asked):
+def test_invalid_requests_are_refused_and_leave_no_files(path, tmp_path, asked):
   with pytest.raises(ValueError, match="unknown table"):
     run(path, tmp_path / "x", tables=["9"])
   with pytest.raises(ValueError, match="--seeds=0; expected 1 or more"):
@@ -53,7 +53,7 @@ def test_data_without_a_test_split_is_refused(tmp_path, asked):
   assert asked == []
 
 
-def test_the_page_is_made_even_where_every_run_fails(path, tmp_path, asked):
+def test_page_is_written_even_if_every_run_fails(path, tmp_path, asked):
   page = run(path, tmp_path, command="python -m launch.reproduce")
   html = page.read_text(encoding="utf-8")
   assert html.count('<tr class="wrong">') == 3
@@ -66,7 +66,7 @@ def test_the_page_is_made_even_where_every_run_fails(path, tmp_path, asked):
   assert not list(tmp_path.glob("*.png"))
 
 
-def test_runs_are_of_the_data_that_is_there_seed_after_seed(path, tmp_path, asked):
+def test_runs_use_the_prepared_data_seed_by_seed(path, tmp_path, asked):
   run(path, tmp_path, seeds=2, figures=[])
   assert [(run.experiment.name, run.seed) for run in asked] == [
     (name, seed) for seed in (1024, 1025) for name in ("audio_only", "visual_only", "att_avvad")

@@ -1,4 +1,4 @@
-"""Tables and verdicts from counts that are made up."""
+"""Tables and findings from invented counts."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from attavvad_jax.timeline import EVENTS
 
 
 def run(hits):
-  """Recordings with 10 reference events and 10 estimates each, all of them of singing."""
+  """Returns scores of recordings with 10 reference and 10 estimated events each, all singing."""
   recordings = {}
   for index, own in enumerate(hits):
     counts = Counts(10, 10, own, 10 - own, 0, 0, 30.0)
@@ -39,7 +39,7 @@ def cells(table, name):
   return dict(zip(table.header, next(row for row in table.rows if row.cells[0] == name).cells, strict=True))
 
 
-def test_figures_beside_the_papers():
+def test_metrics_stand_beside_the_papers():
   row = made().tables[0].rows[-1]
   # F of the seeds: 33 and 37 hits of 40.
   assert row.cells[:3] == ["ATT-AVVAD", "2 of 2", "87.5"]
@@ -51,7 +51,7 @@ def test_figures_beside_the_papers():
   assert row.bar.paper == 77.81
 
 
-def test_protocol_and_data_are_named_on_every_table():
+def test_protocol_and_data_are_named_at_every_table():
   conditions = {f"r{i}": {"snr_db": float(i)} for i in range(4)}
   tables = made(conditions=conditions).tables
   assert len(tables) == 3
@@ -61,29 +61,29 @@ def test_protocol_and_data_are_named_on_every_table():
     assert "simulated:live, test split: 4 recordings, 2.0 min, 40 reference events" in text
 
 
-def test_one_that_is_ahead_is_said_to_be():
+def test_better_first_system_is_reported_as_ahead():
   first, second = made().findings
-  # The mean of seeds: 35 hits of 40 against 16.
+  # Means over the seeds: 35 hits of 40 against 16.
   assert first.startswith("ATT-AVVAD is ahead of Base-AV in F by 47.5 points (95 % interval ")
   assert "their own intervals do not overlap" in first
   assert "ATT-AVVAD is ahead of Base-AV in ER by 0.4" in first
   assert second.startswith("Base-AV is ahead of Base-A in F by 22.5 points")
 
 
-def test_one_that_is_behind_is_said_to_be():
+def test_better_second_system_is_reported_as_ahead():
   turned = {**RESULTS, "base_av": RESULTS["att_avvad"], "att_avvad": RESULTS["base_av"]}
   first, _ = made(turned).findings
   assert first.startswith("Base-AV is ahead of ATT-AVVAD in F by 47.5 points")
   assert "Base-AV is ahead of ATT-AVVAD in ER" in first
 
 
-def test_those_that_are_the_same_are_not_told_apart():
+def test_similar_systems_do_not_differ_significantly():
   first, _ = made({**RESULTS, "base_av": result([8, 9, 7, 9][::-1])}).findings
   assert "ATT-AVVAD and Base-AV do not differ significantly in F: +5.0 points (95 % interval " in first
   assert "do not differ significantly in ER" in first
 
 
-def test_a_run_that_failed_is_marked_and_the_others_are_shown():
+def test_failed_runs_are_marked_and_the_others_are_shown():
   results = {
     **RESULTS,
     "base_a": result(failures={1024: "the loss is not finite at step 3"}),
@@ -99,26 +99,26 @@ def test_a_run_that_failed_is_marked_and_the_others_are_shown():
   assert found.findings[1] == "Base-AV and Base-A cannot be compared: Base-A failed."
 
 
-def test_a_table_of_failures_only_is_still_a_table():
+def test_table_shows_failures_if_all_runs_failed():
   results = {name: result(failures={1024: "broken"}) for name in RESULTS}
   found = made(results)
   assert [row.is_marked for row in found.tables[0].rows] == [True] * 3
 
 
-def test_per_event_figures_have_their_support():
+def test_per_event_metrics_have_their_support():
   table = made().tables[1]
   assert table.header == ["", "silence (0)", "speech (0)", "singing (40)", "others (0)"]
   assert table.rows[0].cells == ["Base-A", "–", "–", "17.5", "–"]
 
 
-def test_per_condition_figures_are_of_its_recordings():
+def test_per_condition_metrics_are_of_its_recordings():
   conditions = {"r0": {"snr_db": 5.0}, "r1": {"snr_db": 5.0}, "r2": {"snr_db": 9.0}, "r3": {"snr_db": 9.0}}
   table = made(conditions=conditions).tables[2]
   assert table.header == ["snr_db", "recordings", "reference events", "Base-A", "Base-AV", "ATT-AVVAD"]
   assert table.rows[0].cells == ["5.0", "2", "20", "15.0", "45.0", "90.0"]
 
 
-def test_conditions_that_are_not_described_are_left_out():
+def test_conditions_not_described_for_all_recordings_are_left_out():
   assert len(made(conditions={"r0": {"snr_db": 5.0}}).tables) == 2
 
 
@@ -127,6 +127,6 @@ def test_recordings_of_one_performer_are_resampled_together_and_the_page_says_so
   alone, together = made().tables[0].rows[-1].bar, made(conditions=conditions).tables[0].rows[-1].bar
   assert (together.low, together.high) != (alone.low, alone.high)
   note = " ".join(made(conditions=conditions).tables[0].notes)
-  assert "test split: 4 recordings of 2 performers, by which intervals are drawn, 2.0 min" in note
+  assert "test split: 4 recordings of 2 performers, which the intervals resample, 2.0 min" in note
   assert "percentile bootstrap over performers, each drawn as a whole" in method(conditions)
   assert "percentile bootstrap over recordings, 2000 resamples" in method({"r0": {}})

@@ -22,7 +22,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture
 def scored(monkeypatch, tmp_path):
-  """Checkpoints that were scored, by a network that knows the answer of the first recording alone."""
+  """The scored splits, with a network that is right on the first recording only, and its checkpoint."""
   seen = []
   checkpoint = tmp_path / "parameters"
   checkpoint.write_text("some")
@@ -51,7 +51,7 @@ def scored(monkeypatch, tmp_path):
 def test_counts_of_recordings_add_up_to_those_of_the_test_set(data, scored, tmp_path):
   found = score_run(Path("run"), data, tmp_path / "scores.json")
   assert (found.step, found.output) == (4, "audio_visual")
-  # The first is right: four events, four hits. Of the second only the last event has its label, not its onset.
+  # The first has four events and four hits. In the second, only the last event has its label, but not its onset.
   assert found.event_based().tolist()[0] == [4, 4, 4, 0]
   assert found.event_based()[1, :3].tolist() == [0, 4, 1]
   assert found.event_based("speech").tolist()[0] == [1, 1, 1, 0]
@@ -60,13 +60,13 @@ def test_counts_of_recordings_add_up_to_those_of_the_test_set(data, scored, tmp_
   assert found.segment_based().shape == (2, 4)
 
 
-def test_scores_are_read_back_while_the_checkpoint_is_the_same(data, scored, tmp_path):
+def test_stored_scores_are_reused_while_the_checkpoint_is_the_same(data, scored, tmp_path):
   seen, checkpoint = scored
   path = tmp_path / "deep" / "scores.json"
   first = score_run(Path("run"), data, path)
   assert score_run(Path("run"), data, path) == first
   assert seen == ["test"]
-  os.utime(checkpoint, (1, 1))  # what was copied is still the same
+  os.utime(checkpoint, (1, 1))  # a copy is still the same checkpoint
   score_run(Path("run"), data, path)
   assert seen == ["test"]
   checkpoint.write_text("others")
@@ -74,13 +74,13 @@ def test_scores_are_read_back_while_the_checkpoint_is_the_same(data, scored, tmp
   assert seen == ["test", "test"]
 
 
-def test_data_prepared_anew_at_the_same_path_are_scored_anew(scored, tmp_path):
+def test_new_data_at_the_same_path_are_scored_again(scored, tmp_path):
   seen, _ = scored
   folder, path = tmp_path / "data", tmp_path / "scores.json"
   score_run(Path("run"), PreparedData(prepare(folder, {"test": 1})), path)
   shutil.rmtree(folder)
   score_run(Path("run"), PreparedData(prepare(folder, {"test": 3})), path)
   assert seen == ["test", "test"]
-  # Elsewhere, and with other recordings to train on, the same ones to test on keep their scores.
+  # The same test recordings keep their scores at another path and with other training recordings.
   score_run(Path("run"), PreparedData(prepare(tmp_path / "moved", {"train": 1, "test": 3})), path)
   assert seen == ["test", "test"]

@@ -1,4 +1,4 @@
-"""Which runs are trained, in the place of training a function that writes what tells a finished run."""
+"""Which runs are trained; a stand-in for training writes what marks a finished run."""
 
 import dataclasses
 import json
@@ -34,7 +34,7 @@ def runs(data, tmp_path):
 
 @pytest.fixture
 def trained(monkeypatch):
-  """The names of the runs that were trained so far, names of those that shall fail, and the function."""
+  """The names of the trained runs, the names of those to fail, and the stand-in for training."""
   names, breaks = [], set()
 
   def fake(config, workdir, steps=None):
@@ -52,7 +52,7 @@ def trained(monkeypatch):
   return names, breaks, fake
 
 
-def test_each_run_is_trained_once_and_not_again(runs, trained, capsys):
+def test_each_run_is_trained_only_once(runs, trained, capsys):
   names, *_ = trained
   assert train_runs(runs, time.monotonic() - 90) == {}
   assert names == ["base_a_source", "base_a", "att_avvad"]
@@ -60,17 +60,17 @@ def test_each_run_is_trained_once_and_not_again(runs, trained, capsys):
   assert "run 3 of 3, 1.5 min so far: ATT-AVVAD, seed 7\n" in printed
   assert train_runs(runs, time.monotonic()) == {}
   assert len(names) == 3
-  assert capsys.readouterr().out.count("is there") == 3
+  assert capsys.readouterr().out.count("already finished") == 3
 
 
-def test_a_run_that_was_cut_short_goes_on(runs, trained):
+def test_interrupted_run_resumes(runs, trained):
   names, _, fake = trained
   fake(runs[2].config, runs[2].workdir, steps=1)
   train_runs(runs[2:], time.monotonic())
   assert names == ["att_avvad", "att_avvad"]
 
 
-def test_a_run_that_fails_is_recorded_with_those_that_start_from_it_and_the_rest_goes_on(runs, trained, capsys):
+def test_failed_run_fails_those_that_start_from_it_and_no_others(runs, trained, capsys):
   names, breaks, _ = trained
   breaks.add("base_a_source")
   reasons = train_runs(runs, time.monotonic())
@@ -82,7 +82,7 @@ def test_a_run_that_fails_is_recorded_with_those_that_start_from_it_and_the_rest
   assert "Base-A, source task, seed 7 failed: the loss is not finite at step 3" in capsys.readouterr().out
 
 
-def test_a_run_that_failed_is_tried_again(runs, trained):
+def test_failed_run_is_tried_again(runs, trained):
   names, breaks, _ = trained
   breaks.add("att_avvad")
   train_runs(runs[2:], time.monotonic())
@@ -91,7 +91,7 @@ def test_a_run_that_failed_is_tried_again(runs, trained):
   assert names == ["att_avvad", "att_avvad"]
 
 
-def test_a_folder_with_a_run_of_another_config_is_refused_before_anything_is_trained(runs, trained, data):
+def test_workdir_with_another_config_is_refused_before_training(runs, trained, data):
   names, *_ = trained
   other = tiny_config(data, learning_rate=0.5)
   claim_workdir(runs[2].workdir, set_up(other))
@@ -100,7 +100,7 @@ def test_a_folder_with_a_run_of_another_config_is_refused_before_anything_is_tra
   assert names == []
 
 
-def test_data_prepared_anew_are_refused_before_anything_is_trained(runs, trained, tmp_path):
+def test_new_data_are_refused_before_training(runs, trained, tmp_path):
   names, _, fake = trained
   folder = tmp_path / "data"
   old = dataclasses.replace(runs[2], config={**runs[2].config, "data": str(prepare(folder, {"train": 3}))})
@@ -112,8 +112,8 @@ def test_data_prepared_anew_are_refused_before_anything_is_trained(runs, trained
   assert names == ["att_avvad"]
 
 
-def test_a_first_stage_trained_anew_fails_the_second_that_has_begun(runs, trained, monkeypatch, capsys):
-  """The first stage is missing, so that it is trained in the same call, and ends otherwise."""
+def test_retrained_first_stage_fails_a_second_stage_that_has_begun(runs, trained, monkeypatch, capsys):
+  """The first stage is missing, so it is trained in the same call and ends with other parameters."""
   names, *_ = trained
   parameters = ["once"]
   monkeypatch.setattr(checkpoints, "parameters_digest", lambda path: parameters[-1])

@@ -47,7 +47,7 @@ def test_smoke_writes_the_whole_page_and_reuses_runs_when_repeated(tmp_path):
 
   second = reproduce(*flags)
   assert second.returncode == 0, second.stderr[-2000:]
-  assert second.stdout.count(": is there") == 14
+  assert second.stdout.count(": already finished") == 14
   assert {path: path.read_text() for path in steps} == steps
   without_date = [line for line in tables.splitlines() if not line.startswith("| Date")]
   again = (tmp_path / "tables.md").read_text().splitlines()
