@@ -1,6 +1,6 @@
 """Base-AV with face images of 112 x 112.
 
-The values stand in attavvad_jax/configs/base_av.py; `attavvad config base_av` prints them.
+The values are in attavvad_jax/configs/base_av.py; `attavvad config base_av` prints them.
 """
 
 from attavvad_jax.configs.base_av import get_config

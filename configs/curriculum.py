@@ -1,6 +1,6 @@
-"""ATT-AVVAD that learns to hear, then to see, then to do both: weights of the loss that follow the step.
+"""ATT-AVVAD with a curriculum: the loss weights train audio first, then video, then both.
 
-The values stand in attavvad_jax/configs/curriculum.py; `attavvad config curriculum` prints them.
+The values are in attavvad_jax/configs/curriculum.py; `attavvad config curriculum` prints them.
 """
 
 from attavvad_jax.configs.curriculum import audio_then_visual_then_joint, get_config

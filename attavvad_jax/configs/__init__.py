@@ -1,6 +1,6 @@
-"""Experiments: one module each, whose `get_config` gives all that `attavvad train` needs but the data.
+"""Experiments: one module each, whose `get_config` returns a complete config for `attavvad train` except the data.
 
-`load("att_avvad_small")` gives one of them, by its name, by the path of a Python file or as package.module.
+`load("att_avvad_small")` loads one of them; a reference is a name, the path of a Python file, or package.module.
 """
 
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ from ml_collections import config_dict, config_flags
 
 
 def to_config_dict(group: Any) -> ml_collections.ConfigDict:
-  """A `settings.Config`, or a group of its keys, to be changed by experiments and on command lines.
+  """Converts a `settings.Config`, or a group of its keys, so that experiments and command lines can change it.
 
-  A key that is None takes a value of its type, which is not lost.
+  A key that is None keeps its type and accepts only values of it.
   """
   types = typing.get_type_hints(type(group))
   config = ml_collections.ConfigDict()
@@ -39,39 +39,38 @@ def to_config_dict(group: Any) -> ml_collections.ConfigDict:
 
 
 def names() -> list[str]:
-  """The experiments that ship with the package."""
+  """Returns the names of the experiments that ship with the package."""
   return [module.name for module in pkgutil.iter_modules(__path__)]
 
 
 def summary(name: str) -> str:
-  """The first line that a shipped experiment says of itself."""
+  """Returns the first line of a shipped experiment's docstring."""
   return (find(name).__doc__ or "").partition("\n")[0]
 
 
 def source(reference: str) -> str:
-  """The Python file of an experiment, as `load` takes it."""
+  """Returns the source of an experiment's module; `reference` is that of `load`."""
   return inspect.getsource(find(reference.partition(":")[0]))
 
 
 def load(reference: str, overrides: Sequence[str] = ()) -> ml_collections.ConfigDict:
-  """Loads an experiment. No key can be added to what it returns.
+  """Loads the config of an experiment. No keys can be added to it.
 
   Args:
-    reference: a name of `names`, the path of a Python file, or package.module. What follows a colon is handed to its
+    reference: a name of `names`, the path of a Python file, or package.module; text after a colon is passed to
       `get_config`.
-    overrides: of keys, as on a command line: "--config.batch_size=16".
+    overrides: overrides of keys as on a command line, such as "--config.batch_size=16".
 
   Raises:
-    ValueError: there is no such experiment, it cannot be run, or an override names no key or has a value of another
-      type.
+    ValueError: the experiment is unknown or fails, or an override has an unknown key or a value of another type.
   """
   name, colon, argument = reference.partition(":")
   module = find(name)
   if not hasattr(module, "get_config"):
-    raise ValueError(f"config {name}: has no function get_config, which returns an ml_collections.ConfigDict")
+    raise ValueError(f"config {name}: has no function get_config; define one that returns an ml_collections.ConfigDict")
   try:
     config = module.get_config(*[argument] if colon else [])
-  except Exception as error:  # whatever an experiment of one's own does wrong
+  except Exception as error:  # a user's experiment can raise anything
     raise _failed(name, error) from error
   if not isinstance(config, ml_collections.ConfigDict):
     raise ValueError(f"config {name}: get_config returned a {type(config).__name__}; expected a ConfigDict")
@@ -79,10 +78,10 @@ def load(reference: str, overrides: Sequence[str] = ()) -> ml_collections.Config
 
 
 def find(reference: str) -> ModuleType:
-  """The module of an experiment, as `load` takes it without a colon.
+  """Returns the module of an experiment; `reference` is that of `load`, without a colon.
 
   Raises:
-    ValueError: there is none, or it cannot be run.
+    ValueError: the experiment is unknown, or its module fails.
   """
   is_path = reference.endswith(".py") or "/" in reference
   if is_path and not Path(reference).is_file():
@@ -91,7 +90,7 @@ def find(reference: str) -> ModuleType:
   try:
     return _run_file(Path(reference)) if is_path else importlib.import_module(name)
   except ModuleNotFoundError as error:
-    # What cannot be found may also be something that the module imports.
+    # The missing module may also be one that the experiment imports.
     if is_path or error.name is None or not f"{name}.".startswith(f"{error.name}."):
       raise _failed(reference, error) from error
     raise ValueError(
@@ -106,7 +105,7 @@ def _run_file(path: Path) -> ModuleType:
   assert spec is not None
   assert spec.loader is not None
   module = importlib.util.module_from_spec(spec)
-  sys.modules[spec.name] = module  # where its own dataclasses look for it
+  sys.modules[spec.name] = module  # dataclasses look up their module here
   spec.loader.exec_module(module)
   return module
 
@@ -116,15 +115,15 @@ def _failed(reference: str, error: Exception) -> ValueError:
 
 
 def _override(config: ml_collections.ConfigDict, overrides: Sequence[str]) -> ml_collections.ConfigDict:
-  """Lets ml_collections read the overrides, so that types and errors are its own."""
+  """Applies overrides with the parser of ml_collections, which checks keys and types."""
   argv, values = ["attavvad", *overrides], flags.FlagValues()
   try:
     holder = config_flags.DEFINE_config_dict("config", config, flag_values=values, sys_argv=argv)
     rest = values(argv)[1:]
     if rest:
-      raise ValueError(f"{rest[0]!r} is not understood; keys of the config are given as --config.KEY=VALUE")
+      raise ValueError(f"unexpected argument {rest[0]!r}; set keys of the config with --config.KEY=VALUE")
     return holder.value
-  except (AttributeError, KeyError) as error:  # around the KeyError that says what was meant
+  except (AttributeError, KeyError) as error:  # may wrap a KeyError whose message suggests a key
     raise ValueError(f"the config has no key {getattr(error.args[0], 'args', error.args)[0]}") from None
   except (flags.Error, TypeError) as error:
     raise ValueError(str(error)) from None

@@ -3,7 +3,7 @@
   attavvad prepare --config=att_avvad --input=VIDEOS --output=data/mine
   attavvad train --config=att_avvad --config.data=data/mine --workdir=runs/att_avvad
 
-Where run: not run yet on the paper's data, which is private. Score: not measured.
+Results: none yet on the paper's data, which is private.
 """
 
 import ml_collections
@@ -13,5 +13,5 @@ from attavvad_jax.settings import Config
 
 
 def get_config() -> ml_collections.ConfigDict:
-  # Every key, its unit and its default: attavvad_jax.settings.Config.
+  # attavvad_jax.settings.Config documents each key, its unit and its default.
   return to_config_dict(Config())

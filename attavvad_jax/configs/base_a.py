@@ -1,14 +1,15 @@
-r"""Base-A with face images of 112 x 112, which it does not look at: the second of two stages, on mixtures.
+r"""Base-A with face images of 112 x 112, which it ignores: both stages of training, on clean voices and on mixtures.
 
-Source task, on data in which voices are clean (such as the simulation's preset "unaccompanied"), then target task:
+The first command trains the source task on clean voices (such as the simulation's preset "unaccompanied"), the second
+the target task on mixtures:
 
   attavvad train --config=base_a --config.data=data/unaccompanied --workdir=runs/base_a_source
   attavvad train --config=base_a --config.data=data/mine --workdir=runs/base_a \
     --config.transfer.checkpoint=runs/base_a_source
 
-Add --config.transfer.freeze="('block_0',)" to hold the first convolution as the source task left it.
+To freeze the first convolution after the source task, add --config.transfer.freeze="('block_0',)".
 
-Where run: not run yet at length. Score: not measured.
+Results: none yet.
 """
 
 import ml_collections

@@ -2,7 +2,7 @@
 
   attavvad train --config=base_av --config.data=data/mine --workdir=runs/base_av
 
-Where run: not run yet at length. Score: not measured.
+Results: none yet.
 """
 
 import ml_collections

@@ -1,8 +1,8 @@
-"""ATT-AVVAD that learns to hear, then to see, then to do both: weights of the loss that follow the step.
+"""ATT-AVVAD with a curriculum: the loss weights train audio first, then video, then both.
 
   attavvad train --config=curriculum --config.data=data/mine --workdir=runs/curriculum
 
-Where run: not run yet but in tests, shrunk. Score: not measured.
+Results: none yet; only tests run it, reduced in size.
 """
 
 from typing import TYPE_CHECKING
@@ -22,8 +22,8 @@ def get_config() -> ml_collections.ConfigDict:
 
 
 def audio_then_visual_then_joint() -> "LossWeights":
-  """The audio terms alone for 500 steps, the visual one alone for 500, then all nine."""
-  from attavvad_jax.loss_weights import join, per_group  # here, since a config is read before jax may be imported
+  """Returns weights of the audio terms alone for 500 steps, the visual term alone for 500, then all nine."""
+  from attavvad_jax.loss_weights import join, per_group  # not at the top: configs load before jax
 
   audio = per_group(visual=0.0, audio_visual=0.0)
   visual = per_group(audio=0.0, audio_visual=0.0)

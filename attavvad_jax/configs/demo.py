@@ -1,8 +1,8 @@
-"""What `make demo` trains: the small configuration, for minutes on a CPU.
+"""The training of `make demo`: the small configuration, for minutes on a CPU.
 
   attavvad demo --workdir=demo
 
-Where run, how long, score: README, "Two commands".
+Results: see "Two commands" in the README.
 """
 
 import ml_collections
