@@ -71,14 +71,14 @@ def test_the_papers_configuration_is_trained_as_the_paper_says():
   assert (config.learning_rate, config.learning_rate_decay_epochs) == (0.001, 0)
 
 
-def test_fields_of_the_model_may_be_given_on_a_command_line_and_are_the_models_own_where_not():
+def test_command_line_sets_fields_of_the_model_and_others_keep_their_defaults():
   config = att_avvad.get_config()
   assert (config_lib.model(config).fusion, config_lib.model(config).audio.filters) == ("attention", 32)
   config.model.fusion, config.model.filters = "rule", 8  # as ml_collections does with --config.model.fusion=rule
   assert (config_lib.model(config).fusion, config_lib.model(config).audio.filters) == ("rule", 8)
 
 
-def test_audio_targets_that_do_not_exist_are_refused():
+def test_unknown_audio_targets_are_refused():
   with pytest.raises(ValueError, match=r"config.audio_targets is 'everyone'; expected performer or any_voice"):
     config_lib.audio_targets({"audio_targets": "everyone"})
 
@@ -111,7 +111,7 @@ def test_the_curriculum_hears_first_then_sees_then_does_both():
     ),
   ],
 )
-def test_batches_that_cannot_be_are_refused(changes, message):
+def test_invalid_batch_settings_are_refused(changes, message):
   config = att_avvad.get_config()
   config.update(changes)
   with pytest.raises(ValueError, match=message):

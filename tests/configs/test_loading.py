@@ -56,14 +56,14 @@ def test_commands_that_an_experiment_names_parse(name):
     parser.parse(parser.build(COMMANDS), COMMANDS, shlex.split(line)[1:])
 
 
-def test_experiments_of_ones_own_by_file_and_by_module(mine):
+def test_a_users_experiment_is_loaded_by_file_and_by_module(mine):
   for reference in (str(mine), "my_experiments.mine"):
     assert configs.load(reference).crop.height_px == 48
     assert configs.load(f"{reference}:96").crop.height_px == 96
     assert configs.source(reference) == MINE
 
 
-def test_overrides_have_the_type_of_what_they_replace():
+def test_overrides_have_the_type_of_the_replaced_value():
   overrides = ["--config.batch_size=7", "--config.crop.part", "lips", "--config.remat", "--config.data=x"]
   config = configs.load("att_avvad", [*overrides, "--config.transfer.freeze=('audio',)"])
   assert (config.batch_size, config.crop.part, config.remat, config.data) == (7, "lips", True, "x")
@@ -81,7 +81,7 @@ def test_overrides_have_the_type_of_what_they_replace():
     ("--config.model=att_avvad", ["config.model", "att_avvad"]),
   ],
 )
-def test_overrides_that_cannot_be_are_explained(override, messages):
+def test_invalid_overrides_are_explained(override, messages):
   with pytest.raises(ValueError) as error:  # noqa: PT011
     configs.load("att_avvad", [override])
   assert all(message in str(error.value) for message in messages)
@@ -98,7 +98,7 @@ def test_overrides_that_cannot_be_are_explained(override, messages):
   ],
 )
 @pytest.mark.usefixtures("mine")
-def test_experiments_that_there_are_not_are_explained(reference, messages):
+def test_unknown_experiments_are_explained(reference, messages):
   with pytest.raises(ValueError) as error:  # noqa: PT011
     configs.load(reference)
   assert all(message in str(error.value) for message in messages)
@@ -113,7 +113,7 @@ def test_experiments_that_there_are_not_are_explained(reference, messages):
     ("def get_config(): return 1 / 0", "ZeroDivisionError"),
   ],
 )
-def test_faults_of_ones_own_experiment_name_it(tmp_path, text, message):
+def test_errors_in_a_users_experiment_name_it(tmp_path, text, message):
   (tmp_path / "bad.py").write_text(text)
   with pytest.raises(ValueError, match=rf"config \S*bad\.py: .*{message}"):
     configs.load(str(tmp_path / "bad.py"))
