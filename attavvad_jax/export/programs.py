@@ -32,6 +32,7 @@ from attavvad_jax.models import Outputs, field_names, with_fields
 from attavvad_jax.predict import block_scores, predict
 from attavvad_jax.recordings import read_blocks
 from attavvad_jax.timeline import Clock
+from attavvad_jax.timeline.viterbi import log_transitions
 from attavvad_jax.versions import versions
 
 # The packages that each format needs beside jax.
@@ -115,7 +116,8 @@ def export_detector(
 
     for name in formats:
       shutil.copy(_LOADERS / f"load_{name}.py", folder)
-    shutil.copy(_LOADERS / "blocks.py", folder)
+    for name in ("blocks", "events"):
+      shutil.copy(_LOADERS / f"{name}.py", folder)
     metadata = _metadata(detector, model, differences[0].largest, formats)
     if "stablehlo" in formats:
       metadata["programs"]["stablehlo"]["calling_convention"] = _calling_convention(folder / "program.stablehlo")
@@ -326,6 +328,7 @@ def _metadata(detector: Detector, model: nn.Module, outputs: Iterable[str], form
   """Returns the description of the programs for a user who has only the folder."""
   clock, crop, events = detector.spec.clock, detector.spec.crop, list(detector.spec.events)
   outputs = sorted(outputs)
+  transitions = np.exp(log_transitions(clock.block_rate_hz))
   per_event = {name: ["blocks", len(events)] for name in ("audio", "audio_visual", "attention")}
   about = {
     "waveform": "mono samples of the block: block i starts at sample round(i * sample_rate_hz / block_rate_hz); zeros "
@@ -350,6 +353,8 @@ def _metadata(detector: Detector, model: nn.Module, outputs: Iterable[str], form
     "clock": {**clock.to_dict(), "block_samples": clock.block_samples},
     "crop": dataclasses.asdict(crop),
     "smoothing": detector.smoothing.to_dict(),
+    # Of an HMM: the probability of each label (columns) one block after each label (rows).
+    **({"transitions": transitions.tolist()} if detector.smoothing.decoder == "hmm" else {}),
     "programs": {
       name: {"file": f"program.{name}", **({"platforms": PLATFORMS} if name == "stablehlo" else {})} for name in formats
     },

@@ -10,6 +10,8 @@ import subprocess
 import sys
 import wave
 
+from hypothesis import given
+from hypothesis import strategies as st
 import jax
 from jax import export as jax_export
 import numpy as np
@@ -25,7 +27,8 @@ from attavvad_jax.models import MODELS, build
 from attavvad_jax.models.fusion import FUSIONS
 from attavvad_jax.predict import predict
 from attavvad_jax.recordings import read_blocks
-from attavvad_jax.timeline import EVENTS, Clock, Smoothing
+from attavvad_jax.timeline import EVENTS, Clock, Smoothing, scores_to_timeline
+from attavvad_jax.timeline.viterbi import log_transitions
 
 # Runs a loader without the hidden packages.
 _ALONE = """
@@ -87,7 +90,7 @@ def exported(workdir, tmp_path_factory):
 @pytest.mark.slow
 def test_folder_describes_the_programs_inputs_and_accuracy(exported, workdir):
   folder, printed = exported
-  loaders = ["blocks.py", "load_onnx.py", "load_stablehlo.py"]
+  loaders = ["blocks.py", "events.py", "load_onnx.py", "load_stablehlo.py"]
   records = ["metadata.json", "parity.json"]
   assert sorted(path.name for path in folder.iterdir()) == [*loaders, *records, "program.onnx", "program.stablehlo"]
   metadata, parity = (json.loads((folder / name).read_text()) for name in records)
@@ -134,17 +137,52 @@ def test_examples_print_the_detectors_scores_without_this_package(exported, work
   mask = np.ones((13, 3), bool)
   mask[5] = False
   expected = np.asarray(detector.predict({"waveform": waveform, "images": images, "image_mask": mask}).audio_visual)
-  rows = [line.split() for line in printed.splitlines()]
+  lines = [line.split() for line in printed.splitlines()]
+  rows = [line for line in lines if line[2] in EVENTS]
   assert [row[2] for row in rows] == [EVENTS[best] for best in expected.argmax(axis=1)]
   np.testing.assert_allclose([float(row[0]) for row in rows], [clock.start_s(i) for i in range(13)], atol=1e-3)
   np.testing.assert_allclose([float(row[3]) for row in rows], expected.max(axis=1), atol=2e-4)
+  timeline = scores_to_timeline(expected, clock, clock.start_s(13), detector.smoothing)
+  events = [(float(line[0]), float(line[2]), line[4]) for line in lines if line[2] not in EVENTS]
+  assert events == [(round(e.onset_s, 3), round(e.offset_s, 3), e.label) for e in timeline]
+
+
+@given(
+  st.lists(st.tuples(*[st.integers(0, 64).map(lambda n: n / 64)] * 4), min_size=1, max_size=40),
+  st.sampled_from(
+    [
+      Smoothing(),
+      Smoothing(1, 1.6, speech_threshold=0.5),
+      Smoothing(1, 0.0, "hmm", 0.7),
+      Smoothing(3, 1.0, "hmm", 0.3, 1),
+    ]
+  ),
+)
+def test_events_of_the_example_equal_those_of_the_package(rows, smoothing):
+  metadata = {
+    "labels": EVENTS,
+    "decision": "audio_visual",
+    "clock": {"block_rate_hz": 3.0},
+    "smoothing": smoothing.to_dict(),
+    "transitions": np.exp(log_transitions(3.0)).tolist(),
+  }
+  found = _module(export._LOADERS, "events").to_events(metadata, rows)
+  timeline = scores_to_timeline(np.array(rows), Clock(), len(rows) / 3, smoothing)
+  assert found == [(pytest.approx(e.onset_s), pytest.approx(e.offset_s), e.label) for e in timeline]
+
+
+def test_events_of_a_users_smoothing_are_an_error():
+  metadata = {"labels": EVENTS, "clock": {"block_rate_hz": 3.0}, "smoothing": {"function": "my:smoothing"}}
+  with pytest.raises(ValueError, match="the smoothing is my:smoothing"):
+    _module(export._LOADERS, "events").to_events(metadata, [[0, 1, 0, 0]])
 
 
 def _loaders(folder, metadata):
   """Returns `blocks` and `load_stablehlo` as modules in a folder with these metadata."""
-  for name in ("blocks", "load_stablehlo"):
+  for name in ("blocks", "events", "load_stablehlo"):
     shutil.copy(export._LOADERS / f"{name}.py", folder)
   (folder / "metadata.json").write_text(json.dumps(metadata))
+  _module(folder, "events")
   return _module(folder, "blocks"), _module(folder, "load_stablehlo")
 
 

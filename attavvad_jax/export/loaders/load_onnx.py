@@ -8,6 +8,7 @@ from pathlib import Path
 import sys
 
 from blocks import count_blocks, print_blocks, read_blocks, run_in_batches
+from events import print_events
 import onnxruntime
 
 FOLDER = Path(__file__).parent
@@ -30,4 +31,6 @@ if __name__ == "__main__":
   if len(sys.argv) not in (2, 3):
     sys.exit(__doc__)
   metadata, run = load()
-  print_blocks(metadata, run_in_batches(run, read_blocks(metadata, *sys.argv[1:])))
+  scores = run_in_batches(run, read_blocks(metadata, *sys.argv[1:]))
+  print_blocks(metadata, scores)
+  print_events(metadata, scores)

@@ -9,6 +9,7 @@ from pathlib import Path
 import sys
 
 from blocks import count_blocks, print_blocks, read_blocks, run_in_batches
+from events import print_events
 import jax
 from jax import export
 import numpy as np
@@ -50,6 +51,8 @@ if __name__ == "__main__":
     sys.exit(__doc__)
   try:
     metadata, run = load()
-    print_blocks(metadata, run_in_batches(run, read_blocks(metadata, *sys.argv[1:])))
+    scores = run_in_batches(run, read_blocks(metadata, *sys.argv[1:]))
+    print_blocks(metadata, scores)
+    print_events(metadata, scores)
   except ValueError as error:
     sys.exit(str(error))
