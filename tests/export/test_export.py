@@ -197,6 +197,7 @@ def _module(folder, name):
 def written_program(tmp_path, monkeypatch):
   """Returns a function that writes a program; with 0 devices, the installed jax cannot run it."""
   monkeypatch.setitem(sys.modules, "blocks", None)
+  monkeypatch.setitem(sys.modules, "events", None)
   monkeypatch.setitem(sys.modules, "load_stablehlo", None)
 
   def write(num_devices):

@@ -40,7 +40,7 @@ def decode(scores, evidence, lag, log_transitions):
   """Returns the label of each block on the most likely path that ends `lag` blocks later (a hidden Markov model)."""
   scores = np.clip(scores, 1e-4, 1 - 1e-4)
   likelihoods = evidence * np.log(scores / (1 - scores))
-  totals, origins = [likelihoods[0]], [None]
+  totals, origins = [likelihoods[0]], [np.arange(len(log_transitions))]
   for likelihood in likelihoods[1:]:
     paths = totals[-1][:, None] + log_transitions
     origins.append(paths.argmax(axis=0))
@@ -71,11 +71,9 @@ def merge_short(labels, min_blocks):
 
 def runs(labels):
   """Returns first block, end (exclusive) and label of each run of equal labels."""
-  spans = []
-  for label, group in groupby(labels):
-    first = spans[-1][1] if spans else 0
-    spans.append((first, first + len(list(group)), label))
-  return spans
+  groups = [list(group) for _, group in groupby(labels)]
+  ends = np.cumsum([len(group) for group in groups]).tolist()
+  return [(end - len(group), end, group[0]) for group, end in zip(groups, ends, strict=True)]
 
 
 def print_events(metadata, scores):
