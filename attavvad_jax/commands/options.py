@@ -56,21 +56,24 @@ def smoothing(threshold: Sequence[str] | None, min_duration_s: float | None) -> 
   """Returns the fields of `Smoothing` that these options change.
 
   Raises:
-    ValueError: a threshold is no number from 0 to 1, or belongs to no vocal event.
+    ValueError: a threshold is no number from 0 to 1, belongs to no vocal event, or is given twice.
   """
   changed: dict[str, Any] = {} if min_duration_s is None else {"min_duration_s": min_duration_s}
-  for part in threshold or ():
+  # An empty text is a list of no parts, but no threshold either.
+  for part in () if threshold is None else threshold or ("",):
     name, equals, text = part.rpartition("=")
+    events = [name] if equals else _VOCAL
     try:
       value = float(text)
     except ValueError:
       value = -1.0
-    if not 0 <= value <= 1 or (equals and name not in _VOCAL) or (not equals and len(threshold or ()) > 1):
+    fields = [f"{event}_threshold" for event in events]
+    if not 0 <= value <= 1 or not set(events) <= set(_VOCAL) or not changed.keys().isdisjoint(fields):
       raise ValueError(
         f"--threshold: got {part!r}; expected one number from 0 to 1, or one for each event, such as "
         "speech=0.6,singing=0.4"
       )
-    changed |= {f"{event}_threshold": value for event in ([name] if equals else _VOCAL)}
+    changed |= dict.fromkeys(fields, value)
   return changed
 
 

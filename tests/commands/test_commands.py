@@ -249,7 +249,8 @@ class TestSmoothingOptions:
     Smoothing(**fields)
 
   @pytest.mark.parametrize(
-    "text", ["1.5", "nan", "-0.1", "often", "others=0.5", "speech=", "0.5,0.6", "0.5,speech=0.6"]
+    "text",
+    ["1.5", "nan", "-0.1", "often", "others=0.5", "speech=", "0.5,0.6", "0.5,speech=0.6", "", "speech=0.2,speech=0.9"],
   )
   def test_error_shows_the_bad_part_and_what_is_expected(self, text):
     with pytest.raises(ValueError, match=r"--threshold: got '.*'; expected .*speech=0\.6"):
