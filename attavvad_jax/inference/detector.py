@@ -89,7 +89,8 @@ class Detector(TrainedModel):
     """Computes scores and timeline of one file. Apart from the scores, memory does not grow with its length.
 
     Args:
-      video: any file with audio that FFmpeg reads.
+      video: any file with audio that FFmpeg reads. The report warns if another face fits the voice better than the
+        performer's.
       performer: how the performer is chosen, see `Performer`.
       tracks: which of the file's audio and video tracks are used.
       info: result of `probe` for the file and these tracks, if it is known already.
@@ -105,7 +106,7 @@ class Detector(TrainedModel):
     if performer.by in ("prominent", "box"):
       faces = "rivals" if performer.box is None else "performer"
       options = {"box": performer.box, "lookahead_s": face_lookahead_s, "detect": find_faces, "faces": faces}
-      face_scores, report = self._scores(video, info or probe(video, tracks), _performer_rows, options)
+      face_scores, report = self._scores(video, info or probe(video, tracks), _performer_and_rival_rows, options)
       chosen = np.flatnonzero(face_scores.faces == NOBODY)
     else:
       face_scores, report = self._all_scores(video, info or probe(video, tracks), find_faces)
@@ -239,9 +240,14 @@ class _Row(NamedTuple):
 
 
 def _performer_rows(block: Block) -> Iterator[_Row]:
-  """Yields the block with the face that was followed during reading, then with each other face in it."""
+  """Yields the block with the face that was followed during reading."""
   inputs = {"waveform": block.waveform, "images": block.images, "image_mask": block.image_mask}
   yield _Row(block.index, NOBODY, NOBODY, block.boxes, inputs)
+
+
+def _performer_and_rival_rows(block: Block) -> Iterator[_Row]:
+  """Yields the block with the face that was followed during reading, then with each other face in it."""
+  yield from _performer_rows(block)
   yield from _face_rows(block)
 
 
@@ -257,6 +263,7 @@ def _all_rows(block: Block) -> Iterator[_Row]:
 
 
 def _face_rows(block: Block) -> Iterator[_Row]:
+  """Yields the block with each face of `block.faces`."""
   for face in block.faces:
     inputs = {"waveform": block.waveform, "images": face.images, "image_mask": face.image_mask}
     yield _Row(block.index, face.number, face.shot, face.boxes, inputs)

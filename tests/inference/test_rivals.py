@@ -67,6 +67,17 @@ def test_blocks_contain_other_faces_that_are_not_much_smaller(video, other, numb
     assert all(np.allclose(face.boxes, other) for face in block.faces)
 
 
+def test_given_blocks_are_scored_once_whatever_faces_they_contain(video):
+  detector = LevelDetector()
+  faces = np.array([(*LEFT, 0.9), (*RIGHT, 0.9)])
+
+  def read(kept):
+    return read_blocks(video, detector.spec.clock, detector.spec.crop, detect=lambda rgb: faces, faces=kept)
+
+  expected = detector.score(read("performer")).decision
+  np.testing.assert_array_equal(detector.score(read("all")).decision, expected)
+
+
 def test_detection_warns_of_rivals_and_its_scores_stay_those_of_the_performer(video, monkeypatch):
   rival = Rival(1.0, 4.0, 0.8, 0.2)
   monkeypatch.setattr(detector_lib, "find_rivals", lambda scores, chosen, clock: [rival])
