@@ -14,6 +14,7 @@ from attavvad_jax.inference.performer import Performer
 from attavvad_jax.predict import BlockScores
 from attavvad_jax.timeline import EVENTS, VOCAL_EVENTS, Clock
 from attavvad_jax.timeline.text import format_time
+from attavvad_jax.timeline.viterbi import log_odds
 
 # Face number of the first row of each block: its images are those of the performer if the performer was followed during
 # reading, and are all masked otherwise.
@@ -116,16 +117,10 @@ def find_rivals(face_scores: FaceScores, chosen: np.ndarray, clock: Clock) -> li
     rows, performers = rows[kept], performers[kept]
     if len(rows) < _RIVAL_S * clock.block_rate_hz:
       continue
-    if np.mean(_log_odds(vocal[rows]) - _log_odds(vocal[performers])) >= _RIVAL_GAIN:
+    if np.mean(log_odds(vocal[rows]) - log_odds(vocal[performers])) >= _RIVAL_GAIN:
       blocks, means = face_scores.blocks[rows], (float(vocal[rows].mean()), float(vocal[performers].mean()))
       rivals.append(Rival(clock.start_s(blocks[0]), clock.start_s(blocks[-1] + 1), *means))
   return sorted(rivals, key=lambda rival: rival.onset_s)
-
-
-def _log_odds(probabilities: np.ndarray) -> np.ndarray:
-  clipped = np.clip(probabilities, 1e-4, 1 - 1e-4)
-  log_odds: np.ndarray = np.log(clipped) - np.log1p(-clipped)
-  return log_odds
 
 
 def _are_two_faces(boxes: np.ndarray, others: np.ndarray) -> bool:

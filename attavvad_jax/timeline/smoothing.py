@@ -63,9 +63,9 @@ class Smoothing:
       raise ValueError(f"smoothing: evidence is {self.evidence}; expected a finite number above 0")
     if not 0 <= self.lag_s < math.inf:
       raise ValueError(f"smoothing: lag_s is {self.lag_s}; expected a finite number of 0 or more")
-    for event, threshold in zip(EVENTS, self.thresholds, strict=True):
-      if not 0 <= threshold <= 1:
-        raise ValueError(f"smoothing: {event}_threshold is {threshold:g}; expected a number from 0 to 1")
+    for name in ("speech_threshold", "singing_threshold"):
+      if not 0 <= getattr(self, name) <= 1:
+        raise ValueError(f"smoothing: {name} is {getattr(self, name)}; expected a number from 0 to 1")
 
   @property
   def thresholds(self) -> np.ndarray:

@@ -143,8 +143,13 @@ def advance(state: ViterbiState, scores: Array, is_block: Array) -> tuple[Viterb
 
 def _log_likelihoods(scores: Any, evidence: Any) -> Any:
   """Returns the weighted log-likelihoods of the events, up to a constant for each block, [..., E]."""
-  numpy = jnp if isinstance(scores, jax.Array) else np
-  clipped = numpy.clip(scores, _MARGIN, 1 - _MARGIN)
   # The network scores each event by itself. The likelihood that this event occurs and the others do not is
   # proportional to the odds of its score.
-  return evidence * (numpy.log(clipped) - numpy.log1p(-clipped))
+  return evidence * log_odds(scores)
+
+
+def log_odds(scores: Any) -> Any:
+  """Returns the logarithm of the odds of probabilities, which are clipped to stay finite; of the type of the scores."""
+  numpy = jnp if isinstance(scores, jax.Array) else np
+  clipped = numpy.clip(scores, _MARGIN, 1 - _MARGIN)
+  return numpy.log(clipped) - numpy.log1p(-clipped)
