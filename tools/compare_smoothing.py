@@ -8,6 +8,7 @@ import functools
 
 import numpy as np
 
+from attavvad_jax.commands import options
 from attavvad_jax.commands.base import Command, Option
 from attavvad_jax.datasets.loader import PreparedData
 from attavvad_jax.evaluation.protocols import PAPER
@@ -77,7 +78,7 @@ COMMAND = Command(
   "Prints event- and segment-based scores of moving averages, medians, hysteresis and the HMM on one split.",
   "python -m tools.compare_smoothing --data=data --split=validation",
   (
-    Option("checkpoint", "workdir or checkpoint folder of a training run", "path", default="shipped"),
+    options.CHECKPOINT,
     Option("data", "prepared data set", "path", required=True),
     Option("split", "split to score", default="validation"),
   ),

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from attavvad_jax.commands import options
 from attavvad_jax.commands.base import Command, Option
 from attavvad_jax.datasets.loader import PreparedData
 from attavvad_jax.evaluation.split import score_recordings
@@ -94,7 +95,7 @@ COMMAND = Command(
   "Draws a reliability diagram of the block scores of a split, and prints the expected calibration error (ten bins).",
   "python -m tools.reliability --data=data --split=test --output=reliability.png",
   (
-    Option("checkpoint", "workdir or checkpoint folder of a training run", "path", default="shipped"),
+    options.CHECKPOINT,
     Option("data", "prepared data set", "path", required=True),
     Option("split", "split to score", default="test"),
     Option("output", "PNG file to write", "path", default="reliability.png"),
