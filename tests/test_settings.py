@@ -71,7 +71,7 @@ def test_missing_keys_get_their_defaults_at_every_level():
 def test_checkpoint_of_a_newer_version_is_an_error(tmp_path):
   (tmp_path / "meta").mkdir()
   (tmp_path / "meta" / "metadata").write_text(f'{{"schema": {checkpoints.SCHEMA + 1}}}')
-  with pytest.raises(ValueError, match=r"schema.*\b2\b.*\b1\b"):
+  with pytest.raises(ValueError, match=r"schema is 2; .* reads up to 1: install a newer version"):
     checkpoints.read_meta(tmp_path)
   (tmp_path / "meta" / "metadata").write_text("{}")  # as in versions that did not store it
   assert checkpoints.read_meta(tmp_path) == {}

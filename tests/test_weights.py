@@ -26,7 +26,7 @@ def test_intact_weights_are_the_checkpoint(shipped):
 
 def test_damaged_file_is_named(shipped):
   (shipped / "variables.bin").write_bytes(b"\x00\x02")
-  with pytest.raises(ValueError, match=r"variables\.bin: its sha256 differs .* SHA256SUMS"):
+  with pytest.raises(ValueError, match=r"variables\.bin: its sha256 differs .* SHA256SUMS; install the package"):
     shipped_checkpoint(shipped)
 
 

@@ -184,7 +184,7 @@ def test_reads_labels_of_other_tools(tool, tmp_path):
 def test_transcript_is_read_as_speech_with_warning(tool, tmp_path):
   _, suffix, text = TRANSCRIPTS[tool]
   path = save(tmp_path / f"talk.{suffix}", text)
-  with pytest.warns(AnnotationWarning, match="a transcript: its 1 segments are read as speech"):
+  with pytest.warns(AnnotationWarning, match="a transcript: its 1 segments are read as speech, even if sung"):
     assert list(read(path, DURATION_S)) == SPEECH
   assert list(read(path, DURATION_S, labels={"": "singing"})) == [Event(2.0, 3.5, "singing")]
   assert list(read(path, DURATION_S, labels={"": None})) == []
