@@ -353,5 +353,6 @@ def test_where_frames_come_too_seldom_to_follow_lips_the_audio_alone_decides(tmp
   for block in blocks:
     for face in block.faces:
       np.testing.assert_array_equal(face.image_mask, block.image_mask)
-  reported = [line for line in report.warnings if f"only {rate}.0 video frames per second: lips cannot be followed" in line]
+  warning = f"only {rate}.0 video frames per second: lips cannot be followed"
+  reported = [line for line in report.warnings if warning in line]
   assert (len(reported), report.images_too_seldom) == (int(rate < 5), np.count_nonzero(~expected))
