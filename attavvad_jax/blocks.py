@@ -11,8 +11,12 @@ import numpy as np
 
 from attavvad_jax.timeline import EVENTS, Clock
 
-# Parts of a face that an image may show. Face and mouth are cropped; lips are drawn from landmarks.
-PARTS = ("face", "mouth", "lips")
+# Parts of a face that an image may show. Face and mouth are cropped; lips are drawn from landmarks; of the lips' shape,
+# an image holds measures in one row (`faces.lips.measure_lips`).
+LIP_SHAPE = "lip_shape"
+PARTS = ("face", "mouth", "lips", LIP_SHAPE)
+# Width of the row of `LIP_SHAPE`.
+NUM_LIP_MEASURES = 18
 # Label sets: events of the performer on camera, and events of any voice. Each has its own label field in a record.
 AUDIO_VISUAL, AUDIO = "audio_visual", "audio"
 
@@ -43,6 +47,10 @@ class Crop:
       raise ValueError(f"crop: margin is {self.margin}; expected a fraction of the face box, 0 or more")
     if self.part not in PARTS:
       raise ValueError(f"crop: part is {self.part!r}; expected one of {', '.join(PARTS)}")
+    if self.part == LIP_SHAPE and (self.height_px, self.width_px) != (1, NUM_LIP_MEASURES):
+      raise ValueError(
+        f"crop: size is {self.height_px}x{self.width_px}; expected 1x{NUM_LIP_MEASURES} for the part {LIP_SHAPE}"
+      )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +118,8 @@ class Block:
 
   Attributes:
     index: number of the block, from 0.
-    waveform: int16 [S], zeros after the end of the audio.
+    waveform: int16 [S], `clock.samples_before` samples from before the block, then its own; zeros before the start and
+      after the end of the audio.
     images: uint8 [M,H,W] gray face crops, zeros where masked: `clock.images_before` images from before the block, then
       the block's own N.
     image_mask: bool [M], false where there is no video frame or no face, and where the frame rate is too low to follow

@@ -33,6 +33,7 @@ class Model:
     kernel_sizes: kernel sizes of the convolutions of Base-A, time x frequency.
     pool_bands: number of neighboring bands that Base-A max-pools after each convolution.
     audio_kernel_sizes: kernel sizes of the audio branch's gated convolutions, time x frequency.
+    audio_strides: strides of the strided convolutions that follow them.
     visual_kernel_sizes: kernel sizes of the visual branch's gated convolutions, height x width.
     visual_strided_kernel_sizes: kernel sizes of the strided convolutions that follow them.
     visual_strides: strides of the strided convolutions.
@@ -51,6 +52,7 @@ class Model:
   kernel_sizes: Sizes | None = None
   pool_bands: tuple[int, ...] | None = None
   audio_kernel_sizes: Sizes | None = None
+  audio_strides: Sizes | None = None
   visual_kernel_sizes: Sizes | None = None
   visual_strided_kernel_sizes: Sizes | None = None
   visual_strides: Sizes | None = None
@@ -135,6 +137,10 @@ class Augmentation:
     zoom_fraction: maximum fraction by which the images' contents grow; they shrink by at most the same factor.
     erase_fraction: largest size of the rectangle that becomes uniform gray, as a fraction of height and of width.
     flip_probability: probability that the images are mirrored left to right.
+    movement_fraction: maximum fraction by which the images' differences from the block's mean image grow; they shrink
+      by at most the same factor.
+    offset_fraction: standard deviation of a value that is added to each pixel, the same in all images of a block.
+    noise_fraction: largest standard deviation of noise in each pixel of each image.
     drop_images_probability: probability that a block loses its images.
     drop_audio_probability: probability that a block loses its audio; no block loses both.
 
@@ -157,6 +163,9 @@ class Augmentation:
   zoom_fraction: float = 0.0
   erase_fraction: float = 0.0
   flip_probability: float = 0.0
+  movement_fraction: float = 0.0
+  offset_fraction: float = 0.0
+  noise_fraction: float = 0.0
   drop_images_probability: float = 0.0
   drop_audio_probability: float = 0.0
 

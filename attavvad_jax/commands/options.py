@@ -90,5 +90,8 @@ MINUTES = {
   for split, minutes in (("train", 20.0), ("validation", 3.0), ("test", 5.0))
 }
 PRESET = Option(
-  "preset", "difficulty of the simulated performances: unaccompanied, clean, live, hard or varied", default="live"
+  "preset",
+  "difficulty of the simulated performances: unaccompanied, clean, live, hard, varied, natural or recorded",
+  default="live",
 )
+SOUNDS = Option("sounds", "folder of recorded voices and music, for the preset recorded", "path")

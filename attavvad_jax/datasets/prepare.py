@@ -87,14 +87,19 @@ def prepare_simulated(
   *,
   name: str = "default",
   seed: int = 0,
+  sounds: str | None = None,
   workers: int = 1,
   beam: str | None = None,
   keep: bool = False,
 ) -> Summary:
-  """Prepares simulated performances of a preset of `simulation.difficulty.PRESETS`, with the minutes of each split."""
+  """Prepares simulated performances of a preset of `simulation.difficulty.PRESETS`, with the minutes of each split.
+
+  `sounds` is the folder of recorded voices and music of presets that use them.
+  """
   from attavvad_jax.datasets.simulated import Simulated
 
-  builder = Simulated(spec, preset=preset, minutes=minutes, seed=seed, name=name, workers=workers, data_dir=str(output))
+  choices = {"preset": preset, "minutes": minutes, "seed": seed, "sounds": sounds}
+  builder = Simulated(spec, **choices, name=name, workers=workers, data_dir=str(output))  # type: ignore[arg-type]
   return prepare(builder, beam=beam, keep=keep)
 
 

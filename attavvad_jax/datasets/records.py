@@ -42,9 +42,9 @@ def to_records(
 
   Yields:
     One dict per block: recording, block (index), duration_s (of the recording), waveform int16 [S], images M JPEGs
-    (empty bytes where masked), image_mask bool [M], label (of `EVENTS`), events float64 [K,3] (onset_s, offset_s and
-    label index of each event that touches the block), audio_label and audio_events of the same form, and conditions, a
-    JSON object as text.
+    (rows of measures as they are; empty bytes where masked), image_mask bool [M], label (of `EVENTS`), events float64
+    [K,3] (onset_s, offset_s and label index of each event that touches the block), audio_label and audio_events of the
+    same form, and conditions, a JSON object as text.
   """
   sets = {"": timeline, "audio_": timeline if audio_timeline is None else audio_timeline}
   labels = {prefix: block_labels(events, clock) for prefix, events in sets.items()}
@@ -55,7 +55,7 @@ def to_records(
       "block": block.index,
       "duration_s": timeline.duration_s,
       "waveform": block.waveform,
-      "images": np.array([_to_jpeg(image) if seen else b"" for image, seen in _pairs(block)], object),
+      "images": np.array([_encode(image) if seen else b"" for image, seen in _pairs(block)], object),
       "image_mask": block.image_mask,
       "conditions": described,
     }
@@ -131,7 +131,7 @@ def to_example(record: Mapping[str, Any], spec: DataSpec) -> dict[str, np.ndarra
   images = np.zeros((spec.clock.num_images, height, width), np.uint8)
   for i, data in enumerate(record["images"]):
     if record["image_mask"][i]:
-      images[i] = _from_jpeg(data, (height, width), record)
+      images[i] = _decode(data, (height, width), record)
   return {
     "waveform": np.asarray(record["waveform"]),
     "images": images,
@@ -202,18 +202,22 @@ def _pairs(block: Block) -> Iterable[tuple[np.ndarray, bool]]:
   return zip(block.images, block.image_mask, strict=True)
 
 
-def _to_jpeg(image: np.ndarray) -> bytes:
+def _encode(image: np.ndarray) -> bytes:
   import cv2
 
+  if len(image) == 1:
+    return image.tobytes()
   written, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
   assert written
   return data.tobytes()
 
 
-def _from_jpeg(data: bytes, size: tuple[int, int], record: Mapping[str, Any]) -> np.ndarray:
+def _decode(data: bytes, size: tuple[int, int], record: Mapping[str, Any]) -> np.ndarray:
   # Decodes to the same pixels as OpenCV, which training machines need not have.
   import simplejpeg
 
+  if size[0] == 1 and len(data) == size[1]:
+    return np.frombuffer(data, np.uint8)[None]
   try:
     image = simplejpeg.decode_jpeg(data, "GRAY")[..., 0]
     got = f"{image.shape[0]}x{image.shape[1]}"

@@ -22,6 +22,7 @@ class SimulatedScene:
   seed: int
   split: str
   index: int
+  sounds: str | None = None
 
   @property
   def name(self) -> str:
@@ -34,13 +35,19 @@ class SimulatedScene:
   def state(self) -> str:
     from attavvad_jax.simulation import difficulty
 
-    return repr((self, SCENE_S, difficulty.preset(self.preset)))
+    scene = dataclasses.replace(self, sounds=None)
+    state = repr((scene, SCENE_S, difficulty.preset(self.preset)))
+    if self.sounds is None:
+      return state
+    from attavvad_jax.simulation.recorded import find_sounds
+
+    return f"{state} {find_sounds(self.sounds).digest}"
 
   def open(self, spec: DataSpec) -> Content:
     from attavvad_jax.simulation.blocks import render_blocks
     from attavvad_jax.simulation.scenes import draw_scene
 
-    scene = draw_scene(self.seed, self.index, self.split, SCENE_S, self.preset)
+    scene = draw_scene(self.seed, self.index, self.split, SCENE_S, self.preset, self.sounds)
     blocks = render_blocks(scene, spec.clock, spec.crop)
     return Content(blocks, scene.timeline, scene.audio_timeline, scene.conditions, [])
 
@@ -48,11 +55,23 @@ class SimulatedScene:
 class Simulated(RecordingsBuilder):
   """Scenes of a difficulty preset, one recording each; the same seed gives the same data set."""
 
-  def __init__(self, spec: DataSpec, *, preset: str, minutes: Mapping[str, float], seed: int = 0, **kwargs: Any):
-    """Plans scenes of a preset of `simulation.difficulty.PRESETS`; minutes of each split are rounded up to scenes."""
-    from attavvad_jax.simulation import difficulty
+  def __init__(
+    self,
+    spec: DataSpec,
+    *,
+    preset: str,
+    minutes: Mapping[str, float],
+    seed: int = 0,
+    sounds: str | None = None,
+    **kwargs: Any,
+  ):
+    """Plans scenes of a preset of `simulation.difficulty.PRESETS`; minutes of each split are rounded up to scenes.
 
-    difficulty.preset(preset)  # raises ValueError for unknown names
+    `sounds` is the folder of recorded voices and music of presets that use them.
+    """
+    from attavvad_jax.simulation.scenes import check_sounds
+
+    check_sounds(preset, sounds)
     unknown = sorted(set(minutes) - set(SPLITS))
     if unknown:
       raise ValueError(f"no such split: {', '.join(unknown)}; expected {', '.join(SPLITS)}")
@@ -61,7 +80,7 @@ class Simulated(RecordingsBuilder):
     if seed < 0:
       raise ValueError(f"seed is {seed}; expected 0 or more")
     self._scenes = [
-      SimulatedScene(preset, seed, split, index)
+      SimulatedScene(preset, seed, split, index, sounds)
       for split in SPLITS
       for index in range(math.ceil(round(minutes.get(split, 0.0) * 60 / SCENE_S, 6)))
     ]

@@ -77,7 +77,7 @@ def _event_fractions(detector: Detector, blocks: Sequence[Block]) -> tuple[int, 
   timeline = scores_to_timeline(scores, clock, clock.start_s(len(blocks)), detector.smoothing)
   labels = block_labels(timeline, clock, len(blocks))
   # 0 dBFS is int16 at full scale; the small addend keeps the logarithm of digital silence finite.
-  power = np.mean([np.square(block.waveform / 32768.0) for block in blocks], axis=1)
+  power = np.mean([np.square(block.waveform[clock.samples_before :] / 32768.0) for block in blocks], axis=1)
   labels = labels[10 * np.log10(power + 1e-12) > HEARD_DBFS]
   counts = np.bincount(labels, minlength=len(EVENTS))
   return len(labels), tuple(float(count) / len(labels) if len(labels) else np.nan for count in counts)

@@ -321,6 +321,8 @@ _SHOWN = {
   "face": f"the performer's face: its box {_BOX}",
   "mouth": f"the performer's mouth: the lower half of the face's box {_BOX}",
   "lips": "the performer's lips, as attavvad_jax.faces.lips draws them from the landmarks of mediapipe's face mesh",
+  "lip_shape": "measures of the performer's lips, as attavvad_jax.faces.lips takes them from the landmarks of "
+  "mediapipe's face mesh",
 }
 
 
@@ -331,8 +333,8 @@ def _metadata(detector: Detector, model: nn.Module, outputs: Iterable[str], form
   transitions = np.exp(log_transitions(clock.block_rate_hz))
   per_event = {name: ["blocks", len(events)] for name in ("audio", "audio_visual", "attention")}
   about = {
-    "waveform": "mono samples of the block: block i starts at sample round(i * sample_rate_hz / block_rate_hz); zeros "
-    "after the end of the audio",
+    "waveform": "mono samples: clock.samples_before of them before the block, then the block's own; block i starts at "
+    "sample round(i * sample_rate_hz / block_rate_hz); zeros before the start and after the end of the audio",
     "images": f"{_SHOWN[crop.part]}; first the last clock.images_before images before the block, then those at the "
     "centers of equal parts of it",
     "image_mask": "false where there is no image; the pixels in its place do not matter",
@@ -350,7 +352,7 @@ def _metadata(detector: Detector, model: nn.Module, outputs: Iterable[str], form
       for name, value in input_shapes(detector.spec).items()
     },
     "outputs": {name: {"dtype": "float32", "shape": per_event.get(name, ["blocks"])} for name in outputs},
-    "clock": {**clock.to_dict(), "block_samples": clock.block_samples},
+    "clock": {**clock.to_dict(), "samples_before": clock.samples_before, "block_samples": clock.block_samples},
     "crop": dataclasses.asdict(crop),
     "smoothing": detector.smoothing.to_dict(),
     # Of an HMM: the probability of each label (columns) one block after each label (rows).

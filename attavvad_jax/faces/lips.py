@@ -9,6 +9,7 @@ import threading
 import cv2
 import numpy as np
 
+from attavvad_jax.blocks import NUM_LIP_MEASURES
 from attavvad_jax.media.errors import MediaError
 
 # Side of the face mesh's square input.
@@ -29,6 +30,34 @@ _BELOW_NOSE = 0.24
 
 LIPS, OPENING = 128, 255
 _SUPERSAMPLING = 4
+
+# The measures of the lips' shape, in distances of the eyes' outer corners, with the smallest and largest value that a
+# row can hold. Distances are means over pairs of landmarks; positions are those of one landmark from the base of the
+# nose, to the right (0) or down (1).
+_DISTANCES = (
+  # Openings of the lips' inner edges, from the middle to the corners.
+  (((13, 14),), 0.0, 0.5),
+  (((82, 87), (312, 317)), 0.0, 0.5),
+  (((81, 178), (311, 402)), 0.0, 0.42),
+  (((80, 88), (310, 318)), 0.0, 0.32),
+  (((191, 95), (415, 324)), 0.0, 0.22),
+  # Widths of the opening and of the mouth, and height of the mouth.
+  (((78, 308),), 0.25, 0.8),
+  (((61, 291),), 0.35, 0.9),
+  (((0, 17),), 0.05, 0.7),
+)
+_POSITIONS = (
+  # Upper lip, its inner edge, the lower lip's inner edge, lower lip, both corners, chin.
+  (0, 1, 0.05, 0.28),
+  (13, 1, 0.08, 0.4),
+  (14, 1, 0.1, 0.75),
+  (17, 1, 0.18, 0.9),
+  (61, 1, 0.1, 0.5),
+  (291, 1, 0.1, 0.5),
+  (152, 1, 0.45, 1.1),
+  # Lower lip, sideways.
+  (14, 0, -0.12, 0.12),
+)
 
 
 class FaceMesh:
@@ -85,6 +114,27 @@ def draw_lips(landmarks: np.ndarray, height_px: int, width_px: int, margin: floa
     cv2.fillPoly(canvas, [np.rint(points[list(edge)]).astype(np.int32)], value)
   drawing = cv2.resize(canvas, (width_px, height_px), interpolation=cv2.INTER_AREA)
   return cv2.rectangle(drawing, (0, 0), (width_px - 1, height_px - 1), 255)
+
+
+def measure_lips(landmarks: np.ndarray) -> np.ndarray:
+  """Measures the shape of the lips, seen from the front and upright: openings, widths, and positions below the nose.
+
+  The row begins with 0 and ends with 255, so that scaling an image by its extremes changes nothing.
+
+  Args:
+    landmarks: landmarks of `FaceMesh`, [P,3].
+
+  Returns:
+    uint8 [1,`NUM_LIP_MEASURES`].
+  """
+  points = facing(landmarks)
+  values = [np.mean([np.linalg.norm(points[a] - points[b]) for a, b in pairs]) for pairs, *_ in _DISTANCES]
+  values += [points[landmark, axis] for landmark, axis, *_ in _POSITIONS]
+  low, high = np.array([limits[-2:] for limits in (*_DISTANCES, *_POSITIONS)], np.float64).T
+  levels = np.clip(np.rint(255 * (np.array(values) - low) / (high - low)), 0, 255)
+  row = np.concatenate([[0], levels, [255]]).astype(np.uint8)[None]
+  assert row.shape == (1, NUM_LIP_MEASURES)
+  return row
 
 
 def facing(landmarks: np.ndarray) -> np.ndarray:

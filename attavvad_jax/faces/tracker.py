@@ -11,7 +11,8 @@ import numpy as np
 
 from attavvad_jax.faces.cuts import is_cut, make_thumbnail
 from attavvad_jax.faces.detector import Detect
-from attavvad_jax.faces.tracks import SeenFace, Tracks
+from attavvad_jax.faces.part import FramePart
+from attavvad_jax.faces.tracks import MAX_GAP_S, SeenFace, Tracks
 from attavvad_jax.media.frame import Frame
 
 # Seconds that the choice of the performer looks ahead.
@@ -24,12 +25,12 @@ class TrackedImage(NamedTuple):
   """An image with its faces.
 
   Attributes:
-    gray: the gray frame, uint8 [H,W], or None without a frame.
+    gray: the gray frame, or the part of it around its faces; None without a frame.
     box: box of the performer's face, [4], or None.
     faces: all its faces including the performer's, if requested.
   """
 
-  gray: np.ndarray | None
+  gray: FramePart | None
   box: np.ndarray | None
   faces: tuple[SeenFace, ...] = ()
 
@@ -45,7 +46,8 @@ class FaceTracker:
   two sightings at most a second apart the box is interpolated; other images take the result of the nearest image of the
   same shot that the detector searched. If it shows no face, the image has none.
 
-  Memory holds the gray frames of `lookahead_s`, and the tracks that reach into them. `close` stops the detector thread.
+  Memory holds the last gray frames, and of older ones up to `lookahead_s` the parts around their faces, once these are
+  known; and the tracks that reach into them. `close` stops the detector thread.
 
   Args:
     detect: detects the faces of one frame, such as `FaceDetector`.
@@ -67,13 +69,16 @@ class FaceTracker:
     self._detect = detect
     self._detect_every = detect_every
     self._all_faces = all_faces
-    self._waiting: deque[np.ndarray | None] = deque()
+    self._waiting: deque[FramePart | None] = deque()
     # Detections run in a thread while this one decodes. The image number, not the detector's speed, determines when to
     # wait for one, so that the result does not depend on the machine.
     self._under_way: deque[tuple[int, Future[np.ndarray], bool]] = deque()
     self._worker = ThreadPoolExecutor(1)
     self._tracker = Tracks(images_per_second)
     self._ahead = round(lookahead_s * images_per_second)
+    # A face is known this many images after its own: boxes are interpolated over gaps, and smoothed with the next one.
+    self._known_after = round(MAX_GAP_S * images_per_second) + detect_every
+    self._next_shrunk = 0
     self._lag = max(0, min(_MAX_UNDER_WAY, self._ahead // detect_every - 2) * detect_every)
     self._next_in = self._next_out = self._next_detection = 0
     self._previous: np.ndarray | None = None
@@ -92,7 +97,8 @@ class FaceTracker:
         self._next_detection = index + self._detect_every
     self._take_faces(index - self._lag)
     self._previous = thumbnail
-    self._waiting.append(gray)
+    self._waiting.append(None if gray is None else FramePart.whole(gray))
+    self._shrink(index - self._lag - self._known_after)
     return [self._next()] if len(self._waiting) > self._ahead else []
 
   def finish(self) -> list[TrackedImage]:
@@ -108,6 +114,15 @@ class FaceTracker:
     while self._under_way and self._under_way[0][0] <= last:
       image, faces, cut = self._under_way.popleft()
       self._tracker.add(image, np.asarray(faces.result()), cut)
+
+  def _shrink(self, last: int) -> None:
+    """Reduces the waiting frames up to the image `last` to the parts around their faces."""
+    for index in range(max(self._next_shrunk, self._next_out), last + 1):
+      place = index - self._next_out
+      part = self._waiting[place]
+      if part is not None:
+        self._waiting[place] = part.around([face.box for face in self._tracker.faces(index)])
+      self._next_shrunk = index + 1
 
   def _next(self) -> TrackedImage:
     gray, index = self._waiting.popleft(), self._next_out

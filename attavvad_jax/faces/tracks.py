@@ -13,8 +13,8 @@ from attavvad_jax.faces.boxes import iou, jump, prominence
 
 # Time constant with which the weight of old sightings decays.
 _MEMORY_S = 30.0
-# Boxes are interpolated over gaps up to _MAX_GAP_S; a face that returns to its place within _RESUME_S is the same.
-_MAX_GAP_S = 1.0
+# Boxes are interpolated over gaps up to MAX_GAP_S; a face that returns to its place within _RESUME_S is the same.
+MAX_GAP_S = 1.0
 _RESUME_S = 5.0
 # Factor by which another face must exceed the performer's score: two singers side by side must not take turns.
 _TAKEOVER = 1.5
@@ -94,7 +94,7 @@ class Tracks:
   def __init__(self, images_per_second: float):
     self._memory = _MEMORY_S * images_per_second
     # With less than one image, nothing could be interpolated.
-    self._max_gap = max(_MAX_GAP_S * images_per_second, 1.0)
+    self._max_gap = max(MAX_GAP_S * images_per_second, 1.0)
     self._resume = max(_RESUME_S * images_per_second, 1.0)
     self._tracks: list[Track] = []
     self._num_tracks = 0  # including dropped ones

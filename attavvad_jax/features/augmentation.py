@@ -5,7 +5,8 @@ Each function takes one key per block and returns the batch with some entries re
 Voices and background that one block takes from another are drawn from the whole batch as recorded, in the order of the
 blocks' places in it, so that several devices draw the same as one. The changes affect the targets as follows:
 
-- Gain, tilt, masks on the log-mel, brightness, contrast, shift, turn, zoom, erasing and flip leave them unchanged.
+- Gain, tilt, masks on the log-mel, brightness, contrast, shift, turn, zoom, erasing, flip, movement, offset and noise
+  leave them unchanged.
 - A voice swapped in under a face that does not vocalize is somebody else's: the performer's event becomes others, the
   event of any voice becomes the voice's, and the visual term keeps the target of the block as recorded.
 - Background mixed into a block is the audio of another block without a voice. Speech, singing and others keep their
@@ -116,6 +117,10 @@ def augment(
     changed = mask_log_mel(mask_keys, changed, a.mask_frames, a.mask_bands)
   if a.brightness_fraction or a.contrast_fraction:
     changed = change_light(light_keys, changed, a.brightness_fraction, a.contrast_fraction)
+  if a.movement_fraction or a.offset_fraction or a.noise_fraction:
+    # Folded rather than split, so that the draws of the other changes stay as they are without this one.
+    move_keys = _draw(keys, lambda key: jax.random.fold_in(key, 11))
+    changed = change_movement(move_keys, changed, a.movement_fraction, a.offset_fraction, a.noise_fraction)
   return changed
 
 
@@ -394,6 +399,34 @@ def change_light(keys: Key[Array, " B"], batch: Batch, brightness_fraction: Numb
   contrast = _uniform(contrast_keys, 1 - contrast_fraction, 1 + contrast_fraction)[:, None, None, None]
   changed = jnp.clip((images - 0.5) * contrast + 0.5 + brightness, 0.0, 1.0)
   return {**batch, "images": jnp.where(mask[:, :, None, None], changed, 0.0)}
+
+
+def change_movement(
+  keys: Key[Array, " B"], batch: Batch, movement_fraction: Number, offset_fraction: Number, noise_fraction: Number
+) -> Batch:
+  """Makes each block's movements larger or smaller, and adds an offset and noise, for measures of the lips.
+
+  Other faces have other proportions and open their mouths more or less; landmarks of small or blurred faces tremble.
+
+  Args:
+    keys: one key per block for the draws.
+    batch: batch of which images float32 [B,N,H,W] in [0, 1] and image_mask are read.
+    movement_fraction: maximum fraction by which differences from the mean of the block's images grow; they shrink by
+      at most the same factor.
+    offset_fraction: standard deviation of the value added to a pixel in all images of a block.
+    noise_fraction: maximum standard deviation of the noise of a block. It is drawn with more weight on small ones.
+
+  Returns:
+    The batch; images may exceed [0, 1], and are zeros where masked.
+  """
+  images, mask = batch["images"], batch["image_mask"][:, :, None, None]
+  size_keys, offset_keys, level_keys, noise_keys = _split(keys, 4)
+  mean = (images * mask).sum(axis=1, keepdims=True) / jnp.maximum(mask.sum(axis=1, keepdims=True), 1)
+  size = (1 + movement_fraction) ** _uniform(size_keys, -1.0, 1.0)[:, None, None, None]
+  offset = offset_fraction * _draw(offset_keys, lambda key: jax.random.normal(key, (1, *images.shape[2:])))
+  level = noise_fraction * _uniform(level_keys)[:, None, None, None] ** 2
+  noise = level * _draw(noise_keys, lambda key: jax.random.normal(key, images.shape[1:]))
+  return {**batch, "images": jnp.where(mask, mean + (images - mean) * size + offset + noise, 0.0)}
 
 
 def _to_float(waveform: Num[Array, "B S"]) -> Float[Array, "B S"]:

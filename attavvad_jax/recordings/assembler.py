@@ -14,6 +14,7 @@ import numpy as np
 from attavvad_jax.blocks import Block, Crop, FaceImages, ImagesBefore
 from attavvad_jax.faces import LOOKAHEAD_S, Detect, FaceTracker, TrackedImage, crop_face
 from attavvad_jax.faces.boxes import SAME_FACE_IOU, iou
+from attavvad_jax.faces.part import FramePart
 from attavvad_jax.media.frame import Frame, FrameSampler, TimedFrame
 from attavvad_jax.recordings.boxes import Box, check_box
 from attavvad_jax.recordings.report import Report, summarize
@@ -198,8 +199,9 @@ class _Waveforms:
 
   def __init__(self, clock: Clock):
     self._clock = clock
-    self._pending = np.zeros(0, np.int16)
-    self._offset = 0  # sample at which `_pending` starts
+    # Before the recording there is silence.
+    self._pending = np.zeros(clock.samples_before, np.int16)
+    self._offset = -clock.samples_before  # sample at which `_pending` starts
     self._next = 0
     self.received = 0  # samples from the source so far
     self.length = 0  # samples so far, including silence in place of missing ones
@@ -218,7 +220,7 @@ class _Waveforms:
     """Returns the remaining waveforms, padded with zeros."""
     clock, rest = self._clock, []
     for last in range(self._next, clock.num_blocks(self.length / clock.sample_rate_hz)):
-      waveform = self._pending[clock.start_sample(last) - self._offset :][: clock.block_samples]
+      waveform = self._pending[self._start(last) :][: clock.block_samples]
       rest.append(np.pad(waveform, (0, clock.block_samples - len(waveform))))
     return rest
 
@@ -226,12 +228,16 @@ class _Waveforms:
     clock, whole = self._clock, []
     self.length += len(samples)
     self._pending = np.concatenate([self._pending, samples])
-    while (start := clock.start_sample(self._next) - self._offset) + clock.block_samples <= len(self._pending):
+    while (start := self._start(self._next)) + clock.block_samples <= len(self._pending):
       whole.append(self._pending[start : start + clock.block_samples].copy())
       self._next += 1
-    passed = min(clock.start_sample(self._next) - self._offset, len(self._pending))
+    passed = min(self._start(self._next), len(self._pending))
     self._pending, self._offset = self._pending[passed:], self._offset + passed
     return whole
+
+  def _start(self, block: int) -> int:
+    """Returns the index in `_pending` at which a block's waveform starts."""
+    return self._clock.start_sample(block) - self._clock.samples_before - self._offset
 
 
 class _FixedBox:
@@ -241,7 +247,7 @@ class _FixedBox:
     self._box = None if box is None else np.asarray(box, np.float64)
 
   def push(self, frame: Frame | None) -> list[TrackedImage]:
-    return [TrackedImage(None, None) if frame is None else TrackedImage(frame.gray, self._box)]
+    return [TrackedImage(None, None) if frame is None else TrackedImage(FramePart.whole(frame.gray), self._box)]
 
   def finish(self) -> list[TrackedImage]:
     return []

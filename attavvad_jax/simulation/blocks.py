@@ -52,7 +52,7 @@ def render_blocks(scene: Scene, clock: Clock, crop: Crop, size: tuple[int, int] 
 def _blocks(scene: Scene, clock: Clock, crop: Crop, width_px: int, height_px: int) -> Iterator[Block]:
   waveform = np.clip(np.rint(render_stems(scene).mixture * 32768), -32768, 32767).astype(np.int16)
   num_blocks = clock.num_blocks(len(waveform) / SAMPLE_RATE_HZ)
-  waveform = np.pad(waveform, (0, clock.block_samples))
+  waveform = np.pad(waveform, (clock.samples_before, clock.block_samples))
   last_frame = np.ceil(round(scene.duration_s * _FRAMES_PER_SECOND, 6)) - 1
   times_s = np.concatenate([clock.image_times_s(index) for index in range(num_blocks)])
   frames = np.minimum(np.floor(times_s * _FRAMES_PER_SECOND + 1e-6), last_frame)
@@ -69,7 +69,7 @@ def _blocks(scene: Scene, clock: Clock, crop: Crop, width_px: int, height_px: in
       # Limited-range luma as in a video, within one level of the output of FFmpeg's scaler.
       gray = cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420)[:height_px]
       images[n] = crop_face(gray, boxes[span][n], crop)
-    start = clock.start_sample(index)
+    start = clock.start_sample(index)  # of the waveform, which begins before the block by as much as was padded
     samples = waveform[start : start + clock.block_samples].copy()
     yield before.put(Block(index, samples, images, mask, boxes[span].astype(np.float32)))
 

@@ -41,6 +41,15 @@ class Person:
   voice: Voice
   face: Face
 
+  @property
+  def split(self) -> str:
+    return self.name.split("_")[0]
+
+  @property
+  def number(self) -> int:
+    """The person's number in the cast."""
+    return int(self.name.split("_")[1])
+
 
 def split_of(identity: tuple) -> str:
   """Returns the split of an identity, which is a tuple of numbers and strings."""

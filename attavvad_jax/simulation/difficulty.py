@@ -4,7 +4,9 @@
 where only the task itself is hard. `live` is a stream from a furnished room with guests, listeners and compressed
 audio. `hard` is a stage: nearly all other audio is voices, the backing is as loud as the voice or louder, and the mouth
 is sometimes hidden or moves to other words. `varied` is `live` with wider ranges, mouths that hardly open and faces
-that are never at rest, for training networks that must work on real footage.
+that are never at rest, for training networks that must work on real footage. `natural` is `varied` with mouths that
+move as far and as fast as those of real performers, at the video's own rate. `recorded` is `natural` with recorded
+voices and music for most people and performances.
 """
 
 import dataclasses
@@ -24,7 +26,7 @@ class Difficulty:
     guest: probability that a performance has a guest, who then does all off-camera speaking: a dialogue.
     other_words: fraction of the off-camera and playback stretches in which the performer's mouth moves nevertheless: to
       other words, or along with the playback.
-    idle_mouth: fraction of the stretches without any voice in which the performer chews, yawns, smiles or mouths words.
+    idle_mouth: fraction of the stretches without any voice in which the mouth makes an idle movement.
     snr_db: mean level of the voices over all other audio; parts scatter by 3 dB around it.
     backing_vocals: probability that a song has backing vocals.
     music: probability of music under speech, under singing, and without a voice.
@@ -38,13 +40,18 @@ class Difficulty:
     away: fraction of the time in which the face is outside the frame.
     bad_light: 0 for good light to 1 for the worst.
     restlessness: speed of the head's sway; 1 for somebody who sits and plays.
-    idle_mouths: fractions of chewing, yawning, smiling, mouthing words and grimacing among the idle movements.
+    idle_mouths: fractions of chewing, yawning, smiling, mouthing words, grimacing, laughing, licking the lips and
+      breathing through the mouth among the idle movements.
     idle_under_voice: fraction of the off-camera and playback stretches, among those without `other_words`, in which the
       mouth makes an idle movement; it grimaces instead of mouthing words.
     articulation: how far the mouth opens with its voice; 1 as far as the vowels of the voice imply.
+    sung_articulation: factor of the articulation in singing.
+    sung_movement: relative size of the movements of the jaw while a sung vowel is held.
     lips: contrast of the lips with the skin; 1 as the face has it.
     teeth: brightness of the teeth; 1 in full light.
     turn: how far the head turns and tilts; 1 for somebody who looks into the camera.
+    recorded_voices: fraction of the people whose voice is recorded.
+    recorded_music: fraction of the performances whose music is recorded.
     beaming: fraction of the time in which the performer smiles with bare teeth, whatever the audio and the other
       movements of the mouth.
   """
@@ -69,13 +76,17 @@ class Difficulty:
   away: float
   bad_light: Range
   restlessness: Range
-  idle_mouths: tuple[float, float, float, float, float] = (0.3, 0.15, 0.15, 0.4, 0.0)
+  idle_mouths: tuple[float, ...] = (0.3, 0.15, 0.15, 0.4, 0.0, 0.0, 0.0, 0.0)
   idle_under_voice: float = 0.0
   articulation: Range = (1.0, 1.0)
+  sung_articulation: Range = (1.0, 1.0)
+  sung_movement: Range = (0.0, 0.0)
   lips: Range = (1.0, 1.0)
   teeth: Range = (1.0, 1.0)
   turn: Range = (1.0, 1.0)
   beaming: Range = (0.0, 0.0)
+  recorded_voices: float = 0.0
+  recorded_music: float = 0.0
 
 
 _CLEAN = Difficulty(
@@ -125,6 +136,41 @@ _LIVE = Difficulty(
   restlessness=(0.6, 1.5),
 )
 
+_VARIED = dataclasses.replace(
+  _LIVE,
+  stretch_s=1.5,
+  idle_mouth=0.8,
+  snr_db=(-2.0, 30.0),
+  music=(0.4, 0.8, 0.6),
+  reverb_s=(0.12, 1.0),
+  wet=(0.02, 0.5),
+  bit_rate_kbps=(16.0, 64.0),
+  bad_light=(0.0, 0.6),
+  restlessness=(0.3, 2.0),
+  idle_mouths=(0.15, 0.1, 0.2, 0.2, 0.35, 0.0, 0.0, 0.0),
+  idle_under_voice=0.6,
+  articulation=(0.15, 0.8),
+  lips=(0.1, 1.0),
+  teeth=(0.25, 1.0),
+  turn=(0.5, 3.0),
+  beaming=(0.0, 0.4),
+)
+
+# Ranges chosen so that the opening of simulated lips and its movement between 2 and 8 Hz have the quartiles of the
+# landmarks of real clips; see docs/decisions/16-lip-movement.md.
+_NATURAL = dataclasses.replace(
+  _VARIED,
+  other_words=0.15,
+  bad_light=(0.0, 0.4),
+  restlessness=(0.2, 1.5),
+  idle_mouths=(0.1, 0.08, 0.25, 0.15, 0.25, 0.1, 0.04, 0.03),
+  idle_under_voice=0.7,
+  articulation=(0.25, 1.1),
+  sung_articulation=(1.0, 1.8),
+  sung_movement=(0.1, 0.5),
+  turn=(0.3, 2.0),
+)
+
 PRESETS = {
   # A single voice in a quiet room; between its events there is silence or the noise of listeners.
   "unaccompanied": dataclasses.replace(
@@ -154,25 +200,9 @@ PRESETS = {
     bad_light=(0.1, 0.7),
     restlessness=(0.8, 2.0),
   ),
-  "varied": dataclasses.replace(
-    _LIVE,
-    stretch_s=1.5,
-    idle_mouth=0.8,
-    snr_db=(-2.0, 30.0),
-    music=(0.4, 0.8, 0.6),
-    reverb_s=(0.12, 1.0),
-    wet=(0.02, 0.5),
-    bit_rate_kbps=(16.0, 64.0),
-    bad_light=(0.0, 0.6),
-    restlessness=(0.3, 2.0),
-    idle_mouths=(0.15, 0.1, 0.2, 0.2, 0.35),
-    idle_under_voice=0.6,
-    articulation=(0.15, 0.8),
-    lips=(0.1, 1.0),
-    teeth=(0.25, 1.0),
-    turn=(0.5, 3.0),
-    beaming=(0.0, 0.4),
-  ),
+  "varied": _VARIED,
+  "natural": _NATURAL,
+  "recorded": dataclasses.replace(_NATURAL, recorded_voices=0.75, recorded_music=0.7),
 }
 
 

@@ -19,7 +19,7 @@ import functools
 
 import numpy as np
 
-from attavvad_jax.simulation import codec, difficulty, music, noise, timelines, voices
+from attavvad_jax.simulation import codec, difficulty, music, noise, recorded, timelines, voices
 from attavvad_jax.simulation.cast import PEOPLE, SPLITS, Person, draw_for, person
 from attavvad_jax.simulation.codec import Codec
 from attavvad_jax.simulation.difficulty import Difficulty
@@ -31,7 +31,7 @@ from attavvad_jax.simulation.vocoder import FRAME_RATE_HZ, SAMPLE_RATE_HZ
 from attavvad_jax.simulation.voices import Utterance
 from attavvad_jax.timeline import VOCAL_EVENTS, Event, Timeline
 
-IDLE_MOUTHS = ("chewing", "yawning", "smiling", "mouthing", "grimacing")
+IDLE_MOUTHS = ("chewing", "yawning", "smiling", "mouthing", "grimacing", "laughing", "licking", "breathing")
 NOISES = {"crowd": noise.crowd, "applause": noise.applause, "cheers": noise.cheers, "clicks": noise.clicks}
 # Off-camera voices belong to the performers of this many scenes just before and after.
 _NEIGHBORS = 6
@@ -105,6 +105,8 @@ class Scene:
     exposure_s: exposure time of each frame, which blurs motion.
     restlessness: speed of the head's sway, around 1.
     articulation: how far the mouth opens with its voice; 1 as far as the vowels imply.
+    sung_articulation: factor of the articulation in singing.
+    sung_movement: relative size of the movements of the jaw while a sung vowel is held.
     lips: contrast of the lips with the skin, 0 to 1.
     teeth: brightness of the teeth, 0 to 1.
     turn: how far the head turns and tilts, around 1.
@@ -116,6 +118,8 @@ class Scene:
     parts: stretches in order and without gaps.
     episodes: times in which the mouth is not visible.
     seed: seed of all random values in rendering.
+    sounds: folder of recorded voices and music, None if the preset has none.
+    has_recorded_music: whether the music is recorded.
   """
 
   preset: str
@@ -127,6 +131,8 @@ class Scene:
   exposure_s: float
   restlessness: float
   articulation: float
+  sung_articulation: float
+  sung_movement: float
   lips: float
   teeth: float
   turn: float
@@ -138,6 +144,8 @@ class Scene:
   parts: tuple[Part, ...]
   episodes: tuple[Episode, ...]
   seed: int
+  sounds: str | None = None
+  has_recorded_music: bool = False
 
   @property
   def face(self) -> Face:
@@ -218,7 +226,14 @@ class Stems:
   jaw_shift: np.ndarray
 
 
-def draw_scene(seed: int, index: int, split: str = "train", duration_s: float = 30.0, preset: str = "live") -> Scene:
+def draw_scene(
+  seed: int,
+  index: int,
+  split: str = "train",
+  duration_s: float = 30.0,
+  preset: str = "live",
+  sounds: str | None = None,
+) -> Scene:
   """Draws a scene. Its performer is the person with the number `index`; women and men alternate.
 
   Args:
@@ -227,9 +242,11 @@ def draw_scene(seed: int, index: int, split: str = "train", duration_s: float = 
     split: one of `SPLITS`; splits share no voice, face, tune or place, whatever the seeds.
     duration_s: duration.
     preset: a name of `difficulty.PRESETS`.
+    sounds: folder of recorded voices and music (`recorded`); only for presets that use them, which need it.
 
   Raises:
-    ValueError: split or preset is unknown, the duration is not positive, or seed or index is negative.
+    ValueError: split or preset is unknown, the duration is not positive, seed or index is negative, or `sounds` does
+      not fit the preset.
   """
   if split not in SPLITS:
     raise ValueError(f"split is {split!r}; expected one of {', '.join(SPLITS)}")
@@ -238,6 +255,7 @@ def draw_scene(seed: int, index: int, split: str = "train", duration_s: float = 
   if seed < 0 or index < 0:
     raise ValueError(f"seed is {seed} and index {index}; expected 0 or more")
   level = difficulty.preset(preset)
+  check_sounds(preset, sounds)
   rng = np.random.default_rng([seed, SPLITS.index(split), index])
   performer = person(split, seed, index)
   first = max(0, index - _NEIGHBORS)
@@ -271,7 +289,30 @@ def draw_scene(seed: int, index: int, split: str = "train", duration_s: float = 
     teeth=rng.uniform(*level.teeth),
     turn=rng.uniform(*level.turn),
     beaming=rng.uniform(*level.beaming),
+    sung_articulation=rng.uniform(*level.sung_articulation),
+    sung_movement=rng.uniform(*level.sung_movement),
+    sounds=sounds,
+    has_recorded_music=sounds is not None and bool(rng.uniform() < level.recorded_music),
   )
+
+
+def check_sounds(preset: str, sounds: str | None) -> None:
+  """Checks that a folder of recorded sounds is given if, and only if, the preset uses it.
+
+  Raises:
+    ValueError: it is missing or not used, or holds no speech.
+  """
+  level = difficulty.preset(preset)
+  needs = level.recorded_voices > 0 or level.recorded_music > 0
+  if needs and sounds is None:
+    raise ValueError(
+      f"preset {preset!r} needs a folder of recorded voices and music; make one with python -m tools.get_sounds of a "
+      "checkout"
+    )
+  if sounds is not None:
+    if not needs:
+      raise ValueError(f"preset {preset!r} uses no recorded sounds; expected preset 'recorded' with them")
+    recorded.find_sounds(sounds)
 
 
 def render_audio(scene: Scene) -> np.ndarray:
@@ -291,7 +332,7 @@ def render_stems(scene: Scene) -> Stems:
   stems = {name: np.zeros(total, np.float32) for name in ("performer", "other", "backing")}
   face = np.zeros((-(-total // (SAMPLE_RATE_HZ // FRAME_RATE_HZ)) + 1, 4), np.float32)
   rng = np.random.default_rng(scene.seed)
-  song = music.play(scene.song, scene.duration_s, rng)
+  song = _play(scene, rng)
   song_gain = np.zeros(total, np.float32)
   for part in scene.parts:
     span = slice(round(part.event.onset_s * SAMPLE_RATE_HZ), round(part.event.offset_s * SAMPLE_RATE_HZ))
@@ -300,7 +341,7 @@ def render_stems(scene: Scene) -> Stems:
     tune = music.melody(scene.song, part.event.onset_s, count / SAMPLE_RATE_HZ, _center(part, scene), rng_part)
     utterance = None
     if part.voice is not None:
-      utterance = _perform(part, part.voice, tune, count / SAMPLE_RATE_HZ, rng_part)
+      utterance = _perform(part, part.voice, scene, tune, count / SAMPLE_RATE_HZ, rng_part)
       wave = utterance.waveform
       if part.source == "playback":
         wave = noise.loudspeaker(wave, rng_part)
@@ -573,12 +614,35 @@ def _center(part: Part, scene: Scene) -> int:
   return voices.comfortable_midi((part.voice or scene.performer).voice)
 
 
+def _play(scene: Scene, rng: np.random.Generator) -> np.ndarray:
+  """Renders the music of the whole scene. -> float32 [n]."""
+  pieces = recorded.find_sounds(scene.sounds).music[scene.performer.split] if scene.sounds else ()
+  if scene.has_recorded_music and pieces:
+    return recorded.play(pieces[int(rng.integers(len(pieces)))], scene.duration_s, rng)
+  return music.play(scene.song, scene.duration_s, rng)
+
+
 def _perform(
-  part: Part, who: Person, tune: tuple[music.Note, ...], duration_s: float, rng: np.random.Generator
+  part: Part, who: Person, scene: Scene, tune: tuple[music.Note, ...], duration_s: float, rng: np.random.Generator
 ) -> Utterance:
+  if (files := _recordings(who, scene)) is not None:
+    if part.act == "singing":
+      return recorded.sing(files, who.voice, tune, duration_s, rng)
+    return recorded.speak(files, who.voice, duration_s, rng)
   if part.act == "singing":
     return voices.sing(who.voice, tune, duration_s, rng)
   return voices.speak(who.voice, duration_s, rng)
+
+
+def _recordings(who: Person, scene: Scene) -> tuple[str, ...] | None:
+  """Returns the recordings of a person's voice; None if it is synthesized."""
+  if scene.sounds is None:
+    return None
+  # Golden-ratio steps spread the recorded voices evenly over the cast.
+  number = who.number
+  if (number * 0.618034) % 1 >= difficulty.preset(scene.preset).recorded_voices:
+    return None
+  return recorded.find_sounds(scene.sounds).speaker(who.split, number)
 
 
 def _accompany(
@@ -609,10 +673,13 @@ def _mouth(
   # Movements start and end within the event.
   ease = np.clip(np.minimum(t, t[::-1]) / 0.25, 0, 1)
   if part.mouth in ("other words", "mouthing"):
-    utterance = _perform(part, scene.performer, tune, part.event.duration_s, rng)
+    utterance = _perform(part, scene.performer, scene, tune, part.event.duration_s, rng)
   if part.mouth in ("voice", "along", "other words", "mouthing"):
     assert utterance is not None
-    for column, track in enumerate((scene.articulation * utterance.openness, utterance.width)):
+    opened = scene.articulation * utterance.openness
+    if part.act == "singing" and scene.sung_movement:
+      opened = np.clip(opened * scene.sung_articulation * _jaw_movement(scene.sung_movement, len(opened), rng), 0, 1)
+    for column, track in enumerate((opened, utterance.width)):
       face[: len(track), column] = track[:count]
   elif part.mouth == "chewing":
     phase = 2 * np.pi * rng.uniform(1.0, 1.8) * t + rng.uniform(0, 6)
@@ -628,7 +695,27 @@ def _mouth(
     face[:, 1] = 0.4 * face[:, 2]
   elif part.mouth == "grimacing":
     face[:] = _grimaces(count, rng) * ease[:, None]
+  elif part.mouth == "laughing":
+    # Bursts of four to six movements a second, each burst with a pause after it.
+    bursts = np.clip(2 * np.sin(2 * np.pi * rng.uniform(0.3, 0.7) * t + rng.uniform(0, 6)), 0, 1)
+    shaken = rng.uniform(0.02, 0.1) * bursts * np.sin(2 * np.pi * rng.uniform(4.0, 6.0) * t)
+    face[:, 0] = (rng.uniform(0.12, 0.4) + shaken) * ease
+    face[:, 2] = rng.uniform(0.6, 1.0) * ease
+    face[:, 1] = 0.4 * face[:, 2]
+  elif part.mouth == "licking":
+    stroke = np.clip(np.sin(2 * np.pi * rng.uniform(0.5, 1.0) * t + rng.uniform(0, 6)), 0, 1) * ease
+    face[:, 0] = rng.uniform(0.08, 0.25) * stroke
+    face[:, 1] = rng.uniform(-0.6, 0.3) * stroke
+  elif part.mouth == "breathing":
+    face[:, 0] = rng.uniform(0.04, 0.15) * (1 + 0.3 * np.sin(2 * np.pi * rng.uniform(0.2, 0.5) * t)) * ease
   return face
+
+
+def _jaw_movement(size: float, count: int, rng: np.random.Generator) -> np.ndarray:
+  """Draws a factor of the opening around 1 that moves at one to six hertz, as a singer's jaw does. -> [T]."""
+  t = np.arange(count)[:, None] / FRAME_RATE_HZ
+  waves = np.sin(2 * np.pi * (rng.uniform(1.0, 6.0, 5) * t + rng.uniform(0, 1, 5)))
+  return 1 + size * np.sqrt(2 / 5) * waves.sum(axis=1)
 
 
 def _grimaces(count: int, rng: np.random.Generator) -> np.ndarray:

@@ -9,7 +9,7 @@ Axes: T frames of 5 ms, K frequency bins of 25 Hz, n samples.
 import dataclasses
 
 import numpy as np
-from scipy import fft
+from scipy import fft, signal
 
 SAMPLE_RATE_HZ = 16_000
 HOP = 80
@@ -17,6 +17,7 @@ FRAME_RATE_HZ = SAMPLE_RATE_HZ // HOP
 _FFT = 640
 _WINDOW = 4 * HOP
 BIN_HZ = SAMPLE_RATE_HZ / _FFT
+_LOWEST_HZ, _HIGHEST_HZ = 65.0, 480.0  # pitch of recorded voices
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +70,47 @@ def analyze(wave: np.ndarray, f0_hz: float) -> Frames:
   both = np.sqrt((now**2).sum(1) * (before**2).sum(1)) + 1e-6
   voicing = np.clip(((now * before).sum(1) / both - 0.25) / 0.35, 0, 1)
   return Frames(0.5 * np.log(smooth + 1e-9).astype(np.float32), voicing.astype(np.float32))
+
+
+def analyze_voice(wave: np.ndarray) -> tuple[Frames, np.ndarray]:
+  """Computes envelope, voicing and pitch of a recorded voice. float [n] -> Frames and Hz [T], T = n / 80.
+
+  The pitch is YIN's (de Cheveigné and Kawahara, 2002), as librosa computes it. The envelope is the power spectrum
+  smoothed over one harmonic, and voicing the correlation with the waveform one period earlier, as in `analyze`.
+  """
+  import librosa
+
+  count = max(2, len(wave) // HOP)
+  wave = wave.astype(np.float32)
+  f0_hz = librosa.yin(wave, fmin=_LOWEST_HZ, fmax=_HIGHEST_HZ, sr=SAMPLE_RATE_HZ, frame_length=1024, hop_length=HOP)
+  f0_hz = signal.medfilt(np.resize(f0_hz, count), 9).clip(_LOWEST_HZ, _HIGHEST_HZ)
+
+  starts = np.arange(count) * HOP
+  longest = int(SAMPLE_RATE_HZ / _LOWEST_HZ) + 1
+  views = np.lib.stride_tricks.sliding_window_view(np.pad(wave, (_FFT // 2 + longest, _FFT + HOP)), _FFT)
+  now = views[starts + longest]
+  before = views[starts + longest - np.round(SAMPLE_RATE_HZ / f0_hz).astype(int)]
+  window = np.hanning(_FFT).astype(np.float32)
+  power = np.abs(fft.rfft(now * (window / np.sqrt((window**2).sum())), _FFT)) ** 2
+  # Sums over half a harmonic below and above each bin, between the points of the running sum.
+  bins = power.shape[1]
+  sums = np.concatenate(
+    [np.zeros((count, 1)), np.cumsum(np.concatenate([power, power[:, -40:][:, ::-1]], axis=1), axis=1)], axis=1
+  )
+  half = 0.5 * f0_hz[:, None] / BIN_HZ
+  rows = np.arange(count)[:, None]
+
+  def summed(position: np.ndarray) -> np.ndarray:
+    low = np.floor(position).astype(int).clip(0, sums.shape[1] - 2)
+    part = (position - low).clip(0, 1)
+    return sums[rows, low] * (1 - part) + sums[rows, low + 1] * part
+
+  center = np.arange(bins)[None] + 0.5
+  low, high = (center - half).clip(0, None), center + half
+  smooth = (summed(high) - summed(low)) / (high - low)
+  both = np.sqrt((now**2).sum(1) * (before**2).sum(1)) + 1e-6
+  voicing = np.clip(((now * before).sum(1) / both - 0.25) / 0.35, 0, 1)
+  return Frames(0.5 * np.log(smooth + 1e-9).astype(np.float32), voicing.astype(np.float32)), f0_hz
 
 
 def synthesize(frames: Frames, f0_hz: np.ndarray, breathiness: float, rng: np.random.Generator) -> np.ndarray:

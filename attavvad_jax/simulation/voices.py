@@ -106,25 +106,40 @@ def speak(voice: Voice, duration_s: float, rng: np.random.Generator) -> Utteranc
   """Synthesizes speech without pauses that fills a duration."""
   # A pseudo-word takes about 88 s / words_per_minute.
   frames, openness, width = _words(voice, int(duration_s * voice.words_per_minute / 60) + 2, rng)
-  count = _num_frames(duration_s)
+  count = num_frames(duration_s)
   # Words that are too short for the duration are slowed down: a pause within the event would contradict its label.
   positions = np.linspace(0, min(count, len(openness)) - 1, count)
   f0_hz = voice.f0_hz * 2 ** (_intonation(count, voice.liveliness, rng) / 12)
-  opened = _articulation(rng) * _at(openness, positions)
+  opened = draw_articulation(rng) * _at(openness, positions)
   return _voiced(voice, frames.at(positions), f0_hz, opened, _at(width, positions), duration_s, rng)
 
 
 def sing(voice: Voice, melody: tuple[Note, ...], duration_s: float, rng: np.random.Generator) -> Utterance:
   """Sings a melody legato on pseudo-words, one syllable a note; the last note is held to fill the duration."""
-  frames, openness, width = _words(voice, len(melody) // 2 + 2, rng)
-  count = _num_frames(duration_s)
-  positions = _hold_vowels(openness, melody, count, rng)
+  return sing_words(_words(voice, len(melody) // 2 + 2, rng), voice, melody, duration_s, rng)
+
+
+def sing_words(
+  words: tuple[vocoder.Frames, np.ndarray, np.ndarray],
+  voice: Voice,
+  melody: tuple[Note, ...],
+  duration_s: float,
+  rng: np.random.Generator,
+  is_held: bool = True,
+) -> Utterance:
+  """Sings a melody on given words: their frames, and openness and width of the mouth in each.
+
+  Unless each note holds a vowel, the words keep their pace, and must fill the duration.
+  """
+  frames, openness, width = words
+  count = num_frames(duration_s)
+  positions = _hold_vowels(openness, melody, count, rng) if is_held else np.arange(count, dtype=np.float64)
   f0_hz = _melody_hz(voice, melody, count, rng)
-  opened = _articulation(rng) * _at(openness, positions)
+  opened = draw_articulation(rng) * _at(openness, positions)
   return _voiced(voice, _evened(frames.at(positions)), f0_hz, opened, _at(width, positions), duration_s, rng)
 
 
-def _articulation(rng: np.random.Generator) -> float:
+def draw_articulation(rng: np.random.Generator) -> float:
   """Draws a factor of the opening of the mouth: the same range for both acts, so that size does not reveal the act."""
   return rng.uniform(0.75, 1.25)
 
@@ -145,7 +160,7 @@ def _words(voice: Voice, count: int, rng: np.random.Generator) -> tuple[vocoder.
   gap = np.diff(loud, append=loud[-1] + 1)
   keep = np.concatenate([np.arange(i, i + min(g, 12)) for i, g in zip(loud, gap, strict=True)])
   frames = vocoder.Frames(frames.log_envelope[keep], frames.voicing[keep])
-  openness, width = _mouth(frames.log_envelope)
+  openness, width = mouth(frames.log_envelope)
   return frames.shifted(voice.formant_scale, voice.tilt_db_per_octave), openness, width
 
 
@@ -162,12 +177,15 @@ def _band_db(log_envelope: np.ndarray, low_hz: float, high_hz: float) -> np.ndar
   return 10 * np.log10(power.sum(axis=1) + 1e-9)
 
 
-def _mouth(log_envelope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """Computes openness and width of the mouth that produces these frames. [T,K] -> [T], [T]."""
+def mouth(log_envelope: np.ndarray, first_db: tuple[float, float] = (-14, 6)) -> tuple[np.ndarray, np.ndarray]:
+  """Computes openness and width of the mouth that produces these frames. [T,K] -> [T], [T].
+
+  `first_db` is the range of the level around a high first formant relative to that around a low one: from i to a.
+  """
   level = _band_db(log_envelope, 300, 3800)
   loud = np.clip((level - np.percentile(level, 90) + 26) / 22, 0, 1)
-  first = _band_db(log_envelope, 550, 1100) - _band_db(log_envelope, 150, 450)
-  vowel = np.clip((first + 14) / 20, 0, 1)
+  first = first_formant_db(log_envelope)
+  vowel = np.clip((first - first_db[0]) / (first_db[1] - first_db[0]), 0, 1)
   second = _band_db(log_envelope, 1700, 3200) - _band_db(log_envelope, 600, 1500)
   # Lips are slow: they take about 60 ms from one shape to the next.
   openness = _smooth(loud * (0.42 + 0.58 * vowel), 13)
@@ -177,12 +195,18 @@ def _mouth(log_envelope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   return openness.astype(np.float32), width.astype(np.float32)
 
 
+def first_formant_db(log_envelope: np.ndarray) -> np.ndarray:
+  """Computes the level around the first formant of an a, relative to that of an i. [T,K] -> [T]."""
+  return _band_db(log_envelope, 550, 1100) - _band_db(log_envelope, 150, 450)
+
+
 def _smooth(x: np.ndarray, width: int) -> np.ndarray:
   window = np.hanning(width + 2)[1:-1]
   return np.convolve(np.pad(x, width // 2, mode="edge"), window / window.sum(), "valid")
 
 
-def _num_frames(duration_s: float) -> int:
+def num_frames(duration_s: float) -> int:
+  """Returns the number of frames of 5 ms that cover a duration; at least 2."""
   return max(2, int(np.ceil(round(duration_s * SAMPLE_RATE_HZ) / HOP)))
 
 
@@ -275,8 +299,13 @@ def _voiced(
   duration_s: float,
   rng: np.random.Generator,
 ) -> Utterance:
-  """Synthesizes the frames, cuts them to the duration, fades both ends and normalizes the level."""
+  """Synthesizes the frames, cuts them to the duration, and finishes the utterance."""
   wave = vocoder.synthesize(frames, f0_hz, voice.breathiness, rng)[: round(duration_s * SAMPLE_RATE_HZ)]
+  return finish(wave, openness, width)
+
+
+def finish(wave: np.ndarray, openness: np.ndarray, width: np.ndarray) -> Utterance:
+  """Fades both ends of a waveform, normalizes its level in place, and shuts the mouth at both ends."""
   fade = min(len(wave) // 4, SAMPLE_RATE_HZ // 50)
   ramp = np.linspace(0, 1, fade, dtype=np.float32)
   wave[:fade] *= ramp

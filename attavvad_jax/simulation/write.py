@@ -14,9 +14,9 @@ import numpy as np
 from attavvad_jax import pool
 from attavvad_jax.files import write_text
 from attavvad_jax.notes import progress_bar
-from attavvad_jax.simulation import difficulty
 from attavvad_jax.simulation.cast import SPLITS
-from attavvad_jax.simulation.scenes import draw_scene, render_audio, render_frame
+from attavvad_jax.simulation.recorded import find_sounds
+from attavvad_jax.simulation.scenes import check_sounds, draw_scene, render_audio, render_frame
 from attavvad_jax.simulation.synthesizer import check_installed
 from attavvad_jax.simulation.vocoder import SAMPLE_RATE_HZ
 from attavvad_jax.timeline import Timeline
@@ -35,6 +35,7 @@ class Clip:
   seed: int
   duration_s: float
   preset: str
+  sounds: str | None
   frames_per_second: float
   width_px: int
   height_px: int
@@ -73,6 +74,7 @@ def write_folder(
   minutes: dict[str, float],
   seed: int = 0,
   preset: str = "live",
+  sounds: str | None = None,
   clip_s: float = 30.0,
   frames_per_second: float = 25.0,
   size: tuple[int, int] = (480, 360),
@@ -90,6 +92,7 @@ def write_folder(
     minutes: minutes of each of the splits train, validation and test; rounded up to whole clips.
     seed: seed of all randomness.
     preset: difficulty, a name of `difficulty.PRESETS`.
+    sounds: folder of recorded voices and music, for presets that use them.
     clip_s: duration of a clip.
     frames_per_second: frame rate of the videos.
     size: width and height of the videos in pixels, both even.
@@ -117,7 +120,7 @@ def write_folder(
     raise ValueError(f"frames_per_second is {frames_per_second}; expected 1 to 120")
   if workers < 1:
     raise ValueError(f"workers is {workers}; expected 1 or more")
-  difficulty.preset(preset)
+  check_sounds(preset, sounds)
   check_installed()
   settings = {
     "seed": seed,
@@ -125,12 +128,13 @@ def write_folder(
     "clip_s": clip_s,
     "frames_per_second": frames_per_second,
     "size": list(size),
+    **({"sounds": find_sounds(sounds).digest} if sounds is not None else {}),
   }
   (folder / "videos").mkdir(parents=True, exist_ok=True)
   (folder / "labels").mkdir(exist_ok=True)
   _claim(folder, settings)
   clips = [
-    Clip(folder, split, index, seed, clip_s, preset, frames_per_second, *size)
+    Clip(folder, split, index, seed, clip_s, preset, sounds, frames_per_second, *size)
     for split in SPLITS
     for index in range(math.ceil(round(minutes.get(split, 0.0) * 60 / clip_s, 6)))
   ]
@@ -154,7 +158,7 @@ def write_clip(clip: Clip) -> None:
   """Renders one scene to its mp4 file and, once that is complete, writes its labels and conditions."""
   from attavvad_jax.media.encode import VideoWriter
 
-  scene = draw_scene(clip.seed, clip.index, clip.split, clip.duration_s, clip.preset)
+  scene = draw_scene(clip.seed, clip.index, clip.split, clip.duration_s, clip.preset, clip.sounds)
   with VideoWriter(clip.video, clip.width_px, clip.height_px, clip.frames_per_second, SAMPLE_RATE_HZ) as writer:
     for frame, samples in _frames_and_samples(clip, render_audio(scene)):
       writer.write_samples(samples)

@@ -4,7 +4,8 @@ A *block* is the unit of decision (Section 3.1 and the released parameters). At 
 audio frames (352 ms of audio) and 3 images. Block `i` decides on the interval [i / rate, (i + 1) / rate). Every block
 is cut by time, never by counting frames, so that nothing drifts.
 
-Axes: S samples of a block, T audio frames of a block, N images of a block, M images before it plus its own N.
+Axes: S samples of a block and before it, T audio frames of a block, N images of a block, M images before it plus its
+own N.
 """
 
 import dataclasses
@@ -29,9 +30,12 @@ class Clock:
     window_ms: length of the analysis window of an audio frame; frames overlap by half of it.
     images_before: number of images before a block that the network gets in addition to the block's own; the paper has
       none.
+    frames_before: number of audio frames before a block that the network gets in addition to the block's own; the paper
+      has none.
 
   Raises:
-    ValueError: a rate or count is not positive (images_before may be 0), or a block is shorter than one audio frame.
+    ValueError: a rate or count is not positive (images_before and frames_before may be 0), or a block is shorter than
+      one audio frame.
 
   Differences: the released code counts 15 frames per block along a running frame index, which drifts by 0.3 s over 30 s
   because 1000 / 22 frames per second are not exactly 45; here the start sample is round(i * sample_rate / block_rate).
@@ -42,14 +46,15 @@ class Clock:
   images_per_block: int = 3
   window_ms: float = 44.0
   images_before: int = 0
+  frames_before: int = 0
 
   def __post_init__(self) -> None:
     for field in dataclasses.fields(self):
       value = getattr(self, field.name)
-      may_be_0 = field.name == "images_before"
+      may_be_0 = field.name in ("images_before", "frames_before")
       if not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0 or (value == 0 and not may_be_0):
         raise ValueError(f"clock: {field.name} is {value!r}; expected a positive number{' or 0' * may_be_0}")
-    for name in ("sample_rate_hz", "images_per_block", "images_before"):
+    for name in ("sample_rate_hz", "images_per_block", "images_before", "frames_before"):
       if int(getattr(self, name)) != getattr(self, name):
         raise ValueError(f"clock: {name} is {getattr(self, name)!r}; expected a whole number")
     if self.hop_samples < 1:
@@ -86,16 +91,21 @@ class Clock:
     return round(self.sample_rate_hz / (self.block_rate_hz * self.hop_samples))
 
   @property
+  def samples_before(self) -> int:
+    """Number of samples before a block that its waveform begins with."""
+    return self.frames_before * self.hop_samples
+
+  @property
   def block_samples(self) -> int:
-    """Number of samples of a block (S): enough for its T frames, slightly more than one block period."""
-    return (self.frames_per_block - 1) * self.hop_samples + self.window_samples
+    """Number of samples of a block's waveform (S): those before it, and enough for its T frames."""
+    return self.samples_before + (self.frames_per_block - 1) * self.hop_samples + self.window_samples
 
   def start_s(self, block: int) -> float:
     """Returns the time at which a block starts, in seconds."""
     return block / self.block_rate_hz
 
   def start_sample(self, block: int) -> int:
-    """Returns the first sample of a block; within half a sample of `start_s`, however long the recording is."""
+    """Returns the first sample of a block itself; within half a sample of `start_s`, however long the recording is."""
     return round(block * self.sample_rate_hz / self.block_rate_hz)
 
   def image_times_s(self, block: int) -> np.ndarray:

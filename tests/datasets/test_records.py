@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
-from attavvad_jax.blocks import Block, Crop, DataSpec
+from attavvad_jax.blocks import LIP_SHAPE, NUM_LIP_MEASURES, Block, Crop, DataSpec
 from attavvad_jax.datasets.records import (
   check_conditions,
   conditions,
@@ -117,3 +117,14 @@ def test_fields_of_a_record_are_written_in_a_fixed_order(spec, make_blocks):
   data = serialize(record, features(spec))
   # In a protocol buffer's map, a key follows its tag and its length.
   assert sorted(record, key=lambda key: data.index(b"\n" + bytes([len(key)]) + key.encode())) == sorted(record)
+
+
+def test_a_row_of_measures_is_stored_exactly(spec, make_blocks):
+  crop = Crop(1, NUM_LIP_MEASURES, part=LIP_SHAPE)
+  rows = np.random.default_rng(0).integers(0, 256, (3, 1, NUM_LIP_MEASURES)).astype(np.uint8)
+  blocks = [dataclasses.replace(block, images=rows, image_mask=np.ones(3, bool)) for block in make_blocks(1)]
+  record = next(iter(to_records(blocks, Timeline([], 1 / 3), "song", spec.clock)))
+  assert sum(map(len, record["images"])) == rows.size
+  np.testing.assert_array_equal(to_example(_stored(record), dataclasses.replace(spec, crop=crop))["images"], rows)
+  with pytest.raises(ValueError, match="image is nothing readable, the data set states 1x18"):
+    to_example(_stored(record) | {"images": [b"1", b"2", b"3"]}, dataclasses.replace(spec, crop=crop))

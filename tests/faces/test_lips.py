@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from attavvad_jax.blocks import Crop
+from attavvad_jax.blocks import LIP_SHAPE, NUM_LIP_MEASURES, Crop
 from attavvad_jax.faces import crop_face, lips, model_files
 from attavvad_jax.features.images import normalize_images
 from attavvad_jax.media.errors import MediaError
@@ -132,3 +132,37 @@ def test_a_rendered_head_that_turns_moves_no_lips(mesh):
   shut = crop_face(*portrait(FaceState()), crop)
   difference = np.abs(within(still) - within(turned)).mean()
   assert difference < 0.5 * np.abs(within(still) - within(shut)).mean()
+
+
+@pytest.mark.parametrize("opening", [0.02, 0.1, 0.3])
+def test_measures_are_the_distances_of_the_landmarks(opening):
+  (row,) = lips.measure_lips(head(opening))
+  assert (row[0], row[-1], row.dtype) == (0, 255, np.uint8)
+  # The middle opening holds 0 to 0.5, the width of the opening 0.25 to 0.8, the height of the mouth 0.05 to 0.7.
+  assert row[1] / 255 * 0.5 == pytest.approx(opening, abs=0.002)
+  assert 0.25 + row[6] / 255 * 0.55 == pytest.approx(2 * INSIDE, abs=0.003)
+  assert 0.05 + row[8] / 255 * 0.65 == pytest.approx(opening + 2 * 0.06, abs=0.002)
+
+
+@pytest.mark.parametrize("angles", [(0, 0, 25), (30, 0, 0), (0, 20, 0), (20, -15, -10)])
+def test_measures_do_not_depend_on_the_pose_of_the_head(angles):
+  rotated = Rotation.from_euler("yxz", angles, degrees=True).apply(head(0.1) - (96, 96, 0)) * 0.7 + (80, 100, 0)
+  np.testing.assert_allclose(lips.measure_lips(rotated).astype(int), lips.measure_lips(head(0.1)), atol=1)
+
+
+def test_measures_keep_their_values_where_an_image_is_scaled_by_its_extremes():
+  row = lips.measure_lips(head(0.1))
+  np.testing.assert_allclose(normalize_images(row[None], np.ones(1, bool))[0], row / 255, atol=1e-6)
+
+
+def test_a_rendered_mouth_opens_in_the_measures_too(mesh):
+  crop = Crop(1, NUM_LIP_MEASURES, part=LIP_SHAPE)
+  rows = [crop_face(*portrait(FaceState(openness=openness)), crop)[0] for openness in (0.0, 0.4, 0.9)]
+  assert rows[0][1] < rows[1][1] < rows[2][1]
+  # The nose stays, the chin goes down.
+  assert rows[0][15] < rows[2][15]
+
+
+def test_a_row_of_measures_has_one_size():
+  with pytest.raises(ValueError, match="size is 32x48; expected 1x18"):
+    Crop(32, 48, part=LIP_SHAPE)

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 
 from attavvad_jax.blocks import Crop
-from attavvad_jax.faces import FaceDetector, crop_face, model_files
+from attavvad_jax.faces import FaceDetector, FaceTracker, crop_face, model_files
 from attavvad_jax.faces.boxes import iou
 from attavvad_jax.faces.cuts import is_cut, make_thumbnail
 from attavvad_jax.faces.detector import _tiles
+from attavvad_jax.faces.part import FramePart
 from attavvad_jax.media.errors import MediaError
 from attavvad_jax.simulation.faces import FaceState, face_box, render
 from attavvad_jax.simulation.portraits import Camera, Face
@@ -227,10 +228,10 @@ def test_hole_ends_a_shot_and_has_no_box(length):
 
 
 def test_every_frame_comes_back_in_gray_and_in_order():
-  film = Film(lambda i: [], 137)
+  film = Film(lambda i: [(0, 0, 1, 1)], 137)
   images = list(follow_performer(film.frames, film.detect, RATE, EVERY))
   for image, frame in zip(images, film.frames, strict=True):
-    np.testing.assert_array_equal(image.gray, frame.gray)
+    np.testing.assert_array_equal(image.gray.pixels, frame.gray)
 
 
 def test_nothing_in_nothing_out():
@@ -402,3 +403,44 @@ def test_every_small_square_lies_completely_in_a_tile(width, height):
     columns, rows = (x <= xs) & (xs + size <= x + side), (y <= ys) & (ys + size <= y + side)
     within |= rows[:, None] & columns
   assert within.all()
+
+
+@pytest.mark.parametrize("box", [(0.3, 0.2, 0.2, 0.3), (-0.05, 0.7, 0.2, 0.4), (0.9, 0.9, 0.3, 0.3)])
+@pytest.mark.parametrize("crop", [Crop(40, 30, 0.3), Crop(20, 50, 0.1, "mouth"), Crop(24, 24, 0.5)])
+def test_a_face_cropped_from_the_part_around_it_is_that_of_the_frame(box, crop):
+  gray = np.random.default_rng(0).integers(0, 256, (240, 320)).astype(np.uint8)
+  box = np.array(box)
+  part = FramePart.whole(gray).around([box])
+  assert part.pixels.size < gray.size
+  np.testing.assert_array_equal(crop_face(part, box, crop), crop_face(gray, box, crop))
+
+
+def test_a_frame_without_a_face_shrinks_to_a_pixel_and_a_large_face_keeps_the_frame():
+  gray = np.zeros((60, 80), np.uint8)
+  assert FramePart.whole(gray).around([]).pixels.size == 1
+  assert FramePart.whole(gray).around([np.array([0.2, 0.2, 0.6, 0.6])]).pixels is gray
+
+
+def test_waiting_frames_shrink_to_their_faces_and_the_boxes_stay_the_same():
+  """A face that moves, and is lost for half a second: the boxes are those of a tracker that keeps whole frames."""
+
+  def faces(rgb):
+    number = int(rgb[0, 0, 0])
+    return np.zeros((0, 5)) if 100 <= number < 112 else np.array([[0.2 + 0.001 * number, 0.3, 0.1, 0.15, 0.9]])
+
+  class Numbered:
+    def __init__(self, number):
+      self.rgb = np.full((120, 160, 3), number, np.uint8)
+      self.gray = scene(0, (160, 120))[..., 0] // 2 + np.uint8(number % 50)
+
+  frames = [Numbered(number) for number in range(240)]
+  tracker = FaceTracker(faces, 24, 8, 6.0)
+  images = [image for frame in frames for image in tracker.push(frame)]
+  held, waiting = sum(part.pixels.size for part in tracker._waiting), len(tracker._waiting)
+  images += tracker.finish()
+  tracker.close()
+  assert held < 0.6 * waiting * 120 * 160
+  crop = Crop(32, 32, 0.4)
+  for image, frame in zip(images, frames, strict=True):
+    assert image.box is not None
+    np.testing.assert_array_equal(crop_face(image.gray, image.box, crop), crop_face(frame.gray, image.box, crop))

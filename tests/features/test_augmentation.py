@@ -28,6 +28,9 @@ EVERYTHING = Augmentation(
   zoom_fraction=0.2,
   erase_fraction=0.4,
   flip_probability=0.5,
+  movement_fraction=0.5,
+  offset_fraction=0.1,
+  noise_fraction=0.1,
   drop_images_probability=0.2,
   drop_audio_probability=0.2,
 )
@@ -39,6 +42,7 @@ change_gain = jax.jit(lib.change_gain)
 drop_modality = jax.jit(lib.drop_modality)
 flip_images = jax.jit(lib.flip_images)
 change_light = jax.jit(lib.change_light)
+change_movement = jax.jit(lib.change_movement)
 tilt_log_mel = jax.jit(lib.tilt_log_mel)
 shift_images = jax.jit(lib.shift_images, static_argnums=2)
 turn_images = jax.jit(lib.turn_images, static_argnums=(2, 3))
@@ -536,3 +540,45 @@ def test_a_mask_longer_than_the_block_hides_at_most_all_of_it():
   batch = {"log_mel": jnp.arange(200.0).reshape(50, 2, 2)}
   changed = mask_log_mel(_keys(batch), batch, 9, 0)["log_mel"]
   assert np.isfinite(changed).all()
+
+
+def _scaled_batch(num_blocks):
+  batch = _batch(num_blocks)
+  _, images, _ = network_inputs(batch, CLOCK)
+  return {**batch, "images": images}
+
+
+def test_movement_grows_or_shrinks_about_the_mean_of_the_seen_images():
+  batch = _scaled_batch(200)
+  changed = change_movement(_keys(batch), batch, 0.5, 0.0, 0.0)
+  mask = np.asarray(batch["image_mask"])
+  sizes = []
+  for before, after, seen in zip(np.asarray(batch["images"]), np.asarray(changed["images"]), mask, strict=True):
+    if seen.sum() < 2:
+      continue
+    np.testing.assert_allclose(after[seen].mean(axis=0), before[seen].mean(axis=0), atol=1e-5)
+    own, new = (x[seen] - x[seen].mean(axis=0) for x in (before, after))
+    sizes.append(np.vdot(own, new) / np.vdot(own, own))
+    np.testing.assert_allclose(new, sizes[-1] * own, atol=1e-5)
+    assert not after[~seen].any()
+  assert 1 / 1.5 <= min(sizes) < 0.72
+  assert 1.4 < max(sizes) <= 1.5
+
+
+def test_an_offset_is_the_same_in_all_images_of_a_block_and_noise_is_not():
+  batch = _scaled_batch(300)
+  mask = np.asarray(batch["image_mask"])
+  offset, noise = (
+    np.asarray(change_movement(_keys(batch), batch, 0.0, *sizes)["images"]) - np.asarray(batch["images"])
+    for sizes in ((0.1, 0.0), (0.0, 0.1))
+  )
+  seen = mask.all(axis=1)
+  np.testing.assert_allclose(offset[seen], np.broadcast_to(offset[seen][:, :1], offset[seen].shape), atol=1e-6)
+  assert offset[seen][:, 0].std() == pytest.approx(0.1, rel=0.05)
+  deviations = noise[seen].std(axis=(1, 2, 3))
+  assert deviations.max() < 0.115
+  assert deviations.min() < 0.01
+  # The mean of the square of a uniform number is 1/3.
+  assert deviations.mean() == pytest.approx(0.1 / 3, rel=0.15)
+  assert not offset[~mask].any()
+  assert not noise[~mask].any()

@@ -356,3 +356,20 @@ def test_where_frames_come_too_seldom_to_follow_lips_the_audio_alone_decides(tmp
   warning = f"only {rate}.0 video frames per second: lips cannot be followed"
   reported = [line for line in report.warnings if warning in line]
   assert (len(reported), report.images_too_seldom) == (int(rate < 5), np.count_nonzero(~expected))
+
+
+def test_audio_before_a_block_is_that_of_the_recording_and_silence_before_its_start(tmp_path):
+  path = write_media(tmp_path / "a.mov", *numbered(75), noise(3.0))
+  plain, _ = read(path)
+  longer, _ = read(path, dataclasses.replace(CLOCK, frames_before=20))
+  before = 20 * CLOCK.hop_samples
+  assert len(longer) == len(plain)
+  whole = np.zeros(before + CLOCK.start_sample(len(plain)) + CLOCK.block_samples, np.int16)
+  for block in plain:
+    start = before + CLOCK.start_sample(block.index)
+    whole[start : start + CLOCK.block_samples] = block.waveform
+  for block in longer:
+    start = CLOCK.start_sample(block.index)
+    np.testing.assert_array_equal(block.waveform, whole[start : start + before + CLOCK.block_samples])
+  assert not longer[0].waveform[:before].any()
+  assert longer[0].waveform[before:].any()

@@ -157,3 +157,13 @@ def test_images_before_a_block_are_those_of_the_blocks_before(scene, blocks):
   with_before = list(render_blocks(scene, dataclasses.replace(CLOCK, images_before=3), CROP, (240, 180)))
   for before, block, longer in zip(blocks[:-1], blocks[1:], with_before[1:], strict=True):
     np.testing.assert_array_equal(longer.images, np.concatenate([before.images, block.images]))
+
+
+def test_audio_before_a_block_is_that_of_the_scene(scene, blocks):
+  clock = dataclasses.replace(CLOCK, frames_before=10)
+  longer = list(render_blocks(scene, clock, CROP, (240, 180)))
+  mixture = np.pad(np.rint(render_stems(scene).mixture * 32768), (clock.samples_before, clock.block_samples))
+  for block in longer:
+    start = CLOCK.start_sample(block.index)
+    np.testing.assert_allclose(block.waveform, mixture[start : start + clock.block_samples], atol=1)
+  np.testing.assert_array_equal(longer[3].waveform[clock.samples_before :], blocks[3].waveform)

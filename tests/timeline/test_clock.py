@@ -114,3 +114,14 @@ def test_images_before_a_block_must_be_a_whole_number_of_0_or_more():
   for value in (-1, 1.5):
     with pytest.raises(ValueError, match="images_before"):
       Clock(images_before=value)
+
+
+def test_audio_frames_before_a_block_lengthen_its_waveform():
+  assert (PAPER.frames_before, PAPER.samples_before) == (0, 0)
+  longer = Clock(frames_before=45)
+  assert longer.samples_before == 45 * PAPER.hop_samples
+  assert longer.block_samples == PAPER.block_samples + longer.samples_before
+  assert longer.start_sample(7) == PAPER.start_sample(7)
+  for value in (-1, 1.5):
+    with pytest.raises(ValueError, match="frames_before"):
+      Clock(frames_before=value)

@@ -28,6 +28,7 @@ def run(
   label_rate_hz: float | None,
   label_format: str | None,
   preset: str,
+  sounds: str | None,
   train_minutes: float,
   validation_minutes: float,
   test_minutes: float,
@@ -44,7 +45,7 @@ def run(
   shared = {"name": name, "workers": workers, "beam": beam}
   if dataset == "simulated":
     minutes = {"train": train_minutes, "validation": validation_minutes, "test": test_minutes}
-    print(prepare.prepare_simulated(output, spec, preset, minutes, seed=seed, **shared))  # type: ignore[arg-type]
+    print(prepare.prepare_simulated(output, spec, preset, minutes, seed=seed, sounds=sounds, **shared))  # type: ignore[arg-type]
   elif input is None:
     raise ValueError("--input is missing; expected the folder of videos")
   elif is_own(dataset):
@@ -101,6 +102,7 @@ COMMAND = Command(
       "package.module:Name of your own Format",
     ),
     options.PRESET,
+    options.SOUNDS,
     *options.MINUTES.values(),
   ),
   run,

@@ -12,13 +12,15 @@ def run(
   validation_minutes: float,
   test_minutes: float,
   preset: str,
+  sounds: str | None,
   seed: int,
   workers: int | None,
 ) -> None:
   from attavvad_jax.simulation import write_folder
 
   minutes = {"train": train_minutes, "validation": validation_minutes, "test": test_minutes}
-  manifest = write_folder(output, minutes=minutes, seed=seed, preset=preset, workers=workers or os.cpu_count() or 1)
+  workers = workers or os.cpu_count() or 1
+  manifest = write_folder(output, minutes=minutes, seed=seed, preset=preset, sounds=sounds, workers=workers)
   print(f"wrote {manifest}")
 
 
@@ -32,6 +34,7 @@ COMMAND = Command(
     Option("output", "folder for the videos", "path", required=True),
     *options.MINUTES.values(),
     options.PRESET,
+    options.SOUNDS,
     Option("seed", "seed of the simulation", "integer", default=0),
     Option("workers", "number of processes that render in parallel (default: the number of CPUs)", "integer"),
   ),

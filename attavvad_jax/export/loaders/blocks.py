@@ -31,9 +31,9 @@ def read_blocks(metadata, audio, faces=None):
   num_blocks = int(np.ceil((len(samples) - 0.5) / samples_per_block))
   if num_blocks < 1:
     sys.exit(f"{audio}: contains no audio")
-  # A block is slightly longer than its period; the last one is padded with zeros.
+  # A waveform begins before its block and ends slightly after it; the recording is padded with zeros on both sides.
   starts = [round(index * samples_per_block) for index in range(num_blocks)]
-  padded = np.pad(samples, (0, clock["block_samples"]))
+  padded = np.pad(samples, (clock["samples_before"], clock["block_samples"]))
   waveform = np.stack([padded[start : start + clock["block_samples"]] for start in starts])
 
   shape = (num_blocks, clock["images_before"] + clock["images_per_block"], crop["height_px"], crop["width_px"])
