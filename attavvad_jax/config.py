@@ -1,6 +1,6 @@
 """Builds the objects that a config of plain values describes; its keys are the fields of `settings.Config`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import dataclasses
 import math
 from typing import Any, TypeVar
@@ -9,8 +9,10 @@ from flax import linen as nn
 
 from attavvad_jax.blocks import Crop, DataSpec
 from attavvad_jax.loss_weights import LossWeights, from_name
+from attavvad_jax.loss_weights.base import Schedule
+from attavvad_jax.loss_weights.schedules import constant
 from attavvad_jax.models import build
-from attavvad_jax.registry import is_own, resolve
+from attavvad_jax.registry import call, is_own, resolve
 from attavvad_jax.settings import Augmentation, Config, Model, Optimizer, Transfer, to_dict
 from attavvad_jax.timeline import Clock, Smoothing
 
@@ -120,6 +122,23 @@ def loss_weights(config: Mapping[str, Any]) -> LossWeights:
     return from_name(config["loss_weights"])
   except ValueError as error:
     raise ValueError(f"config.{error}") from error
+
+
+def sync_weight(config: Mapping[str, Any]) -> Schedule:
+  """Returns the weight of the term of a sync branch, as a function of the step.
+
+  Raises:
+    ValueError: `config.sync_weight` is neither a number of 0 or more nor names a function that returns a schedule.
+  """
+  value = config["sync_weight"]
+  if isinstance(value, str) and is_own(value):
+    return call(value, {}, "config.sync_weight", Callable)  # type: ignore[arg-type]
+  if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+    raise ValueError(
+      f"config.sync_weight is {value!r}; expected a number of 0 or more, or package.module:function of a function that "
+      "returns a schedule"
+    )
+  return constant(float(value))
 
 
 def augmentation(config: Mapping[str, Any]) -> Augmentation:

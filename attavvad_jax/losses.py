@@ -1,4 +1,4 @@
-"""The nine binary cross-entropies of Eq. 2, as sums and counts.
+"""The nine binary cross-entropies of Eq. 2, and that of a sync branch, as sums and counts.
 
 Axes: B blocks, N images, E events.
 """
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from flax import struct
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from attavvad_jax.models.outputs import Outputs
@@ -18,6 +19,10 @@ AUDIO_TERMS = tuple(f"audio_{event}" for event in EVENTS)
 VISUAL_TERMS = ("visual_vocalizing",)
 AUDIO_VISUAL_TERMS = tuple(f"audio_visual_{event}" for event in EVENTS)
 TERMS = AUDIO_TERMS + VISUAL_TERMS + AUDIO_VISUAL_TERMS
+# The term of a sync branch, which Eq. 2 lacks: it has a weight of its own.
+SYNC_TERM = "sync"
+
+_VOCAL = np.array([EVENTS.index(event) for event in VOCAL_EVENTS])
 
 
 @struct.dataclass
@@ -42,7 +47,9 @@ def binary_cross_entropies(
   audio_labels: Int[Array, " B"] | None = None,
   visual_labels: Int[Array, " B"] | None = None,
 ) -> Terms:
-  """Computes the terms of Eq. 2 for a batch from logits, in float32.
+  """Computes the terms of Eq. 2 for a batch from logits, in float32; with a sync branch, also its term.
+
+  Where somebody's voice is audible and a face is seen, the sync branch learns whether the voice is the performer's.
 
   Args:
     outputs: outputs of a model; logits that it lacks give no terms.
@@ -73,11 +80,15 @@ def binary_cross_entropies(
 
   audio_labels = labels if audio_labels is None else audio_labels
   visual_labels = labels if visual_labels is None else visual_labels
-  vocalizing = one_hot(visual_labels)[:, [EVENTS.index(event) for event in VOCAL_EVENTS]].any(axis=1, keepdims=True)
+  vocalizing = one_hot(visual_labels)[:, _VOCAL].any(axis=1, keepdims=True)
   visual_logit = None if outputs.visual_logit is None else outputs.visual_logit[:, None]
   add(AUDIO_TERMS, outputs.audio_logits, one_hot(audio_labels), block_mask)
   add(VISUAL_TERMS, visual_logit, vocalizing, block_mask & image_mask.any(axis=1))
   add(AUDIO_VISUAL_TERMS, outputs.audio_visual_logits, one_hot(labels), block_mask)
+  if outputs.sync_logit is not None:
+    own, any_voice = (one_hot(values)[:, _VOCAL].any(axis=1) for values in (labels, audio_labels))
+    paired = block_mask & image_mask.any(axis=1) & any_voice
+    add((SYNC_TERM,), outputs.sync_logit[:, None], own[:, None], paired)
   return Terms(sums, counts)
 
 

@@ -24,7 +24,10 @@ class Model:
     dropout_rate: rate of the dropout before the fully connected layer of each embedding.
     dtype: type of the computation, float32 or bfloat16.
     audio: package.module:Name of an audio backbone, called as `models.AudioBranch`.
-    visual: package.module:Name of a visual backbone, called as `models.VisualBranch`.
+    visual: "lips" (`models.lips.LipBranch`) for rows of measures, or package.module:Name of a visual backbone, called
+      as `models.VisualBranch`.
+    sync: None, or "lips" (`models.sync.SyncBranch`) for a branch that compares rows of measures with the audio, or
+      package.module:Name of one with its signature.
     fusion: a key of `models.fusion.FUSIONS`, or package.module:Name of a function with the same signature.
     embedding_dim: length of the embeddings.
     filters: number of filters of every convolution.
@@ -44,6 +47,7 @@ class Model:
   dtype: str = "float32"
   audio: str | None = None
   visual: str | None = None
+  sync: str | None = None
   fusion: str | None = None
   embedding_dim: int | None = None
   filters: int | None = None
@@ -123,6 +127,7 @@ class Augmentation:
     gain_db: maximum by which the audio becomes louder or quieter.
     swap_audio_probability: probability that a block whose performer neither speaks nor sings gets the voice of
       another block.
+    swap_voice_probability: probability that a block whose performer speaks or sings gets the voice of another block.
     mix_probability: probability that the background of another block is mixed into a block.
     mix_min_snr_db: minimum ratio of the block's level to the background's.
     mix_max_snr_db: maximum ratio of the block's level to the background's.
@@ -150,6 +155,7 @@ class Augmentation:
 
   gain_db: float = 0.0
   swap_audio_probability: float = 0.0
+  swap_voice_probability: float = 0.0
   mix_probability: float = 0.0
   mix_min_snr_db: float = 0.0
   mix_max_snr_db: float = 20.0
@@ -203,6 +209,8 @@ class Config:
     optimizer: the optimizer and its schedule.
     loss_weights: Eq. 2's lambda_1..4, lambda_5 and lambda_6..9 as in Table 1, audio/visual/audio-visual; or
       uncertainty, dynamic_average, grad_norm, or package.module:function that returns a `loss_weights.LossWeights`.
+    sync_weight: weight of the loss of the model's sync branch, beside the nine of Eq. 2: a number, or
+      package.module:function of a function that returns a schedule (`loss_weights.schedules`).
     audio_targets: whose events the audio branch learns: those of the "performer" (Section 2.1), or of "any_voice" if
       the data set has labels of both.
     transfer: a run or checkpoint from which all parameters that fit are loaded at the start, and paths of parameters
@@ -230,6 +238,7 @@ class Config:
   learning_rate_decay_epochs: float = 0.0
   optimizer: Optimizer = dataclasses.field(default_factory=Optimizer)
   loss_weights: str = "1/1/1"
+  sync_weight: str | float = 1.0
   audio_targets: str = "performer"
   transfer: Transfer = dataclasses.field(default_factory=Transfer)
   augmentation: Augmentation = dataclasses.field(default_factory=Augmentation)

@@ -7,13 +7,14 @@ import time
 
 import numpy as np
 
-from attavvad_jax.blocks import AUDIO, AUDIO_VISUAL, Block, Crop, DataSpec
+from attavvad_jax.blocks import AUDIO, AUDIO_VISUAL, LIP_SHAPE, NUM_LIP_MEASURES, Block, Crop, DataSpec
 from attavvad_jax.datasets.builder import RecordingsBuilder
 from attavvad_jax.datasets.finished import Content
 from attavvad_jax.datasets.prepare import prepare as prepare_data
 from attavvad_jax.timeline import EVENTS, Clock, Event, Timeline
 
 SPEC = DataSpec(Clock(), Crop(height_px=32, width_px=32))
+LIPS = DataSpec(Clock(), Crop(1, NUM_LIP_MEASURES, part=LIP_SHAPE))
 BOTH_SETS = dataclasses.replace(SPEC, label_sets=(AUDIO_VISUAL, AUDIO))
 DURATION_S = 8.0
 NUM_BLOCKS = 24
@@ -23,10 +24,10 @@ TIMELINE = Timeline([Event(2.0 * i, 2.0 * i + 2, event) for i, event in enumerat
 AUDIO_TIMELINE = Timeline([*TIMELINE.events[:3], Event(6.1, 8.0, "singing")], DURATION_S)
 
 
-def drawn_blocks(name: str) -> Iterator[Block]:
+def drawn_blocks(name: str, spec: DataSpec = SPEC) -> Iterator[Block]:
   """Yields blocks whose audio and images identify the label, by the level of noise and by an open mouth."""
   rng = np.random.default_rng(list(name.encode()))
-  clock, crop = SPEC.clock, SPEC.crop
+  clock, crop = spec.clock, spec.crop
   for index in range(NUM_BLOCKS):
     event = EVENTS[index // 6]
     level = {"silence": 0.001, "speech": 0.1, "singing": 0.4, "others": 0.2}[event]
@@ -72,11 +73,11 @@ class DrawnRecording:
         file.write(f"{self.name}\n")
     audio_timeline = AUDIO_TIMELINE if AUDIO in spec.label_sets else None
     return Content(
-      self._blocks(), TIMELINE, audio_timeline, {"snr_db": 3.5, "clip": self.name}, [f"{self.name}: drawn"]
+      self._blocks(spec), TIMELINE, audio_timeline, {"snr_db": 3.5, "clip": self.name}, [f"{self.name}: drawn"]
     )
 
-  def _blocks(self) -> Iterator[Block]:
-    for block in drawn_blocks(self.name):
+  def _blocks(self, spec: DataSpec) -> Iterator[Block]:
+    for block in drawn_blocks(self.name, spec):
       if self.breaks and block.index == NUM_BLOCKS // 2:
         raise ValueError(f"{self.source}: broken")
       time.sleep(self.pause_s)

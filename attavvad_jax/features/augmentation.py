@@ -7,7 +7,7 @@ blocks' places in it, so that several devices draw the same as one. The changes 
 
 - Gain, tilt, masks on the log-mel, brightness, contrast, shift, turn, zoom, erasing, flip, movement, offset and noise
   leave them unchanged.
-- A voice swapped in under a face that does not vocalize is somebody else's: the performer's event becomes others, the
+- A voice swapped in under a face is somebody else's: the performer's event becomes others, the
   event of any voice becomes the voice's, and the visual term keeps the target of the block as recorded.
 - Background mixed into a block is the audio of another block without a voice. Speech, singing and others keep their
   labels, and silence becomes others.
@@ -90,10 +90,11 @@ def augment(
   mix_keys, gain_keys, drop_keys, flip_keys, shift_keys, mask_keys, *more = _split(keys, 11)
   light_keys, turn_keys, erase_keys, tilt_keys, swap_keys = more
   changed: Batch = {name: jnp.asarray(value) for name, value in batch.items()}
-  if a.swap_audio_probability or a.mix_probability:
+  swaps = bool(a.swap_audio_probability or a.swap_voice_probability)
+  if swaps or a.mix_probability:
     waveforms = gather_waveforms(changed, places, axis_name)
-    if a.swap_audio_probability:
-      changed = swap_audio(swap_keys, changed, a.swap_audio_probability, waveforms)
+    if swaps:
+      changed = swap_audio(swap_keys, changed, a.swap_audio_probability, waveforms, a.swap_voice_probability)
     if a.mix_probability:
       changed = mix_background(mix_keys, changed, a.mix_probability, a.mix_min_snr_db, a.mix_max_snr_db, waveforms)
   if a.gain_db:
@@ -146,8 +147,14 @@ def gather_waveforms(batch: Batch, places: Int[Array, " B"] | None = None, axis_
   return Waveforms(waveforms[order], offers, places, own_places)
 
 
-def swap_audio(keys: Key[Array, " B"], batch: Batch, probability: Number, waveforms: Waveforms | None = None) -> Batch:
-  """Replaces the audio of blocks whose performer does not vocalize by another block's voice.
+def swap_audio(
+  keys: Key[Array, " B"],
+  batch: Batch,
+  probability: Number,
+  waveforms: Waveforms | None = None,
+  voice_probability: Number = 0.0,
+) -> Batch:
+  """Replaces the audio of blocks by another block's voice.
 
   A voice is the audio of a block of the batch in which somebody speaks or sings; speech and singing are drawn equally
   often if the batch has both. A batch without voices stays unchanged.
@@ -157,6 +164,7 @@ def swap_audio(keys: Key[Array, " B"], batch: Batch, probability: Number, wavefo
     batch: batch of which waveform, label, audio_label and block_mask are read.
     probability: probability that a block whose performer neither speaks nor sings gets a voice.
     waveforms: waveforms of the whole batch; None if `batch` is the whole batch.
+    voice_probability: probability that a block whose performer speaks or sings gets one.
 
   Returns:
     The batch; for blocks with another's voice, label is others and audio_label is the voice's.
@@ -171,8 +179,11 @@ def swap_audio(keys: Key[Array, " B"], batch: Batch, probability: Number, wavefo
     return _pick(block_key, offered[_pick(voice_key, offered.any(axis=1))])
 
   source = _draw(source_keys, draw)
-  no_voice = batch["block_mask"] & ~jnp.isin(label, _VOICES)
-  swapped = no_voice & offered.any() & (_uniform(whether_keys) < probability)
+  vocalizes = jnp.isin(label, _VOICES)
+  # A block with the performer's voice must get another one than its own.
+  differs = ~vocalizes | (waveforms.places[source] != waveforms.own_places)
+  chosen = _uniform(whether_keys) < jnp.where(vocalizes, voice_probability, probability)
+  swapped = batch["block_mask"] & offered.any() & differs & chosen
   return {
     **batch,
     "waveform": jnp.where(swapped[:, None], waveforms.waveforms[source], batch["waveform"]),

@@ -8,7 +8,7 @@ import dataclasses
 from flax import linen as nn
 import jax.numpy as jnp
 
-from attavvad_jax.models.fusion import Fusion, StreamWeight, by_decision, find_fusion
+from attavvad_jax.models.fusion import Fusion, StreamWeight, by_decision, find_fusion, spread
 from attavvad_jax.models.layers import (
   EVERY_ROW,
   KERNEL_INIT,
@@ -148,6 +148,8 @@ class AttAvvad(nn.Module):
   Attributes:
     audio: module with the call signature of `AudioBranch`; its parameters are below "audio".
     visual: module with the call signature of `VisualBranch`; its parameters are below "visual".
+    sync: None, or a module with the call signature of `sync.SyncBranch`, whose vector every event's head gets in
+      addition; its parameters are below "sync".
     fusion: a key of `fusion.FUSIONS`, package.module:Name of a function with the same signature, or such a function.
       The parameters of layers that the function creates are below the layers' own names, those of the heads below
       "fusion".
@@ -159,6 +161,7 @@ class AttAvvad(nn.Module):
 
   audio: nn.Module = dataclasses.field(default_factory=lambda: AudioBranch(parent=None))
   visual: nn.Module = dataclasses.field(default_factory=lambda: VisualBranch(parent=None))
+  sync: nn.Module | None = None
   fusion: str | Fusion = "attention"
   axis_name: str | None = None
   dtype: Dtype = jnp.float32
@@ -183,10 +186,14 @@ class AttAvvad(nn.Module):
     seen = image_mask.any(axis=1)
     fuse = find_fusion(self.fusion)
     fused, attention = fuse(events, visual, seen)
+    vectors, sync_logit = fused, None
+    if self.sync is not None:
+      sync, sync_logit = self.sync(log_mel, images, image_mask, train=train, rows=rows)
+      vectors = jnp.concatenate([fused, spread(sync.astype(fused.dtype), fused.shape[1])], axis=-1)
     heads = EventHeads(events.shape[-1], self.axis_name, self.dtype, name="fusion")
     # A fused decision exists for every block, a purely visual one only for blocks with an image.
     decided = rows.where(seen) if fuse is by_decision else rows
-    logits = heads(fused, train=train, counted=decided.counted)
+    logits = heads(vectors, train=train, counted=decided.counted)
     if fuse is by_decision:
       logits = StreamWeight(name="stream_weight")(audio_logits, logits, seen)
     return Outputs(
@@ -197,4 +204,5 @@ class AttAvvad(nn.Module):
       visual_embedding=visual,
       attention=attention,
       fused_embeddings=None if fuse is by_decision else fused,
+      sync_logit=sync_logit,
     )

@@ -15,6 +15,8 @@ from attavvad_jax.models.ablations import AudioOnly, VisualOnly
 from attavvad_jax.models.att_avvad import AttAvvad
 from attavvad_jax.models.base_a import BaseA
 from attavvad_jax.models.base_av import BaseAV
+from attavvad_jax.models.lips import LipBranch
+from attavvad_jax.models.sync import SyncBranch
 
 MODELS: dict[str, type[nn.Module]] = {
   "att_avvad": AttAvvad,
@@ -24,8 +26,15 @@ MODELS: dict[str, type[nn.Module]] = {
   "base_av": BaseAV,
 }
 
-# Fields that may be references: package.module:Name of a module with the signature of `AudioBranch` or `VisualBranch`.
-BRANCHES = ("audio", "visual")
+# Fields that may be references: package.module:Name of a module with the signature of `AudioBranch`, `VisualBranch` or
+# `SyncBranch`.
+BRANCHES = ("audio", "visual", "sync")
+# Branches by name, beside the models' own.
+BACKBONES: dict[str, dict[str, type[nn.Module]]] = {
+  "audio": {},
+  "visual": {"lips": LipBranch},
+  "sync": {"lips": SyncBranch},
+}
 
 
 def build(name: str, **fields: Any) -> nn.Module:
@@ -36,15 +45,15 @@ def build(name: str, **fields: Any) -> nn.Module:
 
   Args:
     name: a key of `MODELS`, or package.module:Name of a module with the same call signature.
-    **fields: flat fields as above. `audio` and `visual` may also be package.module:Name of a module with the call
-      signature of `AudioBranch` or `VisualBranch`.
+    **fields: flat fields as above. `audio`, `visual` and `sync` may also be a key of `BACKBONES`, or
+      package.module:Name of a module with the call signature of `AudioBranch`, `VisualBranch` or `SyncBranch`.
 
   Raises:
     ValueError: the model, branch or fusion is unknown, or neither the model nor a branch has one of the fields.
   """
   for branch in BRANCHES:
     if isinstance(fields.get(branch), str):
-      fields[branch] = registry.call(fields[branch], {}, f"model.{branch}", nn.Module)
+      fields[branch] = registry.call(fields[branch], BACKBONES[branch], f"model.{branch}", nn.Module)
   # Fields without a default must be passed to the constructor.
   own = {key: value for key, value in fields.items() if key in _own_fields(registry.resolve(name, MODELS, "model"))}
   return with_fields(registry.call(name, MODELS, "model", nn.Module, **own), **fields)

@@ -20,6 +20,7 @@ class Outputs:
     audio_embeddings: [B,E,D], the core representation vectors q_i.
     visual_embedding: [B,D], the vocalization vector K; zeros for a block without images.
     attention: [B,E] float32, the attention of Eq. 1; sums to 1 over E.
+    sync_logit: [B], logit that the audio and the lips belong together (`sync.SyncBranch`).
     fused_embeddings: [B,E,D], the audio-visual event vectors: each q_i times its attention, or the result of another
       fusion of q_i and K ([B,E,2D] for concatenation).
   """
@@ -31,3 +32,4 @@ class Outputs:
   visual_embedding: Float[Array, "B D"] | None = None
   attention: Float[Array, "B E"] | None = None
   fused_embeddings: Float[Array, "B E _"] | None = None
+  sync_logit: Float[Array, " B"] | None = None

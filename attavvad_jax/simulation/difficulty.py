@@ -6,7 +6,7 @@ audio. `hard` is a stage: nearly all other audio is voices, the backing is as lo
 is sometimes hidden or moves to other words. `varied` is `live` with wider ranges, mouths that hardly open and faces
 that are never at rest, for training networks that must work on real footage. `natural` is `varied` with mouths that
 move as far and as fast as those of real performers, at the video's own rate. `recorded` is `natural` with recorded
-voices and music for most people and performances.
+voices and music for half of the people and performances.
 """
 
 import dataclasses
@@ -202,7 +202,7 @@ PRESETS = {
   ),
   "varied": _VARIED,
   "natural": _NATURAL,
-  "recorded": dataclasses.replace(_NATURAL, recorded_voices=0.75, recorded_music=0.7),
+  "recorded": dataclasses.replace(_NATURAL, recorded_voices=0.5, recorded_music=0.5),
 }
 
 

@@ -38,7 +38,6 @@ _LANGUAGE = re.compile(r"([a-z]{2,3})-")
 # Pauses within recorded speech are shortened to this.
 _PAUSE_S = 0.15
 _VOCODED = 0.5  # fraction of the speech that goes through the vocoder
-_HELD = 0.6  # fraction of the singing with one syllable a note
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,13 +141,12 @@ def speak(files: Sequence[str], voice: Voice, duration_s: float, rng: np.random.
 def sing(
   files: Sequence[str], voice: Voice, melody: tuple[Note, ...], duration_s: float, rng: np.random.Generator
 ) -> Utterance:
-  """Sings a melody with the words of a speaker's recordings: one syllable a note, or at the pace of speech."""
-  is_held = rng.uniform() < _HELD
-  _, track = _excerpt(files, min(duration_s, 0.35 * len(melody) + 2) if is_held else duration_s + 0.5, rng)
+  """Sings a melody with the words of a speaker's recordings; see `voices.sing`."""
+  _, track = _excerpt(files, min(duration_s, 0.35 * len(melody) + 2), rng)
   openness, width = _mouth(track.frames.log_envelope)
   shift = _shift(voice)
   frames = track.frames.shifted(shift, 0.3 * voice.tilt_db_per_octave)
-  return voices.sing_words((frames, openness, width), voice, melody, duration_s, rng, is_held)
+  return voices.sing_words((frames, openness, width), voice, melody, duration_s, rng)
 
 
 def play(path: str, duration_s: float, rng: np.random.Generator) -> np.ndarray:

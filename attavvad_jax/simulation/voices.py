@@ -125,15 +125,11 @@ def sing_words(
   melody: tuple[Note, ...],
   duration_s: float,
   rng: np.random.Generator,
-  is_held: bool = True,
 ) -> Utterance:
-  """Sings a melody on given words: their frames, and openness and width of the mouth in each.
-
-  Unless each note holds a vowel, the words keep their pace, and must fill the duration.
-  """
+  """Sings a melody on given words: their frames, and openness and width of the mouth in each."""
   frames, openness, width = words
   count = num_frames(duration_s)
-  positions = _hold_vowels(openness, melody, count, rng) if is_held else np.arange(count, dtype=np.float64)
+  positions = _hold_vowels(openness, melody, count, rng)
   f0_hz = _melody_hz(voice, melody, count, rng)
   opened = draw_articulation(rng) * _at(openness, positions)
   return _voiced(voice, _evened(frames.at(positions)), f0_hz, opened, _at(width, positions), duration_s, rng)

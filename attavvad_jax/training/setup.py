@@ -18,6 +18,7 @@ from attavvad_jax.blocks import AUDIO, HostBatch
 from attavvad_jax.datasets.loader import PreparedData, training_batches
 from attavvad_jax.features.augmentation import Batch
 from attavvad_jax.loss_weights import LossWeights
+from attavvad_jax.loss_weights.base import Schedule
 from attavvad_jax.models import field_names, with_fields
 from attavvad_jax.predict import BlockScores, predict
 from attavvad_jax.settings import Augmentation, Transfer
@@ -46,6 +47,7 @@ class Setup:
     transfer: checkpoint to start from and parameters to freeze.
     optimizer: optimizer of the parameters.
     loss_weights: function that computes the nine weights.
+    sync_weight: weight of the term of a sync branch, as a function of the step.
     augmentation: changes to the batches.
     audio_label: entry of a batch with the targets of the audio branch.
     num_steps: number of steps of the whole training.
@@ -58,6 +60,7 @@ class Setup:
   transfer: Transfer
   optimizer: optax.GradientTransformation
   loss_weights: LossWeights
+  sync_weight: Schedule
   augmentation: Augmentation
   audio_label: str
   num_steps: int
@@ -102,6 +105,7 @@ class Setup:
       loss_weights=self.loss_weights,
       clock=self.data.spec.clock,
       seed=self.config["seed"],
+      sync_weight=self.sync_weight,
       augmentation=self.augmentation,
       audio_label=self.audio_label,
       num_microbatches=self.config["num_microbatches"],
@@ -165,6 +169,7 @@ def set_up(config: Mapping[str, Any]) -> Setup:
     transfer=transfer,
     optimizer=averaged(freeze(optimizer(config, num_blocks), transfer.freeze), config_lib.optimizer(config).ema_decay),
     loss_weights=config_lib.loss_weights(config),
+    sync_weight=config_lib.sync_weight(config),
     augmentation=config_lib.augmentation(config),
     audio_label=_audio_label(data, config),
     num_steps=config_lib.num_steps(config, num_blocks, config["num_epochs"]),

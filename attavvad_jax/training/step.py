@@ -24,7 +24,9 @@ from attavvad_jax.checkpoints import leaf_name
 from attavvad_jax.features.augmentation import Batch, augment
 from attavvad_jax.features.front_end import network_inputs
 from attavvad_jax.loss_weights import Losses, LossWeights, State, Weights
-from attavvad_jax.losses import Terms, binary_cross_entropies, mean_terms, total_loss
+from attavvad_jax.loss_weights.base import Schedule
+from attavvad_jax.loss_weights.schedules import constant
+from attavvad_jax.losses import SYNC_TERM, Terms, binary_cross_entropies, mean_terms, total_loss
 from attavvad_jax.models.layers import BLOCK_OUTPUT, STATISTICS, Rows, block_keys
 from attavvad_jax.settings import Augmentation
 from attavvad_jax.timeline import Clock
@@ -34,6 +36,7 @@ from attavvad_jax.training.averaging import AverageState
 Inputs = dict[str, jax.Array]
 
 _NO_AUGMENTATION = Augmentation()
+_ONE = constant(1.0)
 # The layers of every model in whose parameters GradNorm compares the terms' gradients: the last of a branch, before the
 # branch's own output and the fusion.
 _SHARED_LAYER = "embedding"
@@ -115,6 +118,7 @@ def train_step(
   loss_weights: LossWeights,
   clock: Clock,
   seed: int | jax.Array,
+  sync_weight: Schedule = _ONE,
   augmentation: Augmentation = _NO_AUGMENTATION,
   audio_label: str = "label",
   num_microbatches: int = 1,
@@ -135,6 +139,7 @@ def train_step(
     clock: the clock of the blocks.
     seed: seed of dropout and augmentation. It is folded with the step, so that a resumed run draws the same as an
       uninterrupted one, and with a block's index in the whole batch, so that several devices draw the same as one.
+    sync_weight: weight of the term of a sync branch, as a function of the step.
     augmentation: changes to the batch.
     audio_label: entry of the batch with the targets of the audio branch, "label" or "audio_label".
     num_microbatches: M, the number of parts, each with every M-th block, in which the batch is processed one after
@@ -190,6 +195,8 @@ def train_step(
   terms = _sum_over(terms, axis_name)
   norms = _gradient_norms(terms, pull_back, axis_name) if loss_weights.uses_gradient_norms else None
   weights, weights_state = loss_weights.update(state.step, state.loss_weights, Losses(mean_terms(terms), norms))
+  if SYNC_TERM in terms.sums:
+    weights = {**weights, SYNC_TERM: jnp.asarray(sync_weight(state.step), jnp.float32)}
   total, terms_gradient = jax.value_and_grad(total_loss)(terms, weights)
   # The sums of the whole batch are sums over devices, so their gradient is also that of each device's sums.
   (gradients,) = pull_back(terms_gradient)

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from prepared import SPEC
+from prepared import LIPS, SPEC, prepare
 import pytest
 
 from attavvad_jax import config as config_lib
+from attavvad_jax.blocks import LIP_SHAPE
 from attavvad_jax.configs import att_avvad, curriculum
 from attavvad_jax.features.augmentation import Augmentation
 from attavvad_jax.inference.detector import Detector
@@ -20,14 +21,22 @@ from attavvad_jax.training import loop
 CONFIGS = sorted(path.stem for path in (Path(__file__).parents[2] / "configs").glob("*.py") if path.stem != "__init__")
 
 
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory, prepared_path):
+  """Folders of prepared data by the part of the face that their images show."""
+  lips = prepare(tmp_path_factory.mktemp("lips"), {"train": 4, "validation": 2, "test": 2}, LIPS)
+  return {"face": (prepared_path, SPEC), LIP_SHAPE: (lips, LIPS)}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CONFIGS)
-def test_shipped_config_trains_and_detects(name, tmp_path, prepared_path):
+def test_shipped_config_trains_and_detects(name, tmp_path, paths):
   config = importlib.import_module(f"configs.{name}").get_config()
-  config.data = str(prepared_path)
+  path, spec = paths.get(config.crop.part, paths["face"])
+  config.data = str(path)
   config.audio_targets = "performer"  # these data have no labels of any voice
-  config.crop.update(dataclasses.asdict(SPEC.crop))
-  config.clock.update(SPEC.clock.to_dict())
+  config.crop.update(dataclasses.asdict(spec.crop))
+  config.clock.update(spec.clock.to_dict())
   config.model.update(dict(filters=4, embedding_dim=8, gru_units=4))
   config.update(dict(batch_size=16, num_epochs=1, checkpoint_every_steps=6, log_every_steps=6))
   # Compiled without optimizations, the gradient of Base-A's maximum over bands is NaN on CPUs (jaxlib 0.10.2).
@@ -38,8 +47,8 @@ def test_shipped_config_trains_and_detects(name, tmp_path, prepared_path):
     jax.config.update("jax_disable_most_optimizations", True)
   assert detector.meta["step"] == 6
   batch = {
-    "waveform": np.zeros((2, SPEC.clock.block_samples), np.int16),
-    "images": np.zeros((2, 3, 32, 32), np.uint8),
+    "waveform": np.zeros((2, spec.clock.block_samples), np.int16),
+    "images": np.zeros((2, 3, spec.crop.height_px, spec.crop.width_px), np.uint8),
     "image_mask": np.zeros((2, 3), bool),
   }
   predicted = detector.predict(batch)

@@ -17,6 +17,7 @@ CLOCK = Clock()
 EVERYTHING = Augmentation(
   gain_db=6.0,
   swap_audio_probability=0.3,
+  swap_voice_probability=0.3,
   tilt_db=12.0,
   mix_probability=0.5,
   mask_frames=4,
@@ -582,3 +583,15 @@ def test_an_offset_is_the_same_in_all_images_of_a_block_and_noise_is_not():
   assert deviations.mean() == pytest.approx(0.1 / 3, rel=0.15)
   assert not offset[~mask].any()
   assert not noise[~mask].any()
+
+
+def test_a_performer_with_another_voice_is_not_heard_and_never_gets_the_own_voice():
+  batch = _batch(400)
+  swapped = jax.jit(lib.swap_audio)(_keys(batch), batch, 0.0, voice_probability=0.4)
+  vocal = np.isin(batch["label"], (SPEECH, SINGING)) & np.asarray(batch["block_mask"])
+  changed = (np.asarray(swapped["waveform"]) != np.asarray(batch["waveform"])).any(axis=1)
+  assert not changed[~vocal].any()
+  assert changed[vocal].mean() == pytest.approx(0.4, abs=0.08)
+  assert (np.asarray(swapped["label"])[changed] == OTHERS).all()
+  assert np.isin(np.asarray(swapped["audio_label"])[changed], (SPEECH, SINGING)).all()
+  np.testing.assert_array_equal(np.asarray(swapped["label"])[~changed], batch["label"][~changed])

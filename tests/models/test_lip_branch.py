@@ -20,7 +20,7 @@ BRANCH = LipBranch(
 )
 MODEL = build(
   "att_avvad",
-  visual="attavvad_jax.models.lips:LipBranch",
+  visual="lips",
   embedding_dim=6,
   filters=4,
   gru_units=3,
