@@ -146,6 +146,7 @@ class Augmentation:
       by at most the same factor.
     offset_fraction: standard deviation of a value that is added to each pixel, the same in all images of a block.
     noise_fraction: largest standard deviation of noise in each pixel of each image.
+    slow_video_probability: probability that a block's images repeat as in a video of half or a third of the frame rate.
     drop_images_probability: probability that a block loses its images.
     drop_audio_probability: probability that a block loses its audio; no block loses both.
 
@@ -172,6 +173,7 @@ class Augmentation:
   movement_fraction: float = 0.0
   offset_fraction: float = 0.0
   noise_fraction: float = 0.0
+  slow_video_probability: float = 0.0
   drop_images_probability: float = 0.0
   drop_audio_probability: float = 0.0
 

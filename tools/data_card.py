@@ -26,6 +26,8 @@ from tools import app
 
 # The text between these lines of README.md is replaced; the rest is written by hand.
 BEGIN, END = "<!-- tables: made by tools/data_card.py -->", "<!-- end of tables -->"
+# Presets that need no recordings.
+_SHOWN = [name for name, level in PRESETS.items() if not level.recorded_voices]
 _COLUMNS, _ROWS = 6, 2  # frames of a preset in the contact sheet
 _FRAME_PX = (240, 180)
 _SPECTROGRAM_S = 20.0
@@ -52,7 +54,7 @@ def write_card(folder: str | os.PathLike[str], *, num_scenes: int = 300, seed: i
   _, end, after = rest.partition(END)
   if not mark or not end:
     raise ValueError(f"{readme}: lacks the lines {BEGIN!r} and {END!r}, which enclose the tables")
-  scenes = {preset: [draw_scene(seed, i, "train", preset=preset) for i in range(num_scenes)] for preset in PRESETS}
+  scenes = {preset: [draw_scene(seed, i, "train", preset=preset) for i in range(num_scenes)] for preset in _SHOWN}
   figures = Path(folder) / "card"
   figures.mkdir(exist_ok=True)
   _draw_contact_sheet(figures / "contact_sheet.jpg", scenes)

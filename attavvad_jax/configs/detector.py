@@ -51,5 +51,6 @@ def get_config() -> ml_collections.ConfigDict:
     movement_fraction=0.5,
     offset_fraction=0.03,
     noise_fraction=0.02,
+    slow_video_probability=0.2,
   )
   return config

@@ -5,8 +5,8 @@ Each function takes one key per block and returns the batch with some entries re
 Voices and background that one block takes from another are drawn from the whole batch as recorded, in the order of the
 blocks' places in it, so that several devices draw the same as one. The changes affect the targets as follows:
 
-- Gain, tilt, masks on the log-mel, brightness, contrast, shift, turn, zoom, erasing, flip, movement, offset and noise
-  leave them unchanged.
+- Gain, tilt, masks on the log-mel, brightness, contrast, shift, turn, zoom, erasing, flip, movement, offset, noise and
+  a lower frame rate leave them unchanged.
 - A voice swapped in under a face is somebody else's: the performer's event becomes others, the
   event of any voice becomes the voice's, and the visual term keeps the target of the block as recorded.
 - Background mixed into a block is the audio of another block without a voice. Speech, singing and others keep their
@@ -109,6 +109,12 @@ def augment(
     changed = turn_images(turn_keys, changed, a.turn_degrees, a.zoom_fraction)
   if a.erase_fraction:
     changed = erase_images(erase_keys, changed, a.erase_fraction)
+  # Keys of later additions are folded rather than split, so that the draws of the other changes stay as they are.
+  slow_keys, move_keys = (
+    _draw(keys, lambda key, number=number: jax.random.fold_in(key, number)) for number in (11, 12)
+  )
+  if a.slow_video_probability:
+    changed = slow_video(slow_keys, changed, a.slow_video_probability)
   log_mel, images, _ = network_inputs(changed, clock)
   changed = {name: value for name, value in changed.items() if name != "waveform"}
   changed = {**changed, "log_mel": log_mel, "images": images}
@@ -119,8 +125,6 @@ def augment(
   if a.brightness_fraction or a.contrast_fraction:
     changed = change_light(light_keys, changed, a.brightness_fraction, a.contrast_fraction)
   if a.movement_fraction or a.offset_fraction or a.noise_fraction:
-    # Folded rather than split, so that the draws of the other changes stay as they are without this one.
-    move_keys = _draw(keys, lambda key: jax.random.fold_in(key, 11))
     changed = change_movement(move_keys, changed, a.movement_fraction, a.offset_fraction, a.noise_fraction)
   return changed
 
@@ -350,6 +354,28 @@ def erase_images(keys: Key[Array, " B"], batch: Batch, fraction: float) -> Batch
   grays = _draw(gray_keys, lambda key: jax.random.randint(key, (), 0, 256)).astype(images.dtype)
   erased = rows[:, None, :, None] & columns[:, None, None, :]
   return {**batch, "images": jnp.where(erased, grays[:, None, None, None], images)}
+
+
+def slow_video(keys: Key[Array, " B"], batch: Batch, probability: Number) -> Batch:
+  """Repeats the images of some blocks as in a video of half or a third of the frame rate.
+
+  Args:
+    keys: one key per block for the draws.
+    batch: batch of which images [B,N,H,W] and image_mask are read.
+    probability: probability that a block is changed.
+  """
+  images, mask = batch["images"], batch["image_mask"]
+  whether_keys, rate_keys, phase_keys = _split(keys, 3)
+  repeats = _draw(rate_keys, lambda key: jax.random.randint(key, (), 2, 4))
+  repeats = jnp.where(_uniform(whether_keys) < probability, repeats, 1)
+  phases = _draw(phase_keys, lambda key: jax.random.randint(key, (), 0, 6))
+  places = jnp.arange(images.shape[1])
+  shown = jnp.maximum(places - (places + phases[:, None]) % repeats[:, None], 0)  # [B,N]
+  return {
+    **batch,
+    "images": jnp.take_along_axis(images, shown[:, :, None, None], axis=1),
+    "image_mask": jnp.take_along_axis(mask, shown, axis=1),
+  }
 
 
 def tilt_log_mel(keys: Key[Array, " B"], batch: Batch, tilt_db: Number) -> Batch:

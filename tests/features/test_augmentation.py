@@ -32,6 +32,7 @@ EVERYTHING = Augmentation(
   movement_fraction=0.5,
   offset_fraction=0.1,
   noise_fraction=0.1,
+  slow_video_probability=0.3,
   drop_images_probability=0.2,
   drop_audio_probability=0.2,
 )
@@ -595,3 +596,21 @@ def test_a_performer_with_another_voice_is_not_heard_and_never_gets_the_own_voic
   assert (np.asarray(swapped["label"])[changed] == OTHERS).all()
   assert np.isin(np.asarray(swapped["audio_label"])[changed], (SPEECH, SINGING)).all()
   np.testing.assert_array_equal(np.asarray(swapped["label"])[~changed], batch["label"][~changed])
+
+
+def test_a_slow_video_repeats_each_image_two_or_three_times():
+  rng = np.random.default_rng(0)
+  images = np.arange(12, dtype=np.uint8)[None, :, None, None] * np.ones((600, 1, 1, 2), np.uint8)
+  mask = rng.uniform(size=(600, 12)) < 0.8
+  batch = {"images": jnp.asarray(images), "image_mask": jnp.asarray(mask)}
+  slow = jax.jit(lib.slow_video)(_keys(batch), batch, 0.5)
+  shown = np.asarray(slow["images"])[:, :, 0, 0]
+  counts = {1: 0, 2: 0, 3: 0}
+  for row, seen, before in zip(shown, np.asarray(slow["image_mask"]), mask, strict=True):
+    runs = np.diff(np.flatnonzero(np.diff(row, prepend=255, append=255)))
+    assert len(set(runs[1:-1])) == 1  # at the ends, runs are cut
+    counts[int(runs[1])] += 1
+    assert (row <= np.arange(12)).all()  # an image shows the past
+    np.testing.assert_array_equal(seen, before[row])
+  assert counts[1] == pytest.approx(300, abs=40)
+  assert counts[2] == pytest.approx(150, abs=35)

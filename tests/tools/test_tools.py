@@ -6,12 +6,14 @@ import shlex
 import pytest
 
 from attavvad_jax.commands.parser import Parser, add_options
-from tools import benchmark, compare_smoothing, crash_test, data_card, pack, reliability
+from tools import benchmark, compare_smoothing, crash_test, data_card, get_sounds, pack, reliability
 from tools.benchmarks.suites import SUITES
 
 
 @pytest.mark.parametrize(
-  "tool", [benchmark, compare_smoothing, crash_test, data_card, pack, reliability], ids=lambda tool: tool.__name__
+  "tool",
+  [benchmark, compare_smoothing, crash_test, data_card, get_sounds, pack, reliability],
+  ids=lambda tool: tool.__name__,
 )
 def test_function_takes_the_options_and_the_example_parses(tool):
   command = tool.COMMAND
