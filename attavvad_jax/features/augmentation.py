@@ -110,9 +110,7 @@ def augment(
   if a.erase_fraction:
     changed = erase_images(erase_keys, changed, a.erase_fraction)
   # Keys of later additions are folded rather than split, so that the draws of the other changes stay as they are.
-  slow_keys, move_keys = (
-    _draw(keys, lambda key, number=number: jax.random.fold_in(key, number)) for number in (11, 12)
-  )
+  slow_keys, move_keys = (jax.vmap(jax.random.fold_in, (0, None))(keys, number) for number in (11, 12))
   if a.slow_video_probability:
     changed = slow_video(slow_keys, changed, a.slow_video_probability)
   log_mel, images, _ = network_inputs(changed, clock)
