@@ -48,12 +48,15 @@ def figure(checkpoint: str | Path, data: str | Path, split: str = "test", blocks
     A matplotlib figure.
 
   Raises:
-    ValueError: the model does not use images or does not fit the data, or there are no blocks.
+    ValueError: the model does not use images, or uses measures of the lips, or does not fit the data, or there are no
+      blocks.
   """
   if blocks < 2:
     raise ValueError(f"{blocks} blocks requested; expected 2 or more")
   groups = [VOCAL_EVENTS, [event for event in EVENTS if event not in VOCAL_EVENTS]]
   network, examples = draw_blocks(checkpoint, data, split, groups, blocks // 2, seed)
+  if examples[0]["images"].shape[1] == 1:
+    raise ValueError(f"{network.name}: sees measures of the lips, not images; saliency needs a model of images")
   inputs = network_inputs(next(batches_in_order(examples, len(examples))), network.clock)
   layers = list(feature_maps(network.model, inputs))
   if not layers:

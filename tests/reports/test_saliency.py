@@ -160,3 +160,10 @@ def test_figure_of_a_checkpoint(prepared_path, tmp_path):
   assert len(figure.axes) == 3 * 4
   with pytest.raises(ValueError, match=r"1 blocks.*2 or more"):
     saliency.figure(tmp_path, prepared_path, blocks=1)
+
+
+def test_a_model_of_measures_is_named(monkeypatch):
+  network, rows = Network("att_avvad, step 3", ByHand(), {}, None), {"images": np.zeros((3, 1, 18), np.uint8)}
+  monkeypatch.setattr(saliency, "draw_blocks", lambda *_: (network, [rows]))
+  with pytest.raises(ValueError, match=r"att_avvad, step 3: sees measures of the lips, not images"):
+    saliency.figure("runs", "data")
