@@ -1,4 +1,4 @@
-"""The training of the shipped weights: measures of the lips at 24 images a second, simulated performances.
+"""The training of the shipped weights: drawn lips of 32 x 48, simulated performances of the preset `varied`.
 
 The values are in attavvad_jax/configs/detector.py; `attavvad config detector` prints them.
 """

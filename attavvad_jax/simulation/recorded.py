@@ -6,8 +6,8 @@ divided among the splits of the simulation; a speaker whose name begins with a l
 all others of that language.
 
 A recorded voice speaks its own words. It sings through the vocoder: its pitch follows a melody and its vowels are held.
-Half of the speech goes through the vocoder too, so that the vocoder's sound does not reveal the act. The mouth follows
-the waveform by the same rule as for synthesized voices (`voices`).
+Speech goes through the vocoder too, so that the vocoder's sound does not reveal the act. The mouth follows the waveform
+by the same rule as for synthesized voices (`voices`).
 
 Axes: n samples at 16 kHz, T frames of 5 ms.
 """
@@ -37,7 +37,6 @@ _VOCALSET = re.compile(r"(fe)?male\d+")
 _LANGUAGE = re.compile(r"([a-z]{2,3})-")
 # Pauses within recorded speech are shortened to this.
 _PAUSE_S = 0.15
-_VOCODED = 0.5  # fraction of the speech that goes through the vocoder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,25 +123,23 @@ def _divide(sizes: Mapping[str, int]) -> dict[str, str]:
 
 
 def speak(files: Sequence[str], voice: Voice, duration_s: float, rng: np.random.Generator) -> Utterance:
-  """Speaks a duration with excerpts of a speaker's recordings; `voice` shifts formants and pitch where vocoded."""
-  wave, track = _excerpt(files, duration_s + 0.5, rng)
+  """Speaks a duration with excerpts of a speaker's recordings, with formants and pitch shifted towards `voice`."""
+  track = _excerpt(files, duration_s + 0.5, rng)
   count = voices.num_frames(duration_s)
   openness, width = (values[:count] for values in _mouth(track.frames.log_envelope))
   openness = voices.draw_articulation(rng) * openness
-  if rng.uniform() < _VOCODED:
-    shift = _shift(voice)
-    frames = track.frames.shifted(shift, 0.3 * voice.tilt_db_per_octave)
-    f0_hz = track.f0_hz[:count] * shift ** rng.uniform(0, 3)
-    frames = vocoder.Frames(frames.log_envelope[:count], frames.voicing[:count])
-    wave = vocoder.synthesize(frames, f0_hz, 0.3 * voice.breathiness, rng)
-  return voices.finish(wave[: round(duration_s * SAMPLE_RATE_HZ)].copy(), openness, width)
+  shift = _shift(voice)
+  frames = track.frames.shifted(shift, 0.3 * voice.tilt_db_per_octave)
+  frames = vocoder.Frames(frames.log_envelope[:count], frames.voicing[:count])
+  wave = vocoder.synthesize(frames, track.f0_hz[:count] * shift ** rng.uniform(0, 3), 0.3 * voice.breathiness, rng)
+  return voices.finish(wave[: round(duration_s * SAMPLE_RATE_HZ)], openness, width)
 
 
 def sing(
   files: Sequence[str], voice: Voice, melody: tuple[Note, ...], duration_s: float, rng: np.random.Generator
 ) -> Utterance:
   """Sings a melody with the words of a speaker's recordings; see `voices.sing`."""
-  _, track = _excerpt(files, min(duration_s, 0.35 * len(melody) + 2), rng)
+  track = _excerpt(files, min(duration_s, 0.35 * len(melody) + 2), rng)
   openness, width = _mouth(track.frames.log_envelope)
   shift = _shift(voice)
   frames = track.frames.shifted(shift, 0.3 * voice.tilt_db_per_octave)
@@ -190,8 +187,8 @@ def _mouth(log_envelope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   return voices.mouth(log_envelope, (low, max(high, low + 6)))
 
 
-def _excerpt(files: Sequence[str], duration_s: float, rng: np.random.Generator) -> tuple[np.ndarray, _Track]:
-  """Joins random parts of recordings, with short pauses. -> float32 [n], and its frames."""
+def _excerpt(files: Sequence[str], duration_s: float, rng: np.random.Generator) -> _Track:
+  """Joins random parts of recordings, with short pauses."""
   pieces: list[np.ndarray] = []
   length, count = 0, round(duration_s * SAMPLE_RATE_HZ)
   while length < count:
@@ -205,7 +202,7 @@ def _excerpt(files: Sequence[str], duration_s: float, rng: np.random.Generator) 
     length += len(piece) + len(pause)
   wave = np.concatenate(pieces)[:count]
   frames, f0_hz = vocoder.analyze_voice(wave)
-  return wave, _Track(frames, f0_hz)
+  return _Track(frames, f0_hz)
 
 
 def _without_pauses(wave: np.ndarray) -> np.ndarray:
