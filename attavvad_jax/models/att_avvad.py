@@ -39,7 +39,7 @@ class AudioBranch(nn.Module):
     embedding_dim: length of the core vectors (D).
     filters: number of filters of every convolution.
     kernel_sizes: kernel sizes of the gated convolutions, time x frequency.
-    strides: strides of the strided convolutions that follow them, time x frequency.
+    strides: strides of the strided convolutions that follow them, time x frequency; None for 1 x 2 each.
     gru_units: number of units of each of the 2 E GRUs.
     dropout_rate: rate of the dropout before the fully connected layer of the core vectors.
     axis_name: mapped axis for global batch statistics; see `NormActivation`.
@@ -50,7 +50,7 @@ class AudioBranch(nn.Module):
   embedding_dim: int = 128
   filters: int = 32
   kernel_sizes: Sizes = ((3, 7), (3, 7), (3, 5), (3, 5))
-  strides: Sizes = ((1, 2), (1, 2), (1, 2), (1, 2))
+  strides: Sizes | None = None
   gru_units: int = 64
   dropout_rate: float = 0.2
   axis_name: str | None = None
@@ -62,7 +62,8 @@ class AudioBranch(nn.Module):
   ) -> tuple[Float[Array, "B E D"], Float[Array, "B E"]]:
     counted = rows.counted
     x = log_mel.astype(self.dtype)[..., None]
-    for i, (kernel_size, strides) in enumerate(zip(self.kernel_sizes, self.strides, strict=True)):
+    all_strides = ((1, 2),) * len(self.kernel_sizes) if self.strides is None else self.strides
+    for i, (kernel_size, strides) in enumerate(zip(self.kernel_sizes, all_strides, strict=True)):
       block = GluBlock(self.filters, kernel_size, (3, 3), strides, self.axis_name, self.dtype, name=f"block_{i}")
       x = block(x, train=train, counted=counted)
     x = x.reshape(*x.shape[:2], -1)  # [B,T,bands x filters]

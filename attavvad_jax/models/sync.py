@@ -6,6 +6,7 @@ Axes: B blocks, T audio frames, F mel bands, N images, M measures in an image's 
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from attavvad_jax.models.layers import (
   EVERY_ROW,
@@ -35,8 +36,8 @@ class SyncBranch(nn.Module):
   Attributes:
     embedding_dim: length of the vector (D), and of the embeddings that are compared.
     filters: number of filters of every convolution.
-    audio_kernel_size: kernel size of the audio's gated convolutions, time x frequency.
-    audio_strides: strides over frequency of the audio's convolutions.
+    mel_kernel_size: kernel size of the audio's gated convolutions, time x frequency.
+    mel_strides: strides over frequency of the audio's convolutions.
     lip_kernel_size: kernel size of the lips' gated convolutions, in images.
     max_lag: largest lag between audio and lips, in images.
     dropout_rate: rate of the dropout before the vector.
@@ -46,8 +47,8 @@ class SyncBranch(nn.Module):
 
   embedding_dim: int = 128
   filters: int = 16
-  audio_kernel_size: tuple[int, int] = (3, 5)
-  audio_strides: tuple[int, ...] = (4, 4, 2)
+  mel_kernel_size: tuple[int, int] = (3, 5)
+  mel_strides: tuple[int, ...] = (4, 4, 2)
   lip_kernel_size: int = 5
   max_lag: int = 4
   dropout_rate: float = 0.2
@@ -69,17 +70,17 @@ class SyncBranch(nn.Module):
     of_images = image_mask if rows.counted is None else image_mask & rows.counted[:, None]
 
     x = log_mel.astype(self.dtype)[..., None]
-    for i, stride in enumerate(self.audio_strides):
+    for i, stride in enumerate(self.mel_strides):
       block = GluBlock(
-        self.filters, self.audio_kernel_size, (3, 3), (1, stride), self.axis_name, self.dtype, name=f"audio_{i}"
+        self.filters, self.mel_kernel_size, (3, 3), (1, stride), self.axis_name, self.dtype, name=f"audio_{i}"
       )
       x = block(x, train=train, counted=counted)
     audio = self._unit(x.reshape(*x.shape[:2], -1), "audio_embedding")
-    audio = jax.image.resize(audio, (len(audio), images.shape[1], audio.shape[2]), "linear")
+    audio = jnp.einsum("nt,btd->bnd", _interpolation(audio.shape[1], images.shape[1]), audio)
 
     x = NormActivation(_identity, 1, self.axis_name, name="norm")(images, train=train, counted=of_images)
     x = jnp.where(image_mask[:, :, None, None], x, 0.0).astype(self.dtype)
-    for i in range(len(self.audio_strides)):
+    for i in range(len(self.mel_strides)):
       block = GluBlock(
         self.filters, (self.lip_kernel_size, 1), (3, 1), (1, 1), self.axis_name, self.dtype, name=f"lips_{i}"
       )
@@ -104,10 +105,19 @@ class SyncBranch(nn.Module):
     self, audio: Float[Array, "B N D"], lips: Float[Array, "B N D"], mask: Bool[Array, "B N"]
   ) -> Float[Array, "B L"]:
     """Averages the products of audio and lips over the seen images, for each lag. -> [B, 2 max_lag + 1]."""
-    products = jnp.einsum("bid,bjd->bij", audio, lips) * mask[:, None]
-    count = jnp.maximum(mask.sum(axis=1), 1)
-    lags = range(-self.max_lag, self.max_lag + 1)
-    return jnp.stack([jnp.trace(products, lag, axis1=1, axis2=2) / count for lag in lags], axis=1)
+    num_images, most = audio.shape[1], self.max_lag
+    lips = jnp.pad(jnp.where(mask[:, :, None], lips, 0.0), ((0, 0), (most, most), (0, 0)))
+    shifted = (lips[:, start : start + num_images] for start in range(2 * most + 1))
+    sums = jnp.concatenate([(audio * other).sum(axis=(1, 2))[:, None] for other in shifted], axis=1)
+    return sums / jnp.maximum(mask.sum(axis=1), 1)[:, None]
+
+
+def _interpolation(num_frames: int, num_images: int) -> np.ndarray:
+  """Returns the weights of linear interpolation from frames to images that cover the same time. float32 [N,T]."""
+  position = (np.arange(num_images) + 0.5) * num_frames / num_images - 0.5
+  distance = np.abs(position.clip(0, num_frames - 1)[:, None] - np.arange(num_frames))
+  weights: np.ndarray = np.maximum(1 - distance, 0).astype(np.float32)
+  return weights
 
 
 def _identity(x: Array) -> Array:

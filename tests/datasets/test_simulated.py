@@ -37,7 +37,7 @@ def drawn(monkeypatch):
 def test_minutes_become_scenes_with_both_label_sets(drawn, tmp_path):
   summary = prepare_simulated(tmp_path, SPEC, "hard", {"train": 1.1, "test": 0.5}, seed=7)
   assert summary.path == tmp_path / "simulated" / "default" / "2.0.0"
-  assert drawn == [(7, i, "train", 30.0, "hard") for i in range(3)] + [(7, 0, "test", 30.0, "hard")]
+  assert drawn == [(7, *where, 30.0, "hard", None) for where in ((0, "train"), (1, "train"), (2, "train"), (0, "test"))]
   data = PreparedData(summary.path)
   assert data.splits == ["train", "test"]
   assert data.spec.label_sets == ("audio_visual", "audio")

@@ -212,7 +212,8 @@ def test_background_is_mixed_in_as_recorded():
 def test_masked_images_stay_masked():
   for seed in range(25):
     batch = _batch(seed=seed)
-    changed = compiled(_keys(batch, seed), batch, EVERYTHING)
+    # A slow video repeats images over masked places.
+    changed = compiled(_keys(batch, seed), batch, dataclasses.replace(EVERYTHING, slow_video_probability=0.0))
     assert not (np.asarray(changed["image_mask"]) & ~batch["image_mask"]).any()
     assert (np.asarray(changed["images"])[~np.asarray(changed["image_mask"])] == 0).all()
     np.testing.assert_array_equal(changed["block_mask"], batch["block_mask"])

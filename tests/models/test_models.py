@@ -42,6 +42,7 @@ ALL_OUTPUTS = {
   "visual_embedding": (4, 6),
   "attention": (4, 4),
   "fused_embeddings": (4, 4, 6),
+  "sync_logit": None,
 }
 
 

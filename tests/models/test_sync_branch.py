@@ -1,6 +1,7 @@
 """The branch that compares lips and audio: by itself, in ATT-AVVAD, and its loss term."""
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -9,9 +10,9 @@ import pytest
 from attavvad_jax import config as config_lib
 from attavvad_jax.losses import SYNC_TERM, TERMS, binary_cross_entropies, total_loss
 from attavvad_jax.models import Outputs, build
-from attavvad_jax.models.sync import SyncBranch
+from attavvad_jax.models.sync import SyncBranch, _interpolation
 
-BRANCH = SyncBranch(embedding_dim=8, filters=8, audio_strides=(4, 4), max_lag=3, dropout_rate=0.0)
+BRANCH = SyncBranch(embedding_dim=8, filters=8, mel_strides=(4, 4), max_lag=3, dropout_rate=0.0)
 FIELDS = dict(
   visual="lips", embedding_dim=6, filters=4, gru_units=3, audio_kernel_sizes=((3, 5),), audio_strides=((1, 2),)
 )
@@ -57,6 +58,37 @@ def test_products_are_the_means_over_seen_images_at_each_lag():
       assert found[block, place] == pytest.approx(sum(pairs) / mask[block].sum(), abs=1e-5)
 
 
+def test_frames_are_interpolated_to_the_times_of_the_images():
+  weights = _interpolation(60, 32)
+  frame_s, image_s = (np.arange(60) + 0.5) / 45, (np.arange(32) + 0.5) / 24
+  np.testing.assert_allclose(weights @ frame_s, image_s, atol=1e-6)
+  np.testing.assert_allclose(_interpolation(5, 5), np.eye(5), atol=1e-6)
+  np.testing.assert_allclose(_interpolation(4, 9).sum(axis=1), 1, atol=1e-6)
+
+
+def test_its_onnx_program_gives_the_same():
+  onnxruntime = pytest.importorskip("onnxruntime")
+  from attavvad_jax.export.to_onnx import to_onnx
+
+  model = build("att_avvad", sync="lips", sync_mel_strides=(4, 4), **FIELDS)
+  rng = np.random.default_rng(0)
+  batch = {
+    "log_mel": rng.normal(size=(3, 20, 16)).astype(np.float32),
+    "images": rng.random((3, 12, 1, 18)).astype(np.float32),
+    "image_mask": rng.uniform(size=(3, 12)) < 0.8,
+  }
+  variables = jax.jit(lambda: model.init(jax.random.key(0), *batch.values(), train=False))()
+
+  def program(batch):
+    inputs = (batch[name] for name in ("log_mel", "images", "image_mask"))
+    return {"logits": model.apply(variables, *inputs, train=False).audio_visual_logits}
+
+  (blocks,) = jax.export.symbolic_shape("blocks")
+  shapes = {name: jax.ShapeDtypeStruct((blocks, *value.shape[1:]), value.dtype) for name, value in batch.items()}
+  (found,) = onnxruntime.InferenceSession(to_onnx(program, shapes)).run(None, batch)
+  np.testing.assert_allclose(found, jax.jit(program)(batch)["logits"], atol=1e-5)
+
+
 def test_it_learns_whether_lips_follow_the_level():
   """Lips that open with the level of the audio, and lips of another block: told apart on blocks it has not seen."""
   rng = np.random.default_rng(2)
@@ -97,7 +129,7 @@ def test_it_learns_whether_lips_follow_the_level():
 
 
 def test_without_the_branch_a_model_has_neither_its_parameters_nor_its_term(inputs):
-  models = [build("att_avvad", **FIELDS), build("att_avvad", sync="lips", sync_audio_strides=(4, 4), **FIELDS)]
+  models = [build("att_avvad", **FIELDS), build("att_avvad", sync="lips", sync_mel_strides=(4, 4), **FIELDS)]
   params, terms = [], []
   for model in models:
     variables = jax.jit(lambda model=model: model.init(jax.random.key(0), *inputs, train=False))()

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from media_files import click, flash_and_click, gray, write_media
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from attavvad_jax.faces import crop_face
 from attavvad_jax.media.decode import read_audio
 from attavvad_jax.media.errors import MediaError
 from attavvad_jax.recordings import Report, read_blocks
+from attavvad_jax.recordings.assembler import _Waveforms
 from attavvad_jax.timeline import Clock
 
 CLOCK = Clock()
@@ -373,3 +376,15 @@ def test_audio_before_a_block_is_that_of_the_recording_and_silence_before_its_st
     np.testing.assert_array_equal(block.waveform, whole[start : start + before + CLOCK.block_samples])
   assert not longer[0].waveform[:before].any()
   assert longer[0].waveform[before:].any()
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.integers(1, 9000), min_size=1, max_size=12), st.integers(0, 60))
+def test_waveforms_with_audio_before_do_not_depend_on_how_samples_come_in(lengths, frames_before):
+  clock = Clock(frames_before=frames_before)
+  samples = np.random.default_rng(0).integers(-9000, 9000, sum(lengths)).astype(np.int16)
+  cutter = _Waveforms(clock)
+  made = [wave for part in np.split(samples, np.cumsum(lengths)[:-1]) for wave in cutter.push(part)] + cutter.finish()
+  whole = np.pad(samples, (clock.samples_before, clock.block_samples))
+  starts = [clock.start_sample(block) for block in range(clock.num_blocks(len(samples) / clock.sample_rate_hz))]
+  np.testing.assert_array_equal(made, [whole[start : start + clock.block_samples] for start in starts])
