@@ -63,7 +63,9 @@ MUTANTS = (
   Mutant(
     "correlation below which there is a cut", "faces/cuts.py", "_CORRELATION = 0.5", "_CORRELATION = 0.8", _TRACKER
   ),
-  Mutant("gap over which boxes are interpolated", "faces/tracks.py", "_MAX_GAP_S = 1.0", "_MAX_GAP_S = 2.0", _TRACKER),
+  Mutant(
+    "gap over which boxes are interpolated", "faces/tracks.py", "\nMAX_GAP_S = 1.0", "\nMAX_GAP_S = 2.0", _TRACKER
+  ),
   Mutant(
     "time after which a face starts a new track", "faces/tracks.py", "_RESUME_S = 5.0", "_RESUME_S = 8.0", _TRACKS
   ),

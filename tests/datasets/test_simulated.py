@@ -21,12 +21,12 @@ class _Scene:
 
 @pytest.fixture
 def drawn(monkeypatch):
-  """The requested scenes: seed, index, split, duration, preset."""
+  """The requested scenes: seed, index, split, duration, preset, folder of sounds."""
   asked = []
 
   def draw_scene(*arguments):
     asked.append(arguments)
-    seed, index, split, _, preset = arguments
+    seed, index, split, _, preset, _ = arguments
     return _Scene(f"{split}{index}{seed}", {"preset": preset})
 
   monkeypatch.setattr(scenes, "draw_scene", draw_scene)
