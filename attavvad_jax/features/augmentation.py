@@ -181,11 +181,14 @@ def swap_audio(
     return _pick(block_key, offered[_pick(voice_key, offered.any(axis=1))])
 
   source = _draw(source_keys, draw)
-  vocalizes = jnp.isin(label, _VOICES)
-  # A block with the performer's voice must get another one than its own.
-  differs = ~vocalizes | (waveforms.places[source] != waveforms.own_places)
-  chosen = _uniform(whether_keys) < jnp.where(vocalizes, voice_probability, probability)
-  swapped = batch["block_mask"] & offered.any() & differs & chosen
+  drawn, vocalizes = _uniform(whether_keys), jnp.isin(label, _VOICES)
+  chosen = ~vocalizes & (drawn < probability)
+  # Without the option, the compiled program stays as it is.
+  if not isinstance(voice_probability, (int, float)) or voice_probability:
+    # A block with the performer's voice must get another one than its own.
+    differs = waveforms.places[source] != waveforms.own_places
+    chosen = chosen | (vocalizes & differs & (drawn < voice_probability))
+  swapped = batch["block_mask"] & chosen & offered.any()
   return {
     **batch,
     "waveform": jnp.where(swapped[:, None], waveforms.waveforms[source], batch["waveform"]),
