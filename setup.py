@@ -11,6 +11,7 @@ BEAM = ["apache-beam>=2.77,<3"]
 EXPORT = ["flatbuffers>=24.3", "onnx>=1.16,<2", "onnxruntime>=1.19,<2"]
 # sed_eval imports pkg_resources, which later releases of setuptools lack.
 SED_EVAL = ["sed_eval>=0.2.1,<0.3", "setuptools>=70,<81"]
+LIBROSA = "librosa>=0.11,<0.12"
 REPRODUCE = ["scikit-learn>=1.4"]
 DOCS = ["mkdocs-material>=9.5,<10", "mkdocstrings[python]>=0.27,<2"]
 NOTEBOOKS = ["ipykernel>=6.29", "jupytext>=1.16,<2", "nbclient>=0.10"]
@@ -54,9 +55,9 @@ setup(
   ],
   extras_require={
     "beam": BEAM,
-    "simulation": ["espeakng-loader>=0.2.4,<0.3", "scipy>=1.14"],
+    "simulation": ["espeakng-loader>=0.2.4,<0.3", LIBROSA, "scipy>=1.14"],
     "export": EXPORT,
-    "benchmark": ["librosa>=0.11,<0.12"],
+    "benchmark": [LIBROSA],
     "docs": DOCS,
     "notebooks": NOTEBOOKS,
     "reproduce": REPRODUCE,

@@ -71,9 +71,22 @@ def smoothing(config: Mapping[str, Any]) -> Smoothing:
 
 
 def model(config: Mapping[str, Any]) -> nn.Module:
-  """Builds the network that `config.model` names; fields that are None keep the network's own defaults."""
+  """Builds the network that `config.model` names; fields that are None keep the network's own defaults.
+
+  Raises:
+    ValueError: the network or one of its fields is unknown, or a sync branch gets audio and images of different times.
+  """
   fields = {name: value for name, value in config["model"].items() if value is not None}
   name = fields.pop("name")
+  clock = Clock(**config["clock"])
+  if (
+    fields.get("sync") and clock.frames_before * clock.images_per_block != clock.images_before * clock.frames_per_block
+  ):
+    raise ValueError(
+      f"config.model.sync compares audio and images of the same time, but {clock.frames_before} audio frames "
+      f"(frames_before) are {clock.frames_before / clock.frames_per_block:g} blocks, and {clock.images_before} images "
+      f"(images_before) are {clock.images_before / clock.images_per_block:g}; give both the same"
+    )
   if is_own(name):
     # Defaults made for the package's networks: a user's network may lack these fields.
     own, defaults = getattr(resolve(name, {}, "model"), "__dataclass_fields__", {}), vars(Model())

@@ -11,37 +11,29 @@ Results on real clips are in docs/decisions/16-lip-movement.md.
 import ml_collections
 
 from attavvad_jax.blocks import LIP_SHAPE, NUM_LIP_MEASURES
-from attavvad_jax.configs import att_avvad
+from attavvad_jax.configs import detector
 
 
 def get_config() -> ml_collections.ConfigDict:
-  config = att_avvad.get_config()
+  config = detector.get_config()
   # Syllables move the lips at 2 to 8 Hz: 24 measures a second, of the block and the 1.2 s before it.
   config.crop = dict(height_px=1, width_px=NUM_LIP_MEASURES, margin=0.0, part=LIP_SHAPE)
   config.clock.images_per_block = 8
   config.clock.images_before = 28
   config.model.visual = "lips"
+  config.model.motion = None
   # Speech and singing differ over a second of audio; strides over time keep its cost.
   config.clock.frames_before = 45
   config.model.audio_strides = ((2, 2), (2, 2), (1, 2), (1, 2))
-  config.model.filters = 16
-  # The audio branch cannot identify the speaker, so it learns any voice; fusion finds the performer's.
-  config.audio_targets = "any_voice"
-  # Scores of single blocks are noisy: the HMM weighs them against the durations of events.
-  config.smoothing = dict(mean_blocks=1, min_duration_s=0.0, decoder="hmm", evidence=0.7, lag_s=3.0)
-  config.batch_size = 32
   config.num_epochs = 6
   config.learning_rate_decay_epochs = 6.0
-  config.checkpoint_every_epochs = 1.0
-  # Audio swaps add blocks in which another person's voice accompanies a silent performer, which are rare otherwise.
-  # Tilt and masks hide differences between synthetic and real voices; other faces have other proportions.
+  # Other faces have other proportions. What changes pictures has no meaning for measures.
   config.augmentation.update(
-    gain_db=15.0,
-    swap_audio_probability=0.5,
-    tilt_db=24.0,
     mask_frames=12,
-    mask_bands=12,
-    mix_probability=0.3,
+    shift_fraction=0.0,
+    turn_degrees=0.0,
+    zoom_fraction=0.0,
+    flip_probability=0.0,
     movement_fraction=0.5,
     offset_fraction=0.03,
     noise_fraction=0.02,

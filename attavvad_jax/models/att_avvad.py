@@ -11,7 +11,6 @@ import jax.numpy as jnp
 from attavvad_jax.models.fusion import Fusion, StreamWeight, by_decision, find_fusion, spread
 from attavvad_jax.models.layers import (
   EVERY_ROW,
-  KERNEL_INIT,
   BatchedGru,
   Dropout,
   Dtype,
@@ -21,6 +20,7 @@ from attavvad_jax.models.layers import (
   NormActivation,
   Rows,
   differences,
+  vector_and_logit,
 )
 from attavvad_jax.models.outputs import Outputs
 from attavvad_jax.shapes import Array, Bool, Float
@@ -129,13 +129,8 @@ class VisualBranch(nn.Module):
       block = GluBlock(self.filters, *size, self.axis_name, self.dtype, name=f"block_{i}")
       x = block(x, train=train, counted=counted)
 
-    x = Dropout(self.dropout_rate)(x.reshape(x.shape[0], -1), train=train, places=rows.places)
-    x = nn.Dense(self.embedding_dim, dtype=self.dtype, kernel_init=KERNEL_INIT, name="embedding")(x)
-    x = NormActivation(nn.sigmoid, 1, self.axis_name, self.dtype, name="embedding_norm")(
-      x, train=train, counted=counted
-    )
-    x = jnp.where(seen[:, None], x, 0.0)
-    return x, nn.Dense(1, dtype=jnp.float32, kernel_init=KERNEL_INIT, name="logit")(x)[..., 0]
+    ends = self.embedding_dim, self.dropout_rate, self.axis_name, self.dtype
+    return vector_and_logit(x.reshape(x.shape[0], -1), seen, *ends, train=train, rows=rows)
 
 
 class AttAvvad(nn.Module):

@@ -369,6 +369,30 @@ class EventDense(nn.Module):
     return result
 
 
+def vector_and_logit(
+  x: Float[Array, "B _"],
+  seen: Bool[Array, " B"],
+  embedding_dim: int,
+  dropout_rate: float,
+  axis_name: str | None,
+  dtype: Dtype,
+  *,
+  train: bool,
+  rows: Rows,
+) -> tuple[Float[Array, "B D"], Float[Array, " B"]]:
+  """Maps features to a vector and its logit (Section 2.2): dropout, a fully connected layer, a sigmoid. -> [B,D], [B].
+
+  Blocks that are not seen have the zero vector and are left out of the statistics. Call it inside a module's compact
+  call: the layers are that module's.
+  """
+  x = Dropout(dropout_rate)(x, train=train, places=rows.places)
+  x = nn.Dense(embedding_dim, dtype=dtype, kernel_init=KERNEL_INIT, name="embedding")(x)
+  norm = NormActivation(nn.sigmoid, 1, axis_name, dtype, name="embedding_norm")
+  x = norm(x, train=train, counted=rows.where(seen).counted)
+  x = jnp.where(seen[:, None], x, 0.0)
+  return x, nn.Dense(1, dtype=jnp.float32, kernel_init=KERNEL_INIT, name="logit")(x)[..., 0]
+
+
 class EventHeads(nn.Module):
   """Maps each event's vector to its logit through a fully connected layer with ReLU. [B,E,D] -> [B,E] float32."""
 

@@ -6,15 +6,7 @@ Axes: B blocks, N images, M measures in an image's row, D embedding.
 from flax import linen as nn
 import jax.numpy as jnp
 
-from attavvad_jax.models.layers import (
-  EVERY_ROW,
-  KERNEL_INIT,
-  Dropout,
-  Dtype,
-  GluBlock,
-  NormActivation,
-  Rows,
-)
+from attavvad_jax.models.layers import EVERY_ROW, Dtype, GluBlock, NormActivation, Rows, vector_and_logit
 from attavvad_jax.shapes import Array, Bool, Float
 
 Sizes = tuple[tuple[int, int], ...]
@@ -56,21 +48,29 @@ class LipBranch(nn.Module):
   ) -> tuple[Float[Array, "B D"], Float[Array, " B"]]:
     seen = image_mask.any(axis=1)
     counted = rows.where(seen).counted
-    of_images = image_mask if rows.counted is None else image_mask & rows.counted[:, None]
     # Time is the first axis of the convolutions, the measures are their channels: [B,N,1,M].
-    x = NormActivation(_identity, 1, self.axis_name, name="norm")(images, train=train, counted=of_images)
-    x = jnp.where(image_mask[:, :, None, None], x, 0.0).astype(self.dtype)
+    x = normalize_measures(images, image_mask, self.axis_name, self.dtype, train=train, rows=rows)
     for i, size in enumerate(zip(self.kernel_sizes, self.strided_kernel_sizes, self.strides, strict=True)):
       block = GluBlock(self.filters, *size, self.axis_name, self.dtype, name=f"block_{i}")
       x = block(x, train=train, counted=counted)
 
-    x = Dropout(self.dropout_rate)(x.reshape(x.shape[0], -1), train=train, places=rows.places)
-    x = nn.Dense(self.embedding_dim, dtype=self.dtype, kernel_init=KERNEL_INIT, name="embedding")(x)
-    x = NormActivation(nn.sigmoid, 1, self.axis_name, self.dtype, name="embedding_norm")(
-      x, train=train, counted=counted
-    )
-    x = jnp.where(seen[:, None], x, 0.0)
-    return x, nn.Dense(1, dtype=jnp.float32, kernel_init=KERNEL_INIT, name="logit")(x)[..., 0]
+    ends = self.embedding_dim, self.dropout_rate, self.axis_name, self.dtype
+    return vector_and_logit(x.reshape(x.shape[0], -1), seen, *ends, train=train, rows=rows)
+
+
+def normalize_measures(
+  images: Float[Array, "B N 1 M"],
+  image_mask: Bool[Array, "B N"],
+  axis_name: str | None,
+  dtype: Dtype,
+  *,
+  train: bool,
+  rows: Rows,
+) -> Float[Array, "B N 1 M"]:
+  """Normalizes each measure over the seen images; masked ones are zeros. Call it inside a module's compact call."""
+  counted = image_mask if rows.counted is None else image_mask & rows.counted[:, None]
+  x = NormActivation(_identity, 1, axis_name, name="norm")(images, train=train, counted=counted)
+  return jnp.where(image_mask[:, :, None, None], x, 0.0).astype(dtype)
 
 
 def _identity(x: Array) -> Array:

@@ -8,15 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from attavvad_jax.models.layers import (
-  EVERY_ROW,
-  KERNEL_INIT,
-  Dropout,
-  Dtype,
-  GluBlock,
-  NormActivation,
-  Rows,
-)
+from attavvad_jax.models.layers import EVERY_ROW, KERNEL_INIT, Dtype, GluBlock, Rows, vector_and_logit
+from attavvad_jax.models.lips import normalize_measures
 from attavvad_jax.shapes import Array, Bool, Float
 
 Sizes = tuple[tuple[int, int], ...]
@@ -67,7 +60,6 @@ class SyncBranch(nn.Module):
   ) -> tuple[Float[Array, "B D"], Float[Array, " B"]]:
     seen = image_mask.any(axis=1)
     counted = rows.where(seen).counted
-    of_images = image_mask if rows.counted is None else image_mask & rows.counted[:, None]
 
     x = log_mel.astype(self.dtype)[..., None]
     for i, stride in enumerate(self.mel_strides):
@@ -78,8 +70,7 @@ class SyncBranch(nn.Module):
     audio = self._unit(x.reshape(*x.shape[:2], -1), "audio_embedding")
     audio = jnp.einsum("nt,btd->bnd", _interpolation(audio.shape[1], images.shape[1]), audio)
 
-    x = NormActivation(_identity, 1, self.axis_name, name="norm")(images, train=train, counted=of_images)
-    x = jnp.where(image_mask[:, :, None, None], x, 0.0).astype(self.dtype)
+    x = normalize_measures(images, image_mask, self.axis_name, self.dtype, train=train, rows=rows)
     for i in range(len(self.mel_strides)):
       block = GluBlock(
         self.filters, (self.lip_kernel_size, 1), (3, 1), (1, 1), self.axis_name, self.dtype, name=f"lips_{i}"
@@ -88,13 +79,8 @@ class SyncBranch(nn.Module):
     lips = self._unit(x[:, :, 0], "lip_embedding")
 
     fit = self._products(audio, lips, image_mask)
-    x = Dropout(self.dropout_rate)(fit, train=train, places=rows.places)
-    x = nn.Dense(self.embedding_dim, dtype=self.dtype, kernel_init=KERNEL_INIT, name="embedding")(x)
-    x = NormActivation(nn.sigmoid, 1, self.axis_name, self.dtype, name="embedding_norm")(
-      x, train=train, counted=counted
-    )
-    x = jnp.where(seen[:, None], x, 0.0)
-    return x, nn.Dense(1, dtype=jnp.float32, kernel_init=KERNEL_INIT, name="logit")(x)[..., 0]
+    ends = self.embedding_dim, self.dropout_rate, self.axis_name, self.dtype
+    return vector_and_logit(fit, seen, *ends, train=train, rows=rows)
 
   def _unit(self, x: Float[Array, "B _ C"], name: str) -> Float[Array, "B _ D"]:
     """Projects to `embedding_dim` and scales each vector to length 1."""
@@ -118,7 +104,3 @@ def _interpolation(num_frames: int, num_images: int) -> np.ndarray:
   distance = np.abs(position.clip(0, num_frames - 1)[:, None] - np.arange(num_frames))
   weights: np.ndarray = np.maximum(1 - distance, 0).astype(np.float32)
   return weights
-
-
-def _identity(x: Array) -> Array:
-  return x

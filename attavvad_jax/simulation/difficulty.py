@@ -156,8 +156,8 @@ _VARIED = dataclasses.replace(
   beaming=(0.0, 0.4),
 )
 
-# Ranges chosen so that the opening of simulated lips and its movement between 2 and 8 Hz have the quartiles of the
-# landmarks of real clips; see docs/decisions/16-lip-movement.md.
+# Ranges chosen by comparing the opening of simulated lips, and its movement between 2 and 8 Hz, with landmarks of real
+# clips; see docs/decisions/16-lip-movement.md.
 _NATURAL = dataclasses.replace(
   _VARIED,
   other_words=0.15,

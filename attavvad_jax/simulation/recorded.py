@@ -14,6 +14,7 @@ Axes: n samples at 16 kHz, T frames of 5 ms.
 
 import collections
 from collections.abc import Mapping, Sequence
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -156,13 +157,18 @@ def play(path: str, duration_s: float, rng: np.random.Generator) -> np.ndarray:
 
 @functools.lru_cache(maxsize=256)
 def read(path: str) -> np.ndarray:
-  """Reads an audio file. -> int16 [n] at 16 kHz; mapped from the disk where the file has this form already."""
+  """Reads an audio file. -> int16 [n] at 16 kHz; mapped from the disk where the file has this form already.
+
+  Raises:
+    MediaError: the file cannot be decoded; the message names it.
+  """
   if path.endswith(".wav"):
     from scipy.io import wavfile
 
-    rate_hz, samples = wavfile.read(path, mmap=True)
-    if rate_hz == SAMPLE_RATE_HZ and samples.dtype == np.int16 and samples.ndim == 1:
-      return samples
+    with contextlib.suppress(ValueError):  # not a WAV file; FFmpeg may know it, and names it if not
+      rate_hz, samples = wavfile.read(path, mmap=True)
+      if rate_hz == SAMPLE_RATE_HZ and samples.dtype == np.int16 and samples.ndim == 1:
+        return samples
   from attavvad_jax.media import read_audio
 
   return np.concatenate([np.zeros(0, np.int16), *read_audio(path, SAMPLE_RATE_HZ)])

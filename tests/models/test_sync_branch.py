@@ -8,6 +8,7 @@ import optax
 import pytest
 
 from attavvad_jax import config as config_lib
+from attavvad_jax.configs import load
 from attavvad_jax.losses import SYNC_TERM, TERMS, binary_cross_entropies, total_loss
 from attavvad_jax.models import Outputs, build
 from attavvad_jax.models.sync import SyncBranch, _interpolation
@@ -163,3 +164,10 @@ def test_its_weight_is_a_number_or_a_schedule():
   for value in (-1, float("nan"), "high", True):
     with pytest.raises(ValueError, match=r"config\.sync_weight is"):
       config_lib.sync_weight({"sync_weight": value})
+
+
+def test_it_gets_audio_and_images_of_the_same_time():
+  options = ["--config.model.sync=lips"]
+  with pytest.raises(ValueError, match=r"45 audio frames \(frames_before\) are 3 blocks, and 28 images .* are 3\.5;"):
+    config_lib.model(load("lips", options))
+  assert config_lib.model(load("lips", [*options, "--config.clock.images_before=24"])).sync.filters == 16

@@ -7,6 +7,7 @@ import pytest
 from scipy import signal
 from scipy.io import wavfile
 
+from attavvad_jax.media import MediaError
 from attavvad_jax.simulation import recorded, vocoder
 from attavvad_jax.simulation.cast import SPLITS, person
 from attavvad_jax.simulation.difficulty import preset
@@ -189,3 +190,9 @@ def test_a_preset_says_whether_it_needs_sounds(folder):
   with pytest.raises(ValueError, match=r"preset 'live' uses no recorded sounds"):
     draw_scene(0, 0, preset="live", sounds=folder)
   assert preset("recorded").recorded_voices > 0
+
+
+def test_a_damaged_recording_is_named(tmp_path):
+  (tmp_path / "x.wav").write_text("nothing")
+  with pytest.raises(MediaError, match=r"x\.wav: "):
+    recorded.read(str(tmp_path / "x.wav"))
