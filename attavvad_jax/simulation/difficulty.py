@@ -47,6 +47,8 @@ class Difficulty:
     articulation: how far the mouth opens with its voice; 1 as far as the vowels of the voice imply.
     sung_articulation: factor of the articulation in singing.
     sung_movement: relative size of the movements of the jaw while a sung vowel is held.
+    phrasing: fraction of the sung stretches with a phrasing and a pace of their own; the others are legato and as slow
+      as their song's motif.
     lips: contrast of the lips with the skin; 1 as the face has it.
     teeth: brightness of the teeth; 1 in full light.
     turn: how far the head turns and tilts; 1 for somebody who looks into the camera.
@@ -81,6 +83,7 @@ class Difficulty:
   articulation: Range = (1.0, 1.0)
   sung_articulation: Range = (1.0, 1.0)
   sung_movement: Range = (0.0, 0.0)
+  phrasing: float = 0.0
   lips: Range = (1.0, 1.0)
   teeth: Range = (1.0, 1.0)
   turn: Range = (1.0, 1.0)
@@ -168,6 +171,7 @@ _NATURAL = dataclasses.replace(
   articulation=(0.25, 1.1),
   sung_articulation=(1.0, 1.8),
   sung_movement=(0.1, 0.5),
+  phrasing=0.75,
   turn=(0.3, 2.0),
 )
 

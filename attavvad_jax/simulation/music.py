@@ -156,9 +156,11 @@ def play(song: Song, duration_s: float, rng: np.random.Generator) -> np.ndarray:
 
 
 def melody(
-  song: Song, start_s: float, duration_s: float, center_midi: int, rng: np.random.Generator
+  song: Song, start_s: float, duration_s: float, center_midi: int, rng: np.random.Generator, pace: float = 1.0
 ) -> tuple[Note, ...]:
   """Draws a tune from the song's motif, on its scale and beat. Onsets count from `start_s` in the song.
+
+  The notes are `pace` times as fast as the motif, but never shorter than 0.12 s, which is as fast as words are sung.
 
   The first note lasts until the next beat, which aligns the tune with the backing. One note in five departs from the
   motif, so that lines differ.
@@ -177,7 +179,7 @@ def melody(
     step, beats = song.motif[at % len(song.motif)]
     if rng.uniform() < 0.2:
       step, beats = int(rng.choice(_MOTIF_STEPS)), float(rng.choice(_MOTIF_BEATS))
-    length_s = song.beat_s * beats
+    length_s = max(song.beat_s * beats / pace, min(0.12, song.beat_s * beats))
     at += 1
     # A step that would leave the voice's range is reversed.
     if not 0 <= index + step < len(degrees):

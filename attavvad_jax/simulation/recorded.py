@@ -28,7 +28,7 @@ from attavvad_jax.filenames import AUDIO_SUFFIXES
 from attavvad_jax.simulation import vocoder, voices
 from attavvad_jax.simulation.cast import SPLITS
 from attavvad_jax.simulation.vocoder import FRAME_RATE_HZ, SAMPLE_RATE_HZ
-from attavvad_jax.simulation.voices import Note, Utterance, Voice
+from attavvad_jax.simulation.voices import LEGATO, Note, Phrasing, Utterance, Voice
 
 # The splits of languages and pieces, in turn from the one with the most recordings.
 _TURNS = ("train", "train", "test", "train", "train", "validation", "train", "test", "train", "train")
@@ -137,14 +137,19 @@ def speak(files: Sequence[str], voice: Voice, duration_s: float, rng: np.random.
 
 
 def sing(
-  files: Sequence[str], voice: Voice, melody: tuple[Note, ...], duration_s: float, rng: np.random.Generator
+  files: Sequence[str],
+  voice: Voice,
+  melody: tuple[Note, ...],
+  duration_s: float,
+  rng: np.random.Generator,
+  phrasing: Phrasing = LEGATO,
 ) -> Utterance:
   """Sings a melody with the words of a speaker's recordings; see `voices.sing`."""
   track = _excerpt(files, min(duration_s, 0.35 * len(melody) + 2), rng)
   openness, width = _mouth(track.frames.log_envelope)
   shift = _shift(voice)
   frames = track.frames.shifted(shift, 0.3 * voice.tilt_db_per_octave)
-  return voices.sing_words((frames, openness, width), voice, melody, duration_s, rng)
+  return voices.sing_words((frames, openness, width), voice, melody, duration_s, rng, phrasing)
 
 
 def play(path: str, duration_s: float, rng: np.random.Generator) -> np.ndarray:

@@ -28,13 +28,15 @@ from attavvad_jax.simulation.music import Song
 from attavvad_jax.simulation.noise import Room
 from attavvad_jax.simulation.portraits import Camera, Face
 from attavvad_jax.simulation.vocoder import FRAME_RATE_HZ, SAMPLE_RATE_HZ
-from attavvad_jax.simulation.voices import Utterance
+from attavvad_jax.simulation.voices import Phrasing, Utterance
 from attavvad_jax.timeline import VOCAL_EVENTS, Event, Timeline
 
 IDLE_MOUTHS = ("chewing", "yawning", "smiling", "mouthing", "grimacing", "laughing", "licking", "breathing")
 NOISES = {"crowd": noise.crowd, "applause": noise.applause, "cheers": noise.cheers, "clicks": noise.clicks}
 # Off-camera voices belong to the performers of this many scenes just before and after.
 _NEIGHBORS = 6
+# How much faster than its motif a song is sung.
+_PACES = (0.5, 1.0, 1.0, 2.0, 3.0)
 _NO_BACKING_DB = -40.0  # level of a missing backing when levels are averaged
 _UNCODED_KBPS = 16 * SAMPLE_RATE_HZ / 1000
 _BLINK_S = 0.2
@@ -338,22 +340,23 @@ def render_stems(scene: Scene) -> Stems:
     span = slice(round(part.event.onset_s * SAMPLE_RATE_HZ), round(part.event.offset_s * SAMPLE_RATE_HZ))
     count = len(song[span])
     rng_part = np.random.default_rng(part.seed)
-    tune = music.melody(scene.song, part.event.onset_s, count / SAMPLE_RATE_HZ, _center(part, scene), rng_part)
+    phrasing, pace = _phrasing(part, scene)
+    tune = music.melody(scene.song, part.event.onset_s, count / SAMPLE_RATE_HZ, _center(part, scene), rng_part, pace)
     utterance = None
     if part.voice is not None:
-      utterance = _perform(part, part.voice, scene, tune, count / SAMPLE_RATE_HZ, rng_part)
+      utterance = _perform(part, part.voice, scene, tune, phrasing, count / SAMPLE_RATE_HZ, rng_part)
       wave = utterance.waveform
       if part.source == "playback":
         wave = noise.loudspeaker(wave, rng_part)
       stems["performer" if part.source == "performer" else "other"][span] += wave
     if part.backing_db is not None:
-      extra = _accompany(part, scene.song, tune, count, rng_part)
+      extra = _accompany(part, scene.song, tune, phrasing, count, rng_part)
       together = extra + (song[span] if part.music else 0.0)
       gain = _gain(part.backing_db) * np.float32(voices.LEVEL / (np.sqrt(np.mean(together**2)) + 1e-9))
       stems["backing"][span] += extra * _fade(count) * gain
       song_gain[span] = gain * part.music
     frames = slice(round(part.event.onset_s * FRAME_RATE_HZ), round(part.event.offset_s * FRAME_RATE_HZ))
-    face[frames] = _mouth(part, scene, utterance, tune, len(face[frames]), rng_part)
+    face[frames] = _mouth(part, scene, utterance, tune, phrasing, len(face[frames]), rng_part)
   stems["backing"] += song * _eased(song_gain)
   mixture = noise.reverberate(stems["performer"] + stems["other"] + stems["backing"], scene.room, rng)
   mixture += noise.room_tone(scene.room, total, rng)
@@ -614,6 +617,16 @@ def _center(part: Part, scene: Scene) -> int:
   return voices.comfortable_midi((part.voice or scene.performer).voice)
 
 
+def _phrasing(part: Part, scene: Scene) -> tuple[Phrasing, float]:
+  """Draws how a part is sung, and how much faster than its song's motif."""
+  chance = difficulty.preset(scene.preset).phrasing
+  # A generator of its own, so that the part's other draws do not depend on the phrasing.
+  rng = np.random.default_rng([part.seed, 1])
+  if rng.uniform() >= chance:
+    return voices.LEGATO, 1.0
+  return Phrasing.draw(rng), float(rng.choice(_PACES))
+
+
 def _play(scene: Scene, rng: np.random.Generator) -> np.ndarray:
   """Renders the music of the whole scene. -> float32 [n]."""
   pieces = recorded.find_sounds(scene.sounds).music[scene.performer.split] if scene.sounds else ()
@@ -623,14 +636,20 @@ def _play(scene: Scene, rng: np.random.Generator) -> np.ndarray:
 
 
 def _perform(
-  part: Part, who: Person, scene: Scene, tune: tuple[music.Note, ...], duration_s: float, rng: np.random.Generator
+  part: Part,
+  who: Person,
+  scene: Scene,
+  tune: tuple[music.Note, ...],
+  phrasing: Phrasing,
+  duration_s: float,
+  rng: np.random.Generator,
 ) -> Utterance:
   if (files := _recordings(who, scene)) is not None:
     if part.act == "singing":
-      return recorded.sing(files, who.voice, tune, duration_s, rng)
+      return recorded.sing(files, who.voice, tune, duration_s, rng, phrasing)
     return recorded.speak(files, who.voice, duration_s, rng)
   if part.act == "singing":
-    return voices.sing(who.voice, tune, duration_s, rng)
+    return voices.sing(who.voice, tune, duration_s, rng, phrasing)
   return voices.speak(who.voice, duration_s, rng)
 
 
@@ -646,13 +665,13 @@ def _recordings(who: Person, scene: Scene) -> tuple[str, ...] | None:
 
 
 def _accompany(
-  part: Part, song: Song, tune: tuple[music.Note, ...], count: int, rng: np.random.Generator
+  part: Part, song: Song, tune: tuple[music.Note, ...], phrasing: Phrasing, count: int, rng: np.random.Generator
 ) -> np.ndarray:
   """Renders backing vocals and noise at their levels relative to music of RMS 0.1. -> float32 [n]."""
   wave = np.zeros(count, np.float32)
   if part.backing_voice is not None:
     second = music.second_voice(song, tune, voices.comfortable_midi(part.backing_voice.voice))
-    sung = voices.sing(part.backing_voice.voice, second, count / SAMPLE_RATE_HZ, rng)
+    sung = voices.sing(part.backing_voice.voice, second, count / SAMPLE_RATE_HZ, rng, phrasing)
     wave += sung.waveform * _gain(-4.0)
   if part.noise is not None:
     wave += NOISES[part.noise](count, rng) * _gain(part.noise_db if part.music else 0.0)
@@ -664,6 +683,7 @@ def _mouth(
   scene: Scene,
   utterance: Utterance | None,
   tune: tuple[music.Note, ...],
+  phrasing: Phrasing,
   count: int,
   rng: np.random.Generator,
 ) -> np.ndarray:
@@ -673,7 +693,7 @@ def _mouth(
   # Movements start and end within the event.
   ease = np.clip(np.minimum(t, t[::-1]) / 0.25, 0, 1)
   if part.mouth in ("other words", "mouthing"):
-    utterance = _perform(part, scene.performer, scene, tune, part.event.duration_s, rng)
+    utterance = _perform(part, scene.performer, scene, tune, phrasing, part.event.duration_s, rng)
   if part.mouth in ("voice", "along", "other words", "mouthing"):
     assert utterance is not None
     opened = scene.articulation * utterance.openness

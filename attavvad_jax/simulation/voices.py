@@ -88,6 +88,43 @@ class Note:
 
 
 @dataclasses.dataclass(frozen=True)
+class Phrasing:
+  """How a melody is sung.
+
+  Attributes:
+    detached: fraction of each note that is silent at its end; 0 is legato.
+    glide_s: time from one note to the next.
+    scoop: semitones by which notes begin too low, for half of the notes.
+    fall: semitones by which notes end too low, for a quarter of the notes.
+    mistuning: standard deviation of a note's pitch from the melody, in semitones.
+    vibrato: factor of the depth of the voice's vibrato.
+  """
+
+  detached: float = 0.0
+  glide_s: float = 0.105
+  scoop: float = 0.0
+  fall: float = 0.0
+  mistuning: float = 0.0
+  vibrato: float = 1.0
+
+  @classmethod
+  def draw(cls, rng: np.random.Generator) -> "Phrasing":
+    """Draws a random way to sing; one in two has vibrato."""
+    return cls(
+      detached=rng.uniform(0.1, 0.5) * (rng.uniform() < 0.4),
+      glide_s=rng.uniform(0.03, 0.25),
+      scoop=rng.uniform(0.5, 4.0) * (rng.uniform() < 0.5),
+      fall=rng.uniform(1.0, 7.0) * (rng.uniform() < 0.5),
+      mistuning=rng.uniform(0.0, 0.4),
+      vibrato=rng.uniform(0.5, 2.0) * (rng.uniform() < 0.5),
+    )
+
+
+# One note runs into the next, in tune.
+LEGATO = Phrasing()
+
+
+@dataclasses.dataclass(frozen=True)
 class Utterance:
   """Waveform and mouth movements of a stretch of voice.
 
@@ -114,9 +151,15 @@ def speak(voice: Voice, duration_s: float, rng: np.random.Generator) -> Utteranc
   return _voiced(voice, frames.at(positions), f0_hz, opened, _at(width, positions), duration_s, rng)
 
 
-def sing(voice: Voice, melody: tuple[Note, ...], duration_s: float, rng: np.random.Generator) -> Utterance:
-  """Sings a melody legato on pseudo-words, one syllable a note; the last note is held to fill the duration."""
-  return sing_words(_words(voice, len(melody) // 2 + 2, rng), voice, melody, duration_s, rng)
+def sing(
+  voice: Voice,
+  melody: tuple[Note, ...],
+  duration_s: float,
+  rng: np.random.Generator,
+  phrasing: Phrasing = LEGATO,
+) -> Utterance:
+  """Sings a melody on pseudo-words, one syllable a note; the last note is held to fill the duration."""
+  return sing_words(_words(voice, len(melody) // 2 + 2, rng), voice, melody, duration_s, rng, phrasing)
 
 
 def sing_words(
@@ -125,14 +168,21 @@ def sing_words(
   melody: tuple[Note, ...],
   duration_s: float,
   rng: np.random.Generator,
+  phrasing: Phrasing = LEGATO,
 ) -> Utterance:
   """Sings a melody on given words: their frames, and openness and width of the mouth in each."""
   frames, openness, width = words
   count = num_frames(duration_s)
   positions = _hold_vowels(openness, melody, count, rng)
-  f0_hz = _melody_hz(voice, melody, count, rng)
+  f0_hz = _melody_hz(voice, melody, phrasing, count, rng)
   opened = draw_articulation(rng) * _at(openness, positions)
-  return _voiced(voice, _evened(frames.at(positions)), f0_hz, opened, _at(width, positions), duration_s, rng)
+  held = _evened(frames.at(positions))
+  if phrasing.detached:
+    sounding = _sounding(melody, phrasing.detached, count)
+    held = dataclasses.replace(held, log_envelope=held.log_envelope + np.log(1e-3 + sounding)[:, None])
+    # Between detached notes the mouth shuts only in part.
+    opened = opened * (0.4 + 0.6 * sounding)
+  return _voiced(voice, held, f0_hz, opened, _at(width, positions), duration_s, rng)
 
 
 def draw_articulation(rng: np.random.Generator) -> float:
@@ -270,20 +320,45 @@ def _syllables(openness: np.ndarray) -> list[int]:
   return sorted(peaks) or [int(order[0])]
 
 
-def _melody_hz(voice: Voice, melody: tuple[Note, ...], count: int, rng: np.random.Generator) -> np.ndarray:
+def _melody_hz(
+  voice: Voice, melody: tuple[Note, ...], phrasing: Phrasing, count: int, rng: np.random.Generator
+) -> np.ndarray:
   """Computes the pitch of a sung melody, with glides between notes and delayed vibrato. -> Hz [T]."""
   semitones = np.full(count, float(melody[-1].midi))
   depth = np.zeros(count)
+  bends = np.zeros(count)
   for note in melody:
     first = round(note.onset_s * FRAME_RATE_HZ)
     last = round((note.onset_s + note.duration_s) * FRAME_RATE_HZ)
     semitones[first:last] = note.midi
     held = np.arange(len(depth[first:])) / FRAME_RATE_HZ
     depth[first:] = np.clip((held - 0.2) / 0.3, 0, 1)
-  semitones = _smooth(semitones, 21)[:count]
+    if phrasing != LEGATO:
+      bends[first:last] = _bend(phrasing, last - first, rng)[: len(bends[first:last])]
+  semitones = _smooth(semitones + bends, 2 * round(phrasing.glide_s * FRAME_RATE_HZ / 2) + 1)[:count]
   phase = 2 * np.pi * np.cumsum(voice.vibrato_hz * (1 + 0.05 * rng.standard_normal(count))) / FRAME_RATE_HZ
-  semitones = semitones + voice.vibrato_semitones * depth * np.sin(phase)
+  semitones = semitones + phrasing.vibrato * voice.vibrato_semitones * depth * np.sin(phase)
   return 440 * 2 ** ((semitones - 69) / 12)
+
+
+def _bend(phrasing: Phrasing, count: int, rng: np.random.Generator) -> np.ndarray:
+  """Draws the departure of one note from its pitch. -> semitones [T]."""
+  t = np.arange(count) / FRAME_RATE_HZ
+  bend = np.full(count, rng.normal(0, phrasing.mistuning))
+  if rng.uniform() < 0.5:
+    bend -= phrasing.scoop * np.clip(1 - t / rng.uniform(0.05, 0.2), 0, 1)
+  if rng.uniform() < 0.25:
+    bend -= phrasing.fall * np.clip(1 - t[::-1] / rng.uniform(0.1, 0.4), 0, 1)
+  return bend
+
+
+def _sounding(melody: tuple[Note, ...], detached: float, count: int) -> np.ndarray:
+  """Computes where detached notes sound, with soft ends. -> 0..1 [T]."""
+  sounding = np.ones(count)
+  for note in melody[:-1]:
+    last = (note.onset_s + note.duration_s) * FRAME_RATE_HZ
+    sounding[round(last - detached * note.duration_s * FRAME_RATE_HZ) : round(last)] = 0
+  return _smooth(sounding, 9)[:count].astype(np.float32)
 
 
 def _voiced(

@@ -59,6 +59,13 @@ def test_melody_stays_in_key_and_range_and_on_the_beat(number):
   np.testing.assert_allclose(np.round(2 * np.array(beats)) / 2, beats, atol=1e-6)
 
 
+def test_a_faster_pace_shortens_the_notes_but_not_below_those_of_words():
+  piece = song(1)
+  slow, fast, fastest = (music.melody(piece, 0.0, 30.0, 55, np.random.default_rng(1), pace) for pace in (1, 2, 50))
+  assert len(fast) == pytest.approx(2 * len(slow), rel=0.2)
+  assert min(note.duration_s for note in fastest) == pytest.approx(0.12)
+
+
 def test_melodies_of_one_song_are_more_alike_than_those_of_two():
   def steps(piece, seed):
     midi = [note.midi for note in music.melody(piece, 0.0, 60.0, 55, np.random.default_rng(seed))]

@@ -164,7 +164,11 @@ def test_music_is_a_part_of_a_piece_and_repeats_where_it_is_short(folder):
 def test_a_scene_uses_recorded_voices_for_the_fraction_of_people_of_the_preset(folder, monkeypatch):
   used = []
   monkeypatch.setattr(recorded, "speak", lambda files, *rest: used.append(files) or speak(*rest))
-  monkeypatch.setattr(recorded, "sing", lambda files, voice, melody, *rest: used.append(files) or speak(voice, *rest))
+  monkeypatch.setattr(
+    recorded,
+    "sing",
+    lambda files, voice, _melody, duration_s, rng, _phrasing: used.append(files) or speak(voice, duration_s, rng),
+  )
   people = recorded_people = 0
   for number in range(24):
     scene = draw_scene(0, number, "train", 3.0, "recorded", folder)

@@ -5,7 +5,7 @@ import pytest
 from scipy import signal
 
 from attavvad_jax.simulation import synthesizer, vocoder, voices
-from attavvad_jax.simulation.voices import Note, Voice, comfortable_midi, sing, speak
+from attavvad_jax.simulation.voices import Note, Phrasing, Voice, comfortable_midi, sing, speak
 
 RATE_HZ = 16_000
 
@@ -73,6 +73,37 @@ def test_singing_has_the_pitch_of_the_melody(sex):
     hz = 440 * 2 ** ((note.midi - 69) / 12)
     middle = round((note.onset_s + 0.4) * RATE_HZ)
     assert pitch_hz(wave[middle - 1200 : middle + 1200], hz / 1.3, hz * 1.3) == pytest.approx(hz, rel=0.05)
+
+
+def test_a_phrasing_bends_the_beginnings_and_ends_of_notes_and_not_their_middles():
+  person = voice(3)
+  melody = scale(person, 1.0)
+  bent = sing(person, melody, 5.0, np.random.default_rng(3), Phrasing(scoop=3.0, fall=6.0, vibrato=0.0)).waveform
+  semitones = []
+  for note in melody:
+    hz = 440 * 2 ** ((note.midi - 69) / 12)
+    starts = np.arange(round(note.onset_s * RATE_HZ), round((note.onset_s + 1) * RATE_HZ) - 800, 160)
+    pitches = np.array([pitch_hz(bent[i : i + 800], hz / 1.6, hz * 1.6) for i in starts])
+    semitones.append(12 * np.log2(pitches / hz))
+  middle = np.abs([note[len(note) // 2] for note in semitones])
+  assert np.median(middle) < 0.3
+  lowest = np.array([note.min() for note in semitones])
+  assert lowest.min() < -2.0
+
+
+def test_detached_notes_are_silent_at_their_ends_only():
+  person = voice(4)
+  melody = scale(person, 0.5, 4)
+  wave = sing(person, melody, 2.0, np.random.default_rng(4), Phrasing(detached=0.4)).waveform
+
+  def level(note, first, last):
+    part = wave[round((note.onset_s + first) * RATE_HZ) : round((note.onset_s + last) * RATE_HZ)]
+    return np.sqrt(np.mean(part**2))
+
+  for note in melody[:-1]:
+    assert level(note, 0.34, 0.46) < 0.1 * level(note, 0.1, 0.25)
+  # The last note is held to the end.
+  assert level(melody[-1], 0.34, 0.46) > 0.3 * level(melody[-1], 0.1, 0.25)
 
 
 @pytest.mark.parametrize("number", range(4))
