@@ -1,6 +1,6 @@
 """Renders simulated performances directly to blocks, as `recordings.read_blocks` reads them from a video of the scene.
 
-There is no video codec and no face detector: the box of the face is known, and tracked as `faces` tracks a face.
+There is no face detector: the box of the face is known, and tracked as `faces` tracks a face.
 
 Axes: S samples of a block, N images of a block, n images of a scene.
 """
@@ -12,6 +12,7 @@ import numpy as np
 
 from attavvad_jax.blocks import Block, Crop, ImagesBefore
 from attavvad_jax.faces import crop_face
+from attavvad_jax.simulation.codec import VideoCodec
 from attavvad_jax.simulation.faces import FaceState, face_box, render
 from attavvad_jax.simulation.scenes import Scene, face_state, render_stems
 from attavvad_jax.simulation.vocoder import SAMPLE_RATE_HZ
@@ -26,14 +27,14 @@ _MIN_VISIBLE = 0.6
 _MAX_GAP_S = 1.0
 
 
-def render_blocks(scene: Scene, clock: Clock, crop: Crop, size: tuple[int, int] = (480, 360)) -> Iterator[Block]:
+def render_blocks(scene: Scene, clock: Clock, crop: Crop, size: tuple[int, int] | None = None) -> Iterator[Block]:
   """Renders a scene block by block. The scene's timelines are its labels.
 
   Args:
     scene: scene to render.
     clock: clock that cuts audio and video into blocks.
     crop: size of the face images.
-    size: width and height in pixels, both even, of the frames that faces are cut from.
+    size: width and height in pixels, both even, of the frames that faces are cut from; that of the scene if None.
 
   Returns:
     An iterator over all `clock.num_blocks(scene.duration_s)` blocks in order.
@@ -41,7 +42,7 @@ def render_blocks(scene: Scene, clock: Clock, crop: Crop, size: tuple[int, int] 
   Raises:
     ValueError: the clock's sample rate differs from that of simulated audio, or the size is odd.
   """
-  width_px, height_px = size
+  width_px, height_px = size or scene.frame_size
   if clock.sample_rate_hz != SAMPLE_RATE_HZ:
     raise ValueError(f"clock: sample_rate_hz is {clock.sample_rate_hz}; simulated audio has {SAMPLE_RATE_HZ} Hz")
   if width_px < 2 or height_px < 2 or width_px % 2 or height_px % 2:
@@ -60,6 +61,7 @@ def _blocks(scene: Scene, clock: Clock, crop: Crop, width_px: int, height_px: in
   detections = np.array([_detected_box(scene, state, width_px, height_px) for state in states])
   boxes = _tracked_boxes(detections, clock.images_per_block, _MAX_GAP_S * clock.block_rate_hz * clock.images_per_block)
   before = ImagesBefore(clock)
+  video_codec = None if scene.crf is None else VideoCodec(width_px, height_px, scene.crf)
   for index in range(num_blocks):
     span = slice(index * clock.images_per_block, (index + 1) * clock.images_per_block)
     mask = ~np.isnan(boxes[span, 0])
@@ -68,6 +70,8 @@ def _blocks(scene: Scene, clock: Clock, crop: Crop, width_px: int, height_px: in
       frame = render(scene.face, scene.camera, states[span][n], width_px, height_px)
       # Limited-range luma as in a video, within one level of the output of FFmpeg's scaler.
       gray = cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420)[:height_px]
+      if video_codec is not None:
+        gray = video_codec.round_trip(gray)
       images[n] = crop_face(gray, boxes[span][n], crop)
     start = clock.start_sample(index)  # of the waveform, which begins before the block by as much as was padded
     samples = waveform[start : start + clock.block_samples].copy()

@@ -5,8 +5,9 @@ where only the task itself is hard. `live` is a stream from a furnished room wit
 audio. `hard` is a stage: nearly all other audio is voices, the backing is as loud as the voice or louder, and the mouth
 is sometimes hidden or moves to other words. `varied` is `live` with wider ranges, mouths that hardly open and faces
 that are never at rest, for training networks that must work on real footage. `natural` is `varied` with mouths that
-move as far and as fast as those of real performers, at the video's own rate. `recorded` is `natural` with recorded
-voices and music for half of the people and performances.
+move as far and as fast as those of real performers, at the video's own rate, singers who glide, scoop and hurry, small
+faces, and a video codec. `recorded` is `natural` with recorded voices for a quarter of the people and recorded music in
+half of the performances.
 """
 
 import dataclasses
@@ -52,6 +53,8 @@ class Difficulty:
     lips: contrast of the lips with the skin; 1 as the face has it.
     teeth: brightness of the teeth; 1 in full light.
     turn: how far the head turns and tilts; 1 for somebody who looks into the camera.
+    frame_scale: size of the frames that faces are cut from, relative to 480 x 360 pixels.
+    crf: range of the quantization of the video codec (x264); None without one.
     recorded_voices: fraction of the people whose voice is recorded.
     recorded_music: fraction of the performances whose music is recorded.
     beaming: fraction of the time in which the performer smiles with bare teeth, whatever the audio and the other
@@ -88,6 +91,8 @@ class Difficulty:
   teeth: Range = (1.0, 1.0)
   turn: Range = (1.0, 1.0)
   beaming: Range = (0.0, 0.0)
+  frame_scale: Range = (1.0, 1.0)
+  crf: tuple[int, int] | None = None
   recorded_voices: float = 0.0
   recorded_music: float = 0.0
 
@@ -172,6 +177,8 @@ _NATURAL = dataclasses.replace(
   sung_articulation=(1.0, 1.8),
   sung_movement=(0.1, 0.5),
   phrasing=0.75,
+  frame_scale=(0.4, 1.0),
+  crf=(18, 36),
   turn=(0.3, 2.0),
 )
 
@@ -206,7 +213,7 @@ PRESETS = {
   ),
   "varied": _VARIED,
   "natural": _NATURAL,
-  "recorded": dataclasses.replace(_NATURAL, recorded_voices=0.5, recorded_music=0.5),
+  "recorded": dataclasses.replace(_NATURAL, recorded_voices=0.25, recorded_music=0.5),
 }
 
 

@@ -122,6 +122,8 @@ class Scene:
     seed: seed of all random values in rendering.
     sounds: folder of recorded voices and music, None if the preset has none.
     has_recorded_music: whether the music is recorded.
+    frame_scale: size of the frames that faces are cut from, relative to 480 x 360 pixels.
+    crf: quantization of the video codec (x264), None without one.
   """
 
   preset: str
@@ -148,6 +150,13 @@ class Scene:
   seed: int
   sounds: str | None = None
   has_recorded_music: bool = False
+  frame_scale: float = 1.0
+  crf: int | None = None
+
+  @property
+  def frame_size(self) -> tuple[int, int]:
+    """Width and height in pixels, both even, of the frames that faces are cut from."""
+    return 2 * round(240 * self.frame_scale), 2 * round(180 * self.frame_scale)
 
   @property
   def face(self) -> Face:
@@ -295,6 +304,8 @@ def draw_scene(
     sung_movement=rng.uniform(*level.sung_movement),
     sounds=sounds,
     has_recorded_music=sounds is not None and bool(rng.uniform() < level.recorded_music),
+    frame_scale=rng.uniform(*level.frame_scale),
+    crf=int(rng.integers(level.crf[0], level.crf[1] + 1)) if level.crf is not None else None,
   )
 
 

@@ -97,6 +97,7 @@ class Phrasing:
     scoop: semitones by which notes begin too low, for half of the notes.
     fall: semitones by which notes end too low, for a quarter of the notes.
     mistuning: standard deviation of a note's pitch from the melody, in semitones.
+    wander: standard deviation of the pitch within a note, in semitones.
     vibrato: factor of the depth of the voice's vibrato.
   """
 
@@ -105,6 +106,7 @@ class Phrasing:
   scoop: float = 0.0
   fall: float = 0.0
   mistuning: float = 0.0
+  wander: float = 0.0
   vibrato: float = 1.0
 
   @classmethod
@@ -116,6 +118,7 @@ class Phrasing:
       scoop=rng.uniform(0.5, 4.0) * (rng.uniform() < 0.5),
       fall=rng.uniform(1.0, 7.0) * (rng.uniform() < 0.5),
       mistuning=rng.uniform(0.0, 0.4),
+      wander=rng.uniform(0.02, 0.3),
       vibrato=rng.uniform(0.5, 2.0) * (rng.uniform() < 0.5),
     )
 
@@ -344,7 +347,10 @@ def _melody_hz(
 def _bend(phrasing: Phrasing, count: int, rng: np.random.Generator) -> np.ndarray:
   """Draws the departure of one note from its pitch. -> semitones [T]."""
   t = np.arange(count) / FRAME_RATE_HZ
-  bend = np.full(count, rng.normal(0, phrasing.mistuning))
+  knots = np.arange(0, count + 20, 20)
+  bend = rng.normal(0, phrasing.mistuning) + np.interp(
+    np.arange(count), knots, rng.normal(0, phrasing.wander, len(knots))
+  )
   if rng.uniform() < 0.5:
     bend -= phrasing.scoop * np.clip(1 - t / rng.uniform(0.05, 0.2), 0, 1)
   if rng.uniform() < 0.25:

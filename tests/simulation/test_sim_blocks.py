@@ -51,6 +51,16 @@ def test_same_scene_gives_same_blocks(scene, blocks):
     np.testing.assert_array_equal(first.boxes, second.boxes)
 
 
+def test_a_scene_has_its_own_frame_size_and_video_codec(scene, blocks):
+  small = dataclasses.replace(scene, frame_scale=0.5)
+  assert small.frame_size == (240, 180)
+  for first, second in zip(blocks, render_blocks(small, CLOCK, CROP), strict=True):
+    np.testing.assert_array_equal(first.images, second.images)
+  coded = list(render_blocks(dataclasses.replace(small, crf=40), CLOCK, CROP))
+  errors = [np.abs(a.images.astype(int) - b.images).mean() for a, b in zip(blocks, coded, strict=True)]
+  assert 0.2 < np.mean(errors) < 10
+
+
 def test_face_out_of_the_frame_is_masked(scene, blocks):
   assert all(block.image_mask.all() for block in blocks)
   outside = dataclasses.replace(scene, camera=dataclasses.replace(scene.camera, center_x=1.1))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from attavvad_jax.simulation.codec import NAMES, Codec, round_trip
+from attavvad_jax.simulation.codec import NAMES, Codec, VideoCodec, round_trip
 
 RATE_HZ = 16_000
 
@@ -43,3 +43,18 @@ def test_very_short_waveform_survives():
 
 def test_codec_prints_name_and_bit_rate():
   assert str(Codec("opus", 16)) == "opus 16 kbit/s"
+
+
+def test_video_codec_returns_each_frame_at_once_and_damages_it_more_at_a_higher_crf():
+  rng = np.random.default_rng(0)
+  texture = np.repeat(np.repeat(rng.integers(16, 235, (30, 40), np.uint8), 4, 0), 4, 1)
+  frames = [np.roll(texture, shift, 1) for shift in range(0, 40, 2)]
+  errors = {}
+  for crf in (0, 20, 45):
+    codec = VideoCodec(160, 120, crf)
+    decoded = [codec.round_trip(frame) for frame in frames]
+    assert all(frame.shape == (120, 160) and frame.dtype == np.uint8 for frame in decoded)
+    errors[crf] = np.mean([np.abs(a.astype(int) - b).mean() for a, b in zip(frames, decoded, strict=True)])
+    # A delay of one frame would be worse than the damage.
+    assert errors[crf] < np.abs(frames[0].astype(int) - frames[1]).mean()
+  assert errors[0] == 0 < errors[20] < errors[45]

@@ -8,6 +8,7 @@ import pytest
 from attavvad_jax.simulation import scenes
 from attavvad_jax.simulation.difficulty import PRESETS as ALL_PRESETS
 from attavvad_jax.simulation.scenes import IDLE_MOUTHS, draw_scene, face_state, render_audio, render_frame, render_stems
+from attavvad_jax.simulation.voices import LEGATO
 
 RATE_HZ = 16_000
 NUMBERS = (1, 6)
@@ -174,6 +175,21 @@ def test_presets_get_harder():
     assert getattr(easy, name) <= getattr(middle, name) <= getattr(hard, name)
   assert easy.snr_db > middle.snr_db > hard.snr_db
   assert hard.snr_db[0] <= 0
+
+
+def test_only_natural_scenes_have_small_frames_a_video_codec_and_phrasings():
+  for preset in ("varied", "natural"):
+    some = [draw_scene(2, number, preset=preset) for number in range(40)]
+    sung = [scenes._phrasing(part, scene) for scene in some for part in scene.parts if part.act == "singing"]
+    if preset == "varied":
+      assert {(scene.frame_size, scene.crf) for scene in some} == {((480, 360), None)}
+      assert set(sung) == {(LEGATO, 1.0)}
+    else:
+      assert {scene.crf for scene in some} <= set(range(18, 37))
+      assert min(scene.frame_size[0] for scene in some) < 240 < max(scene.frame_size[0] for scene in some) <= 480
+      assert all(size % 2 == 0 for scene in some for size in scene.frame_size)
+      assert np.mean([phrasing == LEGATO for phrasing, _ in sung]) == pytest.approx(0.25, abs=0.1)
+      assert {pace for _, pace in sung} == {0.5, 1.0, 2.0, 3.0}
 
 
 @pytest.mark.parametrize("preset", PRESETS)
