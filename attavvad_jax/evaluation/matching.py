@@ -4,10 +4,10 @@ A maximum matching is not unique. The events it leaves unmatched determine how m
 order in which events are visited is part of the metric.
 """
 
-import numpy as np
+from collections.abc import Mapping, Sequence
 
 
-def maximum_matching(hits: np.ndarray) -> dict[int, int]:
+def maximum_matching(graph: Mapping[int, Sequence[int]]) -> dict[int, int]:
   """Matches as many references as possible, each with one estimate that hits it.
 
   Uses Hopcroft and Karp, "An n^5/2 algorithm for maximum matchings in bipartite graphs", 1973, after a greedy start.
@@ -15,18 +15,15 @@ def maximum_matching(hits: np.ndarray) -> dict[int, int]:
   pairs.
 
   Args:
-    hits: bool [R,E], whether estimate e is correct for reference r.
+    graph: for each estimate that hits anything, the references that it hits.
 
   Returns:
     The index of the estimate for the index of each matched reference.
 
   Example:
-    >>> maximum_matching(np.array([[True, True], [True, False]]))
+    >>> maximum_matching({0: [0, 1], 1: [0]})
     {0: 1, 1: 0}
   """
-  graph: dict[int, list[int]] = {}
-  for reference, estimate in np.argwhere(hits).tolist():
-    graph.setdefault(estimate, []).append(reference)
   matching: dict[int, int] = {}
   for estimate, references in graph.items():
     free = next((reference for reference in references if reference not in matching), None)
@@ -37,8 +34,10 @@ def maximum_matching(hits: np.ndarray) -> dict[int, int]:
   return matching
 
 
-def _augment(graph: dict[int, list[int]], matching: dict[int, int]) -> bool:
+def _augment(graph: Mapping[int, Sequence[int]], matching: dict[int, int]) -> bool:
   """Enlarges the matching along disjoint shortest alternating paths; returns False if there are none."""
+  if len(matching) == len(graph):
+    return False
   matched = set(matching.values())
   layer = [estimate for estimate in graph if estimate not in matched]
   # Maps an estimate to the reference through which it was reached: its match, or None for a free estimate.

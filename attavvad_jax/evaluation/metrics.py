@@ -4,12 +4,14 @@ Every metric is a ratio of counts that are summed over recordings and divided on
 is zero is NaN, never 0.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import bisect
+from collections.abc import Callable, Iterable, Mapping, Sequence
 import dataclasses
 import functools
+import itertools
 import math
-
-import numpy as np
+import operator
+from typing import NamedTuple
 
 from attavvad_jax.evaluation.matching import maximum_matching
 from attavvad_jax.evaluation.protocols import Protocol
@@ -25,8 +27,7 @@ OVERALL = "overall"
 _ROUNDING_S = 1e-3 - 1e-6
 
 
-@dataclasses.dataclass(frozen=True)
-class Counts:
+class Counts(NamedTuple):
   """Numbers of references, estimates and matches: of events if event-based, of active segments if segment-based.
 
   Attributes:
@@ -47,8 +48,8 @@ class Counts:
   insertions: int = 0
   reference_s: float = 0.0
 
-  def __add__(self, other: "Counts") -> "Counts":
-    return Counts(*(a + b for a, b in zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)))
+  def __add__(self, other: "Counts") -> "Counts":  # type: ignore[override]  # of counts, not of tuples
+    return Counts(*map(operator.add, self, other))
 
   @property
   def precision(self) -> float:
@@ -133,12 +134,13 @@ def count(reference: Timeline, estimate: Timeline, protocol: Protocol) -> Scores
   filled with others (see `fill_gaps`), and short ones are closed if the protocol demands it (see `close_gaps`).
   """
   references, estimates = prepare(reference, estimate, protocol)
+  seconds = reference_seconds(references)
   return Scores(
     protocol,
     1,
     reference.duration_s,
-    count_events(references, estimates, protocol),
-    count_segments(references, estimates, protocol),
+    count_events(references, estimates, protocol, seconds),
+    count_segments(references, estimates, protocol, seconds),
   )
 
 
@@ -156,72 +158,117 @@ def reference_seconds(reference: Timeline) -> dict[str, float]:
   return {OVERALL: sum(seconds.values()), **seconds}
 
 
-def count_events(references: Timeline, estimates: Timeline, protocol: Protocol) -> dict[str, Counts]:
+def count_events(
+  references: Timeline, estimates: Timeline, protocol: Protocol, seconds: Mapping[str, float]
+) -> dict[str, Counts]:
   """Counts matching events of prepared timelines (see `Protocol`), as sed_eval's `EventBasedMetrics` does.
 
   Hits are a maximum matching of events of one label. An unmatched reference is substituted by the first unmatched
   estimate that matches it in all but the label.
 
+  Args:
+    references: the prepared reference.
+    estimates: the prepared estimate.
+    protocol: the protocol of the comparison.
+    seconds: result of `reference_seconds`.
+
   Returns:
     Counts of "overall" and each of `EVENTS`.
   """
-  onsets, offsets, labels = _columns(references)
-  estimate_onsets, estimate_offsets, estimate_labels = _columns(estimates)
-  meets = abs(onsets[:, None] - estimate_onsets) <= protocol.collar_s
-  if protocol.offsets_count:
-    collars = np.maximum(protocol.collar_s, protocol.length_fraction * (offsets - onsets))
-    meets &= abs(offsets[:, None] - estimate_offsets) <= collars[:, None]
-  matching = maximum_matching(meets & (labels[:, None] == estimate_labels))
+  labels, estimate_labels = ([event.label for event in timeline] for timeline in (references, estimates))
+  meeting = _meeting(references.events, estimates.events, protocol)
+  graph: dict[int, list[int]] = {}
+  for index, candidates in enumerate(meeting):
+    for candidate in candidates:
+      if estimate_labels[candidate] == labels[index]:
+        graph.setdefault(candidate, []).append(index)
+  matching = maximum_matching(graph)
 
-  left_over = np.ones(len(estimate_labels), bool)
-  left_over[list(matching.values())] = False
+  taken = set(matching.values())
   substitutions = 0
-  for row in meets[[index for index in range(len(labels)) if index not in matching]]:
-    candidates = np.flatnonzero(row & left_over)
-    left_over[candidates[:1]] = False
-    substitutions += bool(len(candidates))
+  for index, candidates in enumerate(meeting):
+    if index not in matching:
+      first = next((candidate for candidate in candidates if candidate not in taken), None)
+      if first is not None:
+        taken.add(first)
+        substitutions += 1
 
-  seconds = reference_seconds(references)
+  hit_labels = [labels[index] for index in matching]
   counts = {OVERALL: _to_counts(len(labels), len(estimate_labels), len(matching), substitutions, seconds[OVERALL])}
-  for index, label in enumerate(EVENTS):
-    reference, estimate, hits = (int((of == index).sum()) for of in (labels, estimate_labels, labels[list(matching)]))
-    counts[label] = _to_counts(reference, estimate, hits, 0, seconds[label])
+  for label in EVENTS:
+    hits = hit_labels.count(label)
+    counts[label] = _to_counts(labels.count(label), estimate_labels.count(label), hits, 0, seconds[label])
   return counts
 
 
-def count_segments(references: Timeline, estimates: Timeline, protocol: Protocol) -> dict[str, Counts]:
+def _meeting(references: Sequence[Event], estimates: Sequence[Event], protocol: Protocol) -> list[list[int]]:
+  """Returns for each reference the indices of the estimates that match it in all but the label."""
+  onsets = [event.onset_s for event in estimates]
+  meeting = []
+  first = 0
+  # Wider than the collar by a rounding error: the exact comparison decides.
+  reach_s = protocol.collar_s + 1e-6
+  for reference in references:
+    while first < len(onsets) and onsets[first] < reference.onset_s - reach_s:
+      first += 1
+    found = []
+    for index in range(first, len(onsets)):
+      if onsets[index] > reference.onset_s + reach_s:
+        break
+      if abs(reference.onset_s - onsets[index]) <= protocol.collar_s:
+        found.append(index)
+    if protocol.offsets_count:
+      collar_s = max(protocol.collar_s, protocol.length_fraction * (reference.offset_s - reference.onset_s))
+      found = [index for index in found if abs(reference.offset_s - estimates[index].offset_s) <= collar_s]
+    meeting.append(found)
+  return meeting
+
+
+def count_segments(
+  references: Timeline, estimates: Timeline, protocol: Protocol, seconds: Mapping[str, float]
+) -> dict[str, Counts]:
   """Counts active segments of prepared timelines, as sed_eval's `SegmentBasedMetrics` does.
 
   Within a segment, each pair of a missed and a false event is one substitution; the rest are deletions or insertions.
+
+  Args:
+    references: the prepared reference.
+    estimates: the prepared estimate.
+    protocol: the protocol of the comparison.
+    seconds: result of `reference_seconds`.
 
   Returns:
     Counts of "overall" and each of `EVENTS`.
   """
   active, estimated = (_segments(timeline, protocol.segment_s) for timeline in (references, estimates))
-  both = active & estimated
-  seconds = reference_seconds(references)
-  substitutions = int((np.minimum(active.sum(axis=1), estimated.sum(axis=1)) - both.sum(axis=1)).sum())
-  reference, estimate, hits = (int(cells.sum()) for cells in (active, estimated, both))
-  counts = {OVERALL: _to_counts(reference, estimate, hits, substitutions, seconds[OVERALL])}
-  for index, label in enumerate(EVENTS):
-    reference, estimate, hits = (int(cells[:, index].sum()) for cells in (active, estimated, both))
+  numbers = [(a.bit_count(), b.bit_count(), (a & b).bit_count()) for a, b in zip(active, estimated, strict=True)]
+  reference, estimate, hits = map(sum, zip(*numbers, strict=True))
+  # The sum over segments of the smaller number of labels, which are hits or substitutions.
+  paired = sum((a & b).bit_count() for a, b in zip(_at_least(active), _at_least(estimated), strict=True))
+  counts = {OVERALL: _to_counts(reference, estimate, hits, paired - hits, seconds[OVERALL])}
+  for label, (reference, estimate, hits) in zip(EVENTS, numbers, strict=True):
     counts[label] = _to_counts(reference, estimate, hits, 0, seconds[label])
   return counts
 
 
-def _columns(timeline: Timeline) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """Returns onsets and offsets in seconds, and indices into `EVENTS`, of all events."""
-  onsets, offsets = (np.array([getattr(event, name) for event in timeline], float) for name in ("onset_s", "offset_s"))
-  return onsets, offsets, np.array([EVENTS.index(event.label) for event in timeline], int)
-
-
-def _segments(timeline: Timeline, segment_s: float) -> np.ndarray:
-  """Returns which events overlap each segment of the timeline. Bool [segments, E]."""
-  active = np.zeros((math.ceil(timeline.duration_s / segment_s), len(EVENTS)), bool)
+def _segments(timeline: Timeline, segment_s: float) -> list[int]:
+  """Returns the set of segments that each of `EVENTS` overlaps: an integer with one byte for each segment, 0 or 1."""
+  length = math.ceil(timeline.duration_s / segment_s)
+  active = {label: bytearray(length) for label in EVENTS}
   for event in timeline:
-    first, last = math.floor(event.onset_s / segment_s), math.ceil(event.offset_s / segment_s)
-    active[first:last, EVENTS.index(event.label)] = True
-  return active
+    first, last = math.floor(event.onset_s / segment_s), min(math.ceil(event.offset_s / segment_s), length)
+    active[event.label][first:last] = b"\1" * (last - first)
+  return [int.from_bytes(row, "little") for row in active.values()]
+
+
+def _at_least(active: Sequence[int]) -> list[int]:
+  """Returns the sets of segments in which at least 1, 2, ... of the given sets are."""
+  levels = [0] * len(active)
+  for row in active:
+    for index in range(len(levels) - 1, 0, -1):
+      levels[index] |= levels[index - 1] & row
+    levels[0] |= row
+  return levels
 
 
 def _to_counts(reference: int, estimate: int, hits: int, substitutions: int, reference_s: float) -> Counts:
@@ -235,8 +282,10 @@ def fill_gaps(timeline: Timeline, duration_s: float) -> Timeline:
 
   Gaps shorter than a millisecond come from rounding in label files and stay; events beyond the duration are cut off.
   """
+  if duration_s == timeline.duration_s and _is_filled(timeline):
+    return timeline
   kept = [
-    dataclasses.replace(event, offset_s=min(event.offset_s, duration_s))
+    event if event.offset_s <= duration_s else dataclasses.replace(event, offset_s=duration_s)
     for event in timeline
     if duration_s - event.onset_s >= _ROUNDING_S
   ]
@@ -249,6 +298,24 @@ def fill_gaps(timeline: Timeline, duration_s: float) -> Timeline:
       background.append(Event(covered_to, event.onset_s, BACKGROUND))
     covered_to = max(covered_to, event.offset_s)
   return Timeline([*marked, *_merge_touching(sorted(background, key=lambda e: e.onset_s))], duration_s)
+
+
+def _is_filled(timeline: Timeline) -> bool:
+  """Returns whether `fill_gaps` would change nothing, as is so for timelines made of block decisions."""
+  covered_to, background_to = 0.0, -math.inf
+  for event in timeline:
+    onset_s, offset_s = event.onset_s, event.offset_s
+    if onset_s - covered_to >= _ROUNDING_S or offset_s > timeline.duration_s:
+      return False
+    covered_to = max(covered_to, offset_s)
+    if event.label == BACKGROUND:
+      if onset_s - background_to < _ROUNDING_S:
+        return False
+      background_to = offset_s
+  # An event that begins in the last millisecond would be dropped.
+  return timeline.duration_s - covered_to < _ROUNDING_S and all(
+    timeline.duration_s - event.onset_s >= _ROUNDING_S for event in timeline.events[-1:]
+  )
 
 
 def close_gaps(timeline: Timeline, shortest_s: float) -> Timeline:
@@ -267,23 +334,42 @@ def close_gaps(timeline: Timeline, shortest_s: float) -> Timeline:
     # Seconds are float64 sums, so a microsecond less counts as equal.
     background = [event for event in background if event.duration_s >= shortest_s - 1e-6]
   joined: list[Event] = []
-  for label in EVENTS:
-    between = [event for event in marked if event.label != label]
-    for event in (event for event in marked if event.label == label):
-      if joined and joined[-1].label == label and _is_one(joined[-1], event, between, shortest_s):
-        joined[-1] = dataclasses.replace(joined[-1], offset_s=max(joined[-1].offset_s, event.offset_s))
-      else:
-        joined.append(event)
+  last: dict[str, int] = {}  # of each label, the index of the last event in `joined`
+  others = functools.cache(lambda label: _Marked([event for event in marked if event.label != label]))
+  for event in marked:
+    before = joined[last[event.label]] if event.label in last else None
+    # Two events of a label are one if they have at most a short gap between them, in which no other event is marked.
+    if (
+      before is not None
+      and event.onset_s - before.offset_s < shortest_s - 1e-6
+      and not others(event.label).within(before.offset_s, event.onset_s)
+    ):
+      joined[last[event.label]] = dataclasses.replace(before, offset_s=max(before.offset_s, event.offset_s))
+    else:
+      last[event.label] = len(joined)
+      joined.append(event)
+  if len(joined) + len(background) == len(timeline):
+    return timeline
   return Timeline([*joined, *background], timeline.duration_s)
 
 
-def _is_one(first: Event, second: Event, between: Iterable[Event], shortest_s: float) -> bool:
-  """Returns whether two events of a label are separated by at most a short gap in which no other event is marked."""
-  if second.onset_s - first.offset_s >= shortest_s - 1e-6:
-    return False
-  return not any(
-    min(event.offset_s, second.onset_s) - max(event.onset_s, first.offset_s) >= _ROUNDING_S for event in between
-  )
+class _Marked:
+  """Events in order of onset, which tell whether any of them is longer than a rounding error within a span."""
+
+  def __init__(self, events: Sequence[Event]):
+    self._onsets = [event.onset_s for event in events]
+    self._offsets = [event.offset_s for event in events]
+    self._latest = list(itertools.accumulate(self._offsets, max))
+
+  def within(self, onset_s: float, offset_s: float) -> bool:
+    """Returns whether an event covers at least a millisecond between two times."""
+    first = bisect.bisect_right(self._onsets, onset_s)
+    if first and min(self._latest[first - 1], offset_s) - onset_s >= _ROUNDING_S:
+      return True
+    return any(
+      min(self._offsets[index], offset_s) - self._onsets[index] >= _ROUNDING_S
+      for index in range(first, bisect.bisect_left(self._onsets, offset_s))
+    )
 
 
 def _merge_touching(events: list[Event]) -> list[Event]:

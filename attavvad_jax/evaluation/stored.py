@@ -26,7 +26,7 @@ def counts_to_json(scores: Scores) -> dict[str, Any]:
   tables = {basis: getattr(scores, basis) for basis in _BASES}
   return {
     "duration_s": scores.duration_s,
-    **{basis: {label: dataclasses.astuple(row) for label, row in table.items()} for basis, table in tables.items()},
+    **{basis: {label: list(row) for label, row in table.items()} for basis, table in tables.items()},
   }
 
 
@@ -114,7 +114,7 @@ def to_csv(evaluations: Sequence[Evaluation]) -> str:
   return text.getvalue()
 
 
-_COUNTS = tuple(field.name for field in dataclasses.fields(Counts))
+_COUNTS = Counts._fields
 _COLUMNS = (
   *("checkpoint", "checkpoint_digest", "model", "step", "data", "data_digest", "split", "protocol", "recordings"),
   *("duration_s", "output", "basis", "event", *_METRICS, *_COUNTS),
@@ -132,7 +132,7 @@ def _rows(one: Evaluation) -> Iterable[dict[str, Any]]:
           **{"protocol": name, "recordings": scores.recordings, "duration_s": scores.duration_s},
           **{"output": output, "basis": basis, "event": label},
           **_metrics(counts),
-          **dataclasses.asdict(counts),
+          **counts._asdict(),
         }
 
 
@@ -142,7 +142,7 @@ def _to_json(one: Evaluation) -> dict[str, Any]:
     tables = {basis: getattr(scores, basis) for basis in _BASES}
     outputs[output] = {
       **{
-        basis: {label: {**_metrics(row), **dataclasses.asdict(row)} for label, row in table.items()}
+        basis: {label: {**_metrics(row), **row._asdict()} for label, row in table.items()}
         for basis, table in tables.items()
       },
       "recordings": {name: counts_to_json(own) for name, own in one.recordings[output].items()},

@@ -36,7 +36,12 @@ class Timeline:
 
   def total_s(self, label: str) -> float:
     """Returns the seconds that one label covers; time in which its events overlap counts once."""
-    return float(covered_s([event for event in self.events if event.label == label], np.array([0.0, np.inf]))[0])
+    total_s = covered_to = 0.0
+    for event in self.events:
+      if event.label == label and event.offset_s > covered_to:
+        total_s += event.offset_s - max(event.onset_s, covered_to)
+        covered_to = event.offset_s
+    return total_s
 
   def to_dataframe(self) -> Any:
     """Converts the events to a pandas table with the columns onset_s, offset_s, label and score (NaN for no score).

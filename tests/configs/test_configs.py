@@ -63,7 +63,7 @@ def test_shipped_config_declares_what_the_package_reads(name):
   config_lib.check_keys(config)
   assert set(config.augmentation) == {field.name for field in dataclasses.fields(Augmentation)}
   assert config_lib.augmentation(config) is not None
-  assert config_lib.audio_targets(config) == ("any_voice" if name in ("detector", "lips") else "performer")
+  assert config_lib.audio_targets(config) == ("any_voice" if name in ("detector", "drawings") else "performer")
   assert config_lib.data_spec(config).clock.frames_per_block == 15
   assert config_lib.model(config) is not None
   assert config_lib.loss_weights(config) is not None
