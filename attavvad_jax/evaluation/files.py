@@ -8,9 +8,8 @@ import warnings
 
 from attavvad_jax.annotations import DEFAULT_READING, AnnotationWarning, Reading, read
 from attavvad_jax.evaluation.by_sed_eval import find_counter
-from attavvad_jax.evaluation.metrics import Scores
+from attavvad_jax.evaluation.metrics import Scores, total
 from attavvad_jax.evaluation.protocols import PROTOCOLS
-from attavvad_jax.evaluation.split import total
 from attavvad_jax.evaluation.table import text_table
 from attavvad_jax.filenames import files_in, name_some, normal
 from attavvad_jax.timeline import Timeline

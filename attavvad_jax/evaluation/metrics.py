@@ -97,15 +97,29 @@ class Scores:
   segment_based: Mapping[str, Counts]
 
   def __add__(self, other: "Scores") -> "Scores":
-    if self.protocol != other.protocol:
-      raise ValueError(f"scores of two protocols cannot be added: {self.protocol}, {other.protocol}")
-    return Scores(
-      self.protocol,
-      self.recordings + other.recordings,
-      self.duration_s + other.duration_s,
-      {name: self.event_based[name] + other.event_based[name] for name in self.event_based},
-      {name: self.segment_based[name] + other.segment_based[name] for name in self.segment_based},
-    )
+    return total((self, other))
+
+
+def total(scores: Iterable[Scores]) -> Scores:
+  """Adds up the scores of one or more recordings.
+
+  Raises:
+    ValueError: there are none, or they have different protocols.
+  """
+  scores = list(scores)
+  if not scores:
+    raise ValueError("nothing to evaluate: no pairs of reference and estimate")
+  protocol = scores[0].protocol
+  if other := next((each.protocol for each in scores if each.protocol != protocol), None):
+    raise ValueError(f"scores of two protocols cannot be added: {protocol}, {other}")
+  event_based, segment_based = (
+    {name: Counts(*map(sum, zip(*[table[name] for table in tables], strict=True))) for name in tables[0]}
+    for tables in ([each.event_based for each in scores], [each.segment_based for each in scores])
+  )
+  recordings, duration_s = (
+    sum(values) for values in zip(*[(each.recordings, each.duration_s) for each in scores], strict=True)
+  )
+  return Scores(protocol, recordings, duration_s, event_based, segment_based)
 
 
 def evaluate(pairs: Iterable[tuple[Timeline, Timeline]], protocol: Protocol) -> Scores:
@@ -121,10 +135,7 @@ def evaluate(pairs: Iterable[tuple[Timeline, Timeline]], protocol: Protocol) -> 
   Raises:
     ValueError: there are no pairs.
   """
-  recordings = [count(reference, estimate, protocol) for reference, estimate in pairs]
-  if not recordings:
-    raise ValueError("nothing to evaluate: no pairs of reference and estimate")
-  return functools.reduce(Scores.__add__, recordings)
+  return total(count(reference, estimate, protocol) for reference, estimate in pairs)
 
 
 def count(reference: Timeline, estimate: Timeline, protocol: Protocol) -> Scores:

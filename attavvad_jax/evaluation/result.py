@@ -9,8 +9,8 @@ import numpy as np
 from attavvad_jax.evaluation import bootstrap
 from attavvad_jax.evaluation.ceiling import Ceilings
 from attavvad_jax.evaluation.conditions import Condition, group_recordings
-from attavvad_jax.evaluation.metrics import Scores
-from attavvad_jax.evaluation.split import OUTPUTS, total
+from attavvad_jax.evaluation.metrics import Scores, total
+from attavvad_jax.evaluation.split import OUTPUTS
 from attavvad_jax.evaluation.table import condition_table, text_table
 
 _TITLES = {"audio_visual": "audio-visual output", "audio": "audio branch alone"}

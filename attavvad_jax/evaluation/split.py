@@ -1,12 +1,10 @@
 """Scores of a detector on a split of a prepared data set: from blocks to timelines to event metrics."""
 
-from collections.abc import Iterable, Mapping
-import functools
-import operator
+from collections.abc import Mapping
 
 from attavvad_jax.datasets.loader import PreparedData, batches_in_order
 from attavvad_jax.datasets.records import to_example
-from attavvad_jax.evaluation.metrics import Counter, Scores, count
+from attavvad_jax.evaluation.metrics import Counter, Scores, count, total
 from attavvad_jax.evaluation.protocols import Protocol
 from attavvad_jax.predict import BlockScores, PredictBatch, score_batches, take
 from attavvad_jax.timeline import Smoothing, Timeline, scores_to_timeline
@@ -55,8 +53,3 @@ def evaluate_outputs(
   """Scores each output over all recordings together."""
   counts = count_outputs(recordings, data, smoothing, protocol)
   return {output: total(scores.values()) for output, scores in counts.items()}
-
-
-def total(scores: Iterable[Scores]) -> Scores:
-  """Adds up the scores of one or more recordings."""
-  return functools.reduce(operator.add, scores)
