@@ -11,7 +11,7 @@ from attavvad_jax.blocks import Crop, DataSpec
 from attavvad_jax.loss_weights import LossWeights, from_name
 from attavvad_jax.loss_weights.base import Schedule
 from attavvad_jax.loss_weights.schedules import constant
-from attavvad_jax.models import build
+from attavvad_jax.models import Ensemble, build
 from attavvad_jax.registry import call, is_own, resolve
 from attavvad_jax.settings import Augmentation, Config, Model, Optimizer, Transfer, to_dict
 from attavvad_jax.timeline import Clock, Smoothing
@@ -77,7 +77,9 @@ def model(config: Mapping[str, Any]) -> nn.Module:
     ValueError: the network or one of its fields is unknown, or a sync branch gets audio and images of different times.
   """
   fields = {name: value for name, value in config["model"].items() if value is not None}
-  name = fields.pop("name")
+  name, members = fields.pop("name"), fields.pop("members", 1)
+  if isinstance(members, bool) or not isinstance(members, int) or members < 1:
+    raise ValueError(f"config.model.members is {members!r}; expected an integer of 1 or more")
   clock = Clock(**config["clock"])
   if (
     fields.get("sync") and clock.frames_before * clock.images_per_block != clock.images_before * clock.frames_per_block
@@ -91,7 +93,9 @@ def model(config: Mapping[str, Any]) -> nn.Module:
     # Defaults made for the package's networks: a user's network may lack these fields.
     own, defaults = getattr(resolve(name, {}, "model"), "__dataclass_fields__", {}), vars(Model())
     fields = {key: value for key, value in fields.items() if key in own or value != defaults.get(key)}
-  return build(name, **fields)
+  if members == 1:
+    return build(name, **fields)
+  return Ensemble(tuple(build(name, **fields) for _ in range(members)))
 
 
 def num_steps(config: Mapping[str, Any], num_blocks: int, epochs: float) -> int:

@@ -29,6 +29,8 @@ class Model:
     sync: None, or "lips" (`models.sync.SyncBranch`) for a branch that compares rows of measures with the audio, or
       package.module:Name of one with its signature.
     fusion: a key of `models.fusion.FUSIONS`, or package.module:Name of a function with the same signature.
+    members: number of such networks whose logits are averaged (`models.Ensemble`); `python -m tools.join` makes one of
+      trained runs.
     embedding_dim: length of the embeddings.
     filters: number of filters of every convolution.
     gru_units: number of units of every recurrent layer.
@@ -49,6 +51,7 @@ class Model:
   visual: str | None = None
   sync: str | None = None
   fusion: str | None = None
+  members: int = 1
   embedding_dim: int | None = None
   filters: int | None = None
   gru_units: int | None = None

@@ -5,6 +5,7 @@ from attavvad_jax.models.att_avvad import AttAvvad, AudioBranch, VisualBranch
 from attavvad_jax.models.base_a import BaseA
 from attavvad_jax.models.base_av import BaseAV
 from attavvad_jax.models.build import BACKBONES, BRANCHES, MODELS, build, field_names, with_fields
+from attavvad_jax.models.ensemble import Ensemble
 from attavvad_jax.models.outputs import Outputs
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
   "AudioOnly",
   "BaseA",
   "BaseAV",
+  "Ensemble",
   "Outputs",
   "VisualBranch",
   "VisualOnly",

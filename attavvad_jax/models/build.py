@@ -2,7 +2,8 @@
 
 A model may have branches: fields that are modules, such as `AttAvvad.audio`. A flat field sets the field of that name
 in the model and in each branch that has one: `dropout_rate` applies to both branches, `gru_units` to the audio branch.
-A branch's name as a prefix restricts it to that branch: `visual_kernel_sizes`.
+A branch's name as a prefix restricts it to that branch: `visual_kernel_sizes`. In an `Ensemble`, a field sets that of
+all members.
 """
 
 import dataclasses
@@ -15,6 +16,7 @@ from attavvad_jax.models.ablations import AudioOnly, VisualOnly
 from attavvad_jax.models.att_avvad import AttAvvad
 from attavvad_jax.models.base_a import BaseA
 from attavvad_jax.models.base_av import BaseAV
+from attavvad_jax.models.ensemble import Ensemble
 from attavvad_jax.models.lips import LipBranch
 from attavvad_jax.models.sync import SyncBranch
 
@@ -70,6 +72,8 @@ def with_fields(model: nn.Module, **fields: Any) -> nn.Module:
       f"model {type(model).__name__} has no field {', '.join(unknown)}; expected some of "
       f"{', '.join(sorted(field_names(model)))}"
     )
+  if isinstance(model, Ensemble):
+    return Ensemble(tuple(with_fields(member, **fields) for member in model.members))
   model = model.clone(**{key: value for key, value in fields.items() if key in _own_fields(model)})
   branches: dict[str, Any] = {}
   for branch, module in _branches(model).items():
@@ -82,6 +86,8 @@ def with_fields(model: nn.Module, **fields: Any) -> nn.Module:
 
 def field_names(model: nn.Module) -> set[str]:
   """Returns the flat fields of a model that `with_fields` can set."""
+  if isinstance(model, Ensemble):
+    return field_names(model.members[0])
   names = set(_own_fields(model))
   for branch, module in _branches(model).items():
     names.update(_own_fields(module), (f"{branch}_{field}" for field in _own_fields(module)))

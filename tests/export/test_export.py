@@ -23,7 +23,7 @@ from attavvad_jax.export import programs as export
 from attavvad_jax.export.to_onnx import to_onnx
 from attavvad_jax.features.front_end import network_inputs
 from attavvad_jax.inference.detector import Detector
-from attavvad_jax.models import MODELS, build
+from attavvad_jax.models import MODELS, Ensemble, build
 from attavvad_jax.models.fusion import FUSIONS
 from attavvad_jax.predict import predict
 from attavvad_jax.recordings import read_blocks
@@ -41,13 +41,21 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 FUSED = [("att_avvad", {"fusion": fusion}) for fusion in FUSIONS]
-NETWORKS = [*FUSED, ("att_avvad", {"motion": True}), *((name, {}) for name in MODELS if name != "att_avvad")]
+NETWORKS = [
+  *FUSED,
+  ("att_avvad", {"motion": True}),
+  *((name, {}) for name in MODELS if name != "att_avvad"),
+  ("ensemble", {}),
+]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "fields"), NETWORKS)
 def test_every_network_is_exported_for_any_number_of_blocks(name, fields, tmp_path):
-  model = build(name, filters=2, embedding_dim=4, **({} if name == "visual_only" else {"gru_units": 3}), **fields)
+  if name == "ensemble":
+    model = Ensemble(tuple(build("att_avvad", filters=2, embedding_dim=4, gru_units=3) for _ in range(2)))
+  else:
+    model = build(name, filters=2, embedding_dim=4, **({} if name == "visual_only" else {"gru_units": 3}), **fields)
   blocks = export.random_blocks(SPEC)
   shapes = jax.eval_shape(
     functools.partial(model.init, train=False), jax.random.key(0), *network_inputs(blocks, SPEC.clock)
