@@ -93,9 +93,8 @@ def model(config: Mapping[str, Any]) -> nn.Module:
     # Defaults made for the package's networks: a user's network may lack these fields.
     own, defaults = getattr(resolve(name, {}, "model"), "__dataclass_fields__", {}), vars(Model())
     fields = {key: value for key, value in fields.items() if key in own or value != defaults.get(key)}
-  if members == 1:
-    return build(name, **fields)
-  return Ensemble(tuple(build(name, **fields) for _ in range(members)))
+  network = build(name, **fields)
+  return network if members == 1 else Ensemble(network, members)
 
 
 def num_steps(config: Mapping[str, Any], num_blocks: int, epochs: float) -> int:

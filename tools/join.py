@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
+import numpy as np
 import orbax.checkpoint as ocp
 
 from attavvad_jax.checkpoints import digest, find_checkpoint, read_meta, restore_item
@@ -45,10 +47,8 @@ def join(checkpoints: Sequence[str | Path], output: Path) -> Path:
     if different := [key for key, value in _settings(meta).items() if value != first.get(key)]:
       raise ValueError(f"{path}: differs from {paths[0]} in {', '.join(different)}; expected runs of other seeds only")
   variables = [restore_item(path, "variables") for path in paths]
-  joined = {
-    collection: {f"members_{index}": each[collection] for index, each in enumerate(variables)}
-    for collection in variables[0]
-  }
+  stacked = jax.tree.map(lambda *arrays: np.stack(arrays), *variables)
+  joined = {collection: {"member": tree} for collection, tree in stacked.items()}
   meta = metas[0] | {
     "config": metas[0]["config"] | {"model": metas[0]["config"]["model"] | {"members": len(paths)}},
     "members": [

@@ -73,7 +73,7 @@ def with_fields(model: nn.Module, **fields: Any) -> nn.Module:
       f"{', '.join(sorted(field_names(model)))}"
     )
   if isinstance(model, Ensemble):
-    return Ensemble(tuple(with_fields(member, **fields) for member in model.members))
+    return Ensemble(with_fields(model.member, **fields), model.count)
   model = model.clone(**{key: value for key, value in fields.items() if key in _own_fields(model)})
   branches: dict[str, Any] = {}
   for branch, module in _branches(model).items():
@@ -87,7 +87,7 @@ def with_fields(model: nn.Module, **fields: Any) -> nn.Module:
 def field_names(model: nn.Module) -> set[str]:
   """Returns the flat fields of a model that `with_fields` can set."""
   if isinstance(model, Ensemble):
-    return field_names(model.members[0])
+    return field_names(model.member)
   names = set(_own_fields(model))
   for branch, module in _branches(model).items():
     names.update(_own_fields(module), (f"{branch}_{field}" for field in _own_fields(module)))

@@ -1,6 +1,6 @@
 """Several networks that decide together.
 
-Axes: B blocks, T audio frames, F mel bands, N images, H, W height and width.
+Axes: M members, B blocks, T audio frames, F mel bands, N images, H, W height and width, D embedding.
 """
 
 import dataclasses
@@ -24,11 +24,15 @@ class Ensemble(nn.Module):
   members are best trained one by one and joined afterwards (`python -m tools.join`); trained together, they learn the
   mean of their logits.
 
+  The members run one after another in a loop, so that the program is traced and compiled for one of them.
+
   Attributes:
-    members: networks with one call signature; their parameters are below "members_0", "members_1", and so on.
+    member: the network; its parameters are below "member", with the members along their first axis.
+    count: number of members.
   """
 
-  members: tuple[nn.Module, ...]
+  member: nn.Module
+  count: int
 
   @nn.compact
   def __call__(
@@ -40,12 +44,20 @@ class Ensemble(nn.Module):
     train: bool,
     rows: Rows = EVERY_ROW,
   ) -> Outputs:
-    outputs = [member(log_mel, images, image_mask, train=train, rows=rows) for member in self.members]
+    def run(member: nn.Module, carry: tuple, _: None) -> tuple[tuple, Outputs]:
+      return carry, member(log_mel, images, image_mask, train=train, rows=rows)
 
-    def join(name: str) -> jax.Array | None:
-      values = [getattr(each, name) for each in outputs]
-      if values[0] is None:
-        return None
-      return jnp.concatenate(values, axis=-1) if name in _EMBEDDINGS else sum(values) / len(values)
+    axes = {"params": 0, "batch_stats": 0}
+    members = nn.scan(run, axes, split_rngs={"params": True, "dropout": True}, length=self.count)
+    _, outputs = members(self.member, (), None)
+    joined = {
+      field.name: _side_by_side(value) if field.name in _EMBEDDINGS else value.mean(axis=0)
+      for field in dataclasses.fields(Outputs)
+      if (value := getattr(outputs, field.name)) is not None
+    }
+    return Outputs(**joined)
 
-    return Outputs(**{field.name: join(field.name) for field in dataclasses.fields(Outputs)})
+
+def _side_by_side(embeddings: jax.Array) -> jax.Array:
+  """Joins the members' embeddings. [M,...,D] -> [...,M x D]."""
+  return jnp.concatenate(list(embeddings), axis=-1)

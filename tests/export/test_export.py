@@ -53,7 +53,7 @@ NETWORKS = [
 @pytest.mark.parametrize(("name", "fields"), NETWORKS)
 def test_every_network_is_exported_for_any_number_of_blocks(name, fields, tmp_path):
   if name == "ensemble":
-    model = Ensemble(tuple(build("att_avvad", filters=2, embedding_dim=4, gru_units=3) for _ in range(2)))
+    model = Ensemble(build("att_avvad", filters=2, embedding_dim=4, gru_units=3), 2)
   else:
     model = build(name, filters=2, embedding_dim=4, **({} if name == "visual_only" else {"gru_units": 3}), **fields)
   blocks = export.random_blocks(SPEC)
