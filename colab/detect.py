@@ -93,7 +93,7 @@ print(f"{Path(VIDEO).name}: {size}, audio at {info.sample_rate_hz} Hz")
 # %% [markdown]
 # ## The timeline
 #
-# Three times a second, the network decides from 352 ms of audio and from drawings of the performer's lips. The
+# Three times a second, the network decides from 1.4 s of audio and from the shape of the performer's lips. The
 # decisions are smoothed and joined to events. mediapipe detects the faces; its models are downloaded once, and it
 # reports usage statistics to its maker when the machine is online. The output below also reports damaged or missing
 # parts of the file. The timeline is written to TSV and JSON files named after the video.

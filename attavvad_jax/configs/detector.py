@@ -3,15 +3,17 @@
   python -m tools.get_sounds --output=sounds
   attavvad prepare --config=detector --dataset=simulated --preset=recorded --sounds=sounds --train-minutes=120 \
       --validation-minutes=15 --test-minutes=20 --output=data --workers=2
-  attavvad train --config=detector --config.data=data --workdir=runs/detector
+  attavvad train --config=detector --config.data=data --config.seed=1 --workdir=runs/1  # and 2, and 3
+  python -m tools.join --checkpoint=runs/1/checkpoints/last,runs/2/checkpoints/last,runs/3/checkpoints/last \
+      --output=runs/joined
 
 To fine-tune the shipped weights on your own labeled videos, keep the label map and the clock. Omit the last option if
 the labels include those of any voice:
 
   attavvad prepare --config=detector --input=my_videos --output=my_data
   attavvad train --config=detector --config.data=my_data --workdir=runs/mine \
-      --config.transfer.checkpoint=shipped --config.learning_rate=1e-4 --config.num_epochs=5 \
-      --config.audio_targets=performer
+      --config.model.members=3 --config.transfer.checkpoint=shipped --config.learning_rate=1e-4 \
+      --config.num_epochs=5 --config.audio_targets=performer
 
 Results on real clips are in the model card and in docs/decisions/16-lip-movement.md.
 """

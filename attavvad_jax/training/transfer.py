@@ -12,7 +12,14 @@ from typing import Any
 import jax
 import optax
 
-from attavvad_jax.checkpoints import find_checkpoint, leaf_name, leaf_shapes, restore_variables, stored_variables
+from attavvad_jax.checkpoints import (
+  find_checkpoint,
+  leaf_name,
+  leaf_shapes,
+  read_meta,
+  restore_variables,
+  stored_variables,
+)
 from attavvad_jax.training.step import TrainState
 
 Shapes = dict[str, tuple[int, ...]]
@@ -59,7 +66,7 @@ def load_matching(state: TrainState, checkpoint: str | Path) -> tuple[TrainState
   if not any(name.startswith("params/") for name in matching):
     raise ValueError(
       f"{path}: no parameter has the name and shape of one of this model's: for example, the model has {_first(want)}, "
-      f"the checkpoint {_first(have)}"
+      f"the checkpoint {_first(have)}{_advice(path)}"
     )
   values = {leaf_name(key): leaf for key, leaf in _leaves(restore_variables(path, stored))}
 
@@ -76,6 +83,12 @@ def load_matching(state: TrainState, checkpoint: str | Path) -> tuple[TrainState
     left_over={name: shape for name, shape in have.items() if name not in matching},
   )
   return dataclasses.replace(state, params=variables["params"], batch_stats=variables["batch_stats"]), transfer
+
+
+def _advice(checkpoint: Path) -> str:
+  """Returns how to start from an ensemble; nothing for other checkpoints."""
+  members = read_meta(checkpoint)["config"]["model"].get("members", 1)
+  return f", which averages {members} networks: add --config.model.members={members}" if members > 1 else ""
 
 
 def freeze(optimizer: optax.GradientTransformation, prefixes: Sequence[str]) -> optax.GradientTransformation:

@@ -96,6 +96,13 @@ def test_a_joined_checkpoint_is_a_start_for_training(joined, prepared_path, tmp_
   jax.tree.map(np.testing.assert_array_equal, trained, Detector(joined).variables["params"])
 
 
+def test_error_of_a_start_from_an_ensemble_names_the_option(joined, prepared_path, tmp_path):
+  config = tiny_config(prepared_path)
+  config.transfer.checkpoint = str(joined)
+  with pytest.raises(ValueError, match=r"which averages 2 networks: add --config\.model\.members=2"):
+    loop.train(config, tmp_path)
+
+
 def test_errors_of_joining(runs, joined, prepared_path, tmp_path):
   with pytest.raises(ValueError, match="got 1 checkpoint; expected two or more"):
     join(runs[:1], tmp_path / "one")
