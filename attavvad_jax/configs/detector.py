@@ -1,9 +1,11 @@
 """The training of the shipped weights: lips measured 24 times a second, and a second of audio before each block.
 
+Three runs, with the seeds 1, 2 and 3, are joined:
+
   python -m tools.get_sounds --output=sounds
   attavvad prepare --config=detector --dataset=simulated --preset=recorded --sounds=sounds --train-minutes=120 \
       --validation-minutes=15 --test-minutes=20 --output=data --workers=2
-  attavvad train --config=detector --config.data=data --config.seed=1 --workdir=runs/1  # and 2, and 3
+  attavvad train --config=detector --config.data=data --config.seed=1 --workdir=runs/1
   python -m tools.join --checkpoint=runs/1/checkpoints/last,runs/2/checkpoints/last,runs/3/checkpoints/last \
       --output=runs/joined
 

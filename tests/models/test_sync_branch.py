@@ -169,5 +169,5 @@ def test_its_weight_is_a_number_or_a_schedule():
 def test_it_gets_audio_and_images_of_the_same_time():
   options = ["--config.model.sync=lips"]
   with pytest.raises(ValueError, match=r"45 audio frames \(frames_before\) are 3 blocks, and 28 images .* are 3\.5;"):
-    config_lib.model(load("lips", options))
-  assert config_lib.model(load("lips", [*options, "--config.clock.images_before=24"])).sync.filters == 16
+    config_lib.model(load("detector", options))
+  assert config_lib.model(load("detector", [*options, "--config.clock.images_before=24"])).sync.filters == 16
