@@ -44,12 +44,16 @@ class Ensemble(nn.Module):
     train: bool,
     rows: Rows = EVERY_ROW,
   ) -> Outputs:
-    def run(member: nn.Module, carry: tuple, _: None) -> tuple[tuple, Outputs]:
+    def run(member: nn.Module, carry: None, _: None) -> tuple[None, Outputs]:
       return carry, member(log_mel, images, image_mask, train=train, rows=rows)
 
-    axes = {"params": 0, "batch_stats": 0}
-    members = nn.scan(run, axes, split_rngs={"params": True, "dropout": True}, length=self.count)
-    _, outputs = members(self.member, (), None)
+    members = nn.scan(
+      run,
+      variable_axes={"params": 0, "batch_stats": 0},
+      split_rngs={"params": True, "dropout": True},
+      length=self.count,
+    )
+    _, outputs = members(self.member, None, None)
     joined = {
       field.name: _side_by_side(value) if field.name in _EMBEDDINGS else value.mean(axis=0)
       for field in dataclasses.fields(Outputs)
