@@ -87,7 +87,8 @@ def load_matching(state: TrainState, checkpoint: str | Path) -> tuple[TrainState
 
 def _advice(checkpoint: Path) -> str:
   """Returns how to start from an ensemble; nothing for other checkpoints."""
-  members = read_meta(checkpoint)["config"]["model"].get("members", 1)
+  # Older checkpoints lack the key, and those of other programs the config.
+  members = read_meta(checkpoint).get("config", {}).get("model", {}).get("members", 1)
   return f", which averages {members} networks: add --config.model.members={members}" if members > 1 else ""
 
 
