@@ -11,12 +11,12 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from attavvad_jax.checkpoints import digest, find_checkpoint, read_meta, restore_item
 from attavvad_jax.commands.base import Command, Option
 from attavvad_jax.notes import note
+from attavvad_jax.trained import TrainedModel
 from tools import app
 
-# What may differ between runs that are joined.
+# What may differ between the configurations of runs that are joined. Their data are compared by content, not by path.
 _FREE = ("seed", "data")
 
 
@@ -31,28 +31,33 @@ def join(checkpoints: Sequence[str | Path], output: Path) -> Path:
     The output.
 
   Raises:
-    ValueError: there are fewer than two checkpoints, their configurations differ in more than the seed, one is an
-      ensemble already, or the output exists.
+    ValueError: there are fewer than two checkpoints, one is given twice or is an ensemble, their configurations or data
+      differ in more than the seed, or the output exists.
   """
   if len(checkpoints) < 2:
     raise ValueError(f"--checkpoint: got {len(checkpoints)} checkpoint; expected two or more, separated by commas")
   if output.exists():
     raise ValueError(f"{output}: exists already; choose another folder")
-  paths = [find_checkpoint(checkpoint) for checkpoint in checkpoints]
-  metas = [read_meta(path) for path in paths]
-  first = _settings(metas[0])
-  for path, meta in zip(paths, metas, strict=True):
-    if meta["config"]["model"].get("members", 1) != 1:
-      raise ValueError(f"{path}: is an ensemble of {meta['config']['model']['members']} already; expected single runs")
-    if different := [key for key, value in _settings(meta).items() if value != first.get(key)]:
-      raise ValueError(f"{path}: differs from {paths[0]} in {', '.join(different)}; expected runs of other seeds only")
-  variables = [restore_item(path, "variables") for path in paths]
-  stacked = jax.tree.map(lambda *arrays: np.stack(arrays), *variables)
+  models = [TrainedModel(checkpoint) for checkpoint in checkpoints]
+  first = models[0]
+  for index, model in enumerate(models):
+    if model.digest in [other.digest for other in models[:index]]:
+      raise ValueError(f"{model.path}: is given twice; expected runs of different seeds")
+    if (members := model.meta["config"]["model"]["members"]) != 1:
+      raise ValueError(f"{model.path}: is an ensemble of {members} already; expected single runs")
+    settings, expected = _settings(model.meta), _settings(first.meta)
+    if different := [key for key in expected if settings[key] != expected[key]]:
+      raise ValueError(
+        f"{model.path}: differs from {first.path} in {', '.join(different)}; expected runs of other seeds only"
+      )
+  stacked = jax.tree.map(lambda *arrays: np.stack(arrays), *[model.variables for model in models])
   joined = {collection: {"member": tree} for collection, tree in stacked.items()}
-  meta = metas[0] | {
-    "config": metas[0]["config"] | {"model": metas[0]["config"]["model"] | {"members": len(paths)}},
+  config = first.meta["config"] | {"model": first.meta["config"]["model"] | {"members": len(models)}}
+  # The scores on validation are those of a single run.
+  meta = {key: value for key, value in first.meta.items() if key != "validation"} | {
+    "config": config,
     "members": [
-      {"seed": m["config"]["seed"], "step": m["step"], "digest": digest(p)} for p, m in zip(paths, metas, strict=True)
+      {"seed": model.meta["config"]["seed"], "step": model.meta["step"], "digest": model.digest} for model in models
     ],
   }
   with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
@@ -62,7 +67,8 @@ def join(checkpoints: Sequence[str | Path], output: Path) -> Path:
 
 
 def _settings(meta: Mapping[str, Any]) -> dict[str, Any]:
-  return {key: value for key, value in meta["config"].items() if key not in _FREE} | {"spec": meta["spec"]}
+  config = {f"config.{key}": value for key, value in meta["config"].items() if key not in _FREE}
+  return {**config, "the clock or the crop": meta["spec"], "the content of the data": meta.get("data")}
 
 
 def run(checkpoint: Sequence[str], output: str) -> None:

@@ -1,5 +1,8 @@
 """Networks whose logits are averaged, and trained runs that are joined to one."""
 
+import json
+import shutil
+
 import jax
 import numpy as np
 import pytest
@@ -85,6 +88,8 @@ def test_joined_runs_score_as_the_mean_of_their_logits(runs, joined, inputs):
   mean = (np.log(first / (1 - first)) + np.log(second / (1 - second))) / 2
   np.testing.assert_allclose(both, 1 / (1 + np.exp(-mean)), rtol=1e-4, atol=1e-6)
   assert [member["seed"] for member in detectors[2].meta["members"]] == [1, 2]
+  assert "validation" in detectors[0].meta
+  assert "validation" not in detectors[2].meta
 
 
 def test_a_joined_checkpoint_is_a_start_for_training(joined, prepared_path, tmp_path):
@@ -108,9 +113,21 @@ def test_errors_of_joining(runs, joined, prepared_path, tmp_path):
     join(runs[:1], tmp_path / "one")
   with pytest.raises(ValueError, match="exists already"):
     join(runs, joined)
+  with pytest.raises(ValueError, match="is given twice"):
+    join([runs[0], runs[1], runs[0]], tmp_path / "twice")
   with pytest.raises(ValueError, match="is an ensemble of 2 already"):
     join([runs[0], joined], tmp_path / "nested")
   other = loop.train(tiny_config(prepared_path, num_epochs=1, learning_rate=3e-3), tmp_path / "run")
   with pytest.raises(ValueError, match=r"differs from .* in .*learning_rate.*; expected runs of other seeds only"):
     join([runs[0], other], tmp_path / "mixed")
+  (foreign := tmp_path / "foreign" / "meta").mkdir(parents=True)
+  (foreign / "metadata").write_text("{}")
+  (foreign.parent / "variables").mkdir()
+  with pytest.raises(ValueError, match="its metadata lack config, spec"):
+    join([runs[0], foreign.parent], tmp_path / "mixed")
+  changed = shutil.copytree(runs[1], tmp_path / "changed")
+  for path in changed.rglob("meta/metadata"):
+    path.write_text(json.dumps({**json.loads(path.read_text()), "data": {"train": "other records"}}))
+  with pytest.raises(ValueError, match=r"differs from .* in the content of the data;"):
+    join([runs[0], changed], tmp_path / "mixed")
   assert not (tmp_path / "mixed").exists()
